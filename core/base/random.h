@@ -32,7 +32,8 @@ class Random {
 
   /// Uniform in [0, bound); bound > 0.
   std::uint64_t below(std::uint64_t bound) noexcept {
-    return static_cast<std::uint64_t>((static_cast<__extension__ unsigned __int128>(next()) * bound) >> 64);
+    __extension__ using Wide = unsigned __int128;
+    return static_cast<std::uint64_t>((static_cast<Wide>(next()) * bound) >> 64);
   }
   /// Uniform in [low, high], both included.
   std::int64_t between(std::int64_t low, std::int64_t high) noexcept {

@@ -1,0 +1,171 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/base/completion.h"
+#include "core/base/result.h"
+#include "core/base/time.h"
+#include "core/mail/envelope.h"
+#include "core/mail/job.h"
+#include "core/mail/message_id.h"
+#include "core/mail/outcome.h"
+#include "core/mail/policy.h"
+
+// The doors through which sibling rooms meet. Each is implemented by one room, used by another,
+// and all calls stay on one shard; what crosses shards is carried by core/app over mailboxes.
+
+namespace ringpost {
+
+/// Commit of one message. Owned by the ingest session. result 0: durable, answer 250; negative
+/// errno: not accepted (-ENOSPC: 452, else 451).
+struct CommitOp : Completion {
+  MessageId id;                     ///< set when durable
+};
+
+/// One message on its way into the spool. Lent by MessageSink::begin() until commit's completion
+/// has run or abandon() was called.
+class MessageWriter {
+ public:
+  virtual ~MessageWriter() = default;
+  /// Copies a run of content in wire form: the one copy a message suffers. no_capacity or no_space:
+  /// the message cannot be taken, only abandon() may follow (452). io_failed: 451.
+  virtual Status append(std::string_view run) = 0;
+  /// False when buffers wait for the disk: stop appending until `when_room` completes. At most one
+  /// wait at a time.
+  virtual bool has_room(Completion& when_room) = 0;
+  /// Seals the message. Views in `submission` are copied before this returns.
+  virtual void commit(const Submission& submission, CommitOp& op) = 0;
+  /// Forgets the message; never fails. Must not be called once commit() was.
+  virtual void abandon() = 0;
+};
+
+/// Door ingest -> spool. One per shard.
+class MessageSink {
+ public:
+  virtual ~MessageSink() = default;
+  /// Begins a message. `declared_bytes` is the SIZE parameter or 0 and reserves room.
+  /// no_capacity, no_space: answer 452 and let the sender come back.
+  virtual Result<MessageWriter*> begin(std::uint64_t declared_bytes) = 0;
+};
+
+/// Recipients [first, first+count) of a durable message that now need scheduling: all of one
+/// destination domain, equal in attempts and next time. Views point into the spool and hold until
+/// admit() returns.
+struct Admission {
+  SpoolHandle message;
+  MessageId id;
+  std::string_view domain;          ///< destination, case as given
+  std::string_view vmta;
+  std::string_view job;
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
+  std::uint32_t size_bytes = 0;
+  std::uint16_t attempts = 0;
+  bool ambiguous_before = false;    ///< issued before an unclean stop and never settled
+  WallTime received;
+  WallTime next_attempt;            ///< 0: at once
+};
+
+/// Door spool -> schedule (through core/app to the queue's home shard).
+class AdmissionSink {
+ public:
+  virtual ~AdmissionSink() = default;
+  /// False: no room on the way; the spool keeps the recipients and offers them again next turn.
+  virtual bool admit(const Admission& admission) = 0;
+};
+
+/// Door deliver -> spool (through core/app to the message's home shard).
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  /// Notes in the journal that the job's recipients are issued, pins the message and fills
+  /// job.view; then job.opened completes.
+  virtual void open(Job& job) = 0;
+  /// Ends the use of job.view (after the last zero-copy notification) and journals the outcomes:
+  /// final ones and deferrals with their next time. `returned` recipients are only un-issued.
+  /// job.settled completes when that is written (not necessarily synced).
+  virtual void settle(Job& job) = 0;
+};
+
+/// Why a session ended, for the queue's own clock (deferral of the whole queue).
+enum class SessionEnd : std::uint8_t {
+  normal,          ///< done, idle time-out, limits
+  lost,            ///< established and then broken or 421: reconnect under the connect rate
+  unreachable,     ///< no host could be connected or greeted us: the queue is deferred
+  no_route,        ///< resolution failed; the failure says deferred or bounced
+  local_failure,   ///< our own fault (no port, no address): queue waits, host is not blamed
+};
+
+/// Door deliver -> schedule, at the queue's home shard.
+class WorkSource {
+ public:
+  virtual ~WorkSource() = default;
+  /// The next job of the queue with all its permits taken, or nullptr when none may start now.
+  virtual Job* take(QueueId queue, Now now) = 0;
+  /// All recipients have an outcome; schedule decides next times and hands the job on to settle.
+  /// The job's view must not be in use by the kernel any more.
+  virtual void finished(Job& job, Now now) = 0;
+  /// The session's connection permit comes back. `failure` (phase, code, text) is given unless
+  /// `end` is normal; `reached_host` says whether any host greeted us on this session.
+  virtual void session_ended(QueueId queue, SessionEnd end, const Outcome& failure,
+                             std::string_view failure_text, Now now) = 0;
+  /// A session of the queue has been established: the queue's own clock is reset.
+  virtual void session_established(QueueId queue, Now now) = 0;
+};
+
+/// Door schedule -> deliver, at the queue's home shard.
+class SessionHost {
+ public:
+  virtual ~SessionHost() = default;
+  /// Work of the queue became available: an idle session of that queue takes it. False: none idle.
+  virtual bool offer(QueueId queue) = 0;
+  /// Opens a session under a connection permit that schedule already took. False: no capacity;
+  /// the permit was not used. `destination` is copied.
+  virtual bool open_session(QueueId queue, std::string_view destination,
+                            const QueuePolicyRef& policy) = 0;
+};
+
+/// One settled outcome with every accounting field, as read back from the journal below the synced
+/// watermark. Views hold until the call that hands it over returns.
+struct SettledRecord {
+  std::uint16_t log = 0;
+  std::uint64_t sequence = 0;       ///< position in that log's journal; strictly increasing
+  MessageId id;
+  OutcomeKind kind = OutcomeKind::pending;  ///< final kinds, and deferred (transient records)
+  bool ambiguous = false;
+  Phase phase = Phase::none;
+  std::uint16_t reply_code = 0;
+  EnhancedStatus status;
+  std::string_view text;
+  WallTime received;
+  WallTime settled;
+  std::string_view reverse_path;
+  std::string_view recipient;
+  std::string_view original_recipient;
+  std::uint8_t notify = notify::kUnspecified;
+  std::string_view envelope_id;
+  std::string_view vmta;
+  std::string_view job;
+  std::string_view user;
+  IpAddress origin;
+  IpAddress local;                  ///< source address of the attempt
+  SocketAddress remote;             ///< host address of the attempt
+  std::string_view host;            ///< host name of the attempt
+  std::uint32_t size_bytes = 0;
+  std::uint32_t recipient_index = 0;
+  std::uint16_t attempts = 0;       ///< attempts made, this one included
+};
+
+/// Door spool -> account. Called on the shard that owns the log, in sequence order.
+class OutcomeSink {
+ public:
+  virtual ~OutcomeSink() = default;
+  /// False: no room; the same record is offered again later. Delivery does not wait for it.
+  virtual bool account(const SettledRecord& record) = 0;
+  /// Sequence of the log up to which (inclusive) records are safely archived; the journal keeps
+  /// what lies above.
+  virtual std::uint64_t archived(std::uint16_t log) const = 0;
+};
+
+}  // namespace ringpost

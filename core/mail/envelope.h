@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "core/base/address.h"
+#include "core/base/time.h"
+
+namespace ringpost {
+
+/// BODY parameter of MAIL (RFC 6152, 3030).
+enum class BodyType : std::uint8_t { unspecified, seven_bit, eight_bit_mime, binary_mime };
+
+/// RET parameter of MAIL (RFC 3461 section 4.3).
+enum class DsnReturn : std::uint8_t { unspecified, full, headers };
+
+/// NOTIFY parameter of RCPT (RFC 3461 section 4.1) as a set of bits; 0 = not given.
+namespace notify {
+inline constexpr std::uint8_t kUnspecified = 0;
+inline constexpr std::uint8_t kNever = 1;
+inline constexpr std::uint8_t kSuccess = 2;
+inline constexpr std::uint8_t kFailure = 4;
+inline constexpr std::uint8_t kDelay = 8;
+}  // namespace notify
+
+/// One RCPT TO. Views belong to whoever built the envelope.
+struct Recipient {
+  std::string_view address;      ///< without angle brackets, as given
+  std::string_view original;     ///< ORCPT in xtext as given, or empty
+  std::uint8_t notify = notify::kUnspecified;
+
+  /// What follows the last '@', e.g. "example.com" or "[192.0.2.1]"; case as given.
+  std::string_view domain() const {
+    const auto at = address.rfind('@');
+    return at == std::string_view::npos ? std::string_view{} : address.substr(at + 1);
+  }
+};
+
+/// SMTP envelope (RFC 5321 section 2.3.1) with the job parameters. A bundle of views: valid as
+/// long as the bytes behind it (a session's buffers, or a pinned spool record).
+struct Envelope {
+  std::string_view reverse_path;            ///< empty for the null path
+  std::span<const Recipient> recipients;    ///< those of one destination domain are neighbours
+  std::string_view envelope_id;             ///< ENVID in xtext as given, or empty
+  std::string_view vmta;                    ///< name of the virtual MTA or pool, never empty
+  std::string_view job;                     ///< job id, or empty
+  std::string_view user;                    ///< authenticated user, or empty
+  std::string_view helo;                    ///< what the injector called itself
+  IpAddress origin;                         ///< address of the injector
+  WallTime received;                        ///< when the final dot came
+  DsnReturn dsn_return = DsnReturn::unspecified;
+  BodyType body = BodyType::unspecified;
+  bool smtputf8 = false;                    ///< SMTPUTF8 was given (RFC 6531)
+};
+
+/// Half-open range of octets inside a message's content.
+struct ByteRange {
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+
+  std::uint32_t size() const { return end - begin; }
+  bool operator==(const ByteRange&) const = default;
+};
+
+/// A message has at most this many kept ranges: one more than header fields that can be removed.
+inline constexpr std::size_t kKeptRangesMax = 16;
+
+/// What is known about content in wire form (CRLF lines, dot-stuffed, ending CRLF.CRLF).
+struct ContentInfo {
+  std::uint32_t wire_bytes = 0;     ///< with stuffing and the final dot line
+  std::uint32_t size = 0;           ///< as RFC 1870 counts: without stuffing and final dot line
+  std::uint32_t header_bytes = 0;   ///< header section including the empty line, wire form
+  bool dot_lines = false;           ///< some line begins with a dot: not usable for BDAT as it lies
+  bool eight_bit = false;           ///< some octet has the high bit set
+};
+
+/// The message as it is to be sent: `prefix`, then the kept ranges of the content in order. The
+/// last range always ends with the content's final dot line. `prefix` is in wire form too.
+struct HeaderEdits {
+  std::string_view prefix;
+  std::span<const ByteRange> kept;
+};
+
+/// What ingest hands over with a complete message. Views need to live until commit() returns.
+struct Submission {
+  Envelope envelope;
+  ContentInfo content;
+  HeaderEdits edits;
+};
+
+}  // namespace ringpost

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/completion.h"
+#include "core/base/list.h"
+#include "core/base/slice.h"
+#include "core/base/time.h"
+#include "core/mail/envelope.h"
+#include "core/mail/message_id.h"
+#include "core/mail/outcome.h"
+
+namespace ringpost {
+
+/// Number of a queue at its home shard; dense, reused only after the queue was dropped.
+struct QueueId {
+  std::uint32_t value = 0;
+  auto operator<=>(const QueueId&) const = default;
+};
+
+/// One recipient inside a job.
+struct JobRecipient {
+  std::uint32_t index = 0;          ///< position in the message's envelope
+  std::uint16_t attempts = 0;       ///< attempts before this one
+  bool ambiguous_before = false;    ///< an earlier attempt may have delivered
+  Outcome outcome;
+  /// Set by schedule when the outcome is deferred: when it is tried next.
+  WallTime next_attempt;
+};
+
+/// What spool lends while a job is in delivery: envelope and content where they lie in the
+/// read-only mapping. Valid from open() to release().
+struct MessageView {
+  MessageId id;
+  Envelope envelope;                ///< all recipients of the message; index with JobRecipient
+  ContentInfo content;
+  std::string_view prefix;          ///< header fields added, wire form
+  std::string_view body;            ///< all content in wire form
+  std::span<const ByteRange> kept;  ///< ranges of `body` to send after `prefix`
+
+  /// Octets that leave, with prefix and final dot line.
+  std::uint64_t sent_bytes() const {
+    std::uint64_t sum = prefix.size();
+    for (const ByteRange& range : kept) {
+      sum += range.size();
+    }
+    return sum;
+  }
+};
+
+/// Facts about the session that made the attempt, for accounting.
+struct AttemptFacts {
+  WallTime started;
+  WallTime ended;
+  std::string host;                 ///< MX host name, or empty when none was reached
+  SocketAddress remote;
+  IpAddress local;
+  bool zero_copy = false;
+};
+
+/// A batch of recipients of one message of one queue, on its way through one transaction. Made by
+/// schedule at the queue's home shard from a pool, lent to deliver, then to the spool of the
+/// message's log for settling, and back to schedule. Exactly one holder at a time; passing it on
+/// passes the ownership, over mailboxes too. Keeps its buffers when reused, so that a warm pool
+/// does not allocate.
+struct Job : ListLink<Job> {
+  SpoolHandle message;
+  QueueId queue;
+  std::uint16_t home_shard = 0;     ///< where schedule made it and gets it back
+  WallTime message_received;
+  WallTime message_expires;
+
+  std::vector<JobRecipient> recipients;
+  AttemptFacts facts;
+  MessageView view;
+
+  /// Completed by the spool when `view` may be read (result 0) or cannot (negative errno).
+  Completion opened;
+  /// Completed by the spool when all outcomes are in the journal and the job may be reused.
+  Completion settled;
+
+  /// Room for outcome texts; refs are offsets into it.
+  std::string texts;
+
+  /// Copies `text` (cut to kOutcomeTextMax, control characters replaced) into the arena; equal
+  /// to the previous text gives the same ref.
+  TextRef keep_text(std::string_view text);
+  std::string_view text_of(TextRef ref) const {
+    return std::string_view(texts).substr(ref.offset, ref.size);
+  }
+  /// Back to empty, keeping capacity.
+  void clear();
+
+ private:
+  TextRef last_text_;
+};
+
+}  // namespace ringpost

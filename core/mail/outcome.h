@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace ringpost {
+
+/// What became of one recipient in one attempt.
+enum class OutcomeKind : std::uint8_t {
+  pending,    ///< no answer yet
+  returned,   ///< not attempted after all: goes back unpenalised, the attempt is not counted
+  deferred,   ///< a temporary failure: tried again later
+  delivered,  ///< final: accepted by the receiver
+  bounced,    ///< final: refused for good
+  expired,    ///< final: its life (bounce-after) is over
+  cancelled,  ///< final: deleted by an operator
+};
+
+constexpr bool is_final(OutcomeKind kind) { return kind >= OutcomeKind::delivered; }
+std::string_view name_of(OutcomeKind kind) noexcept;
+
+/// The step of a session an outcome came from.
+enum class Phase : std::uint8_t {
+  none,
+  route,     ///< no host could be found
+  connect,
+  greeting,
+  helo,
+  starttls,
+  auth,
+  mail,
+  rcpt,
+  data,
+  content,
+  final_reply,  ///< after the final dot: the ambiguous window of RFC 5321 section 4.2.5
+  queue,        ///< decided while waiting: expiry, cancellation
+};
+
+std::string_view name_of(Phase phase) noexcept;
+
+/// RFC 3463 status; all zero where none is known.
+struct EnhancedStatus {
+  std::uint8_t klass = 0;
+  std::uint16_t subject = 0;
+  std::uint16_t detail = 0;
+
+  bool known() const { return klass != 0; }
+  bool operator==(const EnhancedStatus&) const = default;
+};
+
+/// A place in the text arena of the Job (core/mail/job.h) that carries the outcome.
+struct TextRef {
+  std::uint32_t offset = 0;
+  std::uint32_t size = 0;
+};
+
+/// Outcome of one recipient. Data, not an error; settled in the spool's journal once decided.
+struct Outcome {
+  OutcomeKind kind = OutcomeKind::pending;
+  Phase phase = Phase::none;
+  /// The final dot was sent and its reply never came: a second delivery is possible.
+  bool ambiguous = false;
+  /// The receiver's reply code, or 0 where the decision is ours.
+  std::uint16_t reply_code = 0;
+  EnhancedStatus status;
+  /// The reply without its codes, or our own words; at most kOutcomeTextMax octets, printable.
+  TextRef text;
+};
+
+inline constexpr std::size_t kOutcomeTextMax = 512;
+
+}  // namespace ringpost

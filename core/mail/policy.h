@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/address.h"
+#include "core/base/time.h"
+
+namespace ringpost {
+
+/// Time allowed for each step of a session (RFC 5321 section 4.5.3.2 gives the lower bounds).
+struct PhaseTimeouts {
+  Duration connect = Duration::minutes(2);
+  Duration greeting = Duration::minutes(5);
+  Duration command = Duration::minutes(5);
+  Duration data = Duration::minutes(2);         ///< from DATA to its 354
+  Duration content = Duration::minutes(3);      ///< without progress while sending content
+  Duration final_reply = Duration::minutes(10);
+};
+
+/// A sending identity of a virtual MTA: local address to bind and the name to say in EHLO.
+struct SourceAddress {
+  IpAddress ip;       ///< family none: let the host choose
+  std::string helo;
+};
+
+/// Where mail of a queue goes when DNS is not asked: smart hosts in order.
+struct StaticHost {
+  std::string name;          ///< host name to resolve, or empty when `address` is set
+  IpAddress address;         ///< valid for literals
+  std::uint16_t port = 25;
+};
+
+/// Effective settings of one queue (destination, virtual MTA). Immutable; belongs to the
+/// configuration snapshot it came from and is shared by reference count, so that a session
+/// finishes under the settings it began with.
+struct QueuePolicy {
+  std::string vmta;                            ///< the virtual MTA's name
+  std::vector<SourceAddress> sources;          ///< at least one; several: both families, or a choice
+  std::vector<StaticHost> static_route;        ///< empty: resolve by MX
+  std::uint16_t smtp_port = 25;
+  bool allow_private_mx = false;
+
+  std::uint32_t connections_max = 20;          ///< max-smtp-out; 0 = unlimited
+  std::uint32_t messages_per_connection_max = 0;  ///< 0 = unlimited
+  std::uint32_t recipients_per_transaction_max = 100;
+
+  std::vector<Duration> retry_after = {Duration::minutes(10)};  ///< the queue's clock, a ladder
+  std::vector<Duration> retry_recipients_after;  ///< the recipient's clock; empty: retry_after
+  Duration bounce_after = Duration::days(4) + Duration::hours(12);
+
+  PhaseTimeouts timeouts;
+  Duration idle_timeout = Duration::seconds(5);
+  std::uint32_t zero_copy_threshold_bytes = 32 * 1024;
+};
+
+using QueuePolicyRef = std::shared_ptr<const QueuePolicy>;
+
+}  // namespace ringpost

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/address.h"
+#include "core/base/completion.h"
+#include "core/base/time.h"
+#include "core/mail/outcome.h"
+#include "core/mail/policy.h"
+
+namespace ringpost {
+
+/// One mail exchanger with the addresses it has.
+struct RouteHost {
+  std::string name;                 ///< lower case, without trailing dot; a literal's text else
+  std::uint16_t preference = 0;     ///< MX preference; hosts of one preference are equals
+  std::uint16_t port = 25;
+  std::vector<IpAddress> addresses;
+};
+
+/// Where mail for a destination can be delivered: hosts in ascending preference, those of equal
+/// preference in no order (the user rotates them). Immutable, cached until `expires`.
+struct Route {
+  std::vector<RouteHost> hosts;
+  Instant expires = Instant::never();
+};
+
+using RouteRef = std::shared_ptr<const Route>;
+
+/// Asks where mail goes. Owned by the asker, on its shard, until the completion has run.
+struct RouteQuery : Completion {
+  // In:
+  std::string_view destination;     ///< domain or address literal; must live until completion
+  QueuePolicyRef policy;
+  // Out: either a route, or the outcome that every recipient of the destination now has.
+  RouteRef route;                   ///< null when there is none
+  Outcome failure;                  ///< deferred or bounced, phase route; text in failure_text
+  std::string failure_text;
+};
+
+/// Door to net/resolve. One per shard.
+class RouteSource {
+ public:
+  virtual ~RouteSource() = default;
+  /// Completes `query` in a later turn, from the cache or after asking DNS. Never fails to
+  /// complete: time-outs end as a deferred failure.
+  virtual void resolve(RouteQuery& query) = 0;
+};
+
+}  // namespace ringpost
