@@ -42,6 +42,11 @@ class Completion {
     RP_ASSERT_NOTE(state_ == State::idle && run_ != nullptr, "operation started twice or unbound");
     state_ = State::in_flight;
   }
+  /// Taken from one ready list to be put on another (a driver with a list of its own).
+  void requeue() noexcept {
+    RP_ASSERT(state_ == State::ready);
+    state_ = State::in_flight;
+  }
   /// Runs the handler; the completion is idle again before, so that the handler may restart it.
   void run() {
     state_ = State::idle;

@@ -1,0 +1,59 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "core/base/random.h"
+#include "core/mail/doors.h"
+#include "core/mail/job.h"
+#include "core/mail/message_id.h"
+
+namespace ringpost {
+namespace {
+
+TEST(MessageId, TextRoundTripsAndSorts) {
+  Random random(3);
+  for (int i = 0; i < 1000; ++i) {
+    const MessageId id{random.next(), random.next()};
+    const std::string text = id.text();
+    EXPECT_EQ(text.size(), MessageId::kTextSize);
+    EXPECT_EQ(MessageId::parse(text), id);
+    const MessageId other{id.high, id.low + 1};
+    EXPECT_EQ(other.text() > text, other > id);
+  }
+  EXPECT_EQ((MessageId{~0ULL, ~0ULL}.text()), "7zzzzzzzzzzzzzzzzzzzzzzzzz");
+}
+
+TEST(MessageId, RefusesWhatIsNone) {
+  EXPECT_FALSE(MessageId::parse("").has_value());
+  EXPECT_FALSE(MessageId::parse(std::string(25, '0')).has_value());
+  EXPECT_FALSE(MessageId::parse("8" + std::string(25, '0')).has_value()) << "129 bits";
+  EXPECT_FALSE(MessageId::parse("u" + std::string(25, '0')).has_value());
+}
+
+TEST(Job, KeepsEqualTextsOnceAndCleansThem) {
+  Job job;
+  const TextRef first = job.keep_text("4.7.1 come\r\nback\x1b[2J later");
+  const TextRef second = job.keep_text("4.7.1 come\r\nback\x1b[2J later");
+  EXPECT_EQ(job.text_of(first), "4.7.1 come  back [2J later");
+  EXPECT_EQ(first.offset, second.offset);
+  const TextRef third = job.keep_text(std::string(2000, 'x'));
+  EXPECT_EQ(third.size, kOutcomeTextMax);
+  EXPECT_EQ(job.text_of(first), "4.7.1 come  back [2J later");
+}
+
+TEST(Recipient, DomainIsBehindTheLastAt) {
+  EXPECT_EQ((Recipient{.address = "\"a@b\"@example.com", .original = {}}.domain()), "example.com");
+  EXPECT_EQ((Recipient{.address = "postmaster", .original = {}}.domain()), "");
+}
+
+TEST(MessageView, CountsWhatLeaves) {
+  MessageView view;
+  view.prefix = "Received: x\r\n";
+  view.body = "A: b\r\nX-Job: 1\r\n\r\nhi\r\n.\r\n";
+  const ByteRange kept[] = {{0, 6}, {16, 25}};
+  view.kept = kept;
+  EXPECT_EQ(view.sent_bytes(), 13U + 6U + 9U);
+}
+
+}  // namespace
+}  // namespace ringpost
