@@ -66,16 +66,18 @@ bool IpAddress::is_special() const {
   };
   // The special-purpose registries of RFC 6890 and its successors.
   static constexpr Block kV4[] = {
-      {"0.0.0.0", 8},      {"10.0.0.0", 8},     {"100.64.0.0", 10},  {"127.0.0.0", 8},
-      {"169.254.0.0", 16}, {"172.16.0.0", 12},  {"192.0.0.0", 24},   {"192.0.2.0", 24},
-      {"192.168.0.0", 16}, {"198.18.0.0", 15},  {"198.51.100.0", 24}, {"203.0.113.0", 24},
+      {"0.0.0.0", 8},      {"10.0.0.0", 8},    {"100.64.0.0", 10},   {"127.0.0.0", 8},
+      {"169.254.0.0", 16}, {"172.16.0.0", 12}, {"192.0.0.0", 24},    {"192.0.2.0", 24},
+      {"192.168.0.0", 16}, {"198.18.0.0", 15}, {"198.51.100.0", 24}, {"203.0.113.0", 24},
       {"224.0.0.0", 4},    {"240.0.0.0", 4},
   };
   static constexpr Block kV6[] = {
-      {"::", 128},     {"::1", 128},      {"64:ff9b:1::", 48}, {"100::", 64}, {"2001:db8::", 32},
-      {"fc00::", 7},   {"fe80::", 10},    {"ff00::", 8},
+      {"::", 128},        {"::1", 128},  {"64:ff9b:1::", 48}, {"100::", 64},
+      {"2001:db8::", 32}, {"fc00::", 7}, {"fe80::", 10},      {"ff00::", 8},
   };
-  const auto matches = [this](const Block& block) { return in_block(*this, block.base, block.bits); };
+  const auto matches = [this](const Block& block) {
+    return in_block(*this, block.base, block.bits);
+  };
   return is_v4() ? std::any_of(std::begin(kV4), std::end(kV4), matches)
                  : std::any_of(std::begin(kV6), std::end(kV6), matches);
 }
@@ -120,7 +122,8 @@ Result<SocketAddress> SocketAddress::parse(std::string_view text, std::uint16_t 
                      "'" + std::string(port) + "' is not a port number (1-65535)");
   }
   if (address.port == 0) {
-    return Error::of(ErrorCode::invalid, "'" + std::string(text) + "' needs a port, as in 192.0.2.1:25");
+    return Error::of(ErrorCode::invalid,
+                     "'" + std::string(text) + "' needs a port, as in 192.0.2.1:25");
   }
   return address;
 }
@@ -149,8 +152,8 @@ Result<IpNetwork> IpNetwork::parse(std::string_view text) {
   if (slash != std::string_view::npos &&
       (!parse_decimal(text.substr(slash + 1), network.prefix_bits) ||
        network.prefix_bits > longest)) {
-    return Error::of(ErrorCode::out_of_range, "'" + std::string(text) + "' needs a prefix of 0-" +
-                                                  std::to_string(longest));
+    return Error::of(ErrorCode::out_of_range,
+                     "'" + std::string(text) + "' needs a prefix of 0-" + std::to_string(longest));
   }
   return network;
 }

@@ -16,8 +16,7 @@ void set_assert_hook(AssertHook hook, void* context) noexcept {
   hook_context = context;
 }
 
-void assert_failed(const char* condition, const char* file, int line,
-                   const char* note) noexcept {
+void assert_failed(const char* condition, const char* file, int line, const char* note) noexcept {
   std::fprintf(stderr, "%s:%d: invariant broken: %s%s%s\n", file, line, condition,
                *note != '\0' ? ": " : "", note);
   // A hook that itself asserts must not recurse.

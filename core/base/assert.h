@@ -13,17 +13,17 @@ void set_assert_hook(AssertHook hook, void* context) noexcept;
 }  // namespace ringpost
 
 /// A broken invariant is a bug: checked in release builds too, ends the process with its place.
-#define RP_ASSERT(condition)                                                      \
-  do {                                                                            \
-    if (!(condition)) [[unlikely]] {                                              \
-      ::ringpost::assert_failed(#condition, __FILE__, __LINE__, "");              \
-    }                                                                             \
+#define RP_ASSERT(condition)                                         \
+  do {                                                               \
+    if (!(condition)) [[unlikely]] {                                 \
+      ::ringpost::assert_failed(#condition, __FILE__, __LINE__, ""); \
+    }                                                                \
   } while (false)
 
 /// The same with a sentence on what the broken invariant means.
-#define RP_ASSERT_NOTE(condition, note)                                           \
-  do {                                                                            \
-    if (!(condition)) [[unlikely]] {                                              \
-      ::ringpost::assert_failed(#condition, __FILE__, __LINE__, note);            \
-    }                                                                             \
+#define RP_ASSERT_NOTE(condition, note)                                \
+  do {                                                                 \
+    if (!(condition)) [[unlikely]] {                                   \
+      ::ringpost::assert_failed(#condition, __FILE__, __LINE__, note); \
+    }                                                                  \
   } while (false)

@@ -29,6 +29,19 @@ class Completion {
     run_ = [](void* who, Completion& self) { (static_cast<Owner*>(who)->*Handler)(self); };
   }
 
+  /// Who is called, as a value: lets a carrier between shards put its own handler in place while
+  /// it has the operation and restore the owner's afterwards.
+  struct Binding {
+    void* owner = nullptr;
+    void (*run)(void*, Completion&) = nullptr;
+  };
+  Binding binding() const noexcept { return {owner_, run_}; }
+  void rebind(const Binding& binding) noexcept {
+    RP_ASSERT(state_ == State::idle);
+    owner_ = binding.owner;
+    run_ = binding.run;
+  }
+
   bool idle() const noexcept { return state_ == State::idle; }
   State state() const noexcept { return state_; }
 

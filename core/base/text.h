@@ -40,14 +40,14 @@ class TextBuilder {
 
   TextBuilder& add(std::string_view text) noexcept {
     const std::size_t fits = std::min(text.size(), room_.size() - size_);
-    std::memcpy(room_.data() + size_, text.data(), fits);
+    std::copy_n(text.data(), fits, room_.data() + size_);
     size_ += fits;
     truncated_ = truncated_ || fits < text.size();
     return *this;
   }
   TextBuilder& add(char c) noexcept { return add(std::string_view(&c, 1)); }
   TextBuilder& add_number(std::uint64_t value) noexcept {
-    char digits[20];
+    char digits[20] = {};  // optimised g++ 12 sees uninitialised reads otherwise
     const auto result = std::to_chars(digits, digits + sizeof digits, value);
     return add({digits, static_cast<std::size_t>(result.ptr - digits)});
   }

@@ -18,7 +18,7 @@ std::size_t character_bytes(std::string_view text) {
   if (lead < 0x80) {
     return 1;
   }
-  const std::size_t size = lead >= 0xf0 && lead <= 0xf4   ? 4
+  const std::size_t size = lead >= 0xf0 && lead <= 0xf4  ? 4
                            : lead >= 0xe0 && lead < 0xf0 ? 3
                            : lead >= 0xc2 && lead < 0xe0 ? 2
                                                          : 0;
@@ -86,12 +86,9 @@ void append_excerpt(std::string& out, const Diagnostic& diagnostic) {
 
 std::string_view name_of(Severity severity) {
   switch (severity) {
-    case Severity::note:
-      return "note";
-    case Severity::warning:
-      return "warning";
-    case Severity::error:
-      return "error";
+    case Severity::note: return "note";
+    case Severity::warning: return "warning";
+    case Severity::error: return "error";
   }
   return "error";
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/config/source.h"
@@ -31,8 +32,7 @@ struct Diagnostic {
 /// Collects the findings of one load.
 class DiagnosticLog {
  public:
-  DiagnosticLog(const SourceMap& sources, std::size_t limit)
-      : sources_(&sources), limit_(limit) {}
+  DiagnosticLog(const SourceMap& sources, std::size_t limit) : sources_(&sources), limit_(limit) {}
 
   void add(Severity severity, const Span& span, std::string message, std::string suggestion = {});
   void error(const Span& span, std::string message, std::string suggestion = {}) {
@@ -44,6 +44,9 @@ class DiagnosticLog {
   void note(const Span& span, std::string message) {
     add(Severity::note, span, std::move(message));
   }
+
+  /// Whether further findings are counted only; then costly suggestions are not worth making.
+  bool full() const { return entries_.size() >= limit_; }
 
   /// Findings in the order of files, lines and columns, with their source lines. With `strict`,
   /// warnings become errors. Ends the log.

@@ -26,5 +26,7 @@ inline constexpr std::size_t kMaxRetrySteps = 30;
 inline constexpr std::size_t kMaxExpandedAddresses = 4096;
 /// Longest name of a domain, virtual MTA, pool or source.
 inline constexpr std::size_t kMaxNameBytes = 255;
+/// Queues whose policy a shard remembers by name. Mail to ever new domains must not fill memory.
+inline constexpr std::size_t kMaxCachedQueues = 500'000;
 
 }  // namespace ringpost::config

@@ -113,6 +113,7 @@ enum class OptionId : std::uint16_t {
   eight_bit_fallback,
   pipeline_window,
   require_starttls,
+  delivery_type,
   count_
 };
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -58,29 +59,29 @@ constexpr bool has(ScopeSet set, Scope scope) { return (set & in(scope)) != 0; }
 
 /// The form of a directive's value.
 enum class ValueType : std::uint8_t {
-  flag,              ///< no value
+  flag,  ///< no value
   boolean,
-  count,             ///< a number; `unlimited` and 0 mean no limit where the row says so
+  count,  ///< a number; `unlimited` and 0 mean no limit where the row says so
   duration,
   duration_list,
   bool_or_duration,  ///< yes = at once, no and `never` = not at all, or after that time
   rate,
-  per_hour,          ///< a number per hour
+  per_hour,  ///< a number per hour
   size,
-  choice,            ///< one of the row's `choices`
-  word,              ///< one word
-  text,              ///< the rest of the line
+  choice,  ///< one of the row's `choices`
+  word,    ///< one word
+  text,    ///< the rest of the line
   path,
-  name_list,         ///< words separated by commas or blanks
-  address_list,      ///< IP addresses
-  cidr,              ///< a network and what belongs to it
-  host_list,         ///< a static route
-  domain,            ///< a domain pattern
-  listener,          ///< ADDRESS:PORT and attributes
-  source_host,       ///< addresses and a name
-  resolver,          ///< ADDRESS with an optional port
-  pattern,           ///< a regular expression between slashes, and more
-  words              ///< anything
+  name_list,     ///< words separated by commas or blanks
+  address_list,  ///< IP addresses
+  cidr,          ///< a network and what belongs to it
+  host_list,     ///< a static route
+  domain,        ///< a domain pattern
+  listener,      ///< ADDRESS:PORT and attributes
+  source_host,   ///< addresses and a name
+  resolver,      ///< ADDRESS with an optional port
+  pattern,       ///< a regular expression between slashes, and more
+  words          ///< anything
 };
 
 /// When a changed value takes effect.
@@ -100,6 +101,7 @@ enum Trait : std::uint16_t {
   kContinues = 16,     ///< goes on in the next line after a comma, or after the bare name
   kOwn = 32,           ///< Ringpost's own, not known to the original product
   kEmptyClears = 64,   ///< "" takes an inherited value back
+  kSecretTail = 128,   ///< everything after the first word is never shown
 };
 
 /// One directive in one set of scopes: the only place that knows it. Rows with the same name
@@ -159,5 +161,7 @@ const OptionRow& row_of(OptionId id);
 std::vector<std::string_view> split_words(std::string_view words);
 /// How messages name a scope: "<domain>", "the global level".
 std::string_view shown(Scope scope);
+/// The same with its preposition: "in <domain>", "at the global level".
+std::string located(Scope scope);
 
 }  // namespace ringpost::config

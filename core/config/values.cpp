@@ -22,14 +22,28 @@ struct Unit {
 };
 
 constexpr std::array<Unit, 23> kUnits{{
-    {"w", Duration::days(7)},      {"week", Duration::days(7)},    {"weeks", Duration::days(7)},
-    {"d", Duration::days(1)},      {"day", Duration::days(1)},     {"days", Duration::days(1)},
-    {"h", Duration::hours(1)},     {"hr", Duration::hours(1)},     {"hrs", Duration::hours(1)},
-    {"hour", Duration::hours(1)},  {"hours", Duration::hours(1)},  {"m", Duration::minutes(1)},
-    {"min", Duration::minutes(1)}, {"mins", Duration::minutes(1)}, {"minute", Duration::minutes(1)},
-    {"minutes", Duration::minutes(1)}, {"s", Duration::seconds(1)}, {"sec", Duration::seconds(1)},
-    {"secs", Duration::seconds(1)},    {"second", Duration::seconds(1)},
-    {"seconds", Duration::seconds(1)}, {"ms", Duration::milliseconds(1)},
+    {"w", Duration::days(7)},
+    {"week", Duration::days(7)},
+    {"weeks", Duration::days(7)},
+    {"d", Duration::days(1)},
+    {"day", Duration::days(1)},
+    {"days", Duration::days(1)},
+    {"h", Duration::hours(1)},
+    {"hr", Duration::hours(1)},
+    {"hrs", Duration::hours(1)},
+    {"hour", Duration::hours(1)},
+    {"hours", Duration::hours(1)},
+    {"m", Duration::minutes(1)},
+    {"min", Duration::minutes(1)},
+    {"mins", Duration::minutes(1)},
+    {"minute", Duration::minutes(1)},
+    {"minutes", Duration::minutes(1)},
+    {"s", Duration::seconds(1)},
+    {"sec", Duration::seconds(1)},
+    {"secs", Duration::seconds(1)},
+    {"second", Duration::seconds(1)},
+    {"seconds", Duration::seconds(1)},
+    {"ms", Duration::milliseconds(1)},
     {"msec", Duration::milliseconds(1)},
 }};
 
@@ -279,6 +293,9 @@ Result<std::vector<IpAddress>> expand_network(const IpNetwork& network) {
   }
   std::vector<IpAddress> list;
   IpAddress address = network.base;
+  for (unsigned bit = network.prefix_bits; bit < width; ++bit) {
+    address.octets[bit / 8] &= static_cast<std::uint8_t>(~(0x80u >> (bit % 8)));
+  }
   for (std::size_t i = 0; i < std::size_t{1} << free_bits; ++i) {
     list.push_back(address);
     address = successor(address);

@@ -24,7 +24,7 @@ struct FileId {
 struct WriteOp : Completion {
   FileId file;
   std::uint64_t offset = 0;
-  const Slice* slices = nullptr;    ///< live until completion; at most kWriteSlicesMax
+  const Slice* slices = nullptr;  ///< live until completion; at most kWriteSlicesMax
   std::uint32_t slice_count = 0;
   bool durable = false;
 };

@@ -13,16 +13,16 @@ enum class DnsType : std::uint16_t { a = 1, cname = 5, mx = 15, txt = 16, aaaa =
 
 /// How a query ended, before anyone reads the answer.
 enum class DnsStatus : std::uint8_t {
-  answered,    ///< a response with RCODE 0 came; it may still hold no record (NODATA)
-  no_domain,   ///< NXDOMAIN
-  failed,      ///< SERVFAIL, REFUSED and other error codes
-  timed_out,   ///< no server answered in time
-  malformed,   ///< what came is no DNS response to this query
+  answered,   ///< a response with RCODE 0 came; it may still hold no record (NODATA)
+  no_domain,  ///< NXDOMAIN
+  failed,     ///< SERVFAIL, REFUSED and other error codes
+  timed_out,  ///< no server answered in time
+  malformed,  ///< what came is no DNS response to this query
 };
 
 /// One question to the configured resolver. Owned by the asker until the completion has run.
 struct DnsQueryOp : Completion {
-  std::string name;                 ///< absolute, without the trailing dot
+  std::string name;  ///< absolute, without the trailing dot
   DnsType type = DnsType::mx;
   DnsStatus status = DnsStatus::timed_out;
   /// The whole response message as it came (also for no_domain: its SOA tells the negative TTL).

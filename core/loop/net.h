@@ -42,14 +42,14 @@ struct ConnectOp : Completion {
   SocketAddress remote;
   IpAddress local;
   StreamId stream;
-  SocketAddress bound;              ///< local end, once connected
+  SocketAddress bound;  ///< local end, once connected
 };
 
 /// Bytes received, lent from the port's buffer pool until recycle().
 struct ReceivedChunk {
   const char* data = nullptr;
   std::uint32_t size = 0;
-  std::uint32_t buffer = 0;         ///< for the port
+  std::uint32_t buffer = 0;  ///< for the port
 
   std::string_view view() const { return {data, size}; }
 };
@@ -57,8 +57,8 @@ struct ReceivedChunk {
 /// Standing receive of one stream. Becomes ready whenever chunks or the end have arrived; take
 /// them with Net::take(). Lives from receive() until the stream's close has completed.
 struct ReceiveOp : Completion {
-  bool ended = false;               ///< no more will come; `end_result` says why
-  std::int32_t end_result = 0;      ///< 0: orderly end of stream; negative errno else
+  bool ended = false;           ///< no more will come; `end_result` says why
+  std::int32_t end_result = 0;  ///< 0: orderly end of stream; negative errno else
 
   // For the port: chunks not yet taken.
   void* port_state = nullptr;
@@ -71,14 +71,17 @@ struct SendOp : Completion {
   StreamId stream;
   const Slice* slices = nullptr;
   std::uint32_t slice_count = 0;
-  bool zero_copy = false;           ///< ask for it; a port without it sends plainly
-  bool copied = false;              ///< the kernel reported that it copied after all
-  Completion released;              ///< bind it when asking for zero copy
+  bool zero_copy = false;  ///< ask for it; a port without it sends plainly
+  bool copied = false;     ///< the kernel reported that it copied after all
+  Completion released;     ///< bind it when asking for zero copy
 
-  // For the port: progress of short sends, and the kernel's message header.
+  /// Octets the kernel has taken so far; exact when the completion runs, after an error too, since
+  /// whether a final dot left decides what is ambiguous.
   std::uint64_t sent = 0;
+
+  // For the port: the kernel's message header.
   alignas(8) unsigned char port_storage[64] = {};
-  Slice current[24];                ///< what is left of the slices of a short send
+  Slice current[24];  ///< what is left of the slices of a short send
 };
 
 struct CloseOp : Completion {};

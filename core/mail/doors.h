@@ -20,7 +20,7 @@ namespace ringpost {
 /// Commit of one message. Owned by the ingest session. result 0: durable, answer 250; negative
 /// errno: not accepted (-ENOSPC: 452, else 451).
 struct CommitOp : Completion {
-  MessageId id;                     ///< set when durable
+  MessageId id;  ///< set when durable
 };
 
 /// One message on its way into the spool. Lent by MessageSink::begin() until commit's completion
@@ -55,16 +55,16 @@ class MessageSink {
 struct Admission {
   SpoolHandle message;
   MessageId id;
-  std::string_view domain;          ///< destination, case as given
+  std::string_view domain;  ///< destination, case as given
   std::string_view vmta;
   std::string_view job;
   std::uint32_t first = 0;
   std::uint32_t count = 0;
   std::uint32_t size_bytes = 0;
   std::uint16_t attempts = 0;
-  bool ambiguous_before = false;    ///< issued before an unclean stop and never settled
+  bool ambiguous_before = false;  ///< issued before an unclean stop and never settled
   WallTime received;
-  WallTime next_attempt;            ///< 0: at once
+  WallTime next_attempt;  ///< 0: at once
 };
 
 /// Door spool -> schedule (through core/app to the queue's home shard).
@@ -90,11 +90,11 @@ class BodySource {
 
 /// Why a session ended, for the queue's own clock (deferral of the whole queue).
 enum class SessionEnd : std::uint8_t {
-  normal,          ///< done, idle time-out, limits
-  lost,            ///< established and then broken or 421: reconnect under the connect rate
-  unreachable,     ///< no host could be connected or greeted us: the queue is deferred
-  no_route,        ///< resolution failed; the failure says deferred or bounced
-  local_failure,   ///< our own fault (no port, no address): queue waits, host is not blamed
+  normal,         ///< done, idle time-out, limits
+  lost,           ///< established and then broken or 421: reconnect under the connect rate
+  unreachable,    ///< no host could be connected or greeted us: the queue is deferred
+  no_route,       ///< resolution failed; the failure says deferred or bounced
+  local_failure,  ///< our own fault (no port, no address): queue waits, host is not blamed
 };
 
 /// Door deliver -> schedule, at the queue's home shard.
@@ -130,7 +130,7 @@ class SessionHost {
 /// watermark. Views hold until the call that hands it over returns.
 struct SettledRecord {
   std::uint16_t log = 0;
-  std::uint64_t sequence = 0;       ///< position in that log's journal; strictly increasing
+  std::uint64_t sequence = 0;  ///< position in that log's journal; strictly increasing
   MessageId id;
   OutcomeKind kind = OutcomeKind::pending;  ///< final kinds, and deferred (transient records)
   bool ambiguous = false;
@@ -149,12 +149,12 @@ struct SettledRecord {
   std::string_view job;
   std::string_view user;
   IpAddress origin;
-  IpAddress local;                  ///< source address of the attempt
-  SocketAddress remote;             ///< host address of the attempt
-  std::string_view host;            ///< host name of the attempt
+  IpAddress local;        ///< source address of the attempt
+  SocketAddress remote;   ///< host address of the attempt
+  std::string_view host;  ///< host name of the attempt
   std::uint32_t size_bytes = 0;
   std::uint32_t recipient_index = 0;
-  std::uint16_t attempts = 0;       ///< attempts made, this one included
+  std::uint16_t attempts = 0;  ///< attempts made, this one included
 };
 
 /// Door spool -> account. Called on the shard that owns the log, in sequence order.

@@ -26,8 +26,8 @@ inline constexpr std::uint8_t kDelay = 8;
 
 /// One RCPT TO. Views belong to whoever built the envelope.
 struct Recipient {
-  std::string_view address;      ///< without angle brackets, as given
-  std::string_view original;     ///< ORCPT in xtext as given, or empty
+  std::string_view address;   ///< without angle brackets, as given
+  std::string_view original;  ///< ORCPT in xtext as given, or empty
   std::uint8_t notify = notify::kUnspecified;
 
   /// What follows the last '@', e.g. "example.com" or "[192.0.2.1]"; case as given.
@@ -40,18 +40,18 @@ struct Recipient {
 /// SMTP envelope (RFC 5321 section 2.3.1) with the job parameters. A bundle of views: valid as
 /// long as the bytes behind it (a session's buffers, or a pinned spool record).
 struct Envelope {
-  std::string_view reverse_path;            ///< empty for the null path
-  std::span<const Recipient> recipients;    ///< those of one destination domain are neighbours
-  std::string_view envelope_id;             ///< ENVID in xtext as given, or empty
-  std::string_view vmta;                    ///< name of the virtual MTA or pool, never empty
-  std::string_view job;                     ///< job id, or empty
-  std::string_view user;                    ///< authenticated user, or empty
-  std::string_view helo;                    ///< what the injector called itself
-  IpAddress origin;                         ///< address of the injector
-  WallTime received;                        ///< when the final dot came
+  std::string_view reverse_path;          ///< empty for the null path
+  std::span<const Recipient> recipients;  ///< those of one destination domain are neighbours
+  std::string_view envelope_id;           ///< ENVID in xtext as given, or empty
+  std::string_view vmta;                  ///< name of the virtual MTA or pool, never empty
+  std::string_view job;                   ///< job id, or empty
+  std::string_view user;                  ///< authenticated user, or empty
+  std::string_view helo;                  ///< what the injector called itself
+  IpAddress origin;                       ///< address of the injector
+  WallTime received;                      ///< when the final dot came
   DsnReturn dsn_return = DsnReturn::unspecified;
   BodyType body = BodyType::unspecified;
-  bool smtputf8 = false;                    ///< SMTPUTF8 was given (RFC 6531)
+  bool smtputf8 = false;  ///< SMTPUTF8 was given (RFC 6531)
 };
 
 /// Half-open range of octets inside a message's content.
@@ -68,11 +68,11 @@ inline constexpr std::size_t kKeptRangesMax = 16;
 
 /// What is known about content in wire form (CRLF lines, dot-stuffed, ending CRLF.CRLF).
 struct ContentInfo {
-  std::uint32_t wire_bytes = 0;     ///< with stuffing and the final dot line
-  std::uint32_t size = 0;           ///< as RFC 1870 counts: without stuffing and final dot line
-  std::uint32_t header_bytes = 0;   ///< header section including the empty line, wire form
-  bool dot_lines = false;           ///< some line begins with a dot: not usable for BDAT as it lies
-  bool eight_bit = false;           ///< some octet has the high bit set
+  std::uint32_t wire_bytes = 0;    ///< with stuffing and the final dot line
+  std::uint32_t size = 0;          ///< as RFC 1870 counts: without stuffing and final dot line
+  std::uint32_t header_bytes = 0;  ///< header section including the empty line, wire form
+  bool dot_lines = false;          ///< some line begins with a dot: not usable for BDAT as it lies
+  bool eight_bit = false;          ///< some octet has the high bit set
 };
 
 /// The message as it is to be sent: `prefix`, then the kept ranges of the content in order. The

@@ -24,9 +24,9 @@ struct QueueId {
 
 /// One recipient inside a job.
 struct JobRecipient {
-  std::uint32_t index = 0;          ///< position in the message's envelope
-  std::uint16_t attempts = 0;       ///< attempts before this one
-  bool ambiguous_before = false;    ///< an earlier attempt may have delivered
+  std::uint32_t index = 0;        ///< position in the message's envelope
+  std::uint16_t attempts = 0;     ///< attempts before this one
+  bool ambiguous_before = false;  ///< an earlier attempt may have delivered
   Outcome outcome;
   /// Set by schedule when the outcome is deferred: when it is tried next.
   WallTime next_attempt;
@@ -36,7 +36,7 @@ struct JobRecipient {
 /// read-only mapping. Valid from open() to release().
 struct MessageView {
   MessageId id;
-  Envelope envelope;                ///< all recipients of the message; index with JobRecipient
+  Envelope envelope;  ///< all recipients of the message; index with JobRecipient
   ContentInfo content;
   std::string_view prefix;          ///< header fields added, wire form
   std::string_view body;            ///< all content in wire form
@@ -56,10 +56,20 @@ struct MessageView {
 struct AttemptFacts {
   WallTime started;
   WallTime ended;
-  std::string host;                 ///< MX host name, or empty when none was reached
+  std::string host;  ///< MX host name, or empty when none was reached
   SocketAddress remote;
   IpAddress local;
   bool zero_copy = false;
+};
+
+struct Job;
+
+/// A completion that knows its job, for whoever carries jobs between shards.
+struct JobCompletion : Completion {
+  explicit JobCompletion(Job& owner) : job(owner) {}
+  Job& job;
+  /// The user's handler while a carrier has put its own in place.
+  Binding users_binding;
 };
 
 /// A batch of recipients of one message of one queue, on its way through one transaction. Made by
@@ -70,7 +80,7 @@ struct AttemptFacts {
 struct Job : ListLink<Job> {
   SpoolHandle message;
   QueueId queue;
-  std::uint16_t home_shard = 0;     ///< where schedule made it and gets it back
+  std::uint16_t home_shard = 0;  ///< where schedule made it and gets it back
   WallTime message_received;
   WallTime message_expires;
 
@@ -79,9 +89,9 @@ struct Job : ListLink<Job> {
   MessageView view;
 
   /// Completed by the spool when `view` may be read (result 0) or cannot (negative errno).
-  Completion opened;
+  JobCompletion opened{*this};
   /// Completed by the spool when all outcomes are in the journal and the job may be reused.
-  Completion settled;
+  JobCompletion settled{*this};
 
   /// Room for outcome texts; refs are offsets into it.
   std::string texts;

@@ -22,7 +22,7 @@ std::string_view name_of(OutcomeKind kind) noexcept;
 /// The step of a session an outcome came from.
 enum class Phase : std::uint8_t {
   none,
-  route,     ///< no host could be found
+  route,  ///< no host could be found
   connect,
   greeting,
   helo,

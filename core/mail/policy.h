@@ -15,35 +15,36 @@ struct PhaseTimeouts {
   Duration connect = Duration::minutes(2);
   Duration greeting = Duration::minutes(5);
   Duration command = Duration::minutes(5);
-  Duration data = Duration::minutes(2);         ///< from DATA to its 354
-  Duration content = Duration::minutes(3);      ///< without progress while sending content
+  Duration data = Duration::minutes(2);     ///< from DATA to its 354
+  Duration content = Duration::minutes(3);  ///< without progress while sending content
   Duration final_reply = Duration::minutes(10);
 };
 
 /// A sending identity of a virtual MTA: local address to bind and the name to say in EHLO.
 struct SourceAddress {
-  IpAddress ip;       ///< family none: let the host choose
+  IpAddress ip;  ///< family none: let the host choose
   std::string helo;
 };
 
 /// Where mail of a queue goes when DNS is not asked: smart hosts in order.
 struct StaticHost {
-  std::string name;          ///< host name to resolve, or empty when `address` is set
-  IpAddress address;         ///< valid for literals
+  std::string name;   ///< host name to resolve, or empty when `address` is set
+  IpAddress address;  ///< valid for literals
   std::uint16_t port = 25;
+  bool by_mx = false;  ///< the MX hosts of `name` instead of its addresses
 };
 
 /// Effective settings of one queue (destination, virtual MTA). Immutable; belongs to the
 /// configuration snapshot it came from and is shared by reference count, so that a session
 /// finishes under the settings it began with.
 struct QueuePolicy {
-  std::string vmta;                            ///< the virtual MTA's name
-  std::vector<SourceAddress> sources;          ///< at least one; several: both families, or a choice
-  std::vector<StaticHost> static_route;        ///< empty: resolve by MX
+  std::string vmta;                      ///< the virtual MTA's name
+  std::vector<SourceAddress> sources;    ///< at least one; several: both families, or a choice
+  std::vector<StaticHost> static_route;  ///< empty: resolve by MX
   std::uint16_t smtp_port = 25;
   bool allow_private_mx = false;
 
-  std::uint32_t connections_max = 20;          ///< max-smtp-out; 0 = unlimited
+  std::uint32_t connections_max = 20;             ///< max-smtp-out; 0 = unlimited
   std::uint32_t messages_per_connection_max = 0;  ///< 0 = unlimited
   std::uint32_t recipients_per_transaction_max = 100;
 

@@ -15,8 +15,8 @@ namespace ringpost {
 
 /// One mail exchanger with the addresses it has.
 struct RouteHost {
-  std::string name;                 ///< lower case, without trailing dot; a literal's text else
-  std::uint16_t preference = 0;     ///< MX preference; hosts of one preference are equals
+  std::string name;              ///< lower case, without trailing dot; a literal's text else
+  std::uint16_t preference = 0;  ///< MX preference; hosts of one preference are equals
   std::uint16_t port = 25;
   std::vector<IpAddress> addresses;
 };
@@ -33,11 +33,11 @@ using RouteRef = std::shared_ptr<const Route>;
 /// Asks where mail goes. Owned by the asker, on its shard, until the completion has run.
 struct RouteQuery : Completion {
   // In:
-  std::string_view destination;     ///< domain or address literal; must live until completion
+  std::string_view destination;  ///< domain or address literal; must live until completion
   QueuePolicyRef policy;
   // Out: either a route, or the outcome that every recipient of the destination now has.
-  RouteRef route;                   ///< null when there is none
-  Outcome failure;                  ///< deferred or bounced, phase route; text in failure_text
+  RouteRef route;   ///< null when there is none
+  Outcome failure;  ///< deferred or bounced, phase route; text in failure_text
   std::string failure_text;
 };
 

@@ -123,8 +123,7 @@ void SimNet::connect(ConnectOp& op) {
     finish_later(Duration::minutes(1), -ETIMEDOUT);
     return;
   }
-  const Duration round_trip =
-      world.delay_between(faults.latency_min, faults.latency_max) * 2;
+  const Duration round_trip = world.delay_between(faults.latency_min, faults.latency_max) * 2;
   if (candidates.empty() || world.random().chance(faults.refuse_percent)) {
     finish_later(round_trip, -ECONNREFUSED);
     return;
@@ -185,8 +184,7 @@ void SimNet::signal(End& end) {
     return;
   }
   Stream& stream = end.owner->stream_of(end.stream);
-  if (stream.receive == nullptr || stream.paused ||
-      (end.arrived.empty() && !end.end_arrived)) {
+  if (stream.receive == nullptr || stream.paused || (end.arrived.empty() && !end.end_arrived)) {
     return;
   }
   if (end.arrived.empty()) {
@@ -282,6 +280,7 @@ void SimNet::send_segments(SendOp& op, const std::shared_ptr<Connection>& connec
   if (world.random().chance(network_.faults_.reset_percent)) {
     // Some of it may arrive before the reset does.
     const std::size_t part = world.random().below(bytes.size() + 1);
+    op.sent = part;
     arrive(connection, 1 - side, bytes.substr(0, part));
     reset(connection);
     finish_send(op, -ECONNRESET, bytes_hash);
@@ -293,6 +292,7 @@ void SimNet::send_segments(SendOp& op, const std::shared_ptr<Connection>& connec
     arrive(connection, 1 - side, bytes.substr(at, size));
     at += size;
   }
+  op.sent = bytes.size();
   finish_send(op, static_cast<std::int32_t>(bytes.size()), bytes_hash);
 }
 

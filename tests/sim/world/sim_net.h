@@ -16,10 +16,10 @@ namespace ringpost::sim {
 struct NetFaults {
   Duration latency_min = Duration::microseconds(20);
   Duration latency_max = Duration::milliseconds(2);
-  unsigned reset_percent = 0;       ///< a send ends in a reset of the connection
-  unsigned refuse_percent = 0;      ///< a connect is refused
-  unsigned lost_syn_percent = 0;    ///< a connect times out after a minute
-  std::size_t segment_max = 1460;   ///< sends arrive in pieces of at most this size
+  unsigned reset_percent = 0;             ///< a send ends in a reset of the connection
+  unsigned refuse_percent = 0;            ///< a connect is refused
+  unsigned lost_syn_percent = 0;          ///< a connect times out after a minute
+  std::size_t segment_max = 1460;         ///< sends arrive in pieces of at most this size
   std::size_t window_bytes = 256 * 1024;  ///< unread bytes at which a sender has to wait
 };
 
@@ -40,7 +40,7 @@ class SimNetwork {
 
   /// One end of a connection.
   struct End {
-    SimNet* owner = nullptr;        ///< null until adopted, or after close
+    SimNet* owner = nullptr;  ///< null until adopted, or after close
     StreamId stream;
     SocketAddress address;
     std::deque<std::string> arrived;
@@ -49,7 +49,7 @@ class SimNetwork {
     std::int32_t end_result = 0;
     bool closed = false;
     SendOp* sending = nullptr;
-    Instant last_arrival;           ///< segments arrive in order
+    Instant last_arrival;  ///< segments arrive in order
   };
   struct Connection {
     End ends[2];

@@ -111,8 +111,8 @@ void SimWorld::run_for(Duration duration) {
 }
 
 void SimWorld::trace(std::string_view what, std::uint64_t value) {
-  trace_hash_ = hash64(what, trace_hash_ ^ (value * 0x9e3779b97f4a7c15ULL) ^
-                                 static_cast<std::uint64_t>(now_.ns));
+  trace_hash_ = hash64(
+      what, trace_hash_ ^ (value * 0x9e3779b97f4a7c15ULL) ^ static_cast<std::uint64_t>(now_.ns));
 }
 
 }  // namespace ringpost::sim

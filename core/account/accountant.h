@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/account/log_table.h"
+#include "core/account/log_writer.h"
+#include "core/account/row.h"
+#include "core/mail/doors.h"
+
+namespace ringpost::account {
+
+/// Settled outcomes of one shard -> rows in its ring. One per shard, used by its thread only; the
+/// writer outlives it. A record offered again after it was taken, in this life or one before, is
+/// accepted and ignored.
+class Accountant final : public OutcomeSink {
+ public:
+  Accountant(LogWriter& writer, unsigned shard);
+
+  /// False: the ring is full (the disk is slower than delivery, or fails): offer it again later.
+  /// Sequences of a log come in ascending order and begin above 0; log-ids are below kLogsMax.
+  bool account(const SettledRecord& record) override;
+  std::uint64_t archived(std::uint16_t log) const override { return writer_.archived(log); }
+
+  std::uint64_t accepted() const noexcept { return accepted_; }
+  std::uint64_t refused() const noexcept { return refused_; }
+
+ private:
+  std::string_view make_entry(const SettledRecord& record);
+
+  LogWriter& writer_;
+  RowRing& ring_;
+  std::vector<RowFormatter> formatters_;
+  std::vector<char> entry_;
+  LogTable taken_;
+  std::uint64_t accepted_ = 0;
+  std::uint64_t refused_ = 0;
+};
+
+}  // namespace ringpost::account

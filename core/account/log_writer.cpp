@@ -1,0 +1,421 @@
+#include "core/account/log_writer.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+
+#include "core/account/row.h"
+#include "core/base/fixed_vector.h"
+
+namespace ringpost::account {
+namespace {
+
+/// Rows taken from the rings before they are written.
+constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
+/// After a round of work the thread lets rows gather, so that shards need not wake it for each.
+constexpr Duration kGather = Duration::milliseconds(5);
+constexpr Duration kBackoffMin = Duration::milliseconds(100);
+constexpr Duration kBackoffMax = Duration::seconds(5);
+constexpr std::size_t kNotesMax = 64;
+
+Instant clock_now() {
+  struct timespec time {};
+  ::clock_gettime(CLOCK_BOOTTIME, &time);
+  return Instant{static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec};
+}
+
+}  // namespace
+
+struct LogWriter::State {
+  std::vector<std::unique_ptr<ArchiveFile>> files;
+  std::vector<std::uint64_t> cursors;   ///< per ring: read so far
+  std::vector<std::uint64_t> released;  ///< per ring: durable so far
+  LogTable seen;                        ///< highest sequences taken from the rings
+  bool unsynced = false;
+  Instant unsynced_since;
+  Instant retry_at;
+  Duration backoff = kBackoffMin;
+
+  std::atomic<std::uint64_t> records{0};
+  std::atomic<std::uint64_t> bytes{0};
+  std::atomic<std::uint64_t> syncs{0};
+  std::atomic<std::uint64_t> failures{0};
+  std::atomic<std::uint64_t> rewinds{0};
+  std::atomic<bool> failing{false};
+  std::mutex notes_lock;
+  std::vector<std::string> notes;
+};
+
+Result<std::unique_ptr<LogWriter>> LogWriter::open(LogWriterOptions options, FileCalls& calls) {
+  if (options.files.size() > kAccountFilesMax) {
+    return Error::of(ErrorCode::no_capacity,
+                     "more accounting files than " + std::to_string(kAccountFilesMax));
+  }
+  // A ring holds the rows of one record in all files at the least.
+  std::size_t ring_bytes = 4096;
+  while (ring_bytes < std::max(options.ring_bytes,
+                               4 * kRowBytesMax * std::max<std::size_t>(1, options.files.size()))) {
+    ring_bytes *= 2;
+  }
+  options.ring_bytes = ring_bytes;
+  std::unique_ptr<LogWriter> writer(new LogWriter(std::move(options)));
+  if (writer->wake_ < 0) {
+    return Error::from_errno(errno, "eventfd");
+  }
+  State& state = *writer->state_;
+  for (const AccountFileSpec& spec : writer->options_.files) {
+    const auto twin =
+        std::count_if(writer->options_.files.begin(), writer->options_.files.end(),
+                      [&spec](const AccountFileSpec& other) { return other.path == spec.path; });
+    if (twin > 1) {
+      return Error::of(ErrorCode::invalid, "two accounting files are named " + spec.path);
+    }
+    auto file = std::make_unique<ArchiveFile>(
+        calls, ArchiveFileOptions{spec.path, RowFormatter(spec.fields, spec.iso_times).header(),
+                                  spec.mode, writer->options_.spool});
+    const Status recovered = file->recover();
+    if (!recovered) {
+      return recovered.error();
+    }
+    for (std::string& text : file->notes()) {
+      writer->recovery_notes_.push_back(std::move(text));
+    }
+    state.files.push_back(std::move(file));
+  }
+  writer->publish();
+  return writer;
+}
+
+LogWriter::LogWriter(LogWriterOptions options)
+    : options_(std::move(options)),
+      archived_(std::make_unique<std::atomic<std::uint64_t>[]>(kLogsMax)),
+      state_(std::make_unique<State>()),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  for (unsigned shard = 0; shard < options_.shards; ++shard) {
+    rings_.push_back(std::make_unique<RowRing>(options_.ring_bytes));
+  }
+  state_->cursors.resize(options_.shards);
+  state_->released.resize(options_.shards);
+}
+
+LogWriter::~LogWriter() {
+  if (thread_.joinable()) {
+    stop();
+  }
+  if (wake_ >= 0) {
+    ::close(wake_);
+  }
+}
+
+// The thread.
+
+void LogWriter::start() {
+  RP_ASSERT(!thread_.joinable());
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { run(); });
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  ::pthread_setname_np(thread_.native_handle(), "log-writer");
+}
+
+bool LogWriter::stop() {
+  stopping_.store(true, std::memory_order_seq_cst);
+  if (thread_.joinable()) {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t wrote = ::write(wake_, &one, sizeof one);
+    thread_.join();
+  }
+  return drained();
+}
+
+void LogWriter::reopen() noexcept {
+  reopening_.store(true, std::memory_order_seq_cst);
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t wrote = ::write(wake_, &one, sizeof one);
+}
+
+void LogWriter::notify() noexcept {
+  // The put before and this load, and the thread's store of the flag and its look at the rings,
+  // are all in one order: either the thread sees the row or we see that it sleeps.
+  if (sleeping_.load(std::memory_order_seq_cst) &&
+      sleeping_.exchange(false, std::memory_order_seq_cst)) {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t wrote = ::write(wake_, &one, sizeof one);
+  }
+}
+
+void LogWriter::run() {
+  Instant give_up = Instant::never();
+  while (true) {
+    const Instant now = clock_now();
+    const bool stopping = stopping_.load(std::memory_order_seq_cst);
+    const bool worked = pump(now);
+    if (stopping && drained()) {
+      return;
+    }
+    if (stopping && give_up == Instant::never()) {
+      give_up = now + options_.stop_patience;
+    }
+    if (now >= give_up) {
+      return;
+    }
+    wait(now, worked);
+  }
+}
+
+void LogWriter::wait(Instant now, bool worked) {
+  Instant until = next_deadline();
+  if (worked) {
+    until = std::min(until, now + kGather);
+  } else {
+    sleeping_.store(true, std::memory_order_seq_cst);
+    for (std::size_t i = 0; i < rings_.size() && until > now; ++i) {
+      // While the disk fails rows wait for its time, not the thread for rows.
+      const bool rows = rings_[i]->more(state_->cursors[i]) && state_->retry_at <= now;
+      until = rows ? now : until;
+    }
+  }
+  int timeout_ms = -1;
+  if (until != Instant::never()) {
+    timeout_ms = static_cast<int>(
+        std::clamp<std::int64_t>(((until - now).ns + 999'999) / 1'000'000, 0, 60'000));
+  }
+  struct pollfd entry {
+    wake_, POLLIN, 0
+  };
+  ::poll(&entry, 1, timeout_ms);
+  sleeping_.store(false, std::memory_order_seq_cst);
+  std::uint64_t count = 0;
+  [[maybe_unused]] const ssize_t got = ::read(wake_, &count, sizeof count);
+}
+
+// One round.
+
+bool LogWriter::pump(Instant now) {
+  State& state = *state_;
+  if (now < state.retry_at) {
+    return false;
+  }
+  bool worked = false;
+  const bool ready = std::all_of(state.files.begin(), state.files.end(),
+                                 [](const auto& file) { return file->ready(); });
+  if (ready && collect()) {
+    worked = true;
+    state.unsynced_since = state.unsynced ? state.unsynced_since : now;
+    state.unsynced = true;
+  }
+  if (!write_all(now)) {
+    return worked;
+  }
+  if (sync_due(now)) {
+    if (!sync_all(now)) {
+      return worked;
+    }
+    worked = true;
+  }
+  if (reopening_.load(std::memory_order_seq_cst) && !state.unsynced && !reopen_all(now)) {
+    return worked;
+  }
+  state.failing.store(false, std::memory_order_relaxed);
+  state.backoff = kBackoffMin;
+  return worked;
+}
+
+Instant LogWriter::next_deadline() const noexcept {
+  const State& state = *state_;
+  if (state.failing.load(std::memory_order_relaxed)) {
+    return state.retry_at;
+  }
+  return state.unsynced ? state.unsynced_since + options_.sync_interval : Instant::never();
+}
+
+bool LogWriter::drained() const noexcept {
+  const State& state = *state_;
+  for (std::size_t i = 0; i < rings_.size(); ++i) {
+    if (rings_[i]->more(state.released[i])) {
+      return false;
+    }
+  }
+  return !state.unsynced;
+}
+
+bool LogWriter::collect() {
+  State& state = *state_;
+  bool any = false;
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < rings_.size(); ++i) {
+    while (bytes < kBatchBytes) {
+      const std::string_view entry = rings_[i]->read(state.cursors[i]);
+      if (entry.empty()) {
+        break;
+      }
+      take_entry(entry);
+      bytes += entry.size();
+      any = true;
+    }
+  }
+  return any;
+}
+
+void LogWriter::take_entry(std::string_view entry) {
+  State& state = *state_;
+  EntryHead head;
+  RP_ASSERT(entry.size() >= sizeof head);
+  std::memcpy(&head, entry.data(), sizeof head);
+  entry.remove_prefix(sizeof head);
+  std::array<std::string_view, kAccountFilesMax> rows;
+  for (unsigned i = 0; i < head.rows; ++i) {
+    EntryRowHead row;
+    std::memcpy(&row, entry.data(), sizeof row);
+    rows[row.file] = entry.substr(sizeof row, row.size);
+    entry.remove_prefix(sizeof row + row.size);
+  }
+  for (std::size_t i = 0; i < state.files.size(); ++i) {
+    if (state.files[i]->wants(head.log, head.sequence)) {
+      state.files[i]->take(head.log, head.sequence, rows[i]);
+    }
+  }
+  if (head.sequence > state.seen[head.log]) {
+    state.seen.set(head.log, head.sequence);
+    state.records.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+bool LogWriter::write_all(Instant now) {
+  State& state = *state_;
+  bool all = true;
+  std::uint64_t bytes = 0;
+  for (const auto& file : state.files) {
+    all = check(file->write(), now) && all;
+    bytes += file->bytes_written();
+  }
+  state.bytes.store(bytes, std::memory_order_relaxed);
+  return check_rewound() && all;
+}
+
+bool LogWriter::sync_due(Instant now) const noexcept {
+  const State& state = *state_;
+  if (!state.unsynced) {
+    return false;
+  }
+  if (now >= state.unsynced_since + options_.sync_interval ||
+      stopping_.load(std::memory_order_relaxed) || reopening_.load(std::memory_order_relaxed)) {
+    return true;
+  }
+  // Rows keep their room in the ring until they are synced.
+  return std::any_of(rings_.begin(), rings_.end(),
+                     [](const auto& ring) { return ring->used() > ring->capacity() / 2; });
+}
+
+bool LogWriter::sync_all(Instant now) {
+  State& state = *state_;
+  bool all = true;
+  for (const auto& file : state.files) {
+    all = check(file->sync(), now) && all;
+  }
+  if (!check_rewound() || !all) {
+    return false;
+  }
+  publish();
+  for (std::size_t i = 0; i < rings_.size(); ++i) {
+    state.released[i] = state.cursors[i];
+    rings_[i]->release(state.cursors[i]);
+  }
+  state.unsynced = false;
+  state.syncs.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+bool LogWriter::reopen_all(Instant now) {
+  bool all = true;
+  for (const auto& file : state_->files) {
+    all = check(file->reopen(), now) && all;
+  }
+  if (all) {
+    reopening_.store(false, std::memory_order_seq_cst);
+  }
+  return all;
+}
+
+/// After an error: alarm, and the next round not before the back-off is over.
+bool LogWriter::check(const Status& status, Instant now) {
+  State& state = *state_;
+  if (status.ok()) {
+    return true;
+  }
+  if (!state.failing.exchange(true, std::memory_order_relaxed)) {
+    note(status.error().describe());
+  }
+  if (state.retry_at <= now) {
+    state.retry_at = now + state.backoff;
+    state.backoff = std::min(state.backoff * 2, kBackoffMax);
+  }
+  state.failures.fetch_add(1, std::memory_order_relaxed);
+  return false;
+}
+
+/// False when a file lost rows that had not been synced: all rings are read again from there.
+bool LogWriter::check_rewound() {
+  State& state = *state_;
+  bool rewound = false;
+  for (const auto& file : state.files) {
+    rewound = file->rewound() || rewound;
+    for (std::string& text : file->notes()) {
+      note(std::move(text));
+    }
+  }
+  if (rewound) {
+    state.cursors = state.released;
+    state.unsynced = false;
+    state.rewinds.fetch_add(1, std::memory_order_relaxed);
+  }
+  return !rewound;
+}
+
+void LogWriter::publish() {
+  const State& state = *state_;
+  for (std::size_t log = 0; log < kLogsMax; ++log) {
+    std::uint64_t sequence = state.files.empty() ? state.seen[log] : ~std::uint64_t{0};
+    for (const auto& file : state.files) {
+      sequence = std::min(sequence, file->synced()[log]);
+    }
+    archived_[log].store(sequence, std::memory_order_release);
+  }
+}
+
+LogWriterStats LogWriter::stats() const noexcept {
+  const State& state = *state_;
+  LogWriterStats stats;
+  stats.records = state.records.load(std::memory_order_relaxed);
+  stats.bytes = state.bytes.load(std::memory_order_relaxed);
+  stats.syncs = state.syncs.load(std::memory_order_relaxed);
+  stats.failures = state.failures.load(std::memory_order_relaxed);
+  stats.rewinds = state.rewinds.load(std::memory_order_relaxed);
+  stats.failing = state.failing.load(std::memory_order_relaxed);
+  return stats;
+}
+
+void LogWriter::note(std::string text) {
+  const std::lock_guard lock(state_->notes_lock);
+  if (state_->notes.size() < kNotesMax) {
+    state_->notes.push_back(std::move(text));
+  }
+}
+
+std::vector<std::string> LogWriter::take_notes() {
+  const std::lock_guard lock(state_->notes_lock);
+  return std::exchange(state_->notes, {});
+}
+
+}  // namespace ringpost::account

@@ -1,0 +1,296 @@
+#include "core/account/row.h"
+
+#include <time.h>
+
+#include <array>
+
+#include "core/base/assert.h"
+#include "core/base/text.h"
+
+namespace ringpost::account {
+namespace {
+
+struct StatusText {
+  std::uint16_t subject;
+  std::uint16_t detail;
+  std::string_view text;
+};
+
+// RFC 3463 section 3 and RFC 7505, in short.
+constexpr StatusText kStatusTexts[] = {
+    {1, 1, "bad destination mailbox address"},
+    {1, 2, "bad destination system address"},
+    {1, 3, "bad destination mailbox address syntax"},
+    {1, 4, "destination mailbox address ambiguous"},
+    {1, 6, "destination mailbox has moved"},
+    {1, 7, "bad sender's mailbox address syntax"},
+    {1, 8, "bad sender's system address"},
+    {1, 10, "recipient address has null MX"},
+    {2, 1, "mailbox disabled, not accepting messages"},
+    {2, 2, "mailbox full"},
+    {2, 3, "message length exceeds administrative limit"},
+    {3, 1, "mail system full"},
+    {3, 2, "system not accepting network messages"},
+    {3, 4, "message too big for system"},
+    {4, 1, "no answer from host"},
+    {4, 2, "bad connection"},
+    {4, 3, "directory server failure"},
+    {4, 4, "unable to route"},
+    {4, 5, "mail system congestion"},
+    {4, 6, "routing loop detected"},
+    {4, 7, "delivery time expired"},
+    {5, 1, "invalid command"},
+    {5, 2, "syntax error"},
+    {5, 3, "too many recipients"},
+    {6, 0, "media error"},
+    {6, 3, "conversion required but not supported"},
+    {7, 0, "security status"},
+    {7, 1, "delivery not authorized, message refused"},
+};
+
+/// Names that senders' tools know.
+std::string_view category_of(EnhancedStatus status) noexcept {
+  switch (status.subject) {
+    case 1:
+      if (status.detail == 2 || status.detail == 10) {
+        return "bad-domain";
+      }
+      return status.detail == 7 || status.detail == 8 ? "invalid-sender" : "bad-mailbox";
+    case 2:
+      if (status.detail == 1) {
+        return "inactive-mailbox";
+      }
+      return status.detail == 2 ? "quota-issues" : "other";
+    case 3: return status.detail == 4 ? "content-related" : "other";
+    case 4:
+      switch (status.detail) {
+        case 1: return "no-answer-from-host";
+        case 2: return "bad-connection";
+        case 3:
+        case 4:
+        case 6: return "routing-errors";
+        case 7: return "message-expired";
+        default: return "other";
+      }
+    case 5: return "protocol-errors";
+    case 6: return "content-related";
+    case 7: return "policy-related";
+    default: return "other";
+  }
+}
+
+std::string_view action_of(OutcomeKind kind) noexcept {
+  if (kind == OutcomeKind::delivered) {
+    return "relayed";
+  }
+  return kind == OutcomeKind::deferred ? "delayed" : "failed";
+}
+
+std::string_view letter_of(OutcomeKind kind) noexcept {
+  switch (record_of(kind)) {
+    case records::kDelivered: return "d";
+    case records::kBounced: return "b";
+    default: return "t";
+  }
+}
+
+void add_code(TextBuilder& text, EnhancedStatus status) noexcept {
+  text.add_number(status.klass).add('.').add_number(status.subject);
+  text.add('.').add_number(status.detail);
+}
+
+void add_status(CsvLine& line, const SettledRecord& record, bool with_text) noexcept {
+  std::array<char, 96> room;
+  TextBuilder text(room);
+  const EnhancedStatus status = effective_status(record);
+  add_code(text, status);
+  if (with_text) {
+    text.add(" (").add(text_of(status)).add(')');
+  }
+  line.add(text.view());
+}
+
+void add_diagnostic(CsvLine& line, const SettledRecord& record) noexcept {
+  std::array<char, kValueBytesMax> room;
+  TextBuilder text(room);
+  if (record.reply_code != 0) {
+    text.add("smtp;").add_number(record.reply_code);
+    if (record.status.known()) {
+      text.add(' ');
+      add_code(text, record.status);
+    }
+    if (!record.text.empty()) {
+      text.add(' ').add(record.text);
+    }
+  } else if (!record.text.empty()) {
+    text.add("x-ringpost;").add(record.text);
+  }
+  line.add(text.view());
+}
+
+/// `host (address)`, or what of it there is.
+void add_host(CsvLine& line, std::string_view host, const IpAddress& address) {
+  std::array<char, kValueBytesMax> room;
+  TextBuilder text(room);
+  if (!host.empty()) {
+    text.add(host.substr(0, kValueBytesMax / 2));
+  }
+  if (address.valid()) {
+    text.add(host.empty() ? "(" : " (").add(address.text()).add(')');
+  }
+  line.add(text.view());
+}
+
+void add_address(CsvLine& line, const IpAddress& address) {
+  line.add(address.valid() ? std::string_view(address.text()) : std::string_view());
+}
+
+std::string_view domain_of(const SettledRecord& record) noexcept {
+  return Recipient{record.recipient, {}, 0}.domain();
+}
+
+void add_domain(CsvLine& line, const SettledRecord& record, std::string_view suffix) noexcept {
+  std::array<char, kValueBytesMax> room;
+  TextBuilder text(room);
+  for (const char c : domain_of(record)) {
+    text.add(ascii_lower(c));
+  }
+  if (!suffix.empty()) {
+    text.add('/').add(suffix);
+  }
+  line.add(text.view());
+}
+
+}  // namespace
+
+std::string_view text_of(EnhancedStatus status) noexcept {
+  for (const StatusText& row : kStatusTexts) {
+    if (status.klass != 2 && row.subject == status.subject && row.detail == status.detail) {
+      return row.text;
+    }
+  }
+  switch (status.klass) {
+    case 2: return "success";
+    case 4: return "persistent transient failure";
+    default: return "permanent failure";
+  }
+}
+
+EnhancedStatus effective_status(const SettledRecord& record) noexcept {
+  if (record.status.known()) {
+    return record.status;
+  }
+  switch (record.kind) {
+    case OutcomeKind::delivered: return {2, 0, 0};
+    case OutcomeKind::deferred: return {4, 0, 0};
+    case OutcomeKind::expired: return {4, 4, 7};
+    default: return {5, 0, 0};
+  }
+}
+
+std::string_view bounce_category(const SettledRecord& record) noexcept {
+  switch (record.kind) {
+    case OutcomeKind::delivered: return {};
+    case OutcomeKind::expired: return "message-expired";
+    case OutcomeKind::cancelled: return "cancelled";
+    default: break;
+  }
+  if (!record.status.known() && record.reply_code == 0) {
+    if (record.phase == Phase::connect) {
+      return "no-answer-from-host";
+    }
+    return record.phase > Phase::connect && record.phase < Phase::queue ? "bad-connection"
+                                                                        : "other";
+  }
+  return category_of(effective_status(record));
+}
+
+RowFormatter::RowFormatter(FieldList fields, bool iso_times)
+    : fields_(std::move(fields)), iso_times_(iso_times) {
+  RP_ASSERT(!fields_.empty() && fields_.size() <= kFieldCount);
+}
+
+std::string RowFormatter::header() const {
+  std::string text;
+  for (const Field field : fields_) {
+    text += text.empty() ? "" : ",";
+    text += name_of(field);
+  }
+  return text + "\r\n";
+}
+
+std::string_view RowFormatter::format(const SettledRecord& record, std::span<char> room) {
+  RP_ASSERT(room.size() >= kRowBytesMax);
+  CsvLine line(room);
+  for (const Field field : fields_) {
+    add(line, field, record);
+  }
+  return line.finish();
+}
+
+void RowFormatter::add_time(CsvLine& line, WallTime time, ShownTime& last) const {
+  const std::int64_t second = time.unix_seconds();
+  if (second != last.second || last.text.empty()) {
+    char room[48];
+    TextBuilder text(room);
+    struct tm civil {};
+    const auto seconds = static_cast<time_t>(second);
+    if (!iso_times_ || second < 0 || ::gmtime_r(&seconds, &civil) == nullptr) {
+      text.add_number(second < 0 ? 0 : static_cast<std::uint64_t>(second));
+    } else {
+      char shown[32];
+      text.add({shown, ::strftime(shown, sizeof shown, "%Y-%m-%d %H:%M:%S+0000", &civil)});
+    }
+    last.text = text.view();
+    last.second = second;
+  }
+  line.add(last.text);
+}
+
+void RowFormatter::add(CsvLine& line, Field field, const SettledRecord& record) {
+  switch (field) {
+    case Field::type: return line.add(letter_of(record.kind));
+    case Field::time:
+    case Field::time_logged: return add_time(line, record.settled, logged_);
+    case Field::time_queued: return add_time(line, record.received, queued_);
+    case Field::orig: return line.add(record.reverse_path);
+    case Field::rcpt: return line.add(record.recipient);
+    case Field::orcpt: return line.add(record.original_recipient);
+    case Field::dsn_action: return line.add(action_of(record.kind));
+    case Field::dsn_status: return add_status(line, record, true);
+    case Field::dsn_status_code: return add_status(line, record, false);
+    case Field::dsn_diag: return add_diagnostic(line, record);
+    case Field::dsn_mta: return add_host(line, record.host, record.remote.ip);
+    case Field::bounce_cat: return line.add(bounce_category(record));
+    case Field::src_type: return line.add(record.origin.valid() ? "smtp" : "local");
+    case Field::src_mta: return add_host(line, {}, record.origin);
+    case Field::dlv_type: return line.add("smtp");
+    case Field::dlv_source_ip: return add_address(line, record.local);
+    case Field::dlv_destination_ip: return add_address(line, record.remote.ip);
+    case Field::size:
+    case Field::dlv_size: return line.add_number(record.size_bytes);
+    case Field::vmta: return line.add(record.vmta);
+    case Field::job_id: return line.add(record.job);
+    case Field::env_id: return line.add(record.envelope_id);
+    case Field::queue: return add_domain(line, record, record.vmta);
+    case Field::domain: return add_domain(line, record, {});
+    case Field::msg_id: {
+      char text[MessageId::kTextSize];
+      record.id.write_text(text);
+      return line.add({text, sizeof text});
+    }
+    case Field::attempts: return line.add_number(record.attempts);
+    case Field::ambiguous: return line.add(record.ambiguous ? "1" : "0");
+    case Field::log_id: return line.add_number(record.log);
+    case Field::seq: return line.add_number(record.sequence);
+    case Field::rcv_smtp_user: return line.add(record.user);
+    case Field::total_seconds_queued: {
+      const std::int64_t seconds = (record.settled - record.received).whole_seconds();
+      return line.add_number(seconds < 0 ? 0 : static_cast<std::uint64_t>(seconds));
+    }
+    case Field::phase: return line.add(ringpost::name_of(record.phase));
+    case Field::status: return line.add(ringpost::name_of(record.kind));
+  }
+}
+
+}  // namespace ringpost::account

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+
+namespace ringpost::app {
+
+struct CliOptions {
+  std::string control = "/run/ringpost/control";
+  bool json = false;
+  bool dry_run = false;
+};
+
+// Each command prints its result to standard output, or one error to standard error, and returns
+// the exit code: 0 done, 1 refused or faulty, 2 no daemon or file to work on.
+
+int show_status(const CliOptions& options);
+int show_queues(const CliOptions& options, const std::string& pattern);
+int show_domains(const CliOptions& options, const std::string& pattern);
+int trace(const CliOptions& options, const std::string& id);
+/// `verb` is pause, resume, delete or schedule.
+int change_queues(const CliOptions& options, const std::string& verb, const std::string& pattern);
+
+int check_config(const CliOptions& options, const std::string& file, bool strict, bool lenient);
+int explain(const CliOptions& options, const std::string& file, const std::string& domain,
+            const std::string& vmta);
+int spool_check(const CliOptions& options, const std::string& folder);
+int spool_stat(const CliOptions& options, const std::string& folder);
+int spool_export(const CliOptions& options, const std::string& folder, const std::string& target);
+
+}  // namespace ringpost::app

@@ -1,0 +1,128 @@
+// ringpost: the operator's command-line tool. Talks to a running ringpostd over its control
+// socket, or works on files where the daemon need not run.
+
+#include <CLI/CLI.hpp>
+
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include "core/app/cli_commands.h"
+#include "core/app/version.h"
+
+namespace {
+
+using ringpost::app::CliOptions;
+
+struct Arguments {
+  CliOptions options;
+  std::string file;
+  std::string first;
+  std::string second;
+  bool strict = false;
+  bool lenient = false;
+};
+
+void add_live_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
+  auto& options = arguments.options;
+  app.add_subcommand("status", "Is the daemon up, and what has it done?")->callback([&] {
+    exit_code = ringpost::app::show_status(options);
+  });
+  CLI::App* show = app.add_subcommand("show", "Tables of the running daemon");
+  show->require_subcommand(1);
+  CLI::App* queues = show->add_subcommand("queues", "Queues: destination/virtual MTA");
+  queues->add_option("pattern", arguments.first, "DOMAIN[/VMTA], * as wildcard");
+  queues->callback([&] { exit_code = ringpost::app::show_queues(options, arguments.first); });
+  CLI::App* domains = show->add_subcommand("domains", "Destinations over all virtual MTAs");
+  domains->add_option("pattern", arguments.first, "DOMAIN, * as wildcard");
+  domains->callback([&] { exit_code = ringpost::app::show_domains(options, arguments.first); });
+  CLI::App* trace = app.add_subcommand("trace", "Where a message is and what it waits for");
+  trace->add_option("id", arguments.first, "the id of the 250 reply")->required();
+  trace->callback([&] { exit_code = ringpost::app::trace(options, arguments.first); });
+}
+
+void add_queue_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
+  struct Row {
+    const char* name;
+    const char* help;
+  };
+  static constexpr Row kRows[] = {
+      {"pause", "Stop delivery of queues until resumed; survives a restart"},
+      {"resume", "Let paused queues go on"},
+      {"delete", "Cancel all mail of queues; each recipient is accounted as cancelled"},
+      {"schedule", "Try deferred mail of queues at once"},
+  };
+  for (const Row& row : kRows) {
+    CLI::App* command = app.add_subcommand(row.name, row.help);
+    command->require_subcommand(1);
+    CLI::App* queue = command->add_subcommand("queue", row.help);
+    queue->add_option("pattern", arguments.first, "DOMAIN[/VMTA], * as wildcard")->required();
+    queue->add_flag("--dry-run", arguments.options.dry_run, "Only count what it would touch");
+    queue->callback([&arguments, &exit_code, name = std::string(row.name)] {
+      exit_code = ringpost::app::change_queues(arguments.options, name, arguments.first);
+    });
+  }
+}
+
+void add_file_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
+  auto& options = arguments.options;
+  CLI::App* check = app.add_subcommand("check", "Check files without a running daemon");
+  check->require_subcommand(1);
+  CLI::App* config = check->add_subcommand("config", "Check a configuration file");
+  config->add_option("file", arguments.file, "the file")->required();
+  config->add_flag("--strict", arguments.strict, "Warnings count as errors");
+  config->add_flag("--lenient", arguments.lenient, "Unknown directives are warnings");
+  config->callback([&] {
+    exit_code =
+        ringpost::app::check_config(options, arguments.file, arguments.strict, arguments.lenient);
+  });
+  CLI::App* explain = app.add_subcommand("explain", "Effective settings of a queue, with origins");
+  explain->add_option("domain", arguments.first, "destination domain")->required();
+  explain->add_option("vmta", arguments.second, "virtual MTA");
+  explain->add_option("-c,--config", arguments.file, "configuration file")->required();
+  explain->callback([&] {
+    exit_code = ringpost::app::explain(options, arguments.file, arguments.first, arguments.second);
+  });
+  CLI::App* spool = app.add_subcommand("spool", "Tools for the spool of a stopped daemon");
+  spool->require_subcommand(1);
+  spool->add_subcommand("check", "Verify all segments and journals")
+      ->callback([&] { exit_code = ringpost::app::spool_check(options, arguments.file); })
+      ->add_option("folder", arguments.file, "spool folder")
+      ->required();
+  spool->add_subcommand("stat", "What the spool holds")
+      ->callback([&] { exit_code = ringpost::app::spool_stat(options, arguments.file); })
+      ->add_option("folder", arguments.file, "spool folder")
+      ->required();
+  CLI::App* exporting = spool->add_subcommand("export", "Write unsettled messages as files");
+  exporting->add_option("folder", arguments.file, "spool folder")->required();
+  exporting->add_option("target", arguments.first, "folder to write to")->required();
+  exporting->callback(
+      [&] { exit_code = ringpost::app::spool_export(options, arguments.file, arguments.first); });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Ringpost: high-volume outbound mail transfer agent"};
+  app.set_version_flag("--version", ringpost::app::version_text());
+  app.require_subcommand(1);
+  Arguments arguments;
+  if (const char* control = std::getenv("RINGPOST_CONTROL"); control != nullptr) {
+    arguments.options.control = control;
+  }
+  app.add_option(
+      "--control", arguments.options.control,
+      "control socket (default: $RINGPOST_CONTROL, else " + arguments.options.control + ")");
+  app.add_flag("--json", arguments.options.json, "JSON instead of tables");
+  app.fallthrough();
+  int exit_code = 0;
+  add_live_commands(app, arguments, exit_code);
+  add_queue_commands(app, arguments, exit_code);
+  add_file_commands(app, arguments, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error);
+  }
+  return exit_code;
+}

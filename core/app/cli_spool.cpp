@@ -1,0 +1,5 @@
+#include <cstdio>
+
+#include "core/app/cli_commands.h"
+
+namespace ringpost::app {}

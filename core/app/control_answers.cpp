@@ -1,0 +1,193 @@
+#include "core/app/control_answers.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "core/app/control_room.h"
+
+namespace ringpost::app {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string dump(const Json& json) {
+  // Names and replies come from strangers and need not be UTF-8.
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string ok(Json result) { return dump({{"ok", true}, {"result", std::move(result)}}); }
+
+Json counters_of(const ShardStatus& s) {
+  return {{"sessions_in", s.sessions_in},
+          {"sessions_out", s.sessions_out},
+          {"accepted_messages", s.accepted_messages},
+          {"delivered", s.delivered},
+          {"deferred", s.deferred},
+          {"bounced", s.bounced},
+          {"expired", s.expired},
+          {"cancelled", s.cancelled},
+          {"ambiguous", s.ambiguous},
+          {"queued_recipients", s.queued_recipients},
+          {"queues", s.queues},
+          {"spool_messages", s.spool_messages},
+          {"spool_segments", s.spool_segments},
+          {"commits", s.commits},
+          {"zero_copy_sends", s.zero_copy_sends},
+          {"zero_copy_copied", s.zero_copy_copied}};
+}
+
+std::string state_text(const schedule::QueueState state, const schedule::Gate gate) {
+  std::string text(schedule::name_of(state));
+  if (gate != schedule::Gate::none) {
+    text.append(": ").append(schedule::name_of(gate));
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string answer_error(const std::string& text) { return dump({{"ok", false}, {"error", text}}); }
+
+std::string answer_status(const ControlTask& task, const ProcessFacts& facts, WallTime now) {
+  Json shards = Json::array();
+  Json totals = counters_of({});
+  Json alarms = Json::array();
+  for (const auto& part : task.parts) {
+    Json counters = counters_of(part.status);
+    for (auto& [key, value] : totals.items()) {
+      value = value.get<std::uint64_t>() + counters[key].get<std::uint64_t>();
+    }
+    counters["loop"] = {{"turns", part.status.loop.turns},
+                        {"handlers", part.status.loop.handlers},
+                        {"letters_received", part.status.loop.letters_received},
+                        {"letters_posted", part.status.loop.letters_posted},
+                        {"peers_woken", part.status.loop.peers_woken}};
+    shards.push_back(std::move(counters));
+    for (const std::string& alarm : part.status.alarms) {
+      alarms.push_back(alarm);
+    }
+  }
+  return ok({{"version", facts.version},
+             {"pid", ::getpid()},
+             {"state", "running"},
+             {"uptime_seconds", (now - facts.started).whole_seconds()},
+             {"shards", facts.shards},
+             {"alarms", std::move(alarms)},
+             {"totals", std::move(totals)},
+             {"by_shard", std::move(shards)}});
+}
+
+std::string answer_queues(const ControlTask& task) {
+  Json rows = Json::array();
+  for (const auto& part : task.parts) {
+    for (const auto& row : part.queues) {
+      rows.push_back({{"queue", row.name + "/" + row.vmta},
+                      {"domain", row.name},
+                      {"vmta", row.vmta},
+                      {"state", state_text(row.state, row.gate)},
+                      {"paused", row.paused},
+                      {"ready", row.ready},
+                      {"deferred", row.deferred},
+                      {"in_flight", row.in_flight},
+                      {"sessions", row.sessions},
+                      {"connections_max", row.connections_max},
+                      {"gate_opens", row.gate_opens.unix_seconds()},
+                      {"next_attempt", row.next_retry.unix_seconds()},
+                      {"last_error", row.last_error}});
+    }
+  }
+  std::sort(rows.begin(), rows.end(),
+            [](const Json& a, const Json& b) { return a["queue"] < b["queue"]; });
+  return ok(std::move(rows));
+}
+
+std::string answer_domains(const ControlTask& task) {
+  struct Sum {
+    std::uint64_t queues = 0;
+    std::uint64_t ready = 0;
+    std::uint64_t deferred = 0;
+    std::uint64_t in_flight = 0;
+    std::uint64_t sessions = 0;
+  };
+  std::map<std::string, Sum> sums;
+  for (const auto& part : task.parts) {
+    for (const auto& row : part.queues) {
+      Sum& sum = sums[row.name];
+      ++sum.queues;
+      sum.ready += row.ready;
+      sum.deferred += row.deferred;
+      sum.in_flight += row.in_flight;
+      sum.sessions += row.sessions;
+    }
+  }
+  Json rows = Json::array();
+  for (const auto& [domain, sum] : sums) {
+    rows.push_back({{"domain", domain},
+                    {"queues", sum.queues},
+                    {"ready", sum.ready},
+                    {"deferred", sum.deferred},
+                    {"in_flight", sum.in_flight},
+                    {"sessions", sum.sessions}});
+  }
+  return ok(std::move(rows));
+}
+
+std::string answer_trace(const ControlTask& found, const ControlTask& waiting) {
+  const auto part = std::find_if(found.parts.begin(), found.parts.end(),
+                                 [](const auto& p) { return p.message.found; });
+  if (part == found.parts.end()) {
+    return answer_error("no message " + found.id.text() +
+                        " is in the spool: it is settled (see the accounting file) or never was");
+  }
+  const MessageFacts& facts = part->message;
+  std::vector<const schedule::WhyRow*> where(facts.recipients.size(), nullptr);
+  for (const auto& p : waiting.parts) {
+    for (const auto& row : p.waiting) {
+      for (std::uint32_t i = row.first; i < row.first + row.count && i < where.size(); ++i) {
+        where[i] = &row;
+      }
+    }
+  }
+  Json recipients = Json::array();
+  for (std::size_t i = 0; i < facts.recipients.size(); ++i) {
+    Json row = {{"recipient", facts.recipients[i]}};
+    if (where[i] != nullptr) {
+      row["state"] = state_text(where[i]->state, where[i]->gate);
+      row["queue"] = where[i]->name + "/" + where[i]->vmta;
+      row["until"] = where[i]->gate_opens.unix_seconds();
+      row["expires"] = where[i]->expires.unix_seconds();
+      row["attempts"] = where[i]->attempts;
+      row["last_error"] = where[i]->last_error;
+    } else {
+      row["state"] = "in transit or settled";
+    }
+    recipients.push_back(std::move(row));
+  }
+  return ok(
+      {{"id", found.id.text()},
+       {"message", found.id.text() + ": " + std::to_string(facts.size_bytes) + " octets from <" +
+                       facts.reverse_path + "> by virtual MTA " + facts.vmta},
+       {"received", facts.received.unix_seconds()},
+       {"size", facts.size_bytes},
+       {"reverse_path", facts.reverse_path},
+       {"vmta", facts.vmta},
+       {"recipients", std::move(recipients)}});
+}
+
+std::string answer_change(const ControlTask& task) {
+  std::uint64_t queues = 0;
+  std::uint64_t recipients = 0;
+  for (const auto& part : task.parts) {
+    if (!part.error.empty()) {
+      return answer_error(part.error);
+    }
+    queues += part.touched.queues;
+    recipients += part.touched.recipients;
+  }
+  return ok({{"queues", queues}, {"recipients", recipients}, {"dry_run", task.dry_run}});
+}
+
+}  // namespace ringpost::app

@@ -1,0 +1,222 @@
+#include "core/app/control_room.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+#include "core/app/control_answers.h"
+#include "core/app/letters.h"
+#include "core/schedule/queue_pattern.h"
+
+namespace ringpost::app {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr Duration kAnswerTime = Duration::seconds(10);
+
+}  // namespace
+
+ControlRoom::ControlRoom(Mailroom& mailroom, RingPeers& peers, unsigned endpoint,
+                         ProcessFacts facts)
+    : mailroom_(mailroom), peers_(peers), endpoint_(endpoint), facts_(std::move(facts)) {}
+
+ControlRoom::~ControlRoom() { peers_.withdraw(endpoint_); }
+
+Status ControlRoom::start() {
+  if (auto opened = wake_.open(); !opened) {
+    return opened;
+  }
+  peers_.publish(endpoint_, -1, wake_.descriptor());
+  return {};
+}
+
+std::string ControlRoom::answer(const std::string& request) {
+  const Json parsed = Json::parse(request, nullptr, false);
+  if (parsed.is_discarded() || !parsed.is_object()) {
+    return answer_error("the request is not a JSON object");
+  }
+  try {
+    const auto command = parsed.value("command", std::string());
+    const auto pattern = parsed.value("pattern", std::string());
+    if (command == "status") {
+      return status();
+    }
+    if (command == "queues" || command == "domains") {
+      return queues(pattern, command == "domains");
+    }
+    if (command == "trace") {
+      return trace(parsed.value("id", std::string()));
+    }
+    if (command == "pause" || command == "resume" || command == "delete" || command == "schedule") {
+      return change(command, pattern, parsed.value("dry_run", false));
+    }
+    return answer_error("unknown command '" + command + "'");
+  } catch (const Json::exception& error) {
+    return answer_error(std::string("the request has a field of the wrong type: ") + error.what());
+  }
+}
+
+bool ControlRoom::send_round(ControlTask& task) {
+  task.parts.assign(facts_.shards, {});
+  task.answers = 0;
+  for (unsigned shard = 0; shard < facts_.shards; ++shard) {
+    if (mailroom_.room(endpoint_, shard) == 0) {
+      return false;
+    }
+  }
+  for (unsigned shard = 0; shard < facts_.shards; ++shard) {
+    ControlTask* pointer = &task;
+    mailroom_.post(endpoint_, shard, Letter::of(kind_of(LetterKind::control), pointer));
+    if (mailroom_.claim_wake(shard)) {
+      WakeEvent::raise(peers_.event(shard));
+    }
+  }
+  return true;
+}
+
+void ControlRoom::collect() {
+  for (unsigned shard = 0; shard < facts_.shards; ++shard) {
+    Letter letter;
+    while (mailroom_.take(endpoint_, shard, letter)) {
+      auto* task = letter.as<ControlTask*>();
+      ++task->answers;
+      if (task != waiting_ && task->answers == facts_.shards) {
+        std::erase_if(late_, [&](const TaskRef& late) { return late.get() == task; });
+      }
+    }
+  }
+}
+
+Result<ControlRoom::TaskRef> ControlRoom::ask(TaskRef task) {
+  collect();
+  if (!send_round(*task)) {
+    return Error::of(ErrorCode::timed_out, "a shard does not read its letters");
+  }
+  waiting_ = task.get();
+  const Instant deadline = read_clocks().instant + kAnswerTime;
+  while (task->answers < facts_.shards) {
+    mailroom_.announce_sleep(endpoint_);
+    if (mailroom_.empty(endpoint_)) {
+      const auto left =
+          std::max<std::int64_t>((deadline - read_clocks().instant).whole_milliseconds(), 0);
+      pollfd entry{wake_.descriptor(), POLLIN, 0};
+      ::poll(&entry, 1, static_cast<int>(left));
+      wake_.lower();
+    }
+    mailroom_.announce_awake(endpoint_);
+    collect();
+    if (task->answers < facts_.shards && read_clocks().instant >= deadline) {
+      waiting_ = nullptr;
+      late_.push_back(std::move(task));
+      return Error::of(ErrorCode::timed_out, "a shard did not answer in time");
+    }
+  }
+  waiting_ = nullptr;
+  return task;
+}
+
+std::string ControlRoom::status() {
+  auto task = std::make_unique<ControlTask>();
+  task->kind = ControlKind::status;
+  auto done = ask(std::move(task));
+  return done ? answer_status(**done, facts_, read_clocks().wall)
+              : answer_error(done.error().describe());
+}
+
+std::string ControlRoom::queues(const std::string& pattern, bool by_domain) {
+  auto task = std::make_unique<ControlTask>();
+  task->kind = ControlKind::queues;
+  if (!pattern.empty()) {
+    auto parsed = schedule::QueuePattern::parse(pattern);
+    if (!parsed) {
+      return answer_error(parsed.error().describe());
+    }
+    task->pattern = *parsed;
+  }
+  auto done = ask(std::move(task));
+  if (!done) {
+    return answer_error(done.error().describe());
+  }
+  return by_domain ? answer_domains(**done) : answer_queues(**done);
+}
+
+std::string ControlRoom::trace(const std::string& id) {
+  const auto parsed = MessageId::parse(id);
+  if (!parsed) {
+    return answer_error("'" + id +
+                        "' is not a message id: 26 letters and digits, as in the 250 "
+                        "reply and the accounting file");
+  }
+  auto task = std::make_unique<ControlTask>();
+  task->kind = ControlKind::find;
+  task->id = *parsed;
+  auto found = ask(std::move(task));
+  if (!found) {
+    return answer_error(found.error().describe());
+  }
+  auto second = std::make_unique<ControlTask>();
+  second->kind = ControlKind::why;
+  second->id = *parsed;
+  for (const auto& part : (*found)->parts) {
+    if (part.message.found) {
+      second->handle = part.message.handle;
+    }
+  }
+  auto waiting = ask(std::move(second));
+  return waiting ? answer_trace(**found, **waiting) : answer_error(waiting.error().describe());
+}
+
+std::string ControlRoom::change(const std::string& verb, const std::string& pattern, bool dry_run) {
+  auto parsed = schedule::QueuePattern::parse(pattern);
+  if (!parsed) {
+    return answer_error(parsed.error().describe());
+  }
+  auto task = std::make_unique<ControlTask>();
+  task->kind = verb == "pause"    ? ControlKind::pause
+               : verb == "resume" ? ControlKind::resume
+               : verb == "delete" ? ControlKind::cancel
+                                  : ControlKind::retry_now;
+  task->pattern = *parsed;
+  task->dry_run = dry_run;
+  const bool rules_change = !dry_run && (verb == "pause" || verb == "resume");
+  auto done = ask(std::move(task));
+  if (!done) {
+    return answer_error(done.error().describe());
+  }
+  if (rules_change) {
+    if (auto saved = save_pauses((*done)->parts.front().pause_rules); !saved) {
+      return answer_error("done, but it will not survive a restart: " + saved.error().describe());
+    }
+  }
+  return answer_change(**done);
+}
+
+Status ControlRoom::save_pauses(const std::string& rules) {
+  const std::string fresh = facts_.pause_file + ".new";
+  const int file = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+  if (file < 0) {
+    return Error::from_errno(errno, "open " + fresh);
+  }
+  const bool written =
+      ::write(file, rules.data(), rules.size()) == static_cast<ssize_t>(rules.size()) &&
+      ::fsync(file) == 0;
+  const int error = errno;
+  ::close(file);
+  if (!written || ::rename(fresh.c_str(), facts_.pause_file.c_str()) != 0) {
+    return Error::from_errno(written ? errno : error, "write " + fresh);
+  }
+  const std::string folder = facts_.pause_file.substr(0, facts_.pause_file.rfind('/'));
+  const int directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory >= 0) {
+    ::fsync(directory);
+    ::close(directory);
+  }
+  return {};
+}
+
+}  // namespace ringpost::app

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/app/control_server.h"
+#include "core/app/control_task.h"
+#include "core/base/time.h"
+#include "core/loop/mailroom.h"
+#include "net/wire/ring_driver.h"
+#include "net/wire/wake_event.h"
+
+namespace ringpost::app {
+
+/// Facts on the process that no shard knows.
+struct ProcessFacts {
+  std::string version;
+  unsigned shards = 0;
+  WallTime started;
+  std::string pause_file;  ///< where paused queues are kept over restarts
+};
+
+/// Turns requests of the control socket into tasks for all shards and their parts into JSON. An
+/// endpoint of the mailroom; all calls on the control thread.
+class ControlRoom : public ControlHandler {
+ public:
+  /// `endpoint` is the control thread's place in the mailroom.
+  ControlRoom(Mailroom& mailroom, RingPeers& peers, unsigned endpoint, ProcessFacts facts);
+  ~ControlRoom() override;
+
+  Status start();
+  std::string answer(const std::string& request) override;
+
+ private:
+  using TaskRef = std::unique_ptr<ControlTask>;
+
+  /// Sends the task round and waits. timed_out: some shard did not answer; the task is then kept
+  /// until it does.
+  Result<TaskRef> ask(TaskRef task);
+  void collect();
+  bool send_round(ControlTask& task);
+  Status save_pauses(const std::string& rules);
+
+  std::string status();
+  std::string queues(const std::string& pattern, bool by_domain);
+  std::string trace(const std::string& id);
+  std::string change(const std::string& verb, const std::string& pattern, bool dry_run);
+
+  Mailroom& mailroom_;
+  RingPeers& peers_;
+  unsigned endpoint_;
+  ProcessFacts facts_;
+  WakeEvent wake_;
+  std::vector<TaskRef> late_;  ///< given up waiting for, still with a shard
+  ControlTask* waiting_ = nullptr;
+};
+
+}  // namespace ringpost::app

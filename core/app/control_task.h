@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/time.h"
+#include "core/loop/loop.h"
+#include "core/mail/message_id.h"
+#include "core/schedule/queue_pattern.h"
+#include "core/schedule/report.h"
+
+namespace ringpost::app {
+
+enum class ControlKind : std::uint8_t {
+  status,
+  queues,
+  find,  ///< the spool's facts on one message
+  why,   ///< the queues' facts on it
+  pause,
+  resume,
+  cancel,
+  retry_now,
+};
+
+/// What a spool knows of one message.
+struct MessageFacts {
+  bool found = false;
+  SpoolHandle handle;
+  WallTime received;
+  std::uint32_t size_bytes = 0;
+  std::string reverse_path;
+  std::string vmta;
+  std::vector<std::string> recipients;  ///< in envelope order
+};
+
+/// Figures of one shard. All counters since its start.
+struct ShardStatus {
+  std::uint64_t sessions_in = 0;
+  std::uint64_t sessions_out = 0;
+  std::uint64_t accepted_messages = 0;
+  std::uint64_t delivered = 0;
+  std::uint64_t deferred = 0;
+  std::uint64_t bounced = 0;
+  std::uint64_t expired = 0;
+  std::uint64_t cancelled = 0;
+  std::uint64_t ambiguous = 0;
+  std::uint64_t queued_recipients = 0;
+  std::uint64_t queues = 0;
+  std::uint64_t spool_messages = 0;
+  std::uint64_t spool_segments = 0;
+  std::uint64_t commits = 0;
+  std::uint64_t zero_copy_sends = 0;
+  std::uint64_t zero_copy_copied = 0;
+  std::vector<std::string> alarms;
+  LoopStats loop;
+};
+
+/// A command of the control thread on its way over the shards. Made by the control thread, which
+/// frees it when all shards have answered; each shard writes only its own part.
+struct ControlTask {
+  struct Part {
+    ShardStatus status;
+    std::vector<schedule::QueueRow> queues;
+    std::vector<schedule::WhyRow> waiting;  ///< trace: the message's recipients in queues here
+    MessageFacts message;                   ///< trace: from the shard whose spool has it
+    schedule::Touched touched;
+    std::string pause_rules;  ///< pause, resume: the rules now in force, as to be kept
+    std::string error;
+  };
+
+  ControlKind kind = ControlKind::status;
+  schedule::QueuePattern pattern;
+  MessageId id;
+  SpoolHandle handle;              ///< trace: second round, once a spool has found the message
+  std::size_t rows_max = 100'000;  ///< of each shard
+  bool dry_run = false;
+  std::vector<Part> parts;  ///< one per shard
+  unsigned answers = 0;     ///< counted by the control thread
+};
+
+}  // namespace ringpost::app

@@ -1,0 +1,122 @@
+#include "core/app/daemon.h"
+
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+
+#include "core/app/log.h"
+#include "core/app/process.h"
+#include "core/app/quickstart.h"
+#include "core/app/version.h"
+#include "core/config/check.h"
+
+namespace ringpost::app {
+namespace {
+
+constexpr int kExitDone = 0;
+constexpr int kExitFailed = 1;
+constexpr int kExitConfig = 2;
+
+std::string host_name() {
+  char name[256] = "localhost";
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
+config::CheckResult read_config(const DaemonOptions& options) {
+  config::CheckOptions check;
+  check.lenient = options.lenient;
+  check.host_name = host_name();
+  if (!options.config_file.empty()) {
+    return config::check_file(options.config_file, check);
+  }
+  return config::check_text("quickstart.conf", quickstart_config(options), check);
+}
+
+/// Descriptors for ten thousand sessions each way, where the host allows them.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+/// Blocks the signals the main thread reads, before any other thread exists.
+int open_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) {
+    sigaddset(&set, signal);
+  }
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return ::signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+int wait_for_signal(int signals) {
+  signalfd_siginfo info{};
+  while (::read(signals, &info, sizeof info) != sizeof info) {
+  }
+  return static_cast<int>(info.ssi_signo);
+}
+
+int serve(Process& process, int signals) {
+  ::sd_notify(0, "READY=1");
+  log_info("ready");
+  while (true) {
+    switch (wait_for_signal(signals)) {
+      case SIGUSR1: process.reopen_logs(); break;
+      case SIGHUP:
+        log_warning("SIGHUP: reload is not part of this version; restart to take up the new file");
+        break;
+      default:
+        log_info("stopping");
+        ::sd_notify(0, "STOPPING=1");
+        return process.stop() ? kExitDone : kExitFailed;
+    }
+  }
+}
+
+}  // namespace
+
+int run_daemon(const DaemonOptions& options) {
+  if (options.print_config && !options.quickstart_folder.empty()) {
+    std::fputs(quickstart_config(options).c_str(), stdout);
+    return kExitDone;
+  }
+  const config::CheckResult config = read_config(options);
+  std::fputs(config::render_text(config.diagnostics).c_str(), stderr);
+  if (!config.ok()) {
+    std::fprintf(stderr, "ringpostd: the configuration has errors\n");
+    return kExitConfig;
+  }
+  const int signals = open_signals();
+  raise_descriptor_limit();
+  LogOptions log{std::string(config.snapshot->global().log_file), options.debug};
+  if (auto started = start_log(log); !started) {
+    std::fprintf(stderr, "ringpostd: %s\n", started.error().describe().c_str());
+    return kExitFailed;
+  }
+  log_info(version_text() + " starts");
+  int exit_code = kExitFailed;
+  {
+    Process process(config.snapshot);
+    if (auto started = process.start(); started) {
+      exit_code = serve(process, signals);
+    } else {
+      log_error(started.error().describe());
+      process.stop();
+    }
+  }
+  log_info(exit_code == kExitDone ? "stopped cleanly" : "ended");
+  stop_log();
+  return exit_code;
+}
+
+}  // namespace ringpost::app

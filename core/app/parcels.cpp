@@ -1,0 +1,32 @@
+#include "core/app/parcels.h"
+
+namespace ringpost::app {
+
+ParcelPool::ParcelPool(std::size_t count, unsigned shard) {
+  parcels_.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    parcels_.push_back(std::make_unique<AdmissionParcel>());
+    parcels_.back()->sender = static_cast<std::uint16_t>(shard);
+    free_.push_back(*parcels_.back());
+  }
+}
+
+AdmissionParcel* ParcelPool::fill(const Admission& admission, std::string_view queue_name) {
+  AdmissionParcel* parcel = free_.pop_front();
+  if (parcel == nullptr) {
+    return nullptr;
+  }
+  parcel->queue_name.assign(queue_name);
+  parcel->domain.assign(admission.domain);
+  parcel->vmta.assign(admission.vmta);
+  parcel->job.assign(admission.job);
+  parcel->admission = admission;
+  parcel->admission.domain = parcel->domain;
+  parcel->admission.vmta = parcel->vmta;
+  parcel->admission.job = parcel->job;
+  return parcel;
+}
+
+void ParcelPool::take_back(AdmissionParcel& parcel) { free_.push_back(parcel); }
+
+}  // namespace ringpost::app

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "core/config/snapshot.h"
+#include "core/mail/message_id.h"
+#include "core/schedule/doors.h"
+
+namespace ringpost::app {
+
+/// Translates the configuration's settings of a queue into the terms of schedule and deliver. One
+/// per shard, used by its thread; keeps its snapshot alive. A policy handed out stays valid as long
+/// as anyone holds its reference, over reloads too.
+class PolicyBook : public schedule::PolicySource {
+ public:
+  explicit PolicyBook(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version = 1);
+
+  schedule::QueueSettings settings_of(std::string_view queue, std::string_view vmta) override;
+  schedule::GlobalLimits global_limits() override;
+
+  /// The queue that takes mail for `domain` of the virtual MTA, lower case, in a buffer of the
+  /// book's that holds until the next call.
+  std::string_view queue_name(std::string_view domain, std::string_view vmta);
+  /// The virtual MTA a message leaves by: `vmta` itself, or where that is a pool the member that
+  /// falls to this message, always the same while the pool has the same members.
+  std::string_view member_of(std::string_view vmta, const MessageId& id) const;
+  const config::Snapshot& snapshot() const { return cache_.snapshot(); }
+
+ private:
+  config::VmtaId vmta_of(std::string_view name) const;
+
+  struct Key {
+    const config::PathPolicy* policy = nullptr;
+    config::VmtaId vmta = 0;
+    bool operator==(const Key&) const = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const noexcept {
+      return reinterpret_cast<std::size_t>(key.policy) * 31 + key.vmta;
+    }
+  };
+
+  config::PolicyCache cache_;
+  std::uint32_t version_;
+  std::unordered_map<Key, schedule::QueueSettings, KeyHash> translated_;
+  std::string name_;
+};
+
+}  // namespace ringpost::app

@@ -1,0 +1,372 @@
+#include "core/app/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "core/app/log.h"
+#include "core/app/settings.h"
+#include "core/app/version.h"
+#include "net/wire/ares_dns.h"
+#include "net/wire/kernel_entropy.h"
+#include "net/wire/ring_disk.h"
+#include "net/wire/ring_net.h"
+
+namespace ringpost::app {
+namespace {
+
+constexpr std::size_t kMailboxLetters = 8192;
+constexpr unsigned kWorkers = 2;
+constexpr Duration kCloseTime = Duration::seconds(30);
+
+unsigned shard_count(const config::GlobalSettings& global) {
+  const auto usable = static_cast<unsigned>(usable_processors().size());
+  return global.shards != 0 ? global.shards : std::max(usable, 1U);
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+/// For a disk that is only used synchronously.
+class NoWorker : public Worker {
+ public:
+  void run(WorkOp&) override { RP_ASSERT_NOTE(false, "there is no loop to come back to"); }
+};
+
+}  // namespace
+
+/// What lives on one shard's thread, in the order of its making; the ring and driver are kept
+/// until the workers have ended.
+struct Process::Ports {
+  std::unique_ptr<Ring> ring;
+  std::unique_ptr<RingDriver> driver;
+  std::unique_ptr<ThreadWorker> worker;
+  KernelEntropy entropy;
+  std::unique_ptr<RingNet> net;
+  std::unique_ptr<RingDisk> disk;
+  std::unique_ptr<AresDns> dns;
+  ProbeReport probes;
+
+  Status open(unsigned shard, RingPeers& peers, WorkerPool& workers);
+  Status open_dns(Loop& loop, const config::GlobalSettings& global);
+  void close();
+};
+
+Status Process::Ports::open(unsigned shard, RingPeers& peers, WorkerPool& workers) {
+  auto made = Ring::make({}, probes);
+  if (!made) {
+    return made.error();
+  }
+  ring = std::move(*made);
+  if (auto enabled = ring->enable(probes); !enabled) {
+    return enabled;
+  }
+  auto drive = RingDriver::make(*ring, peers, shard);
+  if (!drive) {
+    return drive.error();
+  }
+  driver = std::move(*drive);
+  worker = std::make_unique<ThreadWorker>(workers, *driver);
+  auto sockets = RingNet::make(*ring, {}, probes);
+  if (!sockets) {
+    return sockets.error();
+  }
+  net = std::move(*sockets);
+  disk = std::make_unique<RingDisk>(*ring, *worker, RingDiskOptions{});
+  return {};
+}
+
+Status Process::Ports::open_dns(Loop& loop, const config::GlobalSettings& global) {
+  AresDnsOptions options;
+  options.servers = global.name_servers;
+  auto made = AresDns::make(*ring, *driver, loop.timers(), entropy, options);
+  if (!made) {
+    return made.error();
+  }
+  dns = std::move(*made);
+  return {};
+}
+
+void Process::Ports::close() {
+  dns.reset();
+  disk.reset();
+  net.reset();
+}
+
+Process::Process(std::shared_ptr<const config::Snapshot> snapshot)
+    : snapshot_(std::move(snapshot)), shards_(shard_count(snapshot_->global())) {}
+
+Process::~Process() { stop(); }
+
+Status Process::start() {
+  started_ = read_clocks().wall;
+  if (auto prepared = prepare(); !prepared) {
+    return prepared;
+  }
+  running_ = true;
+  for (unsigned shard = 0; shard < shards_; ++shard) {
+    threads_.push_back(std::make_unique<ShardThread>());
+    ShardThread& entry = *threads_.back();
+    entry.shard = shard;
+    entry.thread = std::thread([this, &entry] { run_shard(entry); });
+  }
+  Status status;
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] {
+      return std::all_of(threads_.begin(), threads_.end(),
+                         [](const auto& entry) { return entry->ready; });
+    });
+    for (const auto& entry : threads_) {
+      if (!entry->started && status) {
+        status = entry->started;
+      }
+    }
+    give_up_ = !status.ok();
+    go_ = status.ok();
+  }
+  changed_.notify_all();
+  if (!status) {
+    return status;
+  }
+  const std::string socket(snapshot_->global().control_socket);
+  if (socket.empty()) {
+    return {};
+  }
+  control_server_ = std::make_unique<ControlServer>(*control_);
+  return control_server_->start(socket);
+}
+
+Status Process::open_spool() {
+  // Only synchronous calls are made here: this ring is never entered and has no thread.
+  ProbeReport probes;
+  auto ring = Ring::make({}, probes);
+  if (!ring) {
+    return ring.error();
+  }
+  NoWorker worker;
+  RingDisk disk(**ring, worker, {});
+  KernelEntropy entropy;
+  if (auto made = disk.make_folder(spool_folder_); !made) {
+    return made;
+  }
+  auto opened = spool::SpoolFolder::open(disk, entropy, spool_folder_, shards_,
+                                         std::to_string(::getpid()));
+  if (!opened) {
+    if (opened.error().code == ErrorCode::locked) {
+      return Error::of(ErrorCode::locked, "spool " + spool_folder_ +
+                                              " is held by the ringpostd with pid " +
+                                              opened.error().detail);
+    }
+    return opened.error();
+  }
+  spool_ = std::make_unique<spool::SpoolFolder>(std::move(*opened));
+  return {};
+}
+
+Status Process::prepare() {
+  const config::GlobalSettings& global = snapshot_->global();
+  if (global.spools.empty()) {
+    return Error::of(ErrorCode::invalid, "the configuration names no spool; add 'spool FOLDER'");
+  }
+  spool_folder_ = global.spools.front().path;
+  if (auto opened = open_spool(); !opened) {
+    return opened;
+  }
+  pause_rules_ = read_file(spool_folder_ + "/paused");
+  mailroom_ = std::make_unique<Mailroom>(shards_ + 2, kMailboxLetters);
+  peers_ = std::make_unique<RingPeers>(shards_ + 2);
+  if (auto opened = wake_.open(); !opened) {
+    return opened;
+  }
+  peers_->publish(main_endpoint(), -1, wake_.descriptor());
+  control_ = std::make_unique<ControlRoom>(
+      *mailroom_, *peers_, control_endpoint(),
+      ProcessFacts{version_text(), shards_, started_, spool_folder_ + "/paused"});
+  if (auto started = control_->start(); !started) {
+    return started;
+  }
+  auto options = account_options(*snapshot_, shards_, spool_->id());
+  if (!options) {
+    return options.error();
+  }
+  auto accounts = account::LogWriter::open(std::move(*options), files_);
+  if (!accounts) {
+    return accounts.error();
+  }
+  accounts_ = std::move(*accounts);
+  for (const std::string& line : accounts_->recovery_notes()) {
+    log_info(line);
+  }
+  accounts_->start();
+  workers_ = std::make_unique<WorkerPool>(kWorkers);
+  return {};
+}
+
+void Process::report(ShardThread& entry, Status status) {
+  {
+    const std::lock_guard lock(mutex_);
+    entry.started = std::move(status);
+    entry.ready = true;
+  }
+  changed_.notify_all();
+}
+
+void Process::run_shard(ShardThread& entry) {
+  if (snapshot_->global().cpu_pinning) {
+    const auto processors = usable_processors();
+    if (auto pinned = pin_thread(processors[entry.shard % processors.size()]); !pinned) {
+      log_warning("shard " + std::to_string(entry.shard) +
+                  " is not pinned: " + pinned.error().describe());
+    }
+  }
+  entry.ports = std::make_unique<Ports>();
+  Ports& ports = *entry.ports;
+  if (auto opened = ports.open(entry.shard, *peers_, *workers_); !opened) {
+    report(entry, opened);
+    return;
+  }
+  for (const std::string& line : ports.probes.lines) {
+    log_info(line);
+  }
+  {
+    ShardSettings settings = shard_settings(snapshot_, entry.shard, shards_);
+    settings.main_endpoint = main_endpoint();
+    settings.pause_rules = pause_rules_;
+    settings.spool_id = spool_->id();
+    settings.spool_logs = spool_->logs_of(entry.shard);
+    Shard shard(std::move(settings), {*ports.driver, *ports.net, *ports.disk, ports.entropy},
+                *mailroom_, *accounts_);
+    Status started = ports.open_dns(shard.loop(), snapshot_->global());
+    if (started) {
+      started = shard.start(*ports.dns);
+    }
+    if (started) {
+      log_recovery(entry.shard, shard.recovery());
+      started = shard.listen();
+    }
+    report(entry, started);
+    if (started && wait_for_go()) {
+      shard.loop().run();
+    }
+  }
+  ports.close();
+}
+
+bool Process::wait_for_go() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return go_ || give_up_; });
+  return go_;
+}
+
+void Process::log_recovery(unsigned shard, const spool::RecoveryReport& report) {
+  const std::string where = "shard " + std::to_string(shard) + " spool: ";
+  for (const std::string& line : report.notes) {
+    log_warning(where + line);
+  }
+  std::string summary = where + std::to_string(report.messages) + " messages with " +
+                        std::to_string(report.recipients) + " recipients to deliver, last stop " +
+                        (report.clean ? "clean" : "not clean");
+  if (!report.clean) {
+    summary += ": " + std::to_string(report.ambiguous) + " recipients were under way, " +
+               std::to_string(report.commit_indeterminate) +
+               " messages may not have been acknowledged, " + std::to_string(report.tail_cuts) +
+               " torn tails cut";
+  }
+  if (report.damage()) {
+    log_error(summary + "; DAMAGE was found, see above");
+  } else {
+    log_info(summary);
+  }
+}
+
+bool Process::tell_all(LetterKind kind) {
+  bool told = true;
+  for (unsigned shard = 0; shard < shards_; ++shard) {
+    told = mailroom_->post(main_endpoint(), shard, Letter::of(kind_of(kind), std::uint64_t{0})) &&
+           told;
+    if (mailroom_->claim_wake(shard)) {
+      WakeEvent::raise(peers_->event(shard));
+    }
+  }
+  return told;
+}
+
+void Process::read_letters() {
+  for (unsigned shard = 0; shard < shards_; ++shard) {
+    Letter letter;
+    while (mailroom_->take(main_endpoint(), shard, letter)) {
+      const auto kind = static_cast<LetterKind>(letter.kind);
+      threads_[shard]->drained = threads_[shard]->drained || kind == LetterKind::drained;
+      threads_[shard]->stopped = threads_[shard]->stopped || kind == LetterKind::stopped;
+    }
+  }
+}
+
+bool Process::await_letters(Duration limit, bool ShardThread::*flag) {
+  const Instant deadline = read_clocks().instant + limit;
+  while (true) {
+    mailroom_->announce_sleep(main_endpoint());
+    read_letters();
+    if (std::all_of(threads_.begin(), threads_.end(),
+                    [flag](const auto& entry) { return (*entry).*flag; })) {
+      mailroom_->announce_awake(main_endpoint());
+      return true;
+    }
+    const auto left = (deadline - read_clocks().instant).whole_milliseconds();
+    if (left <= 0) {
+      mailroom_->announce_awake(main_endpoint());
+      return false;
+    }
+    pollfd entry{wake_.descriptor(), POLLIN, 0};
+    ::poll(&entry, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000)));
+    wake_.lower();
+    mailroom_->announce_awake(main_endpoint());
+  }
+}
+
+bool Process::stop() {
+  if (!running_) {
+    return false;
+  }
+  running_ = false;
+  control_server_.reset();
+  bool clean = go_;
+  if (go_) {
+    tell_all(LetterKind::drain);
+    if (!await_letters(snapshot_->global().shutdown_timeout, &ShardThread::drained)) {
+      log_warning("shutdown-timeout has passed: transactions under way are broken off");
+      tell_all(LetterKind::abandon);
+      clean = await_letters(kCloseTime, &ShardThread::drained);
+    }
+    tell_all(LetterKind::checkpoint);
+    if (!await_letters(kCloseTime, &ShardThread::stopped)) {
+      // A device that answers no more: the journal has what counts, waiting longer helps nobody.
+      log_error("a shard could not close its spool");
+      stop_log();
+      ::_exit(1);
+    }
+  }
+  for (auto& entry : threads_) {
+    entry->thread.join();
+  }
+  workers_.reset();
+  threads_.clear();
+  const bool accounted = accounts_->stop();
+  if (!accounted) {
+    log_error("the accounting files could not be written; the journal keeps their records");
+  }
+  return clean && accounted;
+}
+
+void Process::reopen_logs() { accounts_->reopen(); }
+
+}  // namespace ringpost::app

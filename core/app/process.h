@@ -1,0 +1,87 @@
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/account/log_writer.h"
+#include "core/app/control_room.h"
+#include "core/app/control_server.h"
+#include "core/app/shard.h"
+#include "core/config/snapshot.h"
+#include "core/loop/mailroom.h"
+#include "net/wire/ring_driver.h"
+#include "net/wire/thread_worker.h"
+#include "net/wire/wake_event.h"
+#include "spool/folder.h"
+
+namespace ringpost::app {
+
+/// The running daemon: shards on their threads, log writer, control socket. All calls on the main
+/// thread.
+class Process {
+ public:
+  explicit Process(std::shared_ptr<const config::Snapshot> snapshot);
+  ~Process();
+
+  /// Everything up and accepting, or an error and nothing running.
+  Status start();
+  /// Drains, checkpoints, ends all threads; shutdown-timeout bounds the draining. True: clean. Does
+  /// nothing the second time.
+  bool stop();
+  void reopen_logs();
+
+ private:
+  struct Ports;
+
+  /// One shard's thread with what lives on it.
+  struct ShardThread {
+    unsigned shard = 0;
+    std::thread thread;
+    std::unique_ptr<Ports> ports;
+    Status started;
+    bool ready = false;
+    bool drained = false;
+    bool stopped = false;
+  };
+
+  unsigned main_endpoint() const { return shards_; }
+  unsigned control_endpoint() const { return shards_ + 1; }
+
+  Status open_spool();
+  Status prepare();
+  void run_shard(ShardThread& entry);
+  void report(ShardThread& entry, Status status);
+  bool wait_for_go();
+  void log_recovery(unsigned shard, const spool::RecoveryReport& report);
+  bool tell_all(LetterKind kind);
+  void read_letters();
+  /// Until all shards have said it; false at the limit.
+  bool await_letters(Duration limit, bool ShardThread::*flag);
+
+  std::shared_ptr<const config::Snapshot> snapshot_;
+  unsigned shards_;
+  std::string spool_folder_;
+  std::unique_ptr<spool::SpoolFolder> spool_;  ///< holds the spool's lock
+  std::string pause_rules_;
+  std::unique_ptr<Mailroom> mailroom_;
+  std::unique_ptr<RingPeers> peers_;
+  account::PosixFiles files_;
+  std::unique_ptr<account::LogWriter> accounts_;
+  std::unique_ptr<WorkerPool> workers_;
+  std::vector<std::unique_ptr<ShardThread>> threads_;
+  std::unique_ptr<ControlRoom> control_;
+  std::unique_ptr<ControlServer> control_server_;
+  WakeEvent wake_;
+  std::mutex mutex_;  ///< guards ready and started of the threads, go_, give_up_
+  std::condition_variable changed_;
+  bool go_ = false;  ///< all have recovered and listen
+  bool give_up_ = false;
+  bool running_ = false;
+  WallTime started_;
+};
+
+}  // namespace ringpost::app

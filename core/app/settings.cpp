@@ -1,0 +1,175 @@
+#include "core/app/settings.h"
+
+#include <algorithm>
+
+#include "core/base/text.h"
+
+namespace ringpost::app {
+namespace {
+
+ingest::FieldRule rule_of(std::string_view name, ingest::FieldCommand command, bool obeyed,
+                          bool retained) {
+  return {to_lower(name), obeyed ? command : ingest::FieldCommand::none, obeyed && !retained};
+}
+
+void add_fields(ingest::SourcePolicy& out, const config::SourcePolicy& in) {
+  using ingest::FieldCommand;
+  // A control field that is not obeyed passes on untouched: it is only listed where it acts.
+  if (in.process_x_virtual_mta) {
+    out.fields.push_back(
+        rule_of("x-virtual-mta", FieldCommand::vmta, true, in.retain_x_virtual_mta));
+  }
+  if (in.process_x_job) {
+    out.fields.push_back(rule_of("x-job", FieldCommand::job, true, in.retain_x_job));
+  }
+  if (in.process_x_envid) {
+    out.fields.push_back(rule_of("x-envid", FieldCommand::envid, true, false));
+  }
+  if (!in.jobid_header.empty()) {
+    out.fields.push_back(rule_of(in.jobid_header, FieldCommand::weak_job, true, true));
+  }
+  for (const std::string_view name : in.remove_header) {
+    out.fields.push_back({to_lower(name), FieldCommand::none, true});
+  }
+}
+
+ingest::SourcePolicy source_policy(const config::SourcePolicy& in) {
+  ingest::SourcePolicy out;
+  out.accept = in.smtp_service;
+  out.may_relay = in.always_allow_relaying;
+  if (in.max_rcpt_per_message != config::kUnlimited && in.max_rcpt_per_message != 0) {
+    out.limits.recipients_max = std::min(in.max_rcpt_per_message, out.limits.recipients_max);
+  }
+  if (in.max_message_size != config::kUnlimitedSize && in.max_message_size != 0) {
+    out.limits.content.message_bytes_max =
+        std::min<std::uint64_t>(in.max_message_size, out.limits.content.message_bytes_max);
+  }
+  if (in.max_message_hops != config::kUnlimited && in.max_message_hops != 0) {
+    out.limits.content.received_fields_max = in.max_message_hops;
+  }
+  out.chunking = in.allow_chunking;
+  out.smtputf8 = in.allow_smtputf8;
+  out.bare_line_ends = in.bare_newlines == config::BareNewlines::normalise
+                           ? smtp::BareLineEnds::normalise
+                           : smtp::BareLineEnds::refuse;
+  out.command_timeout = in.smtp_command_timeout;
+  out.data_timeout = in.smtp_data_timeout;
+  out.default_vmta = in.default_virtual_mta.empty() || in.vmta_by_local_address
+                         ? "{default}"
+                         : to_lower(in.default_virtual_mta);
+  for (const std::string_view name : in.allow_virtual_mta) {
+    out.allowed_vmtas.push_back(to_lower(name));
+  }
+  out.refuse_unknown_vmta = in.reject_invalid_virtual_mta;
+  out.add_received = in.add_received_header;
+  out.hide_source = in.hide_message_source;
+  out.remove_received = in.remove_received_headers;
+  out.add_message_id = in.add_message_id_header;
+  out.date = in.add_date_header == config::AddDate::no           ? ingest::DateField::leave
+             : in.add_date_header == config::AddDate::if_missing ? ingest::DateField::add_if_missing
+                                                                 : ingest::DateField::replace;
+  add_fields(out, in);
+  out.prepare();
+  return out;
+}
+
+}  // namespace
+
+ingest::IngestConfigRef ingest_config(const config::Snapshot& snapshot) {
+  auto out = std::make_shared<ingest::IngestConfig>();
+  out->hostname = snapshot.global().host_names.front();
+  for (const config::Listener& listener : snapshot.global().listeners) {
+    out->listen.push_back(listener.address());
+  }
+  out->policies.push_back(source_policy(snapshot.source_policy(IpAddress{})));
+  for (const IpNetwork& network : snapshot.source_networks()) {
+    out->rules.push_back({network, static_cast<std::uint32_t>(out->policies.size())});
+    out->policies.push_back(source_policy(snapshot.source_policy_of(network)));
+  }
+  for (const std::string_view domain : snapshot.relay_domains()) {
+    out->relay_domains.push_back(to_lower(domain));
+  }
+  for (const config::VirtualMta& vmta : snapshot.virtual_mtas()) {
+    out->vmtas.push_back(to_lower(vmta.name));
+  }
+  for (const config::VmtaPool& pool : snapshot.pools()) {
+    out->vmtas.push_back(to_lower(pool.name));
+  }
+  std::sort(out->vmtas.begin(), out->vmtas.end());
+  return out;
+}
+
+Result<account::LogWriterOptions> account_options(const config::Snapshot& snapshot, unsigned shards,
+                                                  const account::SpoolId& spool) {
+  account::LogWriterOptions options;
+  options.shards = shards;
+  options.spool = spool;
+  for (const config::AcctFile& file : snapshot.global().acct_files) {
+    account::AccountFileSpec spec;
+    spec.path = file.path;
+    std::string names;
+    for (const std::string_view name : file.fields) {
+      names.append(names.empty() ? "" : ",").append(name);
+    }
+    if (!names.empty()) {
+      auto fields = account::parse_fields(names);
+      if (!fields) {
+        return Error::of(fields.error().code,
+                         snapshot.place(file.origin) + ": acct-file: " + fields.error().detail);
+      }
+      spec.fields = std::move(*fields);
+    }
+    std::string kinds;
+    for (const std::string_view name : file.records) {
+      // Record types of capabilities that do not exist yet have no records to show.
+      if (name == "d" || name == "b" || name == "t") {
+        kinds.append(kinds.empty() ? "" : ",").append(name);
+      }
+    }
+    if (!kinds.empty()) {
+      spec.records = *account::parse_records(kinds);
+    }
+    options.sync_interval = std::min(options.sync_interval, file.sync_interval);
+    options.files.push_back(std::move(spec));
+  }
+  return options;
+}
+
+ShardSettings shard_settings(std::shared_ptr<const config::Snapshot> snapshot, unsigned shard,
+                             unsigned shards) {
+  const config::GlobalSettings& global = snapshot->global();
+  ShardSettings settings;
+  settings.shard = shard;
+  settings.shards = shards;
+  settings.spool_folder = global.spools.front().path;
+  settings.spool.folder = settings.spool_folder;
+  settings.spool.segment_bytes = global.spool_segment_size;
+  settings.spool.spare_segments_max = std::max(global.spool_spare, settings.spool.spare_segments);
+  settings.spool.journal_max_bytes = global.journal_max;
+  settings.spool.settle_sync_interval = global.settle_sync_interval;
+  settings.spool.unsettled_max = global.unsettled_max;
+  settings.schedule.shard = shard;
+  settings.schedule.shards = shards;
+  settings.schedule.jobs_max = 4096;
+  settings.deliver.own_name = global.host_names.front();
+  settings.deliver.random_seed = shard + 1;
+  if (global.total_max_smtp_out != 0 && global.total_max_smtp_out != config::kUnlimited) {
+    settings.deliver.sessions_max = std::min<std::size_t>(global.total_max_smtp_out, 6000);
+  } else {
+    settings.deliver.sessions_max = 6000;
+  }
+  settings.ingest_config = ingest_config(*snapshot);
+  if (global.total_max_smtp_in != 0 && global.total_max_smtp_in != config::kUnlimited) {
+    settings.ingest_memory.sessions_max = std::max(1U, global.total_max_smtp_in / shards);
+  }
+  for (const std::string_view name : global.host_names) {
+    settings.resolve.own_names.emplace_back(name);
+  }
+  for (const config::Listener& listener : global.listeners) {
+    settings.resolve.own_addresses.push_back(listener.address());
+  }
+  settings.snapshot = std::move(snapshot);
+  return settings;
+}
+
+}  // namespace ringpost::app

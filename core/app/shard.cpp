@@ -1,0 +1,216 @@
+#include "core/app/shard.h"
+
+#include <algorithm>
+
+#include "core/app/letters.h"
+
+namespace ringpost::app {
+
+Shard::Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom,
+             account::LogWriter& accounts)
+    : settings_(std::move(settings)),
+      ports_(ports),
+      loop_(settings_.shard, ports.driver, mailroom, *this),
+      outbox_(loop_, mailroom.endpoints()),
+      policies_(settings_.snapshot),
+      accountant_(accounts, settings_.shard),
+      spool_(settings_.spool, settings_.spool_id, settings_.spool_logs,
+             {loop_, ports.disk, ports.entropy, *this, accountant_}),
+      carrier_(loop_, outbox_, spool_, settings_.shards),
+      parcels_(settings_.parcels, settings_.shard) {
+  schedule_timer_.bind<&Shard::on_schedule_timer>(this);
+  ingest_stopped_.bind<&Shard::on_ingest_stopped>(this);
+  inquiry_.op.bind<&Shard::on_inspected>(this);
+  spool_stopped_.bind<&Shard::on_spool_stopped>(this);
+  waiting_parcels_.reserve(settings_.parcels);
+}
+
+Shard::~Shard() { loop_.timers().disarm(schedule_timer_); }
+
+Status Shard::start(Dns& dns) {
+  resolver_ = std::make_unique<resolve::Resolver>(loop_, dns, settings_.resolve);
+  deliverer_ = std::make_unique<deliver::Deliverer>(loop_, ports_.net, *resolver_, carrier_,
+                                                    settings_.deliver);
+  scheduler_ = std::make_unique<schedule::Scheduler>(
+      settings_.schedule, schedule::Doors{*deliverer_, *this, policies_, *this}, loop_.now());
+  deliverer_->set_work_source(*scheduler_);
+  if (auto restored = scheduler_->restore_pauses(settings_.pause_rules, loop_.now()); !restored) {
+    return Error::of(restored.error().code, settings_.spool_folder +
+                                                "/paused: " + restored.error().describe() +
+                                                "; mend the file or remove it");
+  }
+  auto recovered = spool_.start();
+  if (!recovered) {
+    return recovered.error();
+  }
+  recovery_ = std::move(*recovered);
+  // Schedule's settlements of a turn reach the journal in the same turn, letters leave last.
+  loop_.add_hook(*this);
+  loop_.add_hook(spool_);
+  loop_.add_hook(outbox_);
+  return {};
+}
+
+Status Shard::listen() {
+  ingest_ = std::make_unique<ingest::IngestService>(
+      loop_, ports_.net, spool_, ports_.entropy, settings_.ingest_memory, settings_.ingest_config);
+  return ingest_->start();
+}
+
+// ---- letters -----------------------------------------------------------------------------------
+
+void Shard::on_letter(const Letter& letter, Now now) {
+  const auto kind = static_cast<LetterKind>(letter.kind);
+  switch (kind) {
+    case LetterKind::parcel: on_parcel(*letter.as<AdmissionParcel*>(), now); return;
+    case LetterKind::parcel_back: parcels_.take_back(*letter.as<AdmissionParcel*>()); return;
+    case LetterKind::job_open:
+    case LetterKind::job_opened:
+    case LetterKind::job_settle:
+    case LetterKind::job_settled: carrier_.on_letter(kind, letter.as<JobNote>()); return;
+    case LetterKind::lease:
+      scheduler_->on_lease(letter.as<schedule::LeaseMessage>(), letter.from);
+      return;
+    case LetterKind::control:
+      on_control(*letter.as<ControlTask*>(), letter.from, now);
+      return;
+    case LetterKind::drain: drain(); return;
+    case LetterKind::abandon: abandon(); return;
+    case LetterKind::checkpoint: checkpoint(); return;
+    default: RP_ASSERT_NOTE(false, "a letter no shard gets");
+  }
+}
+
+// ---- spool -> schedule -------------------------------------------------------------------------
+
+bool Shard::admit(const Admission& admission) {
+  const std::string_view vmta = policies_.member_of(admission.vmta, admission.id);
+  Admission chosen = admission;
+  chosen.vmta = vmta;
+  const std::string_view name = policies_.queue_name(admission.domain, vmta);
+  const auto home = static_cast<unsigned>(schedule::queue_hash(name, vmta) % settings_.shards);
+  if (home == loop_.shard()) {
+    return scheduler_->admit(chosen, name, loop_.now());
+  }
+  AdmissionParcel* parcel = parcels_.fill(chosen, name);
+  if (parcel == nullptr) {
+    return false;
+  }
+  outbox_.send(home, Letter::of(kind_of(LetterKind::parcel), parcel));
+  return true;
+}
+
+void Shard::on_parcel(AdmissionParcel& parcel, Now now) {
+  if (scheduler_->admit(parcel.admission, parcel.queue_name, now)) {
+    outbox_.send(parcel.sender, Letter::of(kind_of(LetterKind::parcel_back), &parcel));
+  } else {
+    waiting_parcels_.push_back(&parcel);
+  }
+}
+
+void Shard::retry_parcels(Now now) {
+  std::erase_if(waiting_parcels_, [&](AdmissionParcel* parcel) {
+    if (!scheduler_->admit(parcel->admission, parcel->queue_name, now)) {
+      return false;
+    }
+    outbox_.send(parcel->sender, Letter::of(kind_of(LetterKind::parcel_back), parcel));
+    return true;
+  });
+}
+
+// ---- schedule -> spool -------------------------------------------------------------------------
+
+void Shard::settle(Job& job) {
+  count_outcomes(job);
+  job.settled.bind<&Shard::on_settled>(this);
+  carrier_.settle(job);
+}
+
+void Shard::on_settled(Completion& completion) {
+  scheduler_->retire(static_cast<JobCompletion&>(completion).job, loop_.now());
+}
+
+bool Shard::send(unsigned shard, const schedule::LeaseMessage& message) {
+  outbox_.send(shard, Letter::of(kind_of(LetterKind::lease), message));
+  return true;
+}
+
+void Shard::count_outcomes(const Job& job) {
+  for (const JobRecipient& recipient : job.recipients) {
+    counters_.ambiguous += recipient.outcome.ambiguous ? 1 : 0;
+    switch (recipient.outcome.kind) {
+      case OutcomeKind::delivered: ++counters_.delivered; break;
+      case OutcomeKind::deferred: ++counters_.deferred; break;
+      case OutcomeKind::bounced: ++counters_.bounced; break;
+      case OutcomeKind::expired: ++counters_.expired; break;
+      case OutcomeKind::cancelled: ++counters_.cancelled; break;
+      case OutcomeKind::pending:
+      case OutcomeKind::returned: break;
+    }
+  }
+}
+
+// ---- drive -------------------------------------------------------------------------------------
+
+bool Shard::end_of_turn(Now now) {
+  if (stage_ == Stage::closing) {
+    return false;
+  }
+  if (!waiting_parcels_.empty()) {
+    retry_parcels(now);
+  }
+  scheduler_->hold(!spool_.may_issue());
+  const bool more = scheduler_->run(now);
+  if (!more) {
+    loop_.timers().arm(schedule_timer_, scheduler_->next_wakeup(now));
+  }
+  if (stage_ == Stage::draining && nothing_under_way()) {
+    stage_ = Stage::drained;
+    outbox_.send(settings_.main_endpoint,
+                 Letter::of(kind_of(LetterKind::drained), std::uint64_t{0}));
+  }
+  return more;
+}
+
+void Shard::on_schedule_timer(Now) {
+  // The hook at the end of this turn runs the scheduler.
+}
+
+// ---- ending ------------------------------------------------------------------------------------
+
+void Shard::drain() {
+  if (stage_ != Stage::running) {
+    return;
+  }
+  stage_ = Stage::draining;
+  ingest_->stop(ingest_stopped_);
+  deliverer_->drain();
+}
+
+void Shard::abandon() {
+  ingest_->abandon_sessions();
+  deliverer_->abort();
+}
+
+void Shard::on_ingest_stopped(Completion&) {
+  // The hook at the end of this turn sees whether all else is done too.
+}
+
+bool Shard::nothing_under_way() const {
+  return ingest_->stopped() && deliverer_->sessions_open() == 0 && scheduler_->totals().jobs == 0 &&
+         carrier_.away() == 0;
+}
+
+void Shard::checkpoint() {
+  RP_ASSERT(stage_ == Stage::drained || stage_ == Stage::draining);
+  stage_ = Stage::closing;
+  spool_.stop(spool_stopped_);
+}
+
+void Shard::on_spool_stopped(Completion& completion) {
+  outbox_.send(settings_.main_endpoint,
+               Letter::of(kind_of(LetterKind::stopped), std::int64_t{completion.result}));
+  loop_.stop();
+}
+
+}  // namespace ringpost::app

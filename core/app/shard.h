@@ -1,0 +1,134 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/account/accountant.h"
+#include "core/app/control_task.h"
+#include "core/app/job_carrier.h"
+#include "core/app/outbox.h"
+#include "core/app/parcels.h"
+#include "core/app/policy_book.h"
+#include "core/loop/disk.h"
+#include "core/loop/dns.h"
+#include "core/loop/loop.h"
+#include "core/loop/net.h"
+#include "core/schedule/scheduler.h"
+#include "net/deliver/deliverer.h"
+#include "net/ingest/service.h"
+#include "net/resolve/resolver.h"
+#include "spool/spool.h"
+
+namespace ringpost::app {
+
+/// The outside world of one shard. In production rings and files, in simulation their twins.
+struct ShardPorts {
+  Driver& driver;
+  Net& net;
+  Disk& disk;
+  Entropy& entropy;
+};
+
+struct ShardSettings {
+  unsigned shard = 0;
+  unsigned shards = 1;
+  unsigned main_endpoint = 0;  ///< where drained and stopped are told
+  std::shared_ptr<const config::Snapshot> snapshot;
+  std::string spool_folder;
+  spool::Uuid spool_id{};
+  std::vector<std::uint16_t> spool_logs;  ///< the first takes mail
+  spool::SpoolOptions spool;
+  deliver::DeliverOptions deliver;
+  ingest::IngestMemory ingest_memory;
+  ingest::IngestConfigRef ingest_config;
+  schedule::SchedulerOptions schedule;
+  resolve::ResolverOptions resolve;
+  std::string pause_rules;  ///< as kept by an earlier run
+  std::size_t parcels = 2048;
+};
+
+/// One shard: everything a core owns, put together. Made, started and used on its own thread;
+/// ports, mailroom and log writer outlive it.
+class Shard final : public LetterHandler,
+                    private AdmissionSink,
+                    private schedule::SettleSink,
+                    private schedule::LeaseTransport,
+                    private TurnHook {
+ public:
+  Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom,
+        account::LogWriter& accounts);
+  ~Shard() override;
+
+  Loop& loop() noexcept { return loop_; }
+  /// Recovers the spool; nothing is offered or accepted before run() or the simulator turns the
+  /// loop. What recovery found is in recovery().
+  Status start(Dns& dns);
+  /// Listens on the configured addresses.
+  Status listen();
+  const ingest::IngestService* ingest() const noexcept { return ingest_.get(); }
+  const spool::RecoveryReport& recovery() const noexcept { return recovery_; }
+  bool stopped() const noexcept { return loop_.stopping(); }
+  ShardStatus status();
+
+  void on_letter(const Letter& letter, Now now) override;
+
+ private:
+  enum class Stage : std::uint8_t { running, draining, drained, closing };
+
+  bool admit(const Admission& admission) override;
+  void settle(Job& job) override;
+  bool send(unsigned shard, const schedule::LeaseMessage& message) override;
+  bool end_of_turn(Now now) override;
+
+  void on_settled(Completion& completion);
+  void on_parcel(AdmissionParcel& parcel, Now now);
+  void retry_parcels(Now now);
+  void on_schedule_timer(Now now);
+  void on_ingest_stopped(Completion& completion);
+  void on_spool_stopped(Completion& completion);
+  void drain();
+  void abandon();
+  void checkpoint();
+  bool nothing_under_way() const;
+  void count_outcomes(const Job& job);
+
+  // shard_control.cpp
+  void on_control(ControlTask& task, unsigned from, Now now);
+  void answer_control(ControlTask& task, unsigned from);
+  void find_message(ControlTask& task, unsigned from);
+  void on_inspected(Completion& completion);
+  void change_queues(const ControlTask& task, ControlTask::Part& part, Now now);
+
+  /// A message looked at for the control thread, one at a time.
+  struct Inquiry {
+    spool::InspectOp op;
+    ControlTask* task = nullptr;
+    unsigned from = 0;
+  };
+
+  ShardSettings settings_;
+  ShardPorts ports_;
+  Loop loop_;
+  Outbox outbox_;
+  PolicyBook policies_;
+  account::Accountant accountant_;
+  spool::Spool spool_;
+  JobCarrier carrier_;
+  ParcelPool parcels_;
+  std::vector<AdmissionParcel*> waiting_parcels_;  ///< arrived, but the scheduler had no room
+  std::unique_ptr<resolve::Resolver> resolver_;
+  std::unique_ptr<deliver::Deliverer> deliverer_;
+  std::unique_ptr<schedule::Scheduler> scheduler_;
+  std::unique_ptr<ingest::IngestService> ingest_;
+  spool::RecoveryReport recovery_;
+  Timer schedule_timer_;
+  Completion ingest_stopped_;
+  Completion spool_stopped_;
+  Inquiry inquiry_;
+  ShardStatus counters_;
+  Stage stage_ = Stage::running;
+};
+
+}  // namespace ringpost::app

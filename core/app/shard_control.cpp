@@ -1,0 +1,115 @@
+#include "core/app/letters.h"
+#include "core/app/shard.h"
+
+namespace ringpost::app {
+
+void Shard::answer_control(ControlTask& task, unsigned from) {
+  ControlTask* pointer = &task;
+  outbox_.send(from, Letter::of(kind_of(LetterKind::control_done), pointer));
+}
+
+void Shard::on_control(ControlTask& task, unsigned from, Now now) {
+  ControlTask::Part& part = task.parts[settings_.shard];
+  switch (task.kind) {
+    case ControlKind::status: part.status = status(); break;
+    case ControlKind::queues:
+      scheduler_->rows(task.pattern, task.rows_max, part.queues, now);
+      break;
+    case ControlKind::find: find_message(task, from); return;  // it answers later
+    case ControlKind::why: {
+      std::uint32_t cursor = 0;
+      scheduler_->why(task.handle, cursor, ~0U, part.waiting, now);
+      break;
+    }
+    case ControlKind::pause:
+    case ControlKind::resume:
+    case ControlKind::cancel:
+    case ControlKind::retry_now: change_queues(task, part, now); break;
+  }
+  answer_control(task, from);
+}
+
+void Shard::find_message(ControlTask& task, unsigned from) {
+  SpoolHandle handle;
+  if (!spool_.find(task.id, handle) || inquiry_.task != nullptr) {
+    answer_control(task, from);
+    return;
+  }
+  inquiry_.task = &task;
+  inquiry_.from = from;
+  inquiry_.op.message = handle;
+  spool_.inspect(inquiry_.op);
+}
+
+void Shard::on_inspected(Completion&) {
+  ControlTask& task = *inquiry_.task;
+  inquiry_.task = nullptr;
+  MessageFacts& facts = task.parts[settings_.shard].message;
+  if (inquiry_.op.result == 0) {
+    const MessageView& view = inquiry_.op.view;
+    facts.found = true;
+    facts.handle = inquiry_.op.message;
+    facts.received = view.envelope.received;
+    facts.size_bytes = view.content.size;
+    facts.reverse_path = view.envelope.reverse_path;
+    facts.vmta = view.envelope.vmta;
+    for (const Recipient& recipient : view.envelope.recipients) {
+      facts.recipients.emplace_back(recipient.address);
+    }
+    spool_.release(inquiry_.op);
+  }
+  answer_control(task, inquiry_.from);
+}
+
+ShardStatus Shard::status() {
+  ShardStatus status = counters_;
+  const schedule::Totals totals = scheduler_->totals();
+  status.queued_recipients = totals.ready + totals.deferred + totals.in_flight + totals.ending;
+  status.queues = totals.queues;
+  status.sessions_out = deliverer_->sessions_open();
+  status.sessions_in = ingest_ != nullptr ? ingest_->sessions() : 0;
+  const spool::SpoolStats spool = spool_.stats();
+  status.accepted_messages = spool.committed;
+  status.spool_messages = spool.messages;
+  status.spool_segments = spool.segments;
+  status.commits = spool.commits;
+  status.zero_copy_sends = deliverer_->stats().zero_copy;
+  status.zero_copy_copied = deliverer_->stats().zero_copy_copied;
+  const std::string where = "shard " + std::to_string(settings_.shard) + ": ";
+  if (spool.journal_alarm) {
+    status.alarms.push_back(where + "the outcome journal is half full: accounting is behind");
+  }
+  if (!spool.may_issue) {
+    status.alarms.push_back(where + "outcomes cannot be made durable: no delivery begins");
+  }
+  if (spool.quarantined > 0) {
+    status.alarms.push_back(where + std::to_string(spool.quarantined) +
+                            " messages are quarantined: damaged on disk");
+  }
+  status.loop = loop_.stats();
+  return status;
+}
+
+void Shard::change_queues(const ControlTask& task, ControlTask::Part& part, Now now) {
+  if (task.dry_run) {
+    part.touched = scheduler_->count(task.pattern);
+    return;
+  }
+  switch (task.kind) {
+    case ControlKind::pause:
+    case ControlKind::resume: {
+      auto done = scheduler_->pause(task.pattern, task.kind == ControlKind::pause, now);
+      if (done) {
+        part.touched = *done;
+      } else {
+        part.error = done.error().describe();
+      }
+      part.pause_rules = scheduler_->pause_rules().serialized();
+      return;
+    }
+    case ControlKind::cancel: part.touched = scheduler_->cancel(task.pattern, now); return;
+    default: part.touched = scheduler_->schedule_now(task.pattern, now);
+  }
+}
+
+}  // namespace ringpost::app

@@ -1,0 +1,126 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "core/config/diagnostic.h"
+#include "core/config/snapshot.h"
+#include "core/config/tree.h"
+#include "core/config/value_reader.h"
+
+namespace ringpost::config {
+
+/// Makes a snapshot of a tree and reports everything in it that is not right. One use each.
+class Builder {
+ public:
+  /// `host_name` stands in where the configuration names no host.
+  Builder(const SourceMap& sources, DiagnosticLog& log, std::string host_name, bool lenient);
+
+  /// Never fails: with errors in the log the result is good for nothing but more checks.
+  std::shared_ptr<const Snapshot> build(const Section& root);
+
+ private:
+  /// A directive or section without effect: reported once, with the number of its occurrences.
+  struct Inert {
+    Span first;
+    std::size_t times = 0;
+    std::size_t lines = 0;
+  };
+  struct Macro {
+    std::vector<std::string> items;
+  };
+  /// A domain section of a macro; its patterns get their places when all sections are read.
+  struct MacroSection {
+    std::uint32_t layer;
+    std::uint32_t entry;
+    std::vector<DomainPattern> patterns;
+  };
+  struct SourceUse {
+    std::string name;
+    Span span;
+  };
+
+  // builder.cpp: what all sections share.
+  void set_defaults();
+  const OptionRow* accept(const Directive& directive, Scope scope);
+  void report_unknown(const Directive& directive, Scope scope);
+  void store(std::vector<Setting>& list, const OptionRow& row, Value value,
+             const Directive& directive);
+  void warn_of_consequence(OptionId id, const Value& value, const Span& span);
+  void skip_inert_section(const Section& section);
+  std::size_t check_names(const Section& section);
+  void report_inert();
+  Origin origin_of(const Span& span) const { return {span.file, span.line}; }
+  static std::string_view argument_of(const Section& section);
+
+  // builder_global.cpp
+  void add_global(const Section& root);
+  void add_global_directive(const OptionRow& row, const Directive& directive);
+  void add_listener(const Word& address, const std::vector<Word>& attributes,
+                    const Section* section);
+  bool read_listen_address(const Word& word, Listener& listener);
+  void add_name_server(const Directive& directive);
+  SpoolFolder& spool_folder(std::string_view path, const Span& span);
+  void add_spool(const Section& section);
+  void add_acct_file(const Section& section);
+  void check_records(const Directive& directive);
+  void resolve_listener_sources();
+
+  // builder_domains.cpp
+  void add_macro(const Directive& directive);
+  bool expand_macros(std::string_view text, const Span& span, std::vector<std::string>& out,
+                     std::size_t depth);
+  void add_domain(const Section& section, std::uint32_t layer, std::string_view owner);
+  std::uint32_t domain_entry(const Section& section, std::uint32_t layer, std::string_view owner);
+  std::uint32_t entry_for(const DomainPattern& pattern, std::string_view written,
+                          std::uint32_t layer, std::string_view owner);
+  std::uint32_t add_entry(std::string_view written, std::string_view owner);
+  void add_group_member(const Section& section, const Directive& directive, std::uint32_t layer,
+                        std::string_view owner);
+  void place_macro_sections();
+  void check_queue_targets();
+
+  // builder_vmtas.cpp
+  void collect_names(const Section& root);
+  void add_name(const Section& section, VmtaRef::Kind kind);
+  void add_virtual_mta(const Section& section);
+  void add_pool(const Section& section);
+  void add_source_hosts(const Directive& directive, std::vector<SourceHost>& hosts);
+  std::uint32_t layer_of(std::vector<std::uint32_t>& layers, std::uint32_t id);
+  void check_vmta_name(std::string_view name, const Span& span);
+  void finish_virtual_mtas();
+
+  // builder_sources.cpp
+  void add_source(const Section& section);
+  SourceEntry* source_entry(const Section& section);
+  void finish_sources();
+
+  const SourceMap* sources_;
+  DiagnosticLog* log_;
+  std::string host_name_;
+  bool lenient_;
+  std::shared_ptr<Snapshot> snapshot_;
+  ValueReader values_;
+
+  std::map<const OptionRow*, Inert> inert_options_;
+  std::map<const SectionRow*, Inert> inert_sections_;
+  std::map<OptionId, Inert> consequences_;
+  std::unordered_map<std::string, Macro> macros_;
+  std::map<std::pair<std::uint32_t, std::string>, std::uint32_t> macro_entries_;
+  std::vector<MacroSection> macro_sections_;
+  std::vector<std::pair<std::uint32_t, Span>> queue_targets_;  ///< entries that set queue-to
+  std::vector<std::vector<Setting>> pool_written_;
+  std::vector<std::vector<SourceHost>> vmta_hosts_;
+  std::vector<SourceHost> global_hosts_;
+  std::vector<std::pair<std::size_t, SourceUse>> listener_sources_;
+  std::vector<SourceUse> user_sources_;
+  std::vector<std::pair<std::string_view, Span>> vmta_uses_;
+};
+
+}  // namespace ringpost::config

@@ -1,0 +1,275 @@
+#include <algorithm>
+#include <array>
+
+#include "core/base/text.h"
+#include "core/config/builder.h"
+#include "core/config/suggest.h"
+
+namespace ringpost::config {
+namespace {
+
+struct RecordKind {
+  std::string_view name;
+  std::string_view letter;
+};
+
+constexpr std::array<RecordKind, 9> kRecordKinds{{{"delivery", "d"},
+                                                  {"bounce", "b"},
+                                                  {"transient", "t"},
+                                                  {"transient-queue", "tq"},
+                                                  {"receipt", "r"},
+                                                  {"received", "r"},
+                                                  {"remote-bounce", "rb"},
+                                                  {"remote-status", "rs"},
+                                                  {"feedback-loop", "f"}}};
+
+std::string_view record_letter(std::string_view name) {
+  for (const RecordKind& kind : kRecordKinds) {
+    if (equals_ignoring_case(name, kind.name) || equals_ignoring_case(name, kind.letter)) {
+      return kind.letter;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+bool Listener::single() const {
+  const unsigned width = network.base.is_v4() ? 32 : 128;
+  return network.prefix_bits == 0 || network.prefix_bits == width;
+}
+
+void Builder::add_global(const Section& root) {
+  for (const Directive& directive : root.directives) {
+    const OptionRow* row = accept(directive, Scope::global);
+    if (row != nullptr) {
+      add_global_directive(*row, directive);
+    }
+  }
+  GlobalSettings& global = snapshot_->global_;
+  if (global.host_names.empty()) {
+    global.host_names.push_back(values_.keep(host_name_));
+  }
+}
+
+void Builder::add_global_directive(const OptionRow& row, const Directive& directive) {
+  GlobalSettings& global = snapshot_->global_;
+  switch (row.id) {
+    case OptionId::domain_macro: return;  // collected before everything else
+    case OptionId::smtp_source_host: return add_source_hosts(directive, global_hosts_);
+    case OptionId::name_server: return add_name_server(directive);
+    case OptionId::smtp_listener:
+      if (directive.values.empty()) {
+        return log_->error(directive.name.span, "'smtp-listener' needs ADDRESS:PORT");
+      }
+      return add_listener(directive.values[0],
+                          {directive.values.begin() + 1, directive.values.end()}, nullptr);
+    default: break;
+  }
+  const std::optional<Value> value = values_.read(row, directive);
+  if (!value) {
+    return;
+  }
+  const auto* text = std::get_if<std::string_view>(&*value);
+  const Span span = ValueReader::span_of(directive);
+  if (row.id == OptionId::host_name) {
+    if (!is_host_name(*text)) {
+      return log_->error(span, "not a host name");
+    }
+    global.host_names.push_back(*text);
+  } else if (row.id == OptionId::postmaster) {
+    global.postmasters.push_back(*text);
+  } else if (row.id == OptionId::spool) {
+    spool_folder(*text, span);
+  } else if (row.id == OptionId::relay_domain) {
+    const Result<DomainPattern> pattern = DomainPattern::parse(*text);
+    if (!pattern.ok()) {
+      return log_->error(span, pattern.error().detail);
+    }
+    snapshot_->relay_domains_.slot(*pattern, false) = 0;
+    snapshot_->relay_domain_patterns_.push_back(*text);
+  } else {
+    apply(global, row.id, *value);
+    apply(snapshot_->source_defaults_, row.id, *value);
+    store(snapshot_->global_written_, row, *value, directive);
+  }
+}
+
+void Builder::add_name_server(const Directive& directive) {
+  constexpr std::uint16_t kDnsPort = 53;
+  if (directive.values.empty()) {
+    return log_->error(directive.name.span, "'name-server' needs an address");
+  }
+  for (const Word& word : ValueReader::list_of(directive.values)) {
+    // Without brackets more than one colon is an IPv6 address without a port.
+    const Result<IpAddress> bare = IpAddress::parse(word.text);
+    const Result<SocketAddress> address =
+        bare.ok() ? Result<SocketAddress>(SocketAddress{*bare, kDnsPort})
+                  : SocketAddress::parse(word.text, kDnsPort);
+    if (!address.ok() || address->port == 0) {
+      log_->error(word.span, "not an address, nor one with a port");
+      continue;
+    }
+    snapshot_->global_.name_servers.push_back(*address);
+  }
+}
+
+bool Builder::read_listen_address(const Word& word, Listener& listener) {
+  std::string_view text = word.text;
+  const std::size_t colon = text.rfind(':');
+  std::string_view host = text.substr(0, colon);
+  if (colon == std::string_view::npos ||
+      (host.find(':') != std::string_view::npos && host.back() != ']')) {
+    log_->error(word.span, "a listener is written ADDRESS:PORT, or [ADDRESS]:PORT for IPv6");
+    return false;
+  }
+  if (!parse_decimal(text.substr(colon + 1), listener.port) || listener.port == 0) {
+    log_->error(word.span, "the port is a number from 1 to 65535");
+    return false;
+  }
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
+  const bool unspecified = host == "*" || host == "::" || host == "0.0.0.0";
+  const Result<IpNetwork> network = IpNetwork::parse(host == "*"    ? "0/0"
+                                                     : host == "::" ? "::/0"
+                                                                    : host);
+  if (!network.ok()) {
+    log_->error(word.span, "not an address or network before the port");
+    return false;
+  }
+  listener.network = *network;
+  listener.network.prefix_bits = unspecified ? 0 : listener.network.prefix_bits;
+  return true;
+}
+
+void Builder::add_listener(const Word& address, const std::vector<Word>& attributes,
+                           const Section* section) {
+  Listener listener;
+  listener.origin = origin_of(address.span);
+  std::vector<Listener>& listeners = snapshot_->global_.listeners;
+  const bool usable = read_listen_address(address, listener);
+  const std::size_t index = listeners.size();
+  const auto same = [&listener](const Listener& other) {
+    return other.port == listener.port && other.network == listener.network;
+  };
+  if (usable && std::any_of(listeners.begin(), listeners.end(), same)) {
+    return log_->error(address.span, "another smtp-listener has this address and port");
+  }
+  for (const Word& word : attributes) {
+    const std::size_t sign = word.text.find('=');
+    const std::string_view name = word.text.substr(0, sign);
+    const std::string_view value =
+        sign == std::string_view::npos ? std::string_view{} : word.text.substr(sign + 1);
+    if (equals_ignoring_case(name, "source") && !value.empty()) {
+      listener_sources_.push_back({index, {std::string(value), word.span}});
+    } else if (equals_ignoring_case(name, "tls") && parse_boolean(value).ok()) {
+      if (*parse_boolean(value)) {
+        log_->warning(word.span, "'tls=yes' has no effect: TLS is not built yet");
+      }
+    } else {
+      log_->error(word.span, "a listener's attributes are source=NAME and tls=yes or tls=no");
+    }
+  }
+  if (section != nullptr) {
+    for (const Directive& directive : section->directives) {
+      const OptionRow* row = accept(directive, Scope::smtp_listener);
+      if (row != nullptr && values_.read(*row, directive)) {
+        const Word& name = directive.values[0];
+        listener_sources_.push_back({index, {std::string(name.text), name.span}});
+      }
+    }
+  }
+  // A faulty one stays in the list so that indices fit; the file is refused anyway.
+  listeners.push_back(listener);
+}
+
+SpoolFolder& Builder::spool_folder(std::string_view path, const Span& span) {
+  std::vector<SpoolFolder>& spools = snapshot_->global_.spools;
+  for (SpoolFolder& folder : spools) {
+    if (folder.path == path) {
+      return folder;
+    }
+  }
+  SpoolFolder& folder = spools.emplace_back();
+  folder.path = values_.keep(path);
+  folder.origin = origin_of(span);
+  return folder;
+}
+
+void Builder::add_spool(const Section& section) {
+  if (section.arguments.empty()) {
+    return;
+  }
+  SpoolFolder& folder = spool_folder(argument_of(section), section.kind.span);
+  std::vector<Setting> written;
+  for (const Directive& directive : section.directives) {
+    const OptionRow* row = accept(directive, Scope::spool);
+    const std::optional<Value> value =
+        row == nullptr ? std::nullopt : values_.read(*row, directive);
+    if (value) {
+      apply(folder, row->id, *value);
+      store(written, *row, *value, directive);
+    }
+  }
+}
+
+void Builder::check_records(const Directive& directive) {
+  for (const Word& word : ValueReader::list_of(directive.values)) {
+    if (record_letter(word.text).empty()) {
+      std::vector<std::string_view> names;
+      for (const RecordKind& kind : kRecordKinds) {
+        names.push_back(kind.name);
+      }
+      log_->error(word.span, "unknown kind of record", nearest_name(word.text, names));
+    }
+  }
+}
+
+void Builder::add_acct_file(const Section& section) {
+  const std::string_view path = argument_of(section);
+  if (path.empty()) {
+    return;
+  }
+  if (path.front() == '|') {
+    log_->warning(section.kind.span,
+                  "accounting into a command is not built yet; the section has no effect");
+    check_names(section);
+    return;
+  }
+  AcctFile file;
+  file.path = values_.keep(path);
+  file.origin = origin_of(section.kind.span);
+  apply(file, OptionId::acct_records, values_.fallback_of(row_of(OptionId::acct_records)));
+  apply(file, OptionId::acct_fields, values_.fallback_of(row_of(OptionId::acct_fields)));
+  apply(file, OptionId::acct_sync_interval,
+        values_.fallback_of(row_of(OptionId::acct_sync_interval)));
+  std::vector<Setting> written;
+  for (const Directive& directive : section.directives) {
+    const OptionRow* row = accept(directive, Scope::acct_file);
+    const std::optional<Value> value =
+        row == nullptr ? std::nullopt : values_.read(*row, directive);
+    if (!value) {
+      continue;
+    }
+    if (row->id == OptionId::acct_records) {
+      check_records(directive);
+      std::vector<std::string_view>& letters = snapshot_->lists_.emplace_back();
+      for (const Word& word : ValueReader::list_of(directive.values)) {
+        letters.push_back(record_letter(word.text));
+      }
+      file.records = letters;
+    } else {
+      apply(file, row->id, *value);
+    }
+    store(written, *row, *value, directive);
+  }
+  std::vector<AcctFile>& files = snapshot_->global_.acct_files;
+  const auto same = [&file](const AcctFile& other) { return other.path == file.path; };
+  if (std::any_of(files.begin(), files.end(), same)) {
+    log_->error(section.kind.span, "another acct-file section names the same file");
+  }
+  files.push_back(file);
+}
+
+}  // namespace ringpost::config

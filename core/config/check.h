@@ -1,0 +1,39 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/config/diagnostic.h"
+#include "core/config/files.h"
+#include "core/config/limits.h"
+#include "core/config/snapshot.h"
+
+namespace ringpost::config {
+
+struct CheckOptions {
+  bool strict = false;   ///< warnings become errors
+  bool lenient = false;  ///< unknown directives and sections are warnings
+  /// Name of the host where the configuration gives none.
+  std::string host_name = "localhost";
+  ParseLimits limits;
+};
+
+struct CheckResult {
+  std::vector<Diagnostic> diagnostics;
+  /// nullptr if there is an error among the diagnostics.
+  std::shared_ptr<const Snapshot> snapshot;
+
+  bool ok() const { return snapshot != nullptr; }
+};
+
+/// Reads a configuration with all it includes. Every fault of it is reported in this one run; a
+/// file that cannot be read is one of them. Blocks on disk; call it off the shards.
+CheckResult check_file(const std::string& path, const CheckOptions& options);
+/// The same over files that need not be on disk.
+CheckResult check_file(const std::string& path, const CheckOptions& options, FileSource& files);
+/// The same for one text that includes nothing, such as an embedded default.
+CheckResult check_text(const std::string& name, const std::string& text,
+                       const CheckOptions& options);
+
+}  // namespace ringpost::config

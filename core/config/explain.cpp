@@ -1,0 +1,198 @@
+#include "core/config/explain.h"
+
+#include <algorithm>
+#include <map>
+
+#include <nlohmann/json.hpp>
+
+#include "core/config/options.h"
+
+namespace ringpost::config {
+namespace {
+
+std::string section_text(const DomainEntry& entry) {
+  if (entry.pattern.empty()) {
+    return std::string(entry.owner);
+  }
+  std::string out = "<domain " + std::string(entry.pattern) + ">";
+  return entry.owner.empty() ? out : out + " in " + std::string(entry.owner);
+}
+
+ExplainedValue explained(const Snapshot& snapshot, const Setting& setting, std::string section) {
+  return {format_value(row_of(setting.id), setting.value), snapshot.place(setting.origin),
+          std::move(section)};
+}
+
+/// All settings of queues in the order of the reference, each with everything that sets it.
+std::vector<ExplainedSetting> explain_queue(const Snapshot& snapshot, std::string_view queue,
+                                            VmtaRef vmta) {
+  std::map<OptionId, std::vector<ExplainedValue>> written;
+  snapshot.for_each_entry(queue, vmta, [&](std::uint32_t index) {
+    const DomainEntry& entry = snapshot.entry(index);
+    for (const Setting& setting : entry.settings) {
+      written[setting.id].push_back(explained(snapshot, setting, section_text(entry)));
+    }
+  });
+  std::vector<ExplainedSetting> out;
+  for (const OptionRow& row : option_rows()) {
+    const bool first = row.acts() && has(row.scopes, Scope::domain) && &row_of(row.id) == &row;
+    if (!first || row.id == OptionId::include || row.id == OptionId::group_member) {
+      continue;
+    }
+    ExplainedSetting& setting = out.emplace_back();
+    setting.name = row.name;
+    std::vector<ExplainedValue>& values = written[row.id];
+    if (values.empty()) {
+      setting.effective = {row.fallback.empty() ? "\"\"" : std::string(row.fallback), "default",
+                           ""};
+      continue;
+    }
+    setting.effective = std::move(values.front());
+    setting.overridden.assign(std::make_move_iterator(values.begin() + 1),
+                              std::make_move_iterator(values.end()));
+  }
+  return out;
+}
+
+std::vector<ExplainedSetting> explain_vmta(const Snapshot& snapshot, VmtaId vmta) {
+  std::vector<ExplainedSetting> out;
+  const std::string section =
+      "<virtual-mta " + std::string(snapshot.virtual_mtas()[vmta].name) + "> or its pool";
+  for (const OptionRow& row : option_rows()) {
+    const bool vmta_wide = row.id == OptionId::vmta_max_smtp_out ||
+                           row.id == OptionId::vmta_max_msg_rate ||
+                           row.id == OptionId::vmta_max_connect_rate;
+    if (!vmta_wide || &row_of(row.id) != &row) {
+      continue;
+    }
+    ExplainedSetting& setting = out.emplace_back();
+    setting.name = row.name;
+    setting.effective = {std::string(row.fallback), "default", ""};
+    for (const Setting& written : snapshot.vmta_written(vmta)) {
+      if (written.id == row.id) {
+        setting.effective = explained(snapshot, written, section);
+      }
+    }
+  }
+  return out;
+}
+
+void append_table(std::string& out, const std::vector<ExplainedSetting>& settings) {
+  std::size_t names = 0;
+  std::size_t values = 0;
+  for (const ExplainedSetting& setting : settings) {
+    names = std::max(names, setting.name.size());
+    values = std::max(values, std::min<std::size_t>(setting.effective.value.size(), 24));
+  }
+  const auto padded = [](std::string text, std::size_t width) {
+    text.resize(std::max(text.size(), width), ' ');
+    return text;
+  };
+  for (const ExplainedSetting& setting : settings) {
+    const ExplainedValue& value = setting.effective;
+    out += "  " + padded(setting.name, names) + "  " + padded(value.value, values) + "  " +
+           value.place + (value.section.empty() ? "" : "  " + value.section) + "\n";
+    for (const ExplainedValue& old : setting.overridden) {
+      out += "  " + std::string(names, ' ') + "  overrides " + old.value + "  " + old.place + "  " +
+             old.section + "\n";
+    }
+  }
+}
+
+using Json = nlohmann::ordered_json;
+
+Json json_of(const ExplainedValue& value) {
+  Json item;
+  item["value"] = value.value;
+  item["place"] = value.place;
+  if (!value.section.empty()) {
+    item["section"] = value.section;
+  }
+  return item;
+}
+
+Json json_of(const std::vector<ExplainedSetting>& settings) {
+  Json out = Json::object();
+  for (const ExplainedSetting& setting : settings) {
+    Json item = json_of(setting.effective);
+    for (const ExplainedValue& old : setting.overridden) {
+      item["overrides"].push_back(json_of(old));
+    }
+    out[setting.name] = std::move(item);
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Explanation> explain(const Snapshot& snapshot, std::string_view domain,
+                            std::string_view vmta) {
+  const VmtaRef ref =
+      vmta.empty() ? VmtaRef{VmtaRef::Kind::vmta, kDefaultVmta} : snapshot.find_vmta(vmta);
+  if (ref.kind != VmtaRef::Kind::vmta) {
+    return Error::of(ErrorCode::not_found,
+                     ref.kind == VmtaRef::Kind::pool
+                         ? "'" + std::string(vmta) + "' is a pool; name one of its members"
+                         : "there is no virtual MTA '" + std::string(vmta) + "'");
+  }
+  if (domain.empty() || domain.size() > kMaxNameBytes) {
+    return Error::of(ErrorCode::invalid, "not a domain name");
+  }
+  Explanation out;
+  out.domain = FoldedName(domain).view();
+  const std::string_view queue = snapshot.queue_name(out.domain, ref.id);
+  out.queue = std::string(queue) + "/" + std::string(snapshot.virtual_mtas()[ref.id].name);
+  if (queue != out.domain) {
+    snapshot.for_each_entry(out.domain, ref, [&](std::uint32_t index) {
+      for (const Setting& setting : snapshot.entry(index).settings) {
+        if (setting.id == OptionId::queue_to && out.redirected_by.empty()) {
+          out.redirected_by = snapshot.place(setting.origin);
+        }
+      }
+    });
+  }
+  out.queue_settings = explain_queue(snapshot, queue, ref);
+  out.vmta_settings = explain_vmta(snapshot, ref.id);
+  for (const SourceHost& host : snapshot.virtual_mtas()[ref.id].sources) {
+    out.source_hosts.push_back(host.address.text() + " " + std::string(host.helo));
+  }
+  return out;
+}
+
+std::string render_text(const Explanation& explanation) {
+  std::string out = explanation.domain + " is delivered by the queue " + explanation.queue;
+  if (!explanation.redirected_by.empty()) {
+    out += " (" + explanation.redirected_by + ")";
+  }
+  out += "\n\nSettings of the queue:\n";
+  append_table(out, explanation.queue_settings);
+  out += "\nLimits over all queues of the virtual MTA:\n";
+  append_table(out, explanation.vmta_settings);
+  out += "\nSource addresses:\n";
+  for (const std::string& host : explanation.source_hosts) {
+    out += "  " + host + "\n";
+  }
+  if (explanation.source_hosts.empty()) {
+    out += "  chosen by the system\n";
+  }
+  return out;
+}
+
+std::string render_json(const Explanation& explanation) {
+  try {
+    Json out;
+    out["domain"] = explanation.domain;
+    out["queue"] = explanation.queue;
+    if (!explanation.redirected_by.empty()) {
+      out["redirected_by"] = explanation.redirected_by;
+    }
+    out["settings"] = json_of(explanation.queue_settings);
+    out["virtual_mta"] = json_of(explanation.vmta_settings);
+    out["source_hosts"] = explanation.source_hosts;
+    return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  } catch (const nlohmann::json::exception&) {
+    return "{}\n";
+  }
+}
+
+}  // namespace ringpost::config

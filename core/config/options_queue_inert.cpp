@@ -1,0 +1,163 @@
+#include "core/config/option_rows.h"
+
+namespace ringpost::config {
+namespace {
+
+using T = ValueType;
+
+constexpr ScopeSet kDomain = in(Scope::domain);
+
+constexpr OptionRow kLimitRows[] = {
+    inert("source-ip-max-smtp-out", kDomain, T::words, why::kPerSource,
+          "Connections by source address.", kRepeats),
+    inert("source-ip-max-connect-rate", kDomain, T::words, why::kPerSource,
+          "New connections per time by source address.", kRepeats),
+    inert("source-ip-max-msg-rate", kDomain, T::words, why::kPerSource,
+          "Recipients per time by source address.", kRepeats),
+    inert("source-ip-max-data-volume-rate", kDomain, T::words, why::kVolume,
+          "Bytes per time by source address.", kRepeats),
+    inert("max-smtp-out-per-source-ip", kDomain, T::count,
+          "an abandoned form; use source-ip-max-smtp-out", "Connections by source address."),
+    inert("smtp-out-rampup-interval", kDomain, T::duration, why::kLimits,
+          "Least time between two new connections."),
+    inert("max-data-volume-rate", kDomain, T::words, why::kVolume, "Bytes per time."),
+    inert("max-cold-virtual-mta-msg", in(Scope::domain, Scope::virtual_mta), T::text, why::kCold,
+          "First messages of a day that a cold virtual MTA takes."),
+    inert("queue-priority", kDomain, T::count, why::kPriority,
+          "Standing of the queue when connections are short."),
+    inert("delivery-priority", kDomain, T::words, why::kOld, "An older name of queue-priority."),
+    inert("allow-priority-interruption", kDomain, T::boolean, why::kPriority,
+          "Lets more important queues take this one's connections."),
+    inert("allow-priority-interruption-during-transfer", kDomain, T::boolean, why::kPriority,
+          "The same within a message."),
+    inert("allow-cancel-during-transfer", kDomain, T::boolean,
+          "a stop waits for transfers up to shutdown-timeout", "Lets a stop cut transfers."),
+    inert("disable-mx-rollup", kDomain, T::boolean, why::kRollup, "Ignores the roll-up list."),
+};
+
+constexpr OptionRow kBackoffRows[] = {
+    inert("smtp-pattern-list", kDomain, T::word, why::kBackoff, "List of reply patterns."),
+    inert("backoff-max-smtp-out", kDomain, T::count, why::kBackoff,
+          "Connections in back-off mode."),
+    inert("backoff-max-connect-rate", kDomain, T::rate, why::kBackoff,
+          "New connections per time in back-off mode."),
+    inert("backoff-max-msg-rate", kDomain, T::rate, why::kBackoff,
+          "Recipients per time in back-off mode."),
+    inert("backoff-max-msg-per-hour", kDomain, T::count, why::kBackoff,
+          "Recipients an hour in back-off mode."),
+    inert("backoff-max-data-volume-rate", kDomain, T::words, why::kBackoff,
+          "Bytes per time in back-off mode."),
+    inert("backoff-retry-after", kDomain, T::duration_list, why::kBackoff,
+          "The queue's waits in back-off mode.", kContinues),
+    inert("backoff-notify", kDomain, T::text, why::kBackoff, "Addresses told of a change of mode."),
+    inert("backoff-to-normal-after", kDomain, T::duration, why::kBackoff,
+          "Time after which back-off mode ends."),
+    inert("backoff-to-normal-after-delivery", kDomain, T::boolean, why::kBackoff,
+          "Whether a delivery ends back-off mode."),
+    inert("backoff-reroute-to-virtual-mta", kDomain, T::word, why::kBackoff,
+          "Virtual MTA that takes the mail in back-off mode."),
+    inert("backoff-upon-all-sources-disabled", kDomain, T::boolean, why::kBackoff,
+          "Enters back-off mode when no source address is left."),
+    inert("reroute-to-virtual-mta", kDomain, T::word, why::kRouting,
+          "Virtual MTA that takes the mail."),
+    inert("reenable-source-ip-after", kDomain, T::duration, why::kBackoff,
+          "Time after which a disabled source address is used again."),
+    inert("disabled-source-ip-notify", kDomain, T::text, why::kBackoff,
+          "Addresses told of a disabled source address."),
+    inert("log-disabled-ips", kDomain, T::boolean, why::kLogDetail,
+          "Logs disabled source addresses."),
+};
+
+constexpr OptionRow kTlsAndDkimRows[] = {
+    inert("use-starttls", kDomain, T::boolean, why::kTls, "Encrypts where the host offers it."),
+    inert("use-dane", kDomain, T::boolean, why::kTls, "Follows DANE records."),
+    inert("use-mta-sts", kDomain, T::boolean, why::kTls, "Follows MTA-STS policies."),
+    inert("reuse-ssl-session", kDomain, T::boolean, why::kTls, "Resumes TLS sessions."),
+    inert("smtp-tls-allow-sslv3", kDomain, T::boolean, why::kDead, "Uses SSL 3."),
+    inert("smtp-tls-allow-tlsv1", kDomain, T::boolean, why::kTls, "Uses TLS 1.0."),
+    inert("smtp-tls-allow-tlsv1.1", kDomain, T::boolean, why::kTls, "Uses TLS 1.1."),
+    inert("smtp-tls-allow-tlsv1.2", kDomain, T::boolean, why::kTls, "Uses TLS 1.2."),
+    inert("smtp-tls-allow-tlsv1.3", kDomain, T::boolean, why::kTls, "Uses TLS 1.3."),
+    inert("smtp-tls-ciphers", kDomain, T::text, why::kTls, "Ciphers up to TLS 1.2."),
+    inert("smtp-tls-tlsv1.3-ciphersuites", kDomain, T::text, why::kTls, "Suites of TLS 1.3."),
+    inert("smtp-tls-ca-file", kDomain, T::path, why::kTls, "Authorities for hosts."),
+    inert("smtp-client-certificate", kDomain, T::words, why::kTls,
+          "Certificate shown to hosts, with its key.", kSecretTail),
+    inert("auth-username", kDomain, T::text, why::kAuth, "User at the host."),
+    inert("auth-password", kDomain, T::text, why::kAuth, "Password at the host.", kSecret),
+    inert("use-unencrypted-plain-auth", kDomain, T::boolean, why::kAuth,
+          "Sends a password on unencrypted connections."),
+    inert("dkim-sign", kDomain, T::boolean, why::kDkim, "Signs mail to this domain."),
+    inert("dk-sign", kDomain, T::boolean, why::kDead, "Signs with DomainKeys."),
+    inert("dkim-identity", kDomain, T::text, why::kDkim, "Whose key signs."),
+    inert("dkim-identity-fallback", kDomain, T::text, why::kDkim, "Whose key signs else."),
+    inert("dkim-selector", kDomain, T::word, why::kDkim, "Selector of the key.", kOwn),
+    inert("dkim-key-file", kDomain, T::path, why::kDkim, "File of the key.", kOwn),
+    inert("dkim-algorithm", kDomain, T::word, why::kDkim, "Algorithm of the signature."),
+    inert("dkim-body-canon", kDomain, T::word, why::kDkim, "Canonical form of the body."),
+    inert("dkim-headers-canon", kDomain, T::word, why::kDkim, "Canonical form of the header."),
+    inert("dkim-headers", kDomain, T::name_list, why::kDkim, "Further fields signed.", kContinues),
+    inert("dkim-disallow-adding-headers", kDomain, T::name_list, why::kDkim,
+          "Fields that nobody may add later.", kContinues),
+    inert("dkim-add-body-limit", kDomain, T::boolean, why::kDkim, "States the signed length."),
+    inert("dkim-add-timestamp", kDomain, T::boolean, why::kDkim, "States the time of signing."),
+    inert("dkim-expire-after", kDomain, T::duration, why::kDkim, "Life of a signature."),
+    inert("dkim-query-method", kDomain, T::text, why::kDkim, "How the key is asked for."),
+    inert("second-dkim-sign", kDomain, T::boolean, why::kDkim, "Adds a second signature."),
+    inert("second-dkim-identity", kDomain, T::text, why::kDkim, "Whose key signs second."),
+};
+
+constexpr OptionRow kDeliveryRows[] = {
+    inert("command", kDomain, T::text, why::kOtherWays, "Command that takes the mail."),
+    inert("macro-variables-preserve-case", kDomain, T::boolean, why::kOtherWays,
+          "Keeps the case of what the command is told."),
+    inert("file-format", kDomain, T::word, why::kOtherWays, "Form of mail in files."),
+    inert("file-destination", kDomain, T::path, why::kOtherWays, "Folder of mail in files."),
+    inert("discard-as-bounce", kDomain, T::boolean, why::kOtherWays,
+          "Records discarded mail as returned."),
+    inert("http-delivery-url", kDomain, T::text, why::kOtherWays, "Where mail is posted."),
+    inert("http-delivery-extra-headers", kDomain, T::path, why::kOtherWays,
+          "Header lines of such a post."),
+    inert("bounce-upon-transfer-failure", kDomain, T::boolean, why::kDialogue,
+          "Returns mail whose transfer broke."),
+    inert("bounce-upon-pix-transfer-failure", kDomain, T::boolean, why::kDialogue,
+          "The same behind an old firewall."),
+    inert("pix-bug-workaround", kDomain, T::boolean, why::kDead, "Puts up with an old firewall."),
+    inert("replace-smtp-421-service-response", kDomain, T::boolean, why::kDialogue,
+          "Replaces the text of a 421."),
+    inert("deliver-local-dsn", kDomain, T::boolean, why::kDsn,
+          "Sends notifications to senders in this domain."),
+    inert("dsn-format", kDomain, T::word, why::kDsn, "Form of notifications."),
+    inert("notify-of-delay-every", kDomain, T::duration, why::kDsn,
+          "How often a delay is notified."),
+    inert("bcc-upon-delivery", kDomain, T::word, why::kDsn, "Address that gets copies."),
+    inert("check-spf-outbound", kDomain, T::boolean, why::kChecks,
+          "Sends only what SPF allows us."),
+    inert("disable-acct-records", kDomain, T::name_list, why::kAccounting,
+          "Kinds of records not written for the queue."),
+    inert("track-recipient-events", kDomain, T::boolean, why::kEvents,
+          "Remembers each recipient's events."),
+    inert("max-events-recorded", kDomain, T::count, why::kEvents, "Errors remembered per queue."),
+    inert("log-resolution", kDomain, T::boolean, why::kLogDetail, "Logs look-ups."),
+    inert("log-transfer-failures", kDomain, T::boolean, why::kLogDetail, "Logs broken transfers."),
+    inert("log-messages", kDomain, T::boolean, why::kDead, "Logs messages."),
+    inert("remove-header", kDomain, T::name_list, why::kHeaders, "Fields removed.", kContinues),
+    inert("add-x-msys-api-header", kDomain, T::boolean, why::kVendor, "Adds a vendor's field."),
+    inert("sparkpost-sandbox", kDomain, T::boolean, why::kVendor, "Uses the vendor's sandbox."),
+    inert("sparkpost-ip-pool", kDomain, T::text, why::kVendor, "Pool at the vendor."),
+    inert("bounce-address", kDomain, T::text, why::kDead, "Return path."),
+    inert("add-gm-token", kDomain, T::boolean, why::kDead, "Adds a token."),
+    inert("check-mfrom-outbound", kDomain, T::boolean, why::kDead, "Checks the sender's domain."),
+    inert("check-pra-outbound", kDomain, T::boolean, why::kDead, "Checks the From's domain."),
+};
+
+}  // namespace
+
+void add_queue_inert_rows(OptionRows& rows) {
+  add_rows(rows, kLimitRows);
+  add_rows(rows, kBackoffRows);
+  add_rows(rows, kTlsAndDkimRows);
+  add_rows(rows, kDeliveryRows);
+}
+
+}  // namespace ringpost::config

@@ -1,0 +1,154 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/config/domain_index.h"
+#include "core/config/setting.h"
+#include "core/config/settings.h"
+#include "core/config/text_store.h"
+
+namespace ringpost::config {
+
+/// The content of one pattern of domains in one layer; repeated sections are merged into one.
+struct DomainEntry {
+  std::string_view pattern;  ///< as written, `$macro` included; empty: directly in a virtual MTA
+  std::string_view owner;    ///< "<virtual-mta a>", "<virtual-mta-pool p>", or empty
+  std::vector<Setting> settings;
+};
+
+/// The domain sections of one virtual MTA, one pool, or the global level.
+struct DomainLayer {
+  DomainIndex index;
+  std::uint32_t defaults = DomainIndex::kNone;  ///< after everything else in the layer
+};
+
+struct SourceEntry {
+  std::string_view name;  ///< as written
+  bool by_address = false;
+  IpNetwork network;
+  std::vector<Setting> settings;
+  Origin origin;
+};
+
+/// What a configuration says, checked and typed. Immutable once built and shared by all threads;
+/// views and references into it live as long as it does. Holds no secret and no source text.
+class Snapshot {
+ public:
+  const GlobalSettings& global() const { return global_; }
+  /// [0] is `{default}`, for mail that chooses no virtual MTA.
+  std::span<const VirtualMta> virtual_mtas() const { return vmtas_; }
+  std::span<const VmtaPool> pools() const { return pools_; }
+  /// By name, without regard to case; pools share the virtual MTAs' name space.
+  VmtaRef find_vmta(std::string_view name) const;
+
+  /// The rules for a client, of a listener's source where it has one. Allocates nothing.
+  SourcePolicy source_policy(const IpAddress& client, SourceId named = kNoSource) const;
+  SourceId find_source(std::string_view name) const;
+  /// Networks for whose clients there are rules of their own, wide before narrow; loopback is
+  /// always among them, because it may relay unless a source says otherwise.
+  std::vector<IpNetwork> source_networks() const;
+  /// The rules for those clients of a network that no narrower one names.
+  SourcePolicy source_policy_of(const IpNetwork& network) const;
+  /// Patterns of `relay-domain`, as written.
+  std::span<const std::string_view> relay_domains() const { return relay_domain_patterns_; }
+  /// Whether anybody may send to this recipient domain (`relay-domain`).
+  bool is_relay_domain(std::string_view domain) const;
+
+  /// The queue that takes a domain's mail: what `queue-to` or a group says, else the domain
+  /// itself. Valid while both snapshot and `domain` are. Allocates nothing.
+  std::string_view queue_name(std::string_view domain, VmtaId vmta) const;
+  /// Effective settings of the queue `queue`/`vmta`, computed anew; PolicyCache keeps them.
+  PathPolicy path_policy(std::string_view queue, VmtaId vmta) const;
+
+  /// Calls `found(entry)` for the entries that apply to a queue, strongest first: those of the
+  /// virtual MTA, of its pool, of the global level.
+  template <class Found>
+  void for_each_entry(std::string_view queue, VmtaRef vmta, Found&& found) const {
+    const FoldedName folded(queue);
+    for (const std::uint32_t layer : layers_of(vmta)) {
+      if (layer == DomainIndex::kNone) {
+        continue;
+      }
+      layers_[layer].index.for_each_match(folded.view(), found);
+      if (layers_[layer].defaults != DomainIndex::kNone) {
+        found(layers_[layer].defaults);
+      }
+    }
+  }
+  const DomainEntry& entry(std::uint32_t index) const { return entries_[index]; }
+  std::span<const DomainEntry> entries() const { return entries_; }
+  const PathPolicy& policy_defaults() const { return policy_defaults_; }
+
+  /// Files in the order they were read; Origin::file counts in them.
+  std::span<const std::string> files() const { return files_; }
+  std::string place(const Origin& origin) const;
+  /// Settings as they were written at the global level and in virtual MTAs, for `explain`.
+  std::span<const Setting> global_written() const { return global_written_; }
+  std::span<const Setting> vmta_written(VmtaId vmta) const { return vmta_written_[vmta]; }
+
+ private:
+  friend class Builder;
+  friend class ValueReader;
+
+  std::array<std::uint32_t, 3> layers_of(VmtaRef vmta) const;
+  template <class Covers>
+  SourcePolicy source_rules(bool loopback, SourceId named, Covers covers) const;
+
+  TextStore texts_;
+  std::deque<std::vector<Duration>> ladders_;
+  std::deque<std::vector<std::string_view>> lists_;
+  std::deque<StaticRoute> routes_;
+  std::vector<std::string> files_;
+  GlobalSettings global_;
+  std::vector<Setting> global_written_;
+  std::vector<VirtualMta> vmtas_;
+  std::vector<std::vector<Setting>> vmta_written_;
+  std::vector<VmtaPool> pools_;
+  std::unordered_map<std::string, VmtaRef, TextHash, std::equal_to<>> names_;
+  std::vector<DomainEntry> entries_;
+  std::vector<DomainLayer> layers_;             ///< [0] is the global one
+  std::vector<std::uint32_t> vmta_layer_;       ///< by virtual MTA, kNone without sections
+  std::vector<std::uint32_t> pool_layer_;       ///< by pool
+  std::vector<std::uint32_t> vmta_pool_layer_;  ///< by virtual MTA: that of its pool
+  PathPolicy policy_defaults_;
+  SourcePolicy source_defaults_;
+  std::vector<SourceEntry> by_address_;  ///< wide before narrow
+  std::vector<SourceEntry> by_name_;
+  DomainIndex relay_domains_;
+  std::vector<std::string_view> relay_domain_patterns_;
+};
+
+/// Effective settings of queues, each computed once. One per shard: not shared between threads.
+/// Keeps its snapshot alive; references stay valid while the cache lives.
+class PolicyCache {
+ public:
+  explicit PolicyCache(std::shared_ptr<const Snapshot> snapshot);
+
+  const Snapshot& snapshot() const { return *snapshot_; }
+  /// Settings of the queue `queue`/`vmta`, where `queue` came from Snapshot::queue_name(). O(1)
+  /// and without allocation after the first call for the pair. Queues to which the same sections
+  /// apply share one object, so a queue costs its name and a pointer.
+  const PathPolicy& policy_for(std::string_view queue, VmtaId vmta);
+
+  std::size_t distinct_policies() const { return by_entries_.size(); }
+
+ private:
+  using Pointers = std::unordered_map<std::string, const PathPolicy*, TextHash, std::equal_to<>>;
+
+  const PathPolicy& share(std::string_view queue, VmtaId vmta);
+
+  std::shared_ptr<const Snapshot> snapshot_;
+  std::vector<Pointers> by_queue_;  ///< by virtual MTA
+  std::unordered_map<std::string, std::unique_ptr<PathPolicy>, TextHash, std::equal_to<>>
+      by_entries_;
+  std::string key_;
+  std::size_t cached_ = 0;
+};
+
+}  // namespace ringpost::config

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <string_view>
+
+#include "core/mail/job.h"
+#include "core/schedule/lease_message.h"
+#include "core/schedule/limits.h"
+
+// What the scheduler asks of those who compose it. All calls stay on the scheduler's shard; what
+// must cross shards is carried by the implementer.
+
+namespace ringpost::schedule {
+
+/// Takes finished jobs to the journal of the message's log.
+class SettleSink {
+ public:
+  virtual ~SettleSink() = default;
+  /// Every recipient has an outcome, and a next attempt where it is deferred. When the journal has
+  /// them the job comes back by Scheduler::retire(), at some later time, never from inside this
+  /// call. Jobs whose outcome was decided in the queue (phase queue or route) come here without
+  /// ever having been opened.
+  virtual void settle(Job& job) = 0;
+};
+
+/// Effective settings from the configuration snapshot that is in force on this shard.
+class PolicySource {
+ public:
+  virtual ~PolicySource() = default;
+  virtual QueueSettings settings_of(std::string_view domain, std::string_view vmta) = 0;
+  virtual GlobalLimits global_limits() = 0;
+};
+
+/// Carries lease messages to other shards, in order for each pair of shards.
+class LeaseTransport {
+ public:
+  virtual ~LeaseTransport() = default;
+  /// False: no room now; the scheduler keeps it, merged with what follows, and tries again.
+  virtual bool send(unsigned shard, const LeaseMessage& message) = 0;
+};
+
+/// Closes sessions that only idle, so that others get their connections before the idle time-out.
+class SessionCloser {
+ public:
+  virtual ~SessionCloser() = default;
+  /// Begins to close one idle session of the queue; it ends through session_ended() as usual.
+  /// False: the queue has no idle session.
+  virtual bool close_idle(QueueId queue) = 0;
+};
+
+}  // namespace ringpost::schedule

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+
+#include "core/mail/job.h"
+
+namespace ringpost::schedule {
+
+/// A job with what the scheduler keeps about it.
+struct PooledJob : Job {
+  enum class Stage : std::uint8_t { free, in_delivery, settling };
+
+  Stage stage = Stage::free;
+  bool ending = false;     ///< carries outcomes decided in the queue; was never delivered
+  std::uint8_t epoch = 0;  ///< of the queue when its mail was taken
+};
+
+/// All jobs of one shard, made at start. One place is held from take() until the outcomes are in
+/// the journal: that reserves the outcome's way. Endings may hold a quarter of the places, so that
+/// a large deletion does not stop delivery; delivery leaves an eighth, so that it does not stop
+/// endings.
+class JobPool {
+ public:
+  explicit JobPool(std::uint32_t count)
+      : count_(std::max(count, 2u)), jobs_(std::make_unique<PooledJob[]>(count_)) {
+    for (std::uint32_t i = count_; i > 0; --i) {
+      free_.push_front(jobs_[i - 1]);
+    }
+  }
+
+  /// Places that take() for delivery may still use.
+  std::uint32_t delivery_places() const {
+    const std::uint32_t most = count_ - std::max(1u, count_ / 8);
+    return delivering_ >= most ? 0 : std::min(most - delivering_, count_ - used());
+  }
+  bool room_for_ending() const { return ending_ < std::max(1u, count_ / 4) && any(); }
+
+  PooledJob& take(bool ending) {
+    PooledJob& job = static_cast<PooledJob&>(*free_.pop_front());
+    job.stage = ending ? PooledJob::Stage::settling : PooledJob::Stage::in_delivery;
+    job.ending = ending;
+    ++(ending ? ending_ : delivering_);
+    return job;
+  }
+  void give_back(PooledJob& job) {
+    --(job.ending ? ending_ : delivering_);
+    job.stage = PooledJob::Stage::free;
+    job.clear();
+    free_.push_front(job);  // the warmest one is used next
+  }
+
+  std::uint32_t used() const { return ending_ + delivering_; }
+  std::uint32_t size() const { return count_; }
+  const PooledJob& operator[](std::uint32_t index) const { return jobs_[index]; }
+
+ private:
+  bool any() const { return used() < count_; }
+
+  std::uint32_t count_;
+  std::uint32_t delivering_ = 0;
+  std::uint32_t ending_ = 0;
+  std::unique_ptr<PooledJob[]> jobs_;
+  List<Job, Job> free_;
+};
+
+}  // namespace ringpost::schedule

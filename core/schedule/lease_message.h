@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+
+namespace ringpost::schedule {
+
+/// What shards tell each other about one limit scope. A plain value that fits a letter between
+/// shards. Units are connections. Order matters to fairness only, never to the limit.
+struct LeaseMessage {
+  enum class Kind : std::uint8_t {
+    request,    ///< holder to owner: `units` more are wanted; `adopted` are in use already
+    grant,      ///< owner to holder: `units` given
+    give_back,  ///< holder to owner: `units` are free again
+    census,     ///< owner to holder: a limit began; say what is in use (answered by request)
+    recall,     ///< owner to holder: give back what is unused now, and `units` as they free up
+  };
+
+  std::uint64_t scope = 0;  ///< hash of the scope's key
+  std::uint32_t units = 0;
+  std::uint32_t adopted = 0;
+  std::uint32_t limit = 0;    ///< request, census: the limit as the sender knows it
+  std::uint32_t version = 0;  ///< of the configuration that gave it
+  Kind kind = Kind::request;
+  bool contended = false;  ///< grant, recall: others want units, keep none unused
+  /// request: somebody here has no connection at all. grant, recall: so it is at another shard.
+  bool urgent = false;
+};
+static_assert(sizeof(LeaseMessage) <= 56, "has to fit a letter's payload");
+
+}  // namespace ringpost::schedule

@@ -1,0 +1,509 @@
+#include "core/schedule/leases.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/assert.h"
+
+namespace ringpost::schedule {
+
+// ---- the holder's side -------------------------------------------------------------------------
+
+Scope& LeaseBook::scope(std::uint64_t key, std::uint32_t limit, std::uint32_t version) {
+  std::unique_ptr<Scope>& place = scopes_[key];
+  if (!place) {
+    place = std::make_unique<Scope>();
+    place->key = key;
+    place->owner = static_cast<std::uint32_t>(key % shards_);
+    place->limit = limit;
+    place->version = version;
+    place->leased = limit >= kLeasedUnitsPerShard * shards_;
+  } else if (version > place->version) {
+    set_limit(*place, limit, version);
+  }
+  return *place;
+}
+
+void LeaseBook::give_up(Scope& scope, std::uint32_t units) {
+  RP_ASSERT(units <= scope.spare());
+  scope.held -= units;
+  // What the owner does not count yet need not be given back to it.
+  const std::uint32_t untold = std::min(scope.to_adopt, units);
+  scope.to_adopt -= untold;
+  scope.to_return += units - untold;
+  scope.debt -= std::min(scope.debt, units);
+  scope.surrender -= std::min(scope.surrender, units);
+  mark(scope);
+}
+
+void LeaseBook::set_limit(Scope& scope, std::uint32_t limit, std::uint32_t version) {
+  scope.version = version;
+  if (limit == scope.limit) {
+    return;
+  }
+  const bool was_unlimited = scope.unlimited();
+  const bool lowered = limit != 0 && (was_unlimited || limit < scope.limit);
+  scope.changed = version;
+  scope.limit = limit;
+  scope.leased = limit >= kLeasedUnitsPerShard * shards_;
+  scope.debt = scope.surrender = 0;
+  if (scope.unlimited()) {
+    scope.to_return += scope.held - std::min(scope.held, scope.to_adopt);
+    scope.held = scope.to_adopt = scope.to_request = 0;
+  } else if (was_unlimited) {
+    // What is open now stays open; the owner counts it from here on.
+    scope.held = scope.used;
+    scope.to_adopt += scope.used;
+  }
+  if (lowered) {
+    give_up(scope, scope.spare());
+    scope.surrender = scope.held;
+  }
+  scope.tell_limit = true;
+  demand(scope);
+  waiter_left(scope);
+  mark(scope);
+  update(scope);
+}
+
+std::uint32_t LeaseBook::chunk(const Scope& scope) const {
+  return scope.leased ? std::max(1u, scope.limit / (kLeasedUnitsPerShard * shards_)) : 0;
+}
+
+void LeaseBook::take(Scope& scope) {
+  RP_ASSERT_NOTE(has_unit(scope), "a connection permit was taken that is not there");
+  ++scope.used;
+  if (!scope.unlimited() && scope.leased && scope.spare() == 0) {
+    demand(scope);
+  }
+  update(scope);
+}
+
+void LeaseBook::release(Scope& scope) {
+  RP_ASSERT(scope.used > 0);
+  --scope.used;
+  if (scope.unlimited()) {
+    return;
+  }
+  if (!scope.leased) {
+    // Unit by unit: the owner decides who is next, over all shards.
+    give_up(scope, 1);
+    demand(scope);
+  } else {
+    return_spare(scope);
+  }
+  update(scope);
+}
+
+void LeaseBook::return_spare(Scope& scope) {
+  const std::uint32_t spare = scope.spare();
+  std::uint32_t give = std::min(scope.debt + scope.surrender, spare);
+  const std::uint32_t rest = spare - give;
+  std::uint32_t keep = scope.waiters();
+  if (scope.leased && !scope.contended) {
+    // Some way between the two marks, so that units do not go to and fro.
+    keep += rest > keep + 2 * chunk(scope) ? chunk(scope) : 2 * chunk(scope);
+  }
+  give += rest > keep ? rest - keep : 0;
+  if (give > 0) {
+    give_up(scope, give);
+    demand(scope);
+  }
+}
+
+void LeaseBook::demand(Scope& scope) {
+  if (scope.unlimited()) {
+    return;
+  }
+  std::uint32_t want = scope.waiters();
+  if (scope.leased && !scope.contended) {
+    want = std::max(want, chunk(scope));
+  }
+  const std::uint32_t have = scope.spare() + scope.requested + scope.to_request;
+  if (want > have) {
+    scope.to_request += want - have;
+    mark(scope);
+  }
+}
+
+void LeaseBook::wait(Scope& scope, Waiter& waiter, bool growing) {
+  RP_ASSERT(waiter.place == nullptr);
+  if (waiter.ticket == 0) {
+    waiter.ticket = ++tickets_;
+  }
+  WaitList& list = growing ? scope.growing : scope.waiting;
+  Waiter* head = list.front();
+  if (head != nullptr && waiter.ticket < head->ticket) {
+    list.push_front(waiter);
+  } else {
+    list.push_back(waiter);
+  }
+  waiter.place = &list;
+  demand(scope);
+  update(scope);
+}
+
+void LeaseBook::waiter_left(Scope& scope) {
+  // What nobody waits for any more goes back (all of it, where units are not kept on lease).
+  if (scope.leased && !scope.unlimited()) {
+    return_spare(scope);
+  } else if (!scope.unlimited() && scope.spare() > scope.waiters()) {
+    give_up(scope, scope.spare() - scope.waiters());
+  }
+  update(scope);
+}
+
+Scope* LeaseBook::next_open() { return open_.front(); }
+
+void LeaseBook::mark(Scope& scope) {
+  if (!static_cast<ListLink<DirtyTag>&>(scope).linked()) {
+    dirty_scopes_.push_back(scope);
+  }
+}
+
+void LeaseBook::update(Scope& scope) {
+  const bool open = scope.head() != nullptr && has_unit(scope);
+  const bool listed = static_cast<ListLink<OpenTag>&>(scope).linked();
+  if (open && !listed) {
+    open_.push_back(scope);
+  } else if (!open && listed) {
+    open_.remove(scope);
+  }
+  const bool pressed = scope.pressure() > 0;
+  if (pressed != scope.pressed) {
+    scope.pressed = pressed;
+    pressed_ += pressed ? 1u : ~0u;
+  }
+}
+
+void LeaseBook::on_holder_message(const LeaseMessage& message) {
+  if (message.kind == LeaseMessage::Kind::census) {
+    Scope& asked = scope(message.scope, message.limit, message.version);
+    asked.tell_limit = true;
+    mark(asked);
+    return;
+  }
+  const auto found = scopes_.find(message.scope);
+  RP_ASSERT_NOTE(found != scopes_.end(), "a lease came for a scope that asked for none");
+  Scope& scope = *found->second;
+  if (message.kind == LeaseMessage::Kind::grant) {
+    scope.requested -= std::min(scope.requested, message.units);
+    scope.contended = message.contended;
+    scope.urgent = message.urgent;
+    if (scope.unlimited() || message.version < scope.changed) {
+      scope.to_return += message.units;
+      demand(scope);
+      mark(scope);
+    } else {
+      scope.held += message.units;
+    }
+  } else {
+    scope.contended = true;
+    scope.urgent = message.urgent;
+    scope.debt = std::min(scope.debt + message.units, scope.held);
+  }
+  if (!scope.unlimited()) {
+    waiter_left(scope);
+  }
+  update(scope);
+}
+
+// ---- the owner's side --------------------------------------------------------------------------
+
+LeaseBook::Account& LeaseBook::account(std::uint64_t key) {
+  std::unique_ptr<Account>& place = accounts_[key];
+  if (!place) {
+    place = std::make_unique<Account>();
+    place->key = key;
+    place->peers.resize(shards_);
+    place->turn.reserve(shards_);
+  }
+  return *place;
+}
+
+void LeaseBook::begin_census(Account& account, std::uint32_t version) {
+  account.census = version;
+  for (Peer& peer : account.peers) {
+    peer.ask = true;
+  }
+  mark(account);
+}
+
+// What was granted under the limit before and has not left goes back into the turn.
+void LeaseBook::withdraw_unsent(Account& account) {
+  for (unsigned shard = 0; shard < shards_; ++shard) {
+    Peer& peer = account.peers[shard];
+    if (peer.to_grant == 0) {
+      continue;
+    }
+    if (peer.wanted == 0) {
+      account.turn.push_back(static_cast<std::uint16_t>(shard));
+    }
+    peer.wanted += peer.to_grant;
+    peer.granted -= peer.to_grant;
+    account.granted -= peer.to_grant;
+    peer.to_grant = 0;
+  }
+}
+
+bool LeaseBook::complete(const Account& account) {
+  return std::all_of(account.peers.begin(), account.peers.end(),
+                     [&](const Peer& peer) { return peer.heard >= account.census; });
+}
+
+void LeaseBook::mark(Account& account) {
+  if (!account.linked()) {
+    dirty_accounts_.push_back(account);
+  }
+}
+
+void LeaseBook::on_request(const LeaseMessage& message, unsigned from) {
+  Account& account = this->account(message.scope);
+  if (message.version > account.version) {
+    if (message.version > 1 && message.limit != 0) {
+      // In a snapshot that we heard nothing of there may have been no limit, hence connections
+      // that nobody counted.
+      begin_census(account, message.version);
+    }
+    withdraw_unsent(account);
+    account.limit = message.limit;
+    account.version = message.version;
+  }
+  Peer& peer = account.peers[from];
+  peer.heard = std::max(peer.heard, message.version);
+  if (peer.heard >= account.census) {
+    peer.ask = false;
+  }
+  peer.granted += message.adopted;
+  account.granted += message.adopted;
+  if (message.units > 0) {
+    if (peer.wanted == 0) {
+      account.turn.push_back(static_cast<std::uint16_t>(from));
+    }
+    peer.wanted += message.units;
+    peer.urgent = message.urgent;
+  }
+  pump(account);
+}
+
+void LeaseBook::on_give_back(const LeaseMessage& message, unsigned from) {
+  Account& account = this->account(message.scope);
+  Peer& peer = account.peers[from];
+  RP_ASSERT_NOTE(peer.granted >= message.units && account.granted >= message.units,
+                 "more units came back than were given out");
+  peer.granted -= message.units;
+  peer.owed -= std::min(peer.owed, message.units);
+  account.granted -= message.units;
+  pump(account);
+}
+
+void LeaseBook::pump(Account& account) {
+  if (account.limit != 0 && !complete(account)) {
+    return;
+  }
+  // One grant is at most a share of the limit, so that shards asking together all get some.
+  const std::uint32_t most = std::max(1u, account.limit / (2 * shards_));
+  while (!account.turn.empty()) {
+    const std::uint64_t free = account.limit == 0                ? ~std::uint64_t{0}
+                               : account.limit > account.granted ? account.limit - account.granted
+                                                                 : 0;
+    if (free == 0) {
+      break;
+    }
+    const std::uint16_t shard = account.turn.front();
+    account.turn.erase(account.turn.begin());
+    Peer& peer = account.peers[shard];
+    const auto units =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(std::min(peer.wanted, most), free));
+    peer.wanted -= units;
+    peer.granted += units;
+    peer.to_grant += units;
+    account.granted += units;
+    if (peer.wanted > 0) {
+      account.turn.push_back(shard);
+    } else {
+      peer.urgent = false;
+    }
+    mark(account);
+  }
+  if (!account.turn.empty() || (account.limit != 0 && account.granted > account.limit)) {
+    recall(account);
+  }
+}
+
+bool LeaseBook::urgent_beside(const Account& account, unsigned shard) const {
+  for (unsigned other = 0; other < shards_; ++other) {
+    if (other != shard && account.peers[other].urgent) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void LeaseBook::recall(Account& account) {
+  std::uint64_t deficit = account.granted > account.limit ? account.granted - account.limit : 0;
+  const bool over_limit = deficit > 0;
+  std::uint64_t owed = 0;
+  std::uint32_t poorest = ~0u;  // units of the worst-off shard that wants some
+  for (const Peer& peer : account.peers) {
+    deficit += peer.wanted;
+    owed += peer.owed;
+    if (peer.wanted > 0) {
+      poorest = std::min(poorest, peer.granted);
+    }
+  }
+  deficit -= std::min(deficit, owed);
+  for (unsigned shard = 0; shard < shards_; ++shard) {
+    Peer& peer = account.peers[shard];
+    if (peer.granted == 0) {
+      continue;
+    }
+    const std::uint32_t keeps = peer.granted - std::min(peer.granted, peer.owed);
+    std::uint32_t over = 0;
+    if (over_limit) {
+      over = keeps;
+    } else if (poorest != ~0u && keeps > poorest + 1) {
+      over = (keeps - poorest) / 2;  // half the difference makes the two equal
+    }
+    const auto units = static_cast<std::uint32_t>(std::min<std::uint64_t>(over, deficit));
+    deficit -= units;
+    peer.owed += units;
+    peer.to_recall += units;
+    const bool urgent = urgent_beside(account, shard);
+    if (units > 0 || !peer.told || urgent != peer.told_urgent) {
+      peer.told = peer.tell = true;
+      peer.told_urgent = urgent;
+      mark(account);
+    }
+  }
+}
+
+// ---- messages ----------------------------------------------------------------------------------
+
+void LeaseBook::on_message(const LeaseMessage& message, unsigned from) {
+  RP_ASSERT(from < shards_);
+  switch (message.kind) {
+    case LeaseMessage::Kind::request: on_request(message, from); break;
+    case LeaseMessage::Kind::give_back: on_give_back(message, from); break;
+    case LeaseMessage::Kind::grant:
+    case LeaseMessage::Kind::census:
+    case LeaseMessage::Kind::recall: on_holder_message(message); break;
+  }
+}
+
+bool LeaseBook::send(unsigned to, const LeaseMessage& message, LeaseTransport& transport) {
+  if (to == shard_) {
+    on_message(message, shard_);
+    return true;
+  }
+  return transport.send(to, message);
+}
+
+bool LeaseBook::flush_scope(Scope& scope, LeaseTransport& transport) {
+  LeaseMessage message;
+  message.scope = scope.key;
+  message.limit = scope.limit;
+  message.version = scope.version;
+  // Returned first: the owner may then grant from it at once. The numbers are cleared before
+  // sending, because to ourselves "sending" acts at once.
+  if (scope.to_return > 0) {
+    message.kind = LeaseMessage::Kind::give_back;
+    message.units = std::exchange(scope.to_return, 0);
+    if (!send(scope.owner, message, transport)) {
+      scope.to_return += message.units;
+      return false;
+    }
+  }
+  if (scope.to_request > 0 || scope.to_adopt > 0 || scope.tell_limit) {
+    message.kind = LeaseMessage::Kind::request;
+    message.units = std::exchange(scope.to_request, 0);
+    message.adopted = std::exchange(scope.to_adopt, 0);
+    message.urgent = !scope.waiting.empty();
+    const bool told = std::exchange(scope.tell_limit, false);
+    scope.requested += message.units;
+    if (!send(scope.owner, message, transport)) {
+      scope.requested -= message.units;
+      scope.to_request += message.units;
+      scope.to_adopt += message.adopted;
+      scope.tell_limit = told;
+      return false;
+    }
+  }
+  return true;
+}
+
+bool LeaseBook::flush_account(Account& account, LeaseTransport& transport) {
+  for (unsigned shard = 0; shard < shards_; ++shard) {
+    Peer& peer = account.peers[shard];
+    LeaseMessage message;
+    message.scope = account.key;
+    message.limit = account.limit;
+    message.version = account.version;
+    if (peer.ask) {
+      message.kind = LeaseMessage::Kind::census;
+      peer.ask = false;
+      if (!send(shard, message, transport)) {
+        peer.ask = true;
+        return false;
+      }
+    }
+    if (peer.to_grant > 0) {
+      message.kind = LeaseMessage::Kind::grant;
+      message.units = std::exchange(peer.to_grant, 0);
+      message.contended = !account.turn.empty();
+      message.urgent = urgent_beside(account, shard);
+      peer.told = message.contended;
+      peer.told_urgent = message.urgent;
+      if (!send(shard, message, transport)) {
+        peer.to_grant += message.units;
+        return false;
+      }
+    }
+    if (peer.tell) {
+      message.kind = LeaseMessage::Kind::recall;
+      message.units = std::exchange(peer.to_recall, 0);
+      message.contended = true;
+      message.urgent = peer.told_urgent;
+      peer.tell = false;
+      if (!send(shard, message, transport)) {
+        peer.to_recall += message.units;
+        peer.tell = true;
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+bool LeaseBook::flush(LeaseTransport& transport) {
+  // What is marked while we send stands behind and is sent too; what found no room is tried again
+  // at the next flush. Each pass is bounded by what is listed now.
+  bool all_sent = true;
+  for (std::size_t n = dirty_scopes_.size(); n > 0; --n) {
+    Scope& scope = *dirty_scopes_.pop_front();
+    if (!flush_scope(scope, transport)) {
+      mark(scope);
+      all_sent = false;
+    }
+  }
+  for (std::size_t n = dirty_accounts_.size(); n > 0; --n) {
+    Account& account = *dirty_accounts_.pop_front();
+    if (!flush_account(account, transport)) {
+      mark(account);
+      all_sent = false;
+    }
+  }
+  return all_sent;
+}
+
+std::uint32_t LeaseBook::used(std::uint64_t key) const {
+  const auto found = scopes_.find(key);
+  return found == scopes_.end() ? 0 : found->second->used;
+}
+
+std::uint32_t LeaseBook::granted(std::uint64_t key) const {
+  const auto found = accounts_.find(key);
+  return found == accounts_.end() ? 0 : static_cast<std::uint32_t>(found->second->granted);
+}
+
+}  // namespace ringpost::schedule

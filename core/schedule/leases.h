@@ -1,0 +1,183 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/list.h"
+#include "core/schedule/doors.h"
+#include "core/schedule/lease_message.h"
+
+namespace ringpost::schedule {
+
+/// Something that stands in at most one of the scheduler's lists at a time.
+struct Waiter : ListLink<Waiter> {
+  List<Waiter, Waiter>* place = nullptr;
+  std::uint64_t ticket = 0;  ///< when it began to wait; kept until it is served
+};
+using WaitList = List<Waiter, Waiter>;
+
+struct DirtyTag;
+struct OpenTag;
+struct AccountTag;
+
+/// One shard's side of a connection limit that several queues share: units it holds on lease from
+/// the owner shard, those in use, and the local queues that wait for one, in order.
+struct Scope : ListLink<DirtyTag>, ListLink<OpenTag> {
+  std::uint64_t key = 0;
+  std::uint32_t owner = 0;  ///< shard of the account
+  std::uint32_t limit = 0;  ///< 0: unlimited; then only `used` counts
+  std::uint32_t version = 0;
+  std::uint32_t changed = 0;  ///< version that last changed the limit: older grants are void
+  std::uint32_t held = 0;     ///< on lease, in use or not
+  std::uint32_t used = 0;
+  std::uint32_t requested = 0;   ///< asked for and not yet granted
+  std::uint32_t debt = 0;        ///< to give back as units free up
+  std::uint32_t surrender = 0;   ///< to give back too, but without haste: held under an older limit
+  std::uint32_t to_request = 0;  ///< not yet sent
+  std::uint32_t to_return = 0;   ///< not yet sent
+  std::uint32_t to_adopt = 0;    ///< not yet sent: in use before there was a limit
+  std::uint32_t yields = 0;      ///< connections on their way to be given up
+  bool tell_limit = false;       ///< not yet sent: a changed limit
+  bool leased = false;           ///< unused units may be kept
+  bool contended = false;        ///< other shards want units: keep nothing unused
+  bool urgent = false;           ///< some of them have nothing at all
+  bool pressed = false;          ///< pressure() is not 0; counted in the book
+  WaitList waiting;              ///< queues without any connection
+  WaitList growing;              ///< queues that have one and want more; served after the others
+
+  bool unlimited() const { return limit == 0; }
+  std::uint32_t spare() const { return held - used; }
+  std::uint32_t waiters() const {
+    return static_cast<std::uint32_t>(waiting.size() + growing.size());
+  }
+  /// Who is served next, or nullptr.
+  Waiter* head() { return waiting.empty() ? growing.front() : waiting.front(); }
+  /// How many connections should be given up for others who have none.
+  std::uint32_t pressure() const {
+    const std::uint32_t remote = !leased && urgent && debt == 0 ? 1 : debt;
+    return static_cast<std::uint32_t>(waiting.size()) + remote;
+  }
+};
+
+/// Connection limits over all shards. Each limit is an account with one owner shard, hash(key) %
+/// shards; every shard holds leases on it. A permit is then a local check. The sum of all leases
+/// never exceeds the limit, so neither do the connections. Limits with fewer than
+/// kLeasedUnitsPerShard units a shard are not kept on lease: every unit is asked for and goes back.
+///
+/// Waiting is fair at two levels: shards wait at the owner in turn, queues wait at their shard in
+/// turn. When units run short the owner recalls what others hold unused, and from those above their
+/// share what they give up next.
+///
+/// Reload: a lowered limit takes back everything not in use; what is in use goes back as it closes
+/// and is granted anew only below the new limit. The owner grants from a new snapshot's limit only
+/// when every shard has said what it has open: there may have been no limit before.
+///
+/// One per shard, on its thread; the transport outlives it.
+class LeaseBook {
+ public:
+  static constexpr std::uint32_t kLeasedUnitsPerShard = 4;
+
+  LeaseBook(unsigned shard, unsigned shards) : shard_(shard), shards_(shards) {}
+  LeaseBook(const LeaseBook&) = delete;
+  LeaseBook& operator=(const LeaseBook&) = delete;
+
+  /// The scope of a key, made when it is new. The reference stays good. A limit of a newer
+  /// version replaces the one before.
+  Scope& scope(std::uint64_t key, std::uint32_t limit, std::uint32_t version);
+
+  /// Whether a unit can be had at once by somebody who jumps no queue. `growing`: it has one.
+  static bool has_room(const Scope& scope, bool growing) {
+    return scope.unlimited() ||
+           (scope.spare() > 0 && scope.waiting.empty() && (!growing || scope.growing.empty()));
+  }
+  /// Whether a unit can be had by whoever is served as the head of the scope's queue.
+  static bool has_unit(const Scope& scope) { return scope.unlimited() || scope.spare() > 0; }
+  /// Requires: has_unit(scope).
+  void take(Scope& scope);
+  /// The connection is closed for certain.
+  void release(Scope& scope);
+
+  /// Puts `waiter` in the scope's queue and asks the owner for a unit: at the end, or before the
+  /// head when it has waited longer (elsewhere). `growing`: it has a connection and wants more.
+  void wait(Scope& scope, Waiter& waiter, bool growing);
+  /// The scope has lost a waiter that no longer wants a unit.
+  void waiter_left(Scope& scope);
+
+  /// A scope that has both a unit to spare and somebody waiting; nullptr when there is none.
+  Scope* next_open();
+  bool has_open() const noexcept { return !open_.empty(); }
+  /// In some scope connections should be given up for others who wait.
+  bool pressed() const { return pressed_ > 0; }
+
+  void on_message(const LeaseMessage& message, unsigned from);
+  /// Sends what is to be said. False: some of it found no room and is kept.
+  bool flush(LeaseTransport& transport);
+  bool quiet() const noexcept { return dirty_scopes_.empty() && dirty_accounts_.empty(); }
+
+  /// Units of a scope in use on this shard (0 for an unknown key).
+  std::uint32_t used(std::uint64_t key) const;
+  /// At the owner: units given out over all shards.
+  std::uint32_t granted(std::uint64_t key) const;
+
+ private:
+  struct Peer {
+    std::uint32_t granted = 0;
+    std::uint32_t wanted = 0;
+    std::uint32_t owed = 0;   ///< recalled and not yet back
+    std::uint32_t heard = 0;  ///< version of its latest request
+    std::uint32_t to_grant = 0;
+    std::uint32_t to_recall = 0;
+    bool urgent = false;  ///< some of what it wants is for queues that have nothing
+    bool told = false;    ///< knows that others wait
+    bool told_urgent = false;
+    bool tell = false;  ///< a recall is to be sent even if of no units
+    bool ask = false;   ///< a census is to be sent
+  };
+  struct Account : ListLink<AccountTag> {
+    std::uint64_t key = 0;
+    std::uint32_t limit = 0;
+    std::uint32_t version = 0;
+    std::uint32_t census = 0;  ///< version from which all shards must have been heard
+    std::uint64_t granted = 0;
+    std::vector<Peer> peers;
+    std::vector<std::uint16_t> turn;  ///< shards that want units, in order
+  };
+
+  void give_up(Scope& scope, std::uint32_t units);
+  void set_limit(Scope& scope, std::uint32_t limit, std::uint32_t version);
+  std::uint32_t chunk(const Scope& scope) const;
+  void demand(Scope& scope);
+  void return_spare(Scope& scope);
+  void mark(Scope& scope);
+  void update(Scope& scope);
+  bool flush_scope(Scope& scope, LeaseTransport& transport);
+  bool flush_account(Account& account, LeaseTransport& transport);
+  bool send(unsigned to, const LeaseMessage& message, LeaseTransport& transport);
+
+  void on_holder_message(const LeaseMessage& message);
+  void on_request(const LeaseMessage& message, unsigned from);
+  void on_give_back(const LeaseMessage& message, unsigned from);
+  Account& account(std::uint64_t key);
+  void begin_census(Account& account, std::uint32_t version);
+  void withdraw_unsent(Account& account);
+  static bool complete(const Account& account);
+  void mark(Account& account);
+  void pump(Account& account);
+  bool urgent_beside(const Account& account, unsigned shard) const;
+  void recall(Account& account);
+
+  unsigned shard_;
+  unsigned shards_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Scope>> scopes_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Account>> accounts_;
+  List<Scope, DirtyTag> dirty_scopes_;
+  List<Scope, OpenTag> open_;
+  List<Account, AccountTag> dirty_accounts_;
+  std::uint64_t tickets_ = 0;
+  std::uint32_t pressed_ = 0;
+};
+
+}  // namespace ringpost::schedule

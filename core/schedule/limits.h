@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+
+#include "core/base/time.h"
+#include "core/mail/policy.h"
+
+namespace ringpost::schedule {
+
+/// At most `count` in any window of length `period`. A count of 0 means no limit.
+struct RateLimit {
+  std::uint32_t count = 0;
+  Duration period = Duration::seconds(1);
+
+  constexpr bool limited() const { return count != 0 && period.ns > 0; }
+  constexpr bool operator==(const RateLimit&) const = default;
+};
+
+/// Limits and shares of one queue beside its QueuePolicy. Values, copied into the queue.
+struct QueueLimits {
+  RateLimit messages;                      ///< recipients sent (RCPT), whatever the answer
+  RateLimit connects;                      ///< new connections
+  std::uint32_t vmta_connections_max = 0;  ///< of the whole virtual MTA; 0 = unlimited
+  std::uint16_t weight = 1;                ///< steps per round of the dispatcher, 1 to 100
+  bool expire_while_paused = false;        ///< whether a paused queue's mail grows over age
+};
+
+/// Effective settings of one queue, from one configuration snapshot.
+struct QueueSettings {
+  QueuePolicyRef policy;  ///< never null
+  QueueLimits limits;
+};
+
+/// Limits of the whole process.
+struct GlobalLimits {
+  std::uint32_t connections_max = 0;  ///< outgoing, over all shards; 0 = unlimited
+  /// Number of the configuration snapshot: of two limits told for a scope, the one with the higher
+  /// version holds. Grows with every reload.
+  std::uint32_t version = 1;
+};
+
+/// Sizes of one shard's scheduler, fixed at start.
+struct SchedulerOptions {
+  unsigned shard = 0;
+  unsigned shards = 1;
+  std::uint32_t jobs_max = 4096;           ///< jobs between take() and the end of settling
+  std::uint32_t entries_max = 16'000'000;  ///< places for queued runs of recipients
+  std::uint32_t queues_max = 1'000'000;    ///< at most kQueueSlotsMax
+  std::uint32_t backlog_per_session = 4;   ///< ready messages that justify one more session
+  Duration queue_idle_drop = Duration::minutes(10);  ///< an empty queue is forgotten after this
+};
+
+}  // namespace ringpost::schedule

@@ -1,0 +1,99 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/mail/job.h"
+#include "core/mail/outcome.h"
+#include "core/mail/policy.h"
+#include "core/schedule/entry.h"
+#include "core/schedule/leases.h"
+#include "core/schedule/queue_state.h"
+#include "core/schedule/rate_gate.h"
+
+namespace ringpost::schedule {
+
+/// Why a session or a whole queue failed.
+struct Failure {
+  Outcome outcome;  ///< phase, code and status; its text reference is not used
+  std::string text;
+  WallTime at;
+};
+
+/// A virtual MTA as the queues of one shard see it.
+struct Vmta {
+  std::string name;
+  Scope* connections = nullptr;
+};
+
+/// Recipients of one destination through one virtual MTA. Lives in the QueueTable of its home
+/// shard; changed by the Scheduler only. 100,000 of them are normal.
+struct Queue : Waiter {
+  std::string name;  ///< lower case
+  Vmta* vmta = nullptr;
+  QueuePolicyRef policy;
+  std::unique_ptr<Failure> last_failure;  ///< the latest one, for people
+  std::unique_ptr<Failure> doom;          ///< while mail that was here is being ended: its outcome
+  RateGate messages;
+  RateGate connects;
+  EntryList ready;
+  EntryList deferred;
+  EntryList over_age;           ///< grew too old while paused
+  Scope* waiting_in = nullptr;  ///< whose waiting list it stands in
+
+  Instant until;           ///< of the present state: when its gate opens
+  Instant deferred_until;  ///< the queue's own clock
+  Instant open_after;      ///< no new session before
+  Instant slice_until;     ///< no connection is asked back before
+  Instant empty_since;
+
+  std::uint64_t hash = 0;
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  std::uint32_t next = kNil;         ///< of the slab's free ones
+  std::uint32_t timer_place = kNil;  ///< in the timer heap
+  std::uint32_t in_flight = 0;       ///< recipients in jobs, settling included
+  std::uint32_t ending = 0;          ///< recipients whose final outcome waits for a job
+  std::uint32_t opening = 0;         ///< sessions not yet established
+  std::uint32_t established = 0;
+  std::uint32_t yielding = 0;        ///< sessions on their way to be given up
+  std::uint32_t job_turns = 0;       ///< offers made to it as the head of those waiting for jobs
+  std::uint32_t rush_tail = kNil;    ///< last deferred entry that an operator wants tried now
+  std::uint32_t reserved_stamp = 0;  ///< sum of `changed` of the scopes that `reserved` counts
+  std::uint16_t clock_step = 0;      ///< failures in a row on the queue's own clock
+  std::uint16_t weight = 1;
+  std::uint8_t lost_streak = 0;   ///< broken sessions in a row without any progress
+  std::uint8_t fault_streak = 0;  ///< faults of our own in a row
+  /// Counts endings of the whole queue. Entries of an earlier epoch were in it when the last one
+  /// was decided and share it; later mail does not.
+  std::uint8_t epoch = 0;
+  QueueState state = QueueState::idle;
+  Gate gate = Gate::none;
+  Gate open_gate = Gate::none;  ///< why `open_after`
+  Ending doom_kind = Ending::none;
+  /// Scopes, in their fixed order, of which it holds a unit while it waits for the next one's.
+  std::uint8_t reserved = 0;
+  bool paused = false;
+  bool expire_while_paused = false;
+  bool live = false;
+
+  QueueId id() const;
+  std::uint32_t sessions() const { return opening + established; }
+  /// No mail of any kind: it may be forgotten once its sessions and gates are at rest.
+  bool empty() const {
+    return ready.empty() && deferred.empty() && over_age.empty() && in_flight == 0 && ending == 0;
+  }
+  /// Mail in it is to be ended before anything else is done.
+  bool must_end() const { return doom_kind != Ending::none || (!paused && !over_age.empty()); }
+};
+static_assert(sizeof(Queue) <= 512, "memory per queue is a promise");
+
+/// A QueueId is slot and generation, so that an id of a dropped queue names no other one soon.
+inline constexpr unsigned kQueueSlotBits = 22;
+inline constexpr std::uint32_t kQueueSlotsMax = 1u << kQueueSlotBits;
+inline constexpr std::uint32_t kQueueGenerations = 1u << (32 - kQueueSlotBits);
+
+inline QueueId Queue::id() const { return {generation << kQueueSlotBits | slot}; }
+
+}  // namespace ringpost::schedule

@@ -1,0 +1,35 @@
+#include "core/schedule/queue_state.h"
+
+namespace ringpost::schedule {
+
+std::string_view name_of(QueueState state) noexcept {
+  static constexpr std::array<std::string_view, kQueueStates> kNames = {
+      "idle", "ready", "waiting", "deferred", "paused", "ending"};
+  const auto index = static_cast<std::size_t>(state);
+  return index < kNames.size() ? kNames[index] : "unknown";
+}
+
+std::string_view name_of(Gate gate) noexcept {
+  static constexpr std::array<std::string_view, kGates> kNames = {"none",
+                                                                  "next-attempt",
+                                                                  "sessions-busy",
+                                                                  "queue-connections",
+                                                                  "vmta-connections",
+                                                                  "total-connections",
+                                                                  "connect-rate",
+                                                                  "message-rate",
+                                                                  "jobs",
+                                                                  "session-room",
+                                                                  "reconnect",
+                                                                  "local-fault",
+                                                                  "yielding",
+                                                                  "queue-retry",
+                                                                  "journal",
+                                                                  "paused",
+                                                                  "ending",
+                                                                  "in-flight"};
+  const auto index = static_cast<std::size_t>(gate);
+  return index < kNames.size() ? kNames[index] : "unknown";
+}
+
+}  // namespace ringpost::schedule

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace ringpost::schedule {
+
+/// What a queue awaits. Exactly one holds at a time; jobs and sessions may be under way in each.
+/// Route look-up is no state of its own: the session that is being opened makes it.
+enum class QueueState : std::uint8_t {
+  idle,      ///< nothing to start: empty, or all its mail waits for its own next attempt
+  ready,     ///< has mail to start and stands in the dispatcher's round
+  waiting,   ///< has mail to start; a limit or its own busy sessions hold it (see Gate)
+  deferred,  ///< the queue's own clock runs: no host could be reached
+  paused,    ///< by an operator
+  ending,    ///< all mail that was in it gets one final outcome
+};
+inline constexpr std::size_t kQueueStates = 6;
+
+/// The gate at which a queue's mail waits, for `show queues` and `why`.
+enum class Gate : std::uint8_t {
+  none,
+  next_attempt,       ///< the recipient's own retry time
+  sessions_busy,      ///< its sessions take it in turn; the backlog justifies no further one
+  queue_connections,  ///< max-smtp-out of the queue
+  vmta_connections,   ///< max-smtp-out of the virtual MTA
+  total_connections,  ///< connections of the whole process
+  connect_rate,
+  message_rate,
+  jobs,          ///< places for mail in transit on this shard
+  session_room,  ///< the session host has no room
+  reconnect,     ///< a pause after broken sessions
+  local_fault,   ///< a pause after a fault of our own (no port, no address)
+  yielding,      ///< gives a connection up for queues that have waited longer
+  queue_retry,   ///< the queue's own clock
+  journal,       ///< outcomes cannot be written: nothing starts
+  paused,
+  ending,
+  in_flight,  ///< not waiting: in a transaction or being settled
+};
+inline constexpr std::size_t kGates = 18;
+
+std::string_view name_of(QueueState state) noexcept;
+std::string_view name_of(Gate gate) noexcept;
+
+/// Legal moves, a row per state as a set of bits. Asserted on every change. Only the dispatcher
+/// finds out what a queue waits for, so `waiting` is entered from `ready` alone.
+inline constexpr std::array<std::uint8_t, kQueueStates> kQueueMoves = [] {
+  constexpr auto set = [](auto... states) {
+    return static_cast<std::uint8_t>(((1u << static_cast<unsigned>(states)) | ...));
+  };
+  using enum QueueState;
+  return std::array<std::uint8_t, kQueueStates>{
+      set(ready, deferred, paused, ending),          // idle: mail comes, or no host was reached
+      set(idle, waiting, deferred, paused, ending),  // ready: visited, or drained by its sessions
+      set(idle, ready, deferred, paused, ending),    // waiting: the gate opens, or drained
+      set(idle, ready, paused, ending),              // deferred: its clock rings or is reset
+      set(idle, ready, deferred, ending),            // paused: resumed
+      set(idle, ready, deferred, paused),            // ending: done
+  };
+}();
+
+constexpr bool may_move(QueueState from, QueueState to) noexcept {
+  return (kQueueMoves[static_cast<std::size_t>(from)] >> static_cast<unsigned>(to) & 1u) != 0;
+}
+
+}  // namespace ringpost::schedule

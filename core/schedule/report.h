@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/time.h"
+#include "core/mail/job.h"
+#include "core/schedule/queue_state.h"
+
+namespace ringpost::schedule {
+
+/// One queue as `show queues` shows it. A copy, for cold paths.
+struct QueueRow {
+  std::string name;
+  std::string vmta;
+  QueueState state = QueueState::idle;
+  Gate gate = Gate::none;
+  WallTime gate_opens;          ///< 0: not known, depends on others
+  std::uint32_t ready = 0;      ///< recipients
+  std::uint32_t deferred = 0;   ///< recipients
+  std::uint32_t in_flight = 0;  ///< recipients
+  std::uint32_t sessions = 0;   ///< those being opened included
+  std::uint32_t connections_max = 0;
+  bool paused = false;
+  WallTime next_retry;     ///< of the queue's clock, else of its first deferred entry known;
+                           ///< 0: none
+  std::string last_error;  ///< empty: none
+  WallTime last_error_at;
+};
+
+/// Where some recipients of a message are and what they wait for.
+struct WhyRow {
+  QueueId queue;
+  std::string name;
+  std::string vmta;
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
+  std::uint16_t attempts = 0;
+  QueueState state = QueueState::idle;
+  Gate gate = Gate::none;
+  WallTime gate_opens;  ///< 0: not known, depends on others
+  WallTime expires;
+  std::string last_error;  ///< of the queue
+};
+
+/// Sums over one shard.
+struct Totals {
+  std::uint64_t ready = 0;      ///< recipients
+  std::uint64_t deferred = 0;   ///< recipients
+  std::uint64_t in_flight = 0;  ///< recipients
+  std::uint64_t ending = 0;     ///< recipients
+  std::uint32_t queues = 0;
+  std::uint32_t queues_paused = 0;
+  std::uint32_t queues_deferred = 0;
+  std::uint32_t queues_waiting = 0;
+  std::uint32_t sessions = 0;
+  std::uint32_t entries = 0;
+  std::uint32_t jobs = 0;
+};
+
+/// What a command over a pattern of queues touched, or would touch.
+struct Touched {
+  std::uint32_t queues = 0;
+  std::uint64_t recipients = 0;
+};
+
+}  // namespace ringpost::schedule

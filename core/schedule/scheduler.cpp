@@ -1,0 +1,279 @@
+#include "core/schedule/scheduler.h"
+
+#include <algorithm>
+
+#include "core/base/assert.h"
+#include "core/base/hash.h"
+#include "core/base/text.h"
+
+namespace ringpost::schedule {
+
+namespace {
+
+/// Clocks that disagree by less than this are the same: WallTime is cut to microseconds, timers
+/// are rounded to ticks.
+constexpr Duration kClockSlack = Duration::seconds(1);
+
+}  // namespace
+
+Scheduler::Scheduler(const SchedulerOptions& options, const Doors& doors, Now now)
+    : options_(options),
+      doors_(doors),
+      // In delivery a run of recipients may break up into single ones, which need entries of their
+      // own when they come back: admission keeps to entries_max, returning mail never fails.
+      entries_(kNil - 1),
+      wheel_(entries_),
+      table_(options.queues_max),
+      leases_(options.shard, options.shards),
+      jobs_(options.jobs_max),
+      global_(doors.policies.global_limits()),
+      total_(&leases_.scope(scope_key("total", ""), global_.connections_max, global_.version)) {
+  RP_ASSERT(options.shard < options.shards && options.backlog_per_session > 0);
+  std::uint32_t budget = 1;
+  wheel_.take_due(now.instant, budget);
+}
+
+std::uint64_t Scheduler::scope_key(std::string_view kind, std::string_view name) noexcept {
+  return queue_hash(name, kind);
+}
+
+// ---- queues ------------------------------------------------------------------------------------
+
+Queue* Scheduler::queue_for(std::string_view name, std::string_view vmta, Now now) {
+  if (Queue* queue = table_.find(name, vmta)) {
+    return queue;
+  }
+  Queue* queue = table_.make(name, table_.vmta(vmta));
+  if (queue != nullptr) {
+    queue->weight = 1;
+    apply(*queue, doors_.policies.settings_of(queue->name, queue->vmta->name), now);
+    queue->paused = pauses_.paused(queue->name, queue->vmta->name);
+    if (queue->paused) {
+      place(*queue, QueueState::paused, Gate::paused, Instant::never(), nullptr);
+    }
+  }
+  return queue;
+}
+
+void Scheduler::apply(Queue& queue, const QueueSettings& settings, Now now) {
+  RP_ASSERT_NOTE(settings.policy != nullptr && !settings.policy->retry_after.empty(),
+                 "a queue without settings");
+  queue.policy = settings.policy;
+  queue.messages.configure(settings.limits.messages, now.instant);
+  queue.connects.configure(settings.limits.connects, now.instant);
+  queue.weight = std::clamp<std::uint16_t>(settings.limits.weight, 1, 100);
+  queue.expire_while_paused = settings.limits.expire_while_paused;
+  queue.vmta->connections = &leases_.scope(scope_key("vmta", queue.vmta->name),
+                                           settings.limits.vmta_connections_max, global_.version);
+}
+
+// ---- entries -----------------------------------------------------------------------------------
+
+bool Scheduler::admit(const Admission& admission, std::string_view queue_name, Now now) {
+  RP_ASSERT_NOTE(queue_hash(queue_name, admission.vmta) % options_.shards == options_.shard,
+                 "mail was admitted at a shard that is not its queue's home");
+  RP_ASSERT(admission.count > 0);
+  if (entries_.used() + reserved_ >= options_.entries_max) {
+    return false;
+  }
+  Queue* queue = queue_for(queue_name, admission.vmta, now);
+  if (queue == nullptr) {
+    return false;
+  }
+  Entry model;
+  model.received_us = admission.received.us;
+  model.log = admission.message.log;
+  model.slot = admission.message.slot;
+  model.generation = admission.message.generation;
+  model.first = admission.first;
+  model.count = admission.count;
+  model.attempts = admission.attempts;
+  model.ambiguous = admission.ambiguous_before;
+  model.epoch = queue->epoch;
+  const bool later = admission.next_attempt > now.wall;
+  const std::uint32_t index =
+      add_entry(*queue, model, later ? admission.next_attempt : WallTime{}, now);
+  if (later) {
+    queue->deferred.push_back(entries_, index);
+  } else {
+    queue->ready.push_back(entries_, index);
+    on_new_ready(*queue, now);
+  }
+  return true;
+}
+
+std::uint32_t Scheduler::add_entry(Queue& queue, const Entry& model, WallTime next_attempt,
+                                   Now now) {
+  const std::uint32_t index = entries_.take();
+  RP_ASSERT(index != kNil);
+  Entry& entry = entries_[index];
+  entry = model;
+  entry.queue = queue.slot;
+  entry.state = next_attempt.us == 0 ? EntryState::ready : EntryState::deferred;
+  arm(index, queue, next_attempt, now);
+  return index;
+}
+
+WallTime Scheduler::expires(const Queue& queue, WallTime received) const {
+  return received + queue.policy->bounce_after;
+}
+
+void Scheduler::arm(std::uint32_t index, Queue& queue, WallTime next_attempt, Now now) {
+  Entry& entry = entries_[index];
+  const WallTime end = expires(queue, entry.received());
+  entry.due_is_expiry = next_attempt.us == 0 || end <= next_attempt;
+  if (entry.due_is_expiry && queue.policy->bounce_after.is_forever()) {
+    return;
+  }
+  const WallTime due = entry.due_is_expiry ? end : next_attempt;
+  wheel_.arm(index, now.instant + (due - now.wall));
+}
+
+void Scheduler::remove_from_list(std::uint32_t index, Queue& queue) {
+  const Entry& entry = entries_[index];
+  switch (entry.state) {
+    case EntryState::ready: queue.ready.remove(entries_, index); break;
+    case EntryState::deferred:
+      if (queue.rush_tail == index) {
+        queue.rush_tail = entry.prev;
+      }
+      queue.deferred.remove(entries_, index);
+      break;
+    case EntryState::over_age: queue.over_age.remove(entries_, index); break;
+    case EntryState::free:
+    case EntryState::ending: RP_ASSERT_NOTE(false, "the entry is in no list of its queue");
+  }
+}
+
+void Scheduler::promote(std::uint32_t index, Queue& queue, Now now) {
+  remove_from_list(index, queue);
+  wheel_.disarm(index);
+  Entry& entry = entries_[index];
+  entry.state = EntryState::ready;
+  arm(index, queue, WallTime{}, now);
+  if (queue.doom_kind != Ending::none && entry.epoch != queue.epoch) {
+    queue.ready.push_front(entries_, index);  // where what is being ended stands
+  } else {
+    queue.ready.push_back(entries_, index);
+  }
+  on_new_ready(queue, now);
+}
+
+void Scheduler::end_entry(std::uint32_t index, Queue& queue, Ending ending) {
+  remove_from_list(index, queue);
+  wheel_.disarm(index);
+  Entry& entry = entries_[index];
+  entry.state = EntryState::ending;
+  entry.ending = ending;
+  queue.ending += entry.count;
+  endings_.push_back(entries_, index);
+}
+
+void Scheduler::on_due(std::uint32_t index, Now now) {
+  Entry& entry = entries_[index];
+  Queue& queue = table_.at(entry.queue);
+  if (!entry.due_is_expiry) {
+    promote(index, queue, now);
+    return;
+  }
+  if (now.wall + kClockSlack < expires(queue, entry.received())) {
+    // The settings give it longer by now, or the clock was set back.
+    if (entry.state == EntryState::deferred) {
+      promote(index, queue, now);
+    } else {
+      arm(index, queue, WallTime{}, now);
+    }
+    return;
+  }
+  if (queue.paused && !queue.expire_while_paused && queue.doom_kind == Ending::none) {
+    remove_from_list(index, queue);
+    entry.state = EntryState::over_age;
+    queue.over_age.push_back(entries_, index);
+    return;
+  }
+  end_entry(index, queue, Ending::expired);
+  if (queue.ready.empty() &&
+      (queue.state == QueueState::ready || queue.state == QueueState::waiting)) {
+    evaluate(queue, now);
+  }
+}
+
+void Scheduler::on_new_ready(Queue& queue, Now now) {
+  const bool may_grow = queue.state == QueueState::waiting && queue.gate == Gate::sessions_busy &&
+                        wants_session(queue, now);
+  if (queue.state == QueueState::idle || may_grow) {
+    evaluate(queue, now);
+  }
+}
+
+// ---- drive -------------------------------------------------------------------------------------
+
+bool Scheduler::run(Now now) {
+  std::uint32_t budget = kEntriesPerRun;
+  while (budget > 0) {
+    const std::uint32_t index = wheel_.take_due(now.instant, budget);
+    if (index == kNil) {
+      break;
+    }
+    on_due(index, now);
+  }
+  bool more = budget == 0;
+  for (std::uint32_t n = kVisitsPerRun; n > 0; --n) {
+    Queue* queue = timers_.pop_due(now.instant);
+    if (queue == nullptr) {
+      break;
+    }
+    on_timer(*queue, now);
+  }
+  budget = kEntriesPerRun;
+  sweep(budget, now);
+  drain_ending(budget, now);
+  drain_rush(budget, now);
+  for (std::uint32_t n = kVisitsPerRun; n > 0 && make_ending_job(now); --n) {
+  }
+  std::uint32_t visits = kVisitsPerRun;
+  if (!held_) {
+    serve_job_waiters(now, visits);
+    serve_room(now);
+    for (; visits > 0 && !ring_.empty(); --visits) {
+      Waiter* next = ring_.pop_front();
+      next->place = nullptr;
+      visit(static_cast<Queue&>(*next), now);
+    }
+  }
+  std::uint32_t served = kVisitsPerRun;
+  for (int round = 0; round < 4; ++round) {
+    leases_.flush(doors_.leases);
+    if (held_ || !leases_.has_open()) {
+      break;
+    }
+    serve_scopes(now, served);
+  }
+  relieve();
+  return more || next_wakeup(now) <= now.instant;
+}
+
+Instant Scheduler::next_wakeup(Now now) const {
+  const bool starts = !held_ && (!ring_.empty() || leases_.has_open() ||
+                                 (!job_waiters_.empty() && jobs_.delivery_places() > turns_out_));
+  const bool ends = (!endings_.empty() && jobs_.room_for_ending()) || !ending_queues_.empty();
+  if (starts || ends || sweeping_ || !rush_.empty() || !leases_.quiet()) {
+    return now.instant;
+  }
+  const Instant room = held_ || room_waiters_.empty() ? Instant::never() : room_retry_;
+  return std::min({timers_.next(), wheel_.next_wakeup(), room});
+}
+
+void Scheduler::on_lease(const LeaseMessage& message, unsigned from) {
+  leases_.on_message(message, from);
+}
+
+void Scheduler::refresh(Now now) {
+  static_cast<void>(now);
+  global_ = doors_.policies.global_limits();
+  total_ = &leases_.scope(scope_key("total", ""), global_.connections_max, global_.version);
+  sweep_queue_ = sweep_entry_ = 0;
+  sweeping_ = true;
+}
+
+}  // namespace ringpost::schedule

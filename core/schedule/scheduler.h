@@ -1,0 +1,194 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/mail/doors.h"
+#include "core/schedule/doors.h"
+#include "core/schedule/due_wheel.h"
+#include "core/schedule/job_pool.h"
+#include "core/schedule/leases.h"
+#include "core/schedule/limits.h"
+#include "core/schedule/queue_pattern.h"
+#include "core/schedule/queue_table.h"
+#include "core/schedule/report.h"
+
+namespace ringpost::schedule {
+
+/// What a scheduler talks to. All outlive it and live on its shard.
+struct Doors {
+  SessionHost& sessions;
+  SettleSink& settle;
+  PolicySource& policies;
+  LeaseTransport& leases;
+  SessionCloser* closer = nullptr;  ///< without it connections change hands by idle time-outs
+};
+
+/// Who may send what next: all queues whose home is this shard. One per shard, on its thread.
+/// Pure: time comes in as an argument, nothing is read, written or slept.
+///
+/// The caller calls run() at the end of each turn in which anything was handed in, again at once
+/// while it returns true, and otherwise no later than next_wakeup(). Doors may be called from
+/// run(), take(), finished() and retire(); the session host may call back take() from inside
+/// offer(), and session_ended() from inside open_session().
+///
+/// Bounds. A ready queue is visited within R / kVisitsPerRun + 1 runs, R being the ready queues,
+/// and no queue takes more steps a visit than its weight. A queue that waits for a connection gets
+/// one after those that waited before it; a connection under pressure changes hands within kSlice,
+/// one transaction and the idle time-out (with a SessionCloser: without the latter).
+class Scheduler final : public WorkSource {
+ public:
+  static constexpr std::uint32_t kVisitsPerRun = 512;
+  static constexpr std::uint32_t kEntriesPerRun = 4096;
+  static constexpr Duration kSlice = Duration::seconds(5);
+  static constexpr Duration kRoomRetry = Duration::seconds(1);
+  static constexpr Duration kGrowthPause = Duration::minutes(1);
+  static constexpr Duration kPauseMax = Duration::minutes(1);
+  static constexpr std::uint8_t kLostMax = 6;
+  static constexpr std::uint32_t kRecipientsPerEndingJob = 1000;
+
+  Scheduler(const SchedulerOptions& options, const Doors& doors, Now now);
+
+  // ---- mail comes in ----------------------------------------------------------------------------
+
+  /// `queue_name` is the destination after roll-up rules; this shard must be its home. False: no
+  /// room, offer it again later.
+  bool admit(const Admission& admission, std::string_view queue_name, Now now);
+
+  // ---- sessions (WorkSource) --------------------------------------------------------------------
+
+  Job* take(QueueId queue, Now now) override;
+  void finished(Job& job, Now now) override;
+  void session_ended(QueueId queue, SessionEnd end, const Outcome& failure,
+                     std::string_view failure_text, Now now) override;
+  void session_established(QueueId queue, Now now) override;
+  /// The job that went to SettleSink::settle() is in the journal. The job is ours again.
+  void retire(Job& job, Now now);
+
+  // ---- drive ------------------------------------------------------------------------------------
+
+  /// Works off what has become possible, a bounded amount. True: there is more to do at once.
+  bool run(Now now);
+  /// The next instant at which something opens by itself; `now` when there is work at once.
+  Instant next_wakeup(Now now) const;
+  void on_lease(const LeaseMessage& message, unsigned from);
+  /// While held, no job starts and no session opens (outcomes cannot be written just now).
+  void hold(bool held) { held_ = held; }
+  /// A new configuration snapshot is in force: the policy source answers from it. Queues take it up
+  /// bit by bit in the following runs.
+  void refresh(Now now);
+  bool refreshing() const { return sweeping_; }
+
+  // ---- operators --------------------------------------------------------------------------------
+
+  /// Pauses or resumes queues that exist and those that come to be. Rules survive as
+  /// pause_rules().serialized().
+  Result<Touched> pause(const QueuePattern& pattern, bool pause, Now now);
+  const PauseRules& pause_rules() const { return pauses_; }
+  Status restore_pauses(std::string_view serialized, Now now);
+  /// What is in the queues now is cancelled, mail in transit excepted.
+  Touched cancel(const QueuePattern& pattern, Now now);
+  /// One message's waiting recipients are cancelled; goes over at most `budget` entries from
+  /// `cursor` on. True: done; false: call again with the cursor.
+  bool cancel_message(SpoolHandle message, std::uint32_t& cursor, std::uint32_t budget,
+                      Touched& touched, Now now);
+  /// Everything deferred in the queues, and the queues themselves, are tried at once.
+  Touched schedule_now(const QueuePattern& pattern, Now now);
+  /// What such a command would touch.
+  Touched count(const QueuePattern& pattern);
+
+  // ---- looking in -------------------------------------------------------------------------------
+
+  void rows(const QueuePattern& pattern, std::size_t max, std::vector<QueueRow>& out, Now now);
+  /// Where the message's recipients of this shard are; cursor and budget as cancel_message().
+  bool why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t budget,
+           std::vector<WhyRow>& out, Now now);
+  Totals totals();
+  const LeaseBook& leases() const { return leases_; }
+  /// Key of a limit scope in the lease book.
+  static std::uint64_t scope_key(std::string_view kind, std::string_view name) noexcept;
+
+ private:
+  // scheduler.cpp: entries and queues
+  Queue* queue_for(std::string_view name, std::string_view vmta, Now now);
+  void apply(Queue& queue, const QueueSettings& settings, Now now);
+  std::uint32_t add_entry(Queue& queue, const Entry& model, WallTime next_attempt, Now now);
+  void arm(std::uint32_t index, Queue& queue, WallTime next_attempt, Now now);
+  WallTime expires(const Queue& queue, WallTime received) const;
+  void promote(std::uint32_t index, Queue& queue, Now now);
+  void end_entry(std::uint32_t index, Queue& queue, Ending ending);
+  void remove_from_list(std::uint32_t index, Queue& queue);
+  void on_due(std::uint32_t index, Now now);
+  void on_new_ready(Queue& queue, Now now);
+
+  // scheduler_dispatch.cpp: states, gates, sessions
+  void place(Queue& queue, QueueState state, Gate gate, Instant until, WaitList* list);
+  void leave(Queue& queue);
+  void evaluate(Queue& queue, Now now);
+  void wait_until(Queue& queue, Gate gate, Instant until);
+  void wait_in(Queue& queue, Scope& scope, Gate gate);
+  void on_timer(Queue& queue, Now now);
+  void visit(Queue& queue, Now now);
+  bool may_start(Queue& queue, Now now);
+  bool open_step(Queue& queue, Now now, const Scope* served);
+  bool wants_session(const Queue& queue, Now now) const;
+  void serve_scopes(Now now, std::uint32_t& budget);
+  void serve_job_waiters(Now now, std::uint32_t& budget);
+  void serve_room(Now now);
+  void relieve();
+  bool must_yield(Queue& queue, Now now);
+  void note_yield(Queue& queue);
+  void session_gone(Queue& queue, bool was_established);
+  void clear_turns(Queue& queue);
+  void drop_reserved(Queue& queue);
+  Scope& scope_of(Queue& queue, unsigned rank);
+  void defer(Queue& queue, Now now);
+
+  // scheduler_jobs.cpp: jobs and outcomes
+  void fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now);
+  void decide(PooledJob& job, Queue& queue, JobRecipient& recipient, Now now);
+  void requeue(PooledJob& job, Queue& queue, Now now);
+  bool make_ending_job(Now now);
+  void set_ending(PooledJob& job, const Queue& queue, Ending ending, Now now);
+
+  // scheduler_control.cpp: commands and sweeps
+  void doom(Queue& queue, Ending kind, const Outcome& outcome, std::string_view text, Now now);
+  void drain_ending(std::uint32_t& budget, Now now);
+  void drain_rush(std::uint32_t& budget, Now now);
+  void sweep(std::uint32_t& budget, Now now);
+  WallTime gate_opens(const Queue& queue, Now now) const;
+  template <class Act>
+  Touched for_matching(const QueuePattern& pattern, Act act);
+
+  SchedulerOptions options_;
+  Doors doors_;
+  EntrySlab entries_;
+  DueWheel wheel_;
+  QueueTable table_;
+  QueueTimers timers_;
+  LeaseBook leases_;
+  JobPool jobs_;
+  PauseRules pauses_;
+  GlobalLimits global_;
+  Scope* total_;
+
+  EntryList endings_;           ///< entries whose final outcome waits for a job
+  std::uint64_t reserved_ = 0;  ///< recipients in delivery: they may need entries again
+  WaitList ring_;               ///< ready queues, in turn
+  WaitList resting_;            ///< idle queues that still have sessions
+  WaitList yielders_;           ///< queues with a session to be closed for others
+  WaitList job_waiters_;
+  WaitList room_waiters_;
+  WaitList ending_queues_;
+  std::vector<QueueId> rush_;  ///< queues whose deferred mail is to be tried now
+  Instant room_retry_ = Instant::never();
+  std::uint32_t turns_out_ = 0;  ///< job turns offered and not yet taken up
+  std::uint32_t sweep_queue_ = 0;
+  std::uint32_t sweep_entry_ = 0;
+  bool sweeping_ = false;
+  bool held_ = false;
+};
+
+}  // namespace ringpost::schedule

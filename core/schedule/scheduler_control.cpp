@@ -1,0 +1,301 @@
+#include <algorithm>
+
+#include "core/base/assert.h"
+#include "core/schedule/scheduler.h"
+
+// Commands of operators, endings of whole queues, new settings, and what can be looked at.
+
+namespace ringpost::schedule {
+
+template <class Act>
+Touched Scheduler::for_matching(const QueuePattern& pattern, Act act) {
+  Touched touched;
+  const auto one = [&](Queue& queue) {
+    ++touched.queues;
+    touched.recipients += std::uint64_t{queue.ready.recipients} + queue.deferred.recipients +
+                          queue.over_age.recipients;
+    act(queue);
+  };
+  if (pattern.literal()) {
+    if (Queue* queue = table_.find(pattern.domain, pattern.vmta)) {
+      one(*queue);
+    }
+    return touched;
+  }
+  for (std::uint32_t slot = 0; slot < table_.slots(); ++slot) {
+    Queue& queue = table_.at(slot);
+    if (queue.live && pattern.matches(queue.name, queue.vmta->name)) {
+      one(queue);
+    }
+  }
+  return touched;
+}
+
+// ---- commands ----------------------------------------------------------------------------------
+
+Result<Touched> Scheduler::pause(const QueuePattern& pattern, bool pause, Now now) {
+  if (Status added = pauses_.add(pattern, pause); !added) {
+    return added.error();
+  }
+  return for_matching(pattern, [&](Queue& queue) {
+    queue.paused = pause;
+    evaluate(queue, now);
+  });
+}
+
+Status Scheduler::restore_pauses(std::string_view serialized, Now now) {
+  if (Status restored = pauses_.restore(serialized); !restored) {
+    return restored;
+  }
+  for_matching(QueuePattern{}, [&](Queue& queue) {
+    queue.paused = pauses_.paused(queue.name, queue.vmta->name);
+    evaluate(queue, now);
+  });
+  return {};
+}
+
+Touched Scheduler::cancel(const QueuePattern& pattern, Now now) {
+  return for_matching(pattern, [&](Queue& queue) { doom(queue, Ending::cancelled, {}, {}, now); });
+}
+
+bool Scheduler::cancel_message(SpoolHandle message, std::uint32_t& cursor, std::uint32_t budget,
+                               Touched& touched, Now now) {
+  for (; budget > 0 && cursor < entries_.made(); --budget, ++cursor) {
+    const Entry& entry = entries_[cursor];
+    if (entry.message() != message || entry.state == EntryState::free ||
+        entry.state == EntryState::ending) {
+      continue;
+    }
+    Queue& queue = table_.at(entry.queue);
+    ++touched.queues;
+    touched.recipients += entry.count;
+    end_entry(cursor, queue, Ending::cancelled);
+    if (queue.ready.empty() &&
+        (queue.state == QueueState::ready || queue.state == QueueState::waiting)) {
+      evaluate(queue, now);
+    }
+  }
+  return cursor >= entries_.made();
+}
+
+Touched Scheduler::schedule_now(const QueuePattern& pattern, Now now) {
+  return for_matching(pattern, [&](Queue& queue) {
+    // The ladders keep their steps: what fails again waits as long as it would have.
+    queue.deferred_until = {};
+    if (queue.open_after > now.instant) {
+      queue.open_after = {};
+    }
+    if (!queue.deferred.empty()) {
+      queue.rush_tail = queue.deferred.tail;
+      rush_.push_back(queue.id());
+    }
+    const bool timed = queue.state == QueueState::waiting && queue.place == nullptr;
+    if (queue.state == QueueState::deferred || timed) {
+      evaluate(queue, now);
+    }
+  });
+}
+
+Touched Scheduler::count(const QueuePattern& pattern) {
+  return for_matching(pattern, [](Queue&) {});
+}
+
+// ---- endings, rushes and sweeps, a bounded piece a run -----------------------------------------
+
+void Scheduler::doom(Queue& queue, Ending kind, const Outcome& outcome, std::string_view text,
+                     Now now) {
+  ++queue.epoch;
+  queue.doom_kind = kind;
+  if (kind == Ending::queue_failed) {
+    queue.doom = std::make_unique<Failure>();
+    queue.doom->outcome = outcome;
+    queue.doom->text = std::string(text.substr(0, kOutcomeTextMax));
+    queue.doom->at = now.wall;
+  }
+  evaluate(queue, now);
+}
+
+void Scheduler::drain_ending(std::uint32_t& budget, Now now) {
+  while (budget > 0 && !ending_queues_.empty()) {
+    Queue& queue = static_cast<Queue&>(*ending_queues_.front());
+    const bool whole = queue.doom_kind != Ending::none;
+    EntryList& over_age = queue.over_age;
+    const auto doomed = [&](const EntryList& list) {
+      return whole && !list.empty() && entries_[list.head].epoch != queue.epoch;
+    };
+    --budget;
+    if (!over_age.empty() && !queue.paused) {
+      end_entry(over_age.head, queue, whole ? queue.doom_kind : Ending::expired);
+    } else if (whole && !over_age.empty()) {
+      end_entry(over_age.head, queue, queue.doom_kind);
+    } else if (doomed(queue.ready)) {
+      end_entry(queue.ready.head, queue, queue.doom_kind);
+    } else if (doomed(queue.deferred)) {
+      end_entry(queue.deferred.head, queue, queue.doom_kind);
+    } else {
+      queue.doom_kind = Ending::none;
+      if (queue.ending == 0) {
+        queue.doom.reset();
+      }
+      evaluate(queue, now);
+    }
+  }
+}
+
+void Scheduler::drain_rush(std::uint32_t& budget, Now now) {
+  while (budget > 0 && !rush_.empty()) {
+    Queue* queue = table_.find(rush_.back());
+    if (queue == nullptr || queue->rush_tail == kNil || queue->deferred.empty()) {
+      rush_.pop_back();
+      continue;
+    }
+    --budget;
+    // rush_tail moves to the one before it when it is taken off, so to none with the last.
+    promote(queue->deferred.head, *queue, now);
+  }
+}
+
+void Scheduler::sweep(std::uint32_t& budget, Now now) {
+  if (!sweeping_) {
+    return;
+  }
+  for (; budget > 0 && sweep_queue_ < table_.slots(); --budget, ++sweep_queue_) {
+    Queue& queue = table_.at(sweep_queue_);
+    if (queue.live) {
+      apply(queue, doors_.policies.settings_of(queue.name, queue.vmta->name), now);
+      if (queue.state == QueueState::waiting && queue.place == nullptr) {
+        evaluate(queue, now);
+      }
+    }
+  }
+  for (; budget > 0 && sweep_entry_ < entries_.made(); --budget, ++sweep_entry_) {
+    const Entry& entry = entries_[sweep_entry_];
+    if (entry.state != EntryState::ready && entry.state != EntryState::deferred) {
+      continue;
+    }
+    // A shorter life moves the timer forward. A longer one is seen when the timer fires.
+    Queue& queue = table_.at(entry.queue);
+    if (queue.policy->bounce_after.is_forever()) {
+      continue;
+    }
+    const WallTime end = expires(queue, entry.received());
+    const Instant due = now.instant + (end - now.wall);
+    if (entry.wheel_slot == 0 || due.ns < entry.due_ns) {
+      wheel_.disarm(sweep_entry_);
+      arm(sweep_entry_, queue, WallTime{}, now);
+    }
+  }
+  sweeping_ = sweep_queue_ < table_.slots() || sweep_entry_ < entries_.made();
+}
+
+// ---- looking in --------------------------------------------------------------------------------
+
+WallTime Scheduler::gate_opens(const Queue& queue, Now now) const {
+  const bool timed = queue.state == QueueState::waiting || queue.state == QueueState::deferred;
+  if (!timed || queue.until == Instant::never()) {
+    return {};
+  }
+  return now.wall + (queue.until - now.instant);
+}
+
+void Scheduler::rows(const QueuePattern& pattern, std::size_t max, std::vector<QueueRow>& out,
+                     Now now) {
+  const auto add = [&](const Queue& queue) {
+    if (out.size() >= max) {
+      return;
+    }
+    QueueRow row;
+    row.name = queue.name;
+    row.vmta = queue.vmta->name;
+    row.state = queue.state;
+    row.gate = held_ && queue.state == QueueState::ready ? Gate::journal : queue.gate;
+    row.gate_opens = gate_opens(queue, now);
+    row.ready = queue.ready.recipients + queue.over_age.recipients;
+    row.deferred = queue.deferred.recipients;
+    row.in_flight = queue.in_flight + queue.ending;
+    row.sessions = queue.sessions();
+    row.connections_max = queue.policy->connections_max;
+    row.paused = queue.paused;
+    if (queue.deferred_until > now.instant) {
+      row.next_retry = now.wall + (queue.deferred_until - now.instant);
+    } else if (!queue.deferred.empty()) {
+      row.next_retry = now.wall + (Instant{entries_[queue.deferred.head].due_ns} - now.instant);
+    }
+    if (queue.last_failure) {
+      row.last_error = queue.last_failure->text;
+      row.last_error_at = queue.last_failure->at;
+    }
+    out.push_back(std::move(row));
+  };
+  for_matching(pattern, add);
+}
+
+bool Scheduler::why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t budget,
+                    std::vector<WhyRow>& out, Now now) {
+  const auto row_of = [&](const Queue& queue, WallTime received) {
+    WhyRow row;
+    row.queue = queue.id();
+    row.name = queue.name;
+    row.vmta = queue.vmta->name;
+    row.state = queue.state;
+    row.gate = held_ && queue.state == QueueState::ready ? Gate::journal : queue.gate;
+    row.gate_opens = gate_opens(queue, now);
+    row.expires = expires(queue, received);
+    row.last_error = queue.last_failure ? queue.last_failure->text : std::string();
+    return row;
+  };
+  for (std::uint32_t i = 0; cursor == 0 && i < jobs_.size(); ++i) {
+    const PooledJob& job = jobs_[i];
+    const Queue* queue = job.stage == PooledJob::Stage::free || job.message != message
+                             ? nullptr
+                             : table_.find(job.queue);
+    if (queue != nullptr && !job.recipients.empty()) {
+      WhyRow row = row_of(*queue, job.message_received);
+      row.first = job.recipients.front().index;
+      row.count = static_cast<std::uint32_t>(job.recipients.size());
+      row.attempts = job.recipients.front().attempts;
+      row.gate = job.ending ? Gate::ending : Gate::in_flight;
+      row.gate_opens = {};
+      out.push_back(std::move(row));
+    }
+  }
+  for (; budget > 0 && cursor < entries_.made(); --budget, ++cursor) {
+    const Entry& entry = entries_[cursor];
+    if (entry.state == EntryState::free || entry.message() != message) {
+      continue;
+    }
+    WhyRow row = row_of(table_.at(entry.queue), entry.received());
+    row.first = entry.first;
+    row.count = entry.count;
+    row.attempts = entry.attempts;
+    if (entry.state == EntryState::ending) {
+      row.gate = Gate::ending;
+      row.gate_opens = {};
+    } else if (entry.state == EntryState::deferred && row.gate != Gate::paused) {
+      row.gate = Gate::next_attempt;
+      row.gate_opens = now.wall + (Instant{entry.due_ns} - now.instant);
+    }
+    out.push_back(std::move(row));
+  }
+  return cursor >= entries_.made();
+}
+
+Totals Scheduler::totals() {
+  Totals sums;
+  for_matching(QueuePattern{}, [&](const Queue& queue) {
+    ++sums.queues;
+    sums.ready += std::uint64_t{queue.ready.recipients} + queue.over_age.recipients;
+    sums.deferred += queue.deferred.recipients;
+    sums.in_flight += queue.in_flight;
+    sums.ending += queue.ending;
+    sums.sessions += queue.sessions();
+    sums.queues_paused += queue.paused ? 1 : 0;
+    sums.queues_deferred += queue.state == QueueState::deferred ? 1 : 0;
+    sums.queues_waiting += queue.state == QueueState::waiting ? 1 : 0;
+  });
+  sums.entries = entries_.used();
+  sums.jobs = jobs_.used();
+  return sums;
+}
+
+}  // namespace ringpost::schedule

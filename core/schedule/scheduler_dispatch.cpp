@@ -1,0 +1,480 @@
+#include <algorithm>
+#include <utility>
+
+#include "core/base/assert.h"
+#include "core/schedule/scheduler.h"
+
+// States of queues, the gates they wait at, and the opening and ending of sessions.
+
+namespace ringpost::schedule {
+
+namespace {
+
+/// Limit scopes that a connection needs a unit of, beside the queue's own.
+constexpr unsigned kScopes = 2;
+
+}  // namespace
+
+// ---- places ------------------------------------------------------------------------------------
+
+void Scheduler::place(Queue& queue, QueueState state, Gate gate, Instant until, WaitList* list) {
+  if (queue.state != state) {
+    RP_ASSERT_NOTE(may_move(queue.state, state), "a move that the queue's states do not allow");
+    queue.state = state;
+  }
+  queue.gate = gate;
+  queue.until = until;
+  drop_reserved(queue);
+  if (queue.place != list) {
+    leave(queue);
+    if (list != nullptr) {
+      list->push_back(queue);
+      queue.place = list;
+    }
+  }
+  queue.ticket = 0;
+  if (state != QueueState::ready && state != QueueState::waiting) {
+    clear_turns(queue);
+  }
+  // A timer that is armed for earlier is left alone: when it rings, on_timer() arms it again.
+  if (until != Instant::never() && (!timers_.armed(queue) || until < timers_.when(queue))) {
+    timers_.set(queue, until);
+  }
+}
+
+void Scheduler::leave(Queue& queue) {
+  if (queue.place != nullptr) {
+    queue.place->remove(queue);
+    queue.place = nullptr;
+  }
+  if (Scope* scope = queue.waiting_in) {
+    queue.waiting_in = nullptr;
+    leases_.waiter_left(*scope);
+  }
+}
+
+// The fixed order in which units are taken, the widest scope last. A queue keeps the units of the
+// narrower scopes while it waits for one of a wider scope: without the wider one nobody could use
+// them, and giving them back would let units of different scopes pass each other by for ever. With
+// one order for all there is no circle of waiting.
+Scope& Scheduler::scope_of(Queue& queue, unsigned rank) {
+  return rank == 0 ? *queue.vmta->connections : *total_;
+}
+
+void Scheduler::drop_reserved(Queue& queue) {
+  while (queue.reserved > 0) {
+    leases_.release(scope_of(queue, --queue.reserved));
+  }
+  queue.reserved_stamp = 0;
+}
+
+void Scheduler::clear_turns(Queue& queue) {
+  turns_out_ -= queue.job_turns;
+  queue.job_turns = 0;
+}
+
+void Scheduler::evaluate(Queue& queue, Now now) {
+  const bool at_rest = queue.empty() && queue.sessions() == 0;
+  if (at_rest) {
+    queue.empty_since = now.instant;
+  }
+  const Instant drop = at_rest ? now.instant + options_.queue_idle_drop : Instant::never();
+  if (queue.must_end()) {
+    place(queue, QueueState::ending, Gate::ending, Instant::never(), &ending_queues_);
+  } else if (queue.paused) {
+    place(queue, QueueState::paused, Gate::paused, drop, nullptr);
+  } else if (queue.deferred_until > now.instant) {
+    place(queue, QueueState::deferred, Gate::queue_retry, queue.deferred_until, nullptr);
+  } else if (queue.ready.empty()) {
+    const bool rests = queue.sessions() > queue.yielding;
+    place(queue, QueueState::idle, Gate::none, drop, rests ? &resting_ : nullptr);
+  } else {
+    place(queue, QueueState::ready, Gate::none, Instant::never(), &ring_);
+  }
+}
+
+void Scheduler::wait_until(Queue& queue, Gate gate, Instant until) {
+  place(queue, QueueState::waiting, gate, until, nullptr);
+}
+
+void Scheduler::wait_in(Queue& queue, Scope& scope, Gate gate) {
+  const std::uint64_t ticket = queue.ticket;
+  const std::uint8_t reserved = std::exchange(queue.reserved, std::uint8_t{0});
+  const std::uint32_t stamp = queue.reserved_stamp;
+  place(queue, QueueState::waiting, gate, Instant::never(), nullptr);
+  queue.ticket = ticket;
+  queue.reserved = reserved;
+  queue.reserved_stamp = stamp;
+  queue.waiting_in = &scope;
+  leases_.wait(scope, queue, queue.sessions() > 0);
+}
+
+void Scheduler::on_timer(Queue& queue, Now now) {
+  switch (queue.state) {
+    case QueueState::waiting:
+    case QueueState::deferred:
+      if (queue.until <= now.instant) {
+        evaluate(queue, now);
+      } else if (queue.until != Instant::never()) {
+        timers_.set(queue, queue.until);
+      }
+      break;
+    case QueueState::idle:
+    case QueueState::paused:
+      if (queue.empty() && queue.sessions() == 0) {
+        // The positions of its rates would be lost with it, so they must be at rest.
+        const Instant when = std::max({queue.empty_since + options_.queue_idle_drop,
+                                       queue.messages.rests_at(), queue.connects.rests_at()});
+        if (when <= now.instant) {
+          leave(queue);
+          table_.drop(queue);
+        } else {
+          timers_.set(queue, when);
+        }
+      }
+      break;
+    case QueueState::ready:
+    case QueueState::ending: break;
+  }
+}
+
+// ---- the dispatcher ----------------------------------------------------------------------------
+
+void Scheduler::visit(Queue& queue, Now now) {
+  for (std::uint32_t steps = queue.weight; steps > 0; --steps) {
+    if (!may_start(queue, now)) {
+      return;
+    }
+    const bool offered = queue.established > 0 && doors_.sessions.offer(queue.id());
+    if (queue.state != QueueState::ready || queue.place != nullptr) {
+      return;
+    }
+    if (!offered && !open_step(queue, now, nullptr)) {
+      return;
+    }
+  }
+  if (queue.state == QueueState::ready && queue.place == nullptr) {
+    evaluate(queue, now);
+  }
+}
+
+bool Scheduler::may_start(Queue& queue, Now now) {
+  if (queue.state != QueueState::ready || queue.place != nullptr) {
+    return false;
+  }
+  if (queue.ready.empty()) {
+    evaluate(queue, now);
+    return false;
+  }
+  if (queue.messages.available(now.instant) == 0) {
+    wait_until(queue, Gate::message_rate, queue.messages.opens_at());
+    return false;
+  }
+  if (!job_waiters_.empty() || jobs_.delivery_places() <= turns_out_) {
+    place(queue, QueueState::waiting, Gate::jobs, Instant::never(), &job_waiters_);
+    return false;
+  }
+  return true;
+}
+
+bool Scheduler::wants_session(const Queue& queue, Now now) const {
+  const std::uint32_t live = queue.sessions() - std::min(queue.yielding, queue.sessions());
+  const std::uint32_t max = queue.policy->connections_max;
+  if (max != 0 && queue.sessions() >= max) {
+    return false;
+  }
+  // Slow start: as many attempts at once as there are sessions that prove the host to be there.
+  if (queue.opening >= std::max(1u, queue.established)) {
+    return false;
+  }
+  const std::uint32_t work = std::min(queue.ready.entries, queue.messages.available(now.instant));
+  const std::uint32_t per = options_.backlog_per_session;
+  const std::uint32_t wanted = std::max(1u, work / per + (work % per != 0 ? 1 : 0));
+  return live < wanted;
+}
+
+bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
+  if (!wants_session(queue, now)) {
+    const std::uint32_t max = queue.policy->connections_max;
+    const bool full = max != 0 && queue.sessions() >= max;
+    wait_until(queue, full ? Gate::queue_connections : Gate::sessions_busy, Instant::never());
+    return false;
+  }
+  if (queue.open_after > now.instant) {
+    wait_until(queue, queue.open_gate, queue.open_after);
+    return false;
+  }
+  if (queue.connects.available(now.instant) == 0) {
+    wait_until(queue, Gate::connect_rate, queue.connects.opens_at());
+    return false;
+  }
+  constexpr Gate kGatesOfScopes[kScopes] = {Gate::vmta_connections, Gate::total_connections};
+  const bool growing = queue.sessions() > 0;
+  std::uint32_t stamp = 0;
+  for (unsigned rank = 0; rank < queue.reserved; ++rank) {
+    stamp += scope_of(queue, rank).changed;
+  }
+  if (stamp != queue.reserved_stamp) {
+    drop_reserved(queue);  // a limit was changed since: what it allowed then says nothing now
+  }
+  while (queue.reserved < kScopes) {
+    Scope& scope = scope_of(queue, queue.reserved);
+    if (!(&scope == served ? LeaseBook::has_unit(scope) : LeaseBook::has_room(scope, growing))) {
+      wait_in(queue, scope, kGatesOfScopes[queue.reserved]);
+      return false;
+    }
+    leases_.take(scope);
+    ++queue.reserved;
+    queue.reserved_stamp += scope.changed;
+  }
+  if (!room_waiters_.empty() && room_retry_ > now.instant) {
+    place(queue, QueueState::waiting, Gate::session_room, Instant::never(), &room_waiters_);
+    return false;
+  }
+  queue.reserved = 0;  // the units are the session's from here on
+  queue.reserved_stamp = 0;
+  ++queue.opening;
+  queue.slice_until = now.instant + kSlice;
+  if (!doors_.sessions.open_session(queue.id(), queue.name, queue.policy)) {
+    --queue.opening;
+    leases_.release(*total_);
+    leases_.release(*queue.vmta->connections);
+    room_retry_ = now.instant + kRoomRetry;
+    place(queue, QueueState::waiting, Gate::session_room, Instant::never(), &room_waiters_);
+    return false;
+  }
+  queue.connects.take(1, now.instant);
+  queue.ticket = 0;
+  return queue.state == QueueState::ready && queue.place == nullptr;
+}
+
+void Scheduler::serve_scopes(Now now, std::uint32_t& budget) {
+  for (Scope* scope = leases_.next_open(); scope != nullptr && budget > 0;
+       scope = leases_.next_open(), --budget) {
+    Queue& queue = static_cast<Queue&>(*scope->head());
+    queue.place->remove(queue);
+    queue.place = nullptr;
+    queue.waiting_in = nullptr;
+    const std::uint64_t ticket = queue.ticket;
+    const std::uint8_t reserved = std::exchange(queue.reserved, std::uint8_t{0});
+    const std::uint32_t stamp = queue.reserved_stamp;
+    place(queue, QueueState::ready, Gate::none, Instant::never(), nullptr);
+    queue.ticket = ticket;
+    queue.reserved = reserved;
+    queue.reserved_stamp = stamp;
+    if (may_start(queue, now)) {
+      open_step(queue, now, scope);
+    }
+    leases_.waiter_left(*scope);  // a unit it did not take is the next one's, or goes back
+    if (queue.state == QueueState::ready && queue.place == nullptr) {
+      evaluate(queue, now);
+    }
+  }
+}
+
+void Scheduler::serve_job_waiters(Now now, std::uint32_t& budget) {
+  while (budget > 0 && !job_waiters_.empty() && jobs_.delivery_places() > turns_out_) {
+    --budget;
+    Queue& queue = static_cast<Queue&>(*job_waiters_.front());
+    place(queue, QueueState::ready, Gate::none, Instant::never(), nullptr);
+    if (queue.ready.empty() || queue.messages.available(now.instant) == 0) {
+      evaluate(queue, now);
+      continue;
+    }
+    ++queue.job_turns;
+    ++turns_out_;
+    if (queue.established > 0 && doors_.sessions.offer(queue.id())) {
+      if (queue.state == QueueState::ready && queue.place == nullptr) {
+        evaluate(queue, now);
+      }
+      continue;
+    }
+    // No session idles: the turn is not used. One that is busy asks for itself when it is done.
+    clear_turns(queue);
+    if (open_step(queue, now, nullptr)) {
+      evaluate(queue, now);
+    }
+  }
+}
+
+void Scheduler::serve_room(Now now) {
+  if (room_waiters_.empty() || room_retry_ > now.instant) {
+    return;
+  }
+  // One try tells for all: while it succeeds the next one follows in the next run.
+  Queue& queue = static_cast<Queue&>(*room_waiters_.front());
+  place(queue, QueueState::ready, Gate::none, Instant::never(), nullptr);
+  ring_.push_front(queue);
+  queue.place = &ring_;
+}
+
+// ---- giving connections up for others ----------------------------------------------------------
+
+bool Scheduler::must_yield(Queue& queue, Now now) {
+  if (!leases_.pressed() || now.instant < queue.slice_until) {
+    return false;
+  }
+  if (queue.yielding >= queue.sessions()) {
+    return true;
+  }
+  for (const Scope* scope : {queue.vmta->connections, total_}) {
+    if (scope->pressure() > scope->yields) {
+      note_yield(queue);
+      return true;
+    }
+  }
+  return false;
+}
+
+void Scheduler::note_yield(Queue& queue) {
+  ++queue.yielding;
+  ++queue.vmta->connections->yields;
+  ++total_->yields;
+}
+
+void Scheduler::relieve() {
+  if (doors_.closer == nullptr) {
+    return;
+  }
+  while (Waiter* waiter = yielders_.pop_front()) {
+    waiter->place = nullptr;
+    doors_.closer->close_idle(static_cast<Queue&>(*waiter).id());
+  }
+  if (!leases_.pressed()) {
+    return;
+  }
+  // Sessions that only idle are given up first. Each is asked once; a queue comes back to this
+  // list when it falls idle again.
+  for (std::size_t n = std::min<std::size_t>(resting_.size(), 64); n > 0; --n) {
+    Queue& queue = static_cast<Queue&>(*resting_.pop_front());
+    const bool wanted = queue.vmta->connections->pressure() > queue.vmta->connections->yields ||
+                        total_->pressure() > total_->yields;
+    if (!wanted) {
+      resting_.push_back(queue);
+      continue;
+    }
+    queue.place = nullptr;
+    if (doors_.closer->close_idle(queue.id()) && queue.yielding < queue.sessions()) {
+      note_yield(queue);
+    }
+  }
+}
+
+// ---- sessions ----------------------------------------------------------------------------------
+
+void Scheduler::session_established(QueueId id, Now now) {
+  Queue* queue = table_.find(id);
+  RP_ASSERT_NOTE(queue != nullptr, "a session of a queue that is not");
+  if (queue->opening > 0) {
+    --queue->opening;
+    ++queue->established;
+  }
+  queue->clock_step = 0;
+  queue->fault_streak = 0;
+  const bool was_deferred = queue->deferred_until > now.instant;
+  queue->deferred_until = {};
+  if (was_deferred || queue->gate == Gate::sessions_busy) {
+    evaluate(*queue, now);
+  }
+}
+
+void Scheduler::session_gone(Queue& queue, bool was_established) {
+  leases_.release(*queue.vmta->connections);
+  leases_.release(*total_);
+  std::uint32_t& first = was_established ? queue.established : queue.opening;
+  std::uint32_t& second = was_established ? queue.opening : queue.established;
+  RP_ASSERT_NOTE(first + second > 0, "more sessions ended than were opened");
+  --(first > 0 ? first : second);
+  if (queue.yielding > 0) {
+    --queue.yielding;
+    --queue.vmta->connections->yields;
+    --total_->yields;
+  }
+  if (queue.established == 0) {
+    clear_turns(queue);
+  }
+  if (!room_waiters_.empty()) {
+    room_retry_ = Instant{};
+  }
+  if (queue.sessions() == 0 && queue.waiting_in != nullptr) {
+    // It has nothing any more, so it no longer waits to grow.
+    Scope& scope = *queue.waiting_in;
+    queue.place->remove(queue);
+    queue.place = nullptr;
+    leases_.wait(scope, queue, false);
+  }
+}
+
+void Scheduler::defer(Queue& queue, Now now) {
+  if (queue.established > 0) {
+    // The host is there and takes no more connections: no reason to stop those it has.
+    queue.open_after = now.instant + kGrowthPause;
+    queue.open_gate = Gate::reconnect;
+    return;
+  }
+  const auto& ladder = queue.policy->retry_after;
+  const std::size_t step = std::min<std::size_t>(queue.clock_step, ladder.size() - 1);
+  queue.deferred_until = now.instant + ladder[step];
+  if (queue.clock_step < 0xffff) {
+    ++queue.clock_step;
+  }
+}
+
+void Scheduler::session_ended(QueueId id, SessionEnd end, const Outcome& failure,
+                              std::string_view failure_text, Now now) {
+  Queue* found = table_.find(id);
+  RP_ASSERT_NOTE(found != nullptr, "a session of a queue that is not");
+  Queue& queue = *found;
+  session_gone(queue, end == SessionEnd::normal || end == SessionEnd::lost);
+  if (end != SessionEnd::normal) {
+    if (!queue.last_failure) {
+      queue.last_failure = std::make_unique<Failure>();
+    }
+    queue.last_failure->outcome = failure;
+    queue.last_failure->text.assign(failure_text.substr(0, kOutcomeTextMax));
+    queue.last_failure->at = now.wall;
+  }
+  const auto pause = [&](std::uint8_t streak, Gate gate) {
+    const Duration wait = Duration::seconds(std::int64_t{1} << std::min<unsigned>(streak, 6));
+    queue.open_after = now.instant + std::min(wait, kPauseMax);
+    queue.open_gate = gate;
+  };
+  bool changed = false;
+  switch (end) {
+    case SessionEnd::normal: break;
+    case SessionEnd::lost:
+      // At once the first time; then slower and slower while nothing gets through.
+      if (++queue.lost_streak >= kLostMax) {
+        queue.lost_streak = 0;
+        defer(queue, now);
+        changed = true;
+      } else if (queue.lost_streak > 1) {
+        pause(static_cast<std::uint8_t>(queue.lost_streak - 2), Gate::reconnect);
+      }
+      break;
+    case SessionEnd::local_failure:
+      pause(queue.fault_streak, Gate::local_fault);
+      queue.fault_streak = static_cast<std::uint8_t>(std::min(queue.fault_streak + 1, 6));
+      break;
+    case SessionEnd::no_route:
+      if (failure.kind == OutcomeKind::bounced) {
+        queue.deferred_until = {};
+        queue.clock_step = 0;
+        doom(queue, Ending::queue_failed, failure, failure_text, now);
+        return;
+      }
+      [[fallthrough]];
+    case SessionEnd::unreachable:
+      defer(queue, now);
+      changed = true;
+      break;
+  }
+  const bool own_gate = queue.state == QueueState::waiting && queue.place == nullptr &&
+                        queue.until == Instant::never();
+  if (changed || own_gate || queue.state == QueueState::idle || queue.state == QueueState::paused ||
+      queue.gate == Gate::yielding) {
+    evaluate(queue, now);
+  }
+}
+
+}  // namespace ringpost::schedule

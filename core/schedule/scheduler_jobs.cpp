@@ -1,0 +1,338 @@
+#include <algorithm>
+#include <array>
+
+#include "core/base/assert.h"
+#include "core/base/text.h"
+#include "core/schedule/scheduler.h"
+
+// Jobs: from entries to a transaction, from outcomes back to entries or to their end.
+
+namespace ringpost::schedule {
+
+namespace {
+
+/// Entries over age that one take() clears away before it gives up for this time.
+constexpr int kOverAgePerTake = 64;
+
+/// RFC 3463 X.4.7: delivery time expired.
+constexpr EnhancedStatus kExpiredStatus{4, 4, 7};
+constexpr EnhancedStatus kCancelledStatus{5, 0, 0};
+
+TextRef keep_expired_text(Job& job, Duration life, std::string_view before) {
+  std::array<char, kOutcomeTextMax> room;
+  TextBuilder text(room);
+  text.add("message expired after ");
+  const auto hours = static_cast<std::uint64_t>(life.whole_seconds() / 3600);
+  const auto minutes = static_cast<std::uint64_t>(life.whole_seconds() / 60 % 60);
+  text.add_number(hours).add("h").add_number(minutes).add("m in the queue");
+  if (!before.empty()) {
+    text.add("; last failure: ").add(before);
+  }
+  return job.keep_text(text.view());
+}
+
+bool got_through(const Outcome& outcome) {
+  switch (outcome.kind) {
+    case OutcomeKind::delivered:
+    case OutcomeKind::bounced: return true;
+    case OutcomeKind::deferred: return outcome.reply_code != 0 && outcome.reply_code != 421;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+Job* Scheduler::take(QueueId id, Now now) {
+  Queue* found = table_.find(id);
+  if (found == nullptr) {
+    return nullptr;
+  }
+  Queue& queue = *found;
+  const bool has_turn = queue.job_turns > 0;
+  if (has_turn) {
+    --queue.job_turns;
+    --turns_out_;
+  }
+  if (queue.state != QueueState::ready && queue.state != QueueState::waiting) {
+    if (queue.state == QueueState::idle && queue.place == nullptr &&
+        queue.sessions() > queue.yielding) {
+      resting_.push_back(queue);  // it falls idle: it may be asked to close
+      queue.place = &resting_;
+    }
+    return nullptr;
+  }
+  RP_ASSERT(!queue.ready.empty());
+  if (held_) {
+    evaluate(queue, now);
+    return nullptr;
+  }
+  if (must_yield(queue, now)) {
+    place(queue, QueueState::waiting, Gate::yielding, Instant::never(),
+          doors_.closer != nullptr ? &yielders_ : nullptr);
+    return nullptr;
+  }
+  const std::uint32_t permits = queue.messages.available(now.instant);
+  if (permits == 0) {
+    wait_until(queue, Gate::message_rate, queue.messages.opens_at());
+    return nullptr;
+  }
+  if (jobs_.delivery_places() <= turns_out_ || (!has_turn && !job_waiters_.empty())) {
+    place(queue, QueueState::waiting, Gate::jobs, Instant::never(), &job_waiters_);
+    return nullptr;
+  }
+  PooledJob& job = jobs_.take(false);
+  fill(job, queue, std::min(permits, std::max(1u, queue.policy->recipients_per_transaction_max)),
+       now);
+  const auto count = static_cast<std::uint32_t>(job.recipients.size());
+  if (queue.ready.empty() || count == 0) {
+    evaluate(queue, now);
+  }
+  if (count == 0) {
+    jobs_.give_back(job);
+    return nullptr;
+  }
+  queue.messages.take(count, now.instant);
+  queue.in_flight += count;
+  reserved_ += count;
+  return &job;
+}
+
+void Scheduler::fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now) {
+  int over_age = 0;
+  while (!queue.ready.empty() && room > 0) {
+    const std::uint32_t index = queue.ready.head;
+    Entry& entry = entries_[index];
+    const WallTime end = expires(queue, entry.received());
+    if (now.wall >= end) {
+      if (++over_age > kOverAgePerTake) {
+        break;
+      }
+      end_entry(index, queue, Ending::expired);
+      continue;
+    }
+    if (job.recipients.empty()) {
+      job.message = entry.message();
+      job.queue = queue.id();
+      job.home_shard = static_cast<std::uint16_t>(options_.shard);
+      job.message_received = entry.received();
+      job.message_expires = end;
+      job.epoch = queue.epoch;
+    } else if (job.message != entry.message()) {
+      break;
+    }
+    const std::uint32_t count = std::min(entry.count, room);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      JobRecipient recipient;
+      recipient.index = entry.first + i;
+      recipient.attempts = entry.attempts;
+      recipient.ambiguous_before = entry.ambiguous;
+      job.recipients.push_back(recipient);
+    }
+    room -= count;
+    if (count == entry.count) {
+      queue.ready.remove(entries_, index);
+      wheel_.disarm(index);
+      entry.state = EntryState::free;
+      entries_.give_back(index);
+    } else {
+      entry.first += count;
+      entry.count -= count;
+      queue.ready.recipients -= count;
+    }
+  }
+}
+
+void Scheduler::finished(Job& given, Now now) {
+  auto& job = static_cast<PooledJob&>(given);
+  RP_ASSERT_NOTE(job.stage == PooledJob::Stage::in_delivery, "a job was finished twice");
+  Queue* queue = table_.find(job.queue);
+  RP_ASSERT(queue != nullptr && !job.recipients.empty());
+  for (JobRecipient& recipient : job.recipients) {
+    decide(job, *queue, recipient, now);
+  }
+  job.stage = PooledJob::Stage::settling;
+  doors_.settle.settle(job);
+}
+
+void Scheduler::decide(PooledJob& job, Queue& queue, JobRecipient& recipient, Now now) {
+  Outcome& outcome = recipient.outcome;
+  RP_ASSERT_NOTE(outcome.kind != OutcomeKind::pending, "a recipient came back without outcome");
+  if (got_through(outcome)) {
+    queue.lost_streak = 0;
+  }
+  if (outcome.kind == OutcomeKind::delivered) {
+    queue.clock_step = 0;
+    if (queue.deferred_until > now.instant) {
+      queue.deferred_until = {};
+      evaluate(queue, now);
+    }
+  }
+  if (outcome.kind != OutcomeKind::deferred) {
+    return;
+  }
+  if (now.wall >= job.message_expires) {
+    const std::string_view text = job.text_of(outcome.text);
+    // Copied first: keeping a text may move the arena it lies in.
+    std::array<char, kOutcomeTextMax> copy;
+    const std::size_t size = text.copy(copy.data(), copy.size());
+    outcome.text = keep_expired_text(job, now.wall - job.message_received, {copy.data(), size});
+    outcome.kind = OutcomeKind::expired;
+    outcome.phase = Phase::queue;
+    outcome.reply_code = 0;
+    outcome.status = kExpiredStatus;
+    return;
+  }
+  const QueuePolicy& policy = *queue.policy;
+  const auto& ladder =
+      policy.retry_recipients_after.empty() ? policy.retry_after : policy.retry_recipients_after;
+  const std::size_t step = std::min<std::size_t>(recipient.attempts, ladder.size() - 1);
+  recipient.next_attempt = now.wall + ladder[step];
+}
+
+void Scheduler::retire(Job& given, Now now) {
+  auto& job = static_cast<PooledJob&>(given);
+  RP_ASSERT_NOTE(job.stage == PooledJob::Stage::settling, "a job was retired that did not settle");
+  Queue* found = table_.find(job.queue);
+  RP_ASSERT(found != nullptr);
+  Queue& queue = *found;
+  const auto count = static_cast<std::uint32_t>(job.recipients.size());
+  if (job.ending) {
+    queue.ending -= count;
+    if (queue.ending == 0 && queue.doom_kind == Ending::none) {
+      queue.doom.reset();
+    }
+  } else {
+    queue.in_flight -= count;
+    reserved_ -= count;
+    requeue(job, queue, now);
+  }
+  jobs_.give_back(job);
+  if (queue.empty() && (queue.state == QueueState::idle || queue.state == QueueState::paused)) {
+    evaluate(queue, now);
+  }
+}
+
+void Scheduler::requeue(PooledJob& job, Queue& queue, Now now) {
+  // Mail whose queue was ended meanwhile shares that end if it is still going on; else it is as
+  // good as new.
+  const std::uint8_t epoch = queue.doom_kind != Ending::none ? job.epoch : queue.epoch;
+  const auto same = [](const JobRecipient& a, const JobRecipient& b) {
+    return a.index + 1 == b.index && a.outcome.kind == b.outcome.kind && a.attempts == b.attempts &&
+           a.next_attempt == b.next_attempt &&
+           (a.ambiguous_before || a.outcome.ambiguous) ==
+               (b.ambiguous_before || b.outcome.ambiguous);
+  };
+  // From the last run to the first, so that those put at the front end up in order.
+  for (std::size_t end = job.recipients.size(); end > 0;) {
+    std::size_t begin = end - 1;
+    while (begin > 0 && same(job.recipients[begin - 1], job.recipients[begin])) {
+      --begin;
+    }
+    const JobRecipient& first = job.recipients[begin];
+    const OutcomeKind kind = first.outcome.kind;
+    if (kind == OutcomeKind::deferred || kind == OutcomeKind::returned) {
+      Entry model;
+      model.received_us = job.message_received.us;
+      model.log = job.message.log;
+      model.slot = job.message.slot;
+      model.generation = job.message.generation;
+      model.first = first.index;
+      model.count = static_cast<std::uint32_t>(end - begin);
+      model.ambiguous = first.ambiguous_before || first.outcome.ambiguous;
+      model.epoch = epoch;
+      model.attempts = first.attempts;
+      if (kind == OutcomeKind::returned) {
+        queue.ready.push_front(entries_, add_entry(queue, model, WallTime{}, now));
+      } else {
+        model.attempts += model.attempts < 0xffff ? 1 : 0;
+        const std::uint32_t index = add_entry(queue, model, first.next_attempt, now);
+        queue.deferred.push_back(entries_, index);
+        if (epoch != queue.epoch) {
+          promote(index, queue, now);  // to the front, where what is being ended stands
+        }
+      }
+    }
+    end = begin;
+  }
+  if (!queue.ready.empty()) {
+    on_new_ready(queue, now);
+  }
+}
+
+// ---- final outcomes decided in the queue -------------------------------------------------------
+
+bool Scheduler::make_ending_job(Now now) {
+  if (endings_.empty() || !jobs_.room_for_ending()) {
+    return false;
+  }
+  const Entry& head = entries_[endings_.head];
+  Queue& queue = table_.at(head.queue);
+  const Ending ending = head.ending;
+  PooledJob& job = jobs_.take(true);
+  job.message = head.message();
+  job.queue = queue.id();
+  job.home_shard = static_cast<std::uint16_t>(options_.shard);
+  job.message_received = head.received();
+  job.message_expires = expires(queue, head.received());
+  std::uint32_t room = kRecipientsPerEndingJob;
+  while (!endings_.empty() && room > 0) {
+    const std::uint32_t index = endings_.head;
+    Entry& entry = entries_[index];
+    if (entry.queue != queue.slot || entry.message() != job.message || entry.ending != ending) {
+      break;
+    }
+    const std::uint32_t count = std::min(entry.count, room);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      JobRecipient recipient;
+      recipient.index = entry.first + i;
+      recipient.attempts = entry.attempts;
+      recipient.ambiguous_before = entry.ambiguous;
+      job.recipients.push_back(recipient);
+    }
+    room -= count;
+    if (count == entry.count) {
+      endings_.remove(entries_, index);
+      entry.state = EntryState::free;
+      entries_.give_back(index);
+    } else {
+      entry.first += count;
+      entry.count -= count;
+      endings_.recipients -= count;
+    }
+  }
+  set_ending(job, queue, ending, now);
+  doors_.settle.settle(job);
+  return true;
+}
+
+void Scheduler::set_ending(PooledJob& job, const Queue& queue, Ending ending, Now now) {
+  Outcome outcome;
+  outcome.phase = Phase::queue;
+  switch (ending) {
+    case Ending::queue_failed:
+      RP_ASSERT(queue.doom != nullptr);
+      outcome = queue.doom->outcome;
+      outcome.kind = OutcomeKind::bounced;
+      outcome.text = job.keep_text(queue.doom->text);
+      break;
+    case Ending::cancelled:
+      outcome.kind = OutcomeKind::cancelled;
+      outcome.status = kCancelledStatus;
+      outcome.text = job.keep_text("deleted by an operator");
+      break;
+    case Ending::expired:
+    case Ending::none:
+      outcome.kind = OutcomeKind::expired;
+      outcome.status = kExpiredStatus;
+      outcome.text = keep_expired_text(
+          job, now.wall - job.message_received,
+          queue.last_failure ? std::string_view(queue.last_failure->text) : std::string_view{});
+      break;
+  }
+  job.facts.started = job.facts.ended = now.wall;
+  for (JobRecipient& recipient : job.recipients) {
+    recipient.outcome = outcome;
+  }
+}
+
+}  // namespace ringpost::schedule

@@ -1,0 +1,76 @@
+#include "net/deliver/address_plan.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace ringpost::deliver {
+
+int choose_source(const QueuePolicy& policy, const IpAddress& remote, Random& random) noexcept {
+  const auto fits = [&](const SourceAddress& source) {
+    return !source.ip.valid() || source.ip.family == remote.family;
+  };
+  const auto count = std::count_if(policy.sources.begin(), policy.sources.end(), fits);
+  if (count == 0) {
+    return -1;
+  }
+  auto skip = random.below(static_cast<std::uint64_t>(count));
+  for (std::size_t i = 0; i < policy.sources.size(); ++i) {
+    if (fits(policy.sources[i]) && skip-- == 0) {
+      return static_cast<int>(i);
+    }
+  }
+  return -1;
+}
+
+void AddressPlan::add_host(const Route& route, std::size_t host, const QueuePolicy& policy,
+                           const HostMemory& memory, Random& random, Instant now, List& out) {
+  const RouteHost& entry = route.hosts[host];
+  const std::size_t count = entry.addresses.size();
+  const std::size_t first = count > 1 ? random.below(count) : 0;
+  for (std::size_t i = 0; i < count && !out.full(); ++i) {
+    const IpAddress& ip = entry.addresses[(first + i) % count];
+    const int source = choose_source(policy, ip, random);
+    if (source < 0) {
+      continue;
+    }
+    Candidate candidate;
+    candidate.remote = {ip, entry.port};
+    candidate.host = static_cast<std::uint16_t>(host);
+    candidate.source = static_cast<std::uint16_t>(source);
+    candidate.bad = memory.view(candidate.remote, now).bad;
+    out.push_back(candidate);
+  }
+}
+
+void AddressPlan::build(const Route& route, const QueuePolicy& policy, const HostMemory& memory,
+                        Random& random, Instant now) {
+  order_.clear();
+  at_ = 0;
+  const std::size_t hosts = std::min<std::size_t>(route.hosts.size(), UINT16_MAX);
+  FixedVector<std::uint16_t, 2 * kCandidatesMax> equals;
+  for (std::size_t begin = 0; begin < hosts && !order_.full();) {
+    equals.clear();
+    std::size_t end = begin;
+    while (end < hosts && route.hosts[end].preference == route.hosts[begin].preference) {
+      if (!equals.full()) {
+        equals.push_back(static_cast<std::uint16_t>(end));
+      }
+      ++end;
+    }
+    for (std::size_t i = equals.size(); i > 1; --i) {
+      std::swap(equals[i - 1], equals[random.below(i)]);
+    }
+    for (const std::uint16_t host : equals) {
+      add_host(route, host, policy, memory, random, now, order_);
+    }
+    begin = end;
+  }
+  // Keep the order among the good and among the bad; insertion, since there are few.
+  for (std::size_t i = 1; i < order_.size(); ++i) {
+    for (std::size_t j = i; j > 0 && order_[j - 1].bad && !order_[j].bad; --j) {
+      std::swap(order_[j - 1], order_[j]);
+    }
+  }
+}
+
+}  // namespace ringpost::deliver

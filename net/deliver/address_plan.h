@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/base/fixed_vector.h"
+#include "core/base/random.h"
+#include "core/mail/policy.h"
+#include "core/mail/route.h"
+#include "net/deliver/host_memory.h"
+
+namespace ringpost::deliver {
+
+/// One address to try, and from where.
+struct Candidate {
+  SocketAddress remote;
+  std::uint16_t host = 0;    ///< index into the route's hosts
+  std::uint16_t source = 0;  ///< index into the policy's sources
+  bool bad = false;          ///< could not be reached lately
+};
+
+/// The order in which one session tries the addresses of a route (RFC 5321 section 5.1): by
+/// preference, equals in random order, each host's addresses in turn; those that failed lately
+/// come last. An address without a source address of its family is left out.
+class AddressPlan {
+ public:
+  static constexpr std::size_t kCandidatesMax = 16;
+
+  /// `random` breaks ties. Forgets what was planned before.
+  void build(const Route& route, const QueuePolicy& policy, const HostMemory& memory,
+             Random& random, Instant now);
+  /// The next address to try; nullptr when there is none.
+  const Candidate* next() noexcept { return at_ < order_.size() ? &order_[at_++] : nullptr; }
+  bool more() const noexcept { return at_ < order_.size(); }
+  std::size_t size() const noexcept { return order_.size(); }
+
+ private:
+  using List = FixedVector<Candidate, kCandidatesMax>;
+
+  static void add_host(const Route& route, std::size_t host, const QueuePolicy& policy,
+                       const HostMemory& memory, Random& random, Instant now, List& out);
+
+  List order_;
+  std::size_t at_ = 0;
+};
+
+/// Index of the policy's source address to use towards `remote`, or -1: it has none of the family.
+/// Several of one family are chosen from at random.
+int choose_source(const QueuePolicy& policy, const IpAddress& remote, Random& random) noexcept;
+
+}  // namespace ringpost::deliver

@@ -1,0 +1,105 @@
+#include "net/deliver/deliverer.h"
+
+namespace ringpost::deliver {
+
+Deliverer::Deliverer(Loop& loop, Net& net, RouteSource& routes, BodySource& bodies,
+                     const DeliverOptions& options)
+    : options_(options),
+      context_{loop,
+               net,
+               routes,
+               bodies,
+               nullptr,
+               *this,
+               options_,
+               HostMemory(options.hosts),
+               Random(options.random_seed),
+               {},
+               {}} {
+  free_.reserve(options_.sessions_max);
+}
+
+Deliverer::~Deliverer() { RP_ASSERT_NOTE(open_ == 0, "destroyed with sessions open"); }
+
+bool Deliverer::open_session(QueueId queue, std::string_view destination,
+                             const QueuePolicyRef& policy) {
+  RP_ASSERT(context_.work != nullptr);
+  if (draining_) {
+    return false;
+  }
+  if (free_.empty()) {
+    if (sessions_.size() >= options_.sessions_max) {
+      return false;
+    }
+    free_.push_back(&sessions_.emplace_back(context_));
+  }
+  if (idle_.size() <= queue.value) {
+    idle_.resize(queue.value + 1);
+  }
+  DeliverySession& session = *free_.back();
+  free_.pop_back();
+  ++open_;
+  session.open(queue, destination, policy);
+  return true;
+}
+
+bool Deliverer::offer(QueueId queue) {
+  if (queue.value >= idle_.size() || idle_[queue.value] == nullptr) {
+    return false;
+  }
+  DeliverySession& session = *idle_[queue.value];
+  session_busy(session);
+  session.wake();
+  return true;
+}
+
+void Deliverer::session_idle(DeliverySession& session) {
+  RP_ASSERT(!session.idle_listed);
+  DeliverySession*& head = idle_[session.queue().value];
+  session.idle_previous = nullptr;
+  session.idle_next = head;
+  if (head != nullptr) {
+    head->idle_previous = &session;
+  }
+  head = &session;
+  session.idle_listed = true;
+}
+
+void Deliverer::session_busy(DeliverySession& session) {
+  RP_ASSERT(session.idle_listed);
+  if (session.idle_previous != nullptr) {
+    session.idle_previous->idle_next = session.idle_next;
+  } else {
+    idle_[session.queue().value] = session.idle_next;
+  }
+  if (session.idle_next != nullptr) {
+    session.idle_next->idle_previous = session.idle_previous;
+  }
+  session.idle_next = session.idle_previous = nullptr;
+  session.idle_listed = false;
+}
+
+void Deliverer::session_free(DeliverySession& session) {
+  free_.push_back(&session);
+  --open_;
+}
+
+void Deliverer::drain() {
+  draining_ = true;
+  for (DeliverySession& session : sessions_) {
+    if (session.stage() != DeliverySession::Stage::free) {
+      session.drain();
+    }
+  }
+}
+
+void Deliverer::abort() {
+  draining_ = true;
+  for (DeliverySession& session : sessions_) {
+    if (session.stage() != DeliverySession::Stage::free) {
+      session.abort();
+    }
+  }
+}
+
+}  // namespace ringpost::deliver

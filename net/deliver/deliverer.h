@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <string_view>
+#include <vector>
+
+#include "net/deliver/session.h"
+
+namespace ringpost::deliver {
+
+/// The sessions of one shard towards receiving hosts. Made with its shard and used by its thread
+/// only; the doors outlive it. Sessions come from a pool that grows to `sessions_max` and is kept.
+class Deliverer final : public SessionHost, private SessionKeeper {
+ public:
+  Deliverer(Loop& loop, Net& net, RouteSource& routes, BodySource& bodies,
+            const DeliverOptions& options);
+  /// No session may be open.
+  ~Deliverer() override;
+  Deliverer(const Deliverer&) = delete;
+  Deliverer& operator=(const Deliverer&) = delete;
+
+  /// Where jobs come from; before the first session is opened.
+  void set_work_source(WorkSource& work) { context_.work = &work; }
+
+  /// The session looks for work after this returns, in the same turn.
+  bool offer(QueueId queue) override;
+  bool open_session(QueueId queue, std::string_view destination,
+                    const QueuePolicyRef& policy) override;
+
+  /// Graceful end: no more jobs are taken, idle sessions say QUIT, transactions in hand are
+  /// finished, no new session opens. Done when sessions_open() is 0.
+  void drain();
+  /// The end of patience: sessions break off; what waits for its final reply is ambiguous, all
+  /// else goes back unattempted. Still takes some turns until sessions_open() is 0.
+  void abort();
+
+  std::size_t sessions_open() const noexcept { return open_; }
+  std::size_t sessions_pooled() const noexcept { return sessions_.size(); }
+  const DeliverStats& stats() const noexcept { return context_.stats; }
+  const HostMemory& hosts() const noexcept { return context_.hosts; }
+
+ private:
+  void session_idle(DeliverySession& session) override;
+  void session_busy(DeliverySession& session) override;
+  void session_free(DeliverySession& session) override;
+
+  DeliverOptions options_;
+  SessionContext context_;
+  std::deque<DeliverySession> sessions_;
+  std::vector<DeliverySession*> free_;
+  std::vector<DeliverySession*> idle_;  // by queue number: its idle sessions, latest first
+  std::size_t open_ = 0;
+  bool draining_ = false;
+};
+
+}  // namespace ringpost::deliver

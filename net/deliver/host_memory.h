@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/base/address.h"
+#include "core/base/time.h"
+
+namespace ringpost::deliver {
+
+/// How long and how much is held against a host.
+struct HostMemoryOptions {
+  std::size_t hosts_max = 4096;              ///< rounded up to a power of two
+  Duration bad_for = Duration::minutes(5);   ///< after it could not be reached
+  Duration doubt_for = Duration::days(1);    ///< after it failed at what it advertised
+  std::uint32_t clean_before_grouping = 50;  ///< transactions
+};
+
+/// What is known of a host address now.
+struct HostView {
+  bool bad = false;        ///< could not be reached lately: try others first
+  bool pipelining = true;  ///< may be believed when it offers PIPELINING
+  bool grouping = false;   ///< so many clean transactions that envelopes may go behind a final dot
+};
+
+/// Remembers receiving hosts by address and port, a bounded number: the one not heard of for the
+/// longest is forgotten. One per shard, used by its thread only; never allocates once made.
+class HostMemory {
+ public:
+  explicit HostMemory(const HostMemoryOptions& options);
+
+  HostView view(const SocketAddress& host, Instant now) const;
+  /// It could not be connected or did not greet.
+  void note_unreachable(const SocketAddress& host, Instant now);
+  /// It greeted and answered EHLO.
+  void note_reached(const SocketAddress& host, Instant now);
+  /// A transaction ended with its final reply.
+  void note_clean(const SocketAddress& host, Instant now);
+  /// It lost step in a group of commands, or broke off inside one.
+  void note_pipelining_fault(const SocketAddress& host, Instant now);
+
+ private:
+  struct Entry {
+    SocketAddress host;
+    Instant touched;
+    Instant bad_until;
+    Instant doubt_until;
+    std::uint32_t clean = 0;
+    bool used = false;
+  };
+  static constexpr std::size_t kProbes = 8;
+
+  std::size_t place_of(const SocketAddress& host) const;
+  const Entry* find(const SocketAddress& host) const;
+  Entry& entry(const SocketAddress& host, Instant now);
+
+  HostMemoryOptions options_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace ringpost::deliver

@@ -1,0 +1,323 @@
+// A session's beginning and end: finding a host that answers, and giving everything back.
+
+#include "net/deliver/session.h"
+
+#include <cerrno>
+
+#include "core/base/text.h"
+
+namespace ringpost::deliver {
+
+namespace {
+
+// Errors of a connect that say something about us and nothing about the host.
+bool is_our_fault(std::int32_t result) noexcept {
+  switch (-result) {
+    case EADDRINUSE:
+    case EADDRNOTAVAIL:
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case EACCES:
+    case EPERM: return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+DeliverySession::DeliverySession(SessionContext& context) : context_(context) {
+  query_.bind<&DeliverySession::on_route>(this);
+  connect_.bind<&DeliverySession::on_connected>(this);
+  receive_.bind<&DeliverySession::on_received>(this);
+  close_.bind<&DeliverySession::on_closed>(this);
+  wake_.bind<&DeliverySession::on_wake>(this);
+  timer_.bind<&DeliverySession::on_deadline>(this);
+  transmitter_.bind(*this, context.net);
+  for (Work& work : works_) {
+    work.session = this;
+  }
+}
+
+void DeliverySession::open(QueueId queue, std::string_view destination,
+                           const QueuePolicyRef& policy) {
+  RP_ASSERT(stage_ == Stage::free && wake_.idle());
+  stage_ = Stage::resolving;
+  queue_ = queue;
+  destination_.assign(destination);
+  policy_ = policy;
+  route_.reset();
+  candidate_ = nullptr;
+  end_ = SessionEnd::normal;
+  failure_ = {};
+  failure_text_size_ = 0;
+  taken_ = answered_ = 0;
+  draining_ = was_ready_ = idle_ = interrupted_ = host_failed_ = connect_late_ = false;
+  query_.destination = destination_;
+  query_.policy = policy_;
+  query_.route.reset();
+  query_.failure = {};
+  query_.failure_text.clear();
+  context_.routes.resolve(query_);
+}
+
+void DeliverySession::on_route(Completion&) {
+  RP_ASSERT(stage_ == Stage::resolving);
+  if (draining_) {
+    conclude(SessionEnd::normal);
+    return;
+  }
+  if (query_.route == nullptr) {
+    failure_ = query_.failure;
+    TextBuilder text(failure_text_);
+    failure_text_size_ = text.add(query_.failure_text).size();
+    conclude(SessionEnd::no_route);
+    return;
+  }
+  route_ = std::move(query_.route);
+  plan_.build(*route_, *policy_, context_.hosts, context_.random, context_.loop.now().instant);
+  if (plan_.size() == 0) {
+    note_local_failure("no source address of the family of any address of the route");
+  }
+  connect_next();
+}
+
+void DeliverySession::connect_next() {
+  candidate_ = draining_ ? nullptr : plan_.next();
+  if (candidate_ == nullptr) {
+    conclude(draining_      ? SessionEnd::normal
+             : host_failed_ ? SessionEnd::unreachable
+                            : SessionEnd::local_failure);
+    return;
+  }
+  stage_ = Stage::connecting;
+  connect_late_ = false;
+  connect_.remote = candidate_->remote;
+  connect_.local = policy_->sources[candidate_->source].ip;
+  ++context_.stats.connects;
+  context_.net.connect(connect_);
+  context_.loop.timers().arm(timer_, context_.loop.now().instant + policy_->timeouts.connect);
+}
+
+void DeliverySession::on_connected(Completion&) {
+  RP_ASSERT(stage_ == Stage::connecting);
+  context_.loop.timers().disarm(timer_);
+  if (connect_.result < 0) {
+    connect_failed(connect_.result);
+    connect_next();
+    return;
+  }
+  stream_ = connect_.stream;
+  start_talking();
+  if (draining_) {
+    break_off(Break::aborted);
+  }
+}
+
+void DeliverySession::connect_failed(std::int32_t result) {
+  ++context_.stats.connects_failed;
+  if (draining_) {
+    return;
+  }
+  const std::int32_t code = result == -ECANCELED && connect_late_ ? -ETIMEDOUT : result;
+  const std::string_view words = text_of(code_from_errno(-code));
+  if (is_our_fault(code)) {
+    note_local_failure(words);
+    return;
+  }
+  context_.hosts.note_unreachable(candidate_->remote, context_.loop.now().instant);
+  note_failure(Phase::connect, {}, words);
+}
+
+// "mx.example 192.0.2.1:25: connection refused", or the reply for what comes after a connect.
+void DeliverySession::note_failure(Phase phase, const smtp::Reply& reply, std::string_view words) {
+  host_failed_ = true;
+  failure_ = {};
+  failure_.kind = OutcomeKind::deferred;
+  failure_.phase = phase;
+  failure_.reply_code = reply.code;
+  failure_.status = reply.status;
+  if (!failure_.status.known()) {
+    failure_.status = {4, 4, static_cast<std::uint16_t>(phase == Phase::connect ? 1 : 2)};
+  }
+  TextBuilder text(failure_text_);
+  const RouteHost& host = route_->hosts[candidate_->host];
+  text.add(host.name).add(' ').add(candidate_->remote.text()).add(": ");
+  text.add(reply.code != 0 ? reply.text : words);
+  failure_text_size_ = text.size();
+}
+
+void DeliverySession::note_local_failure(std::string_view words) {
+  if (host_failed_) {
+    return;  // what a host did is more to the point
+  }
+  failure_ = {};
+  failure_.kind = OutcomeKind::deferred;
+  failure_.phase = Phase::connect;
+  failure_.status = {4, 3, 5};
+  TextBuilder text(failure_text_);
+  failure_text_size_ = text.add("local failure: ").add(words).size();
+}
+
+void DeliverySession::start_talking() {
+  stage_ = Stage::talking;
+  close_reason_ = smtp::ClientClose::none;
+  break_ = Break::none;
+  has_chunk_ = false;
+  receive_.ended = false;
+  receive_.end_result = 0;
+  transmitter_.start(stream_, policy_->zero_copy_threshold_bytes);
+  const HostView host = context_.hosts.view(candidate_->remote, context_.loop.now().instant);
+  smtp::ClientOptions options;
+  options.helo = policy_->sources[candidate_->source].helo;
+  options.own_name = context_.options.own_name;
+  options.pipelining = host.pipelining;
+  options.group_next = host.grouping;
+  options.wait_for_recipients_above = context_.options.wait_for_recipients_above;
+  engine_.start(options, context_.actions);
+  context_.net.receive(stream_, receive_);
+  perform();
+  progress();
+}
+
+void DeliverySession::drain() {
+  draining_ = true;
+  switch (stage_) {
+    case Stage::connecting: context_.net.cancel(connect_); break;
+    case Stage::talking:
+      if (!was_ready_) {
+        break_off(Break::aborted);
+      } else {
+        wake();
+      }
+      break;
+    default: break;
+  }
+}
+
+void DeliverySession::abort() {
+  drain();
+  if (stage_ == Stage::talking) {
+    break_off(Break::aborted);
+  }
+}
+
+// What is told of the close decides how the queue goes on.
+void DeliverySession::on_close_action(const smtp::ClientAction& action) {
+  using Reason = smtp::ClientClose;
+  close_reason_ = action.reason;
+  if (draining_ || action.reason == Reason::quit || action.reason == Reason::aborted) {
+    return;
+  }
+  const Now now = context_.loop.now();
+  if (!was_ready_) {
+    context_.hosts.note_unreachable(candidate_->remote, now.instant);
+    const bool greeted = engine_.transitions().size() > 1;
+    note_failure(greeted ? Phase::helo : Phase::greeting, action.reply, action.detail);
+  } else if (interrupted_ || answered_ == 0) {
+    note_failure(Phase::mail, action.reply, action.detail);
+  }
+  if (action.reason == Reason::own_name) {
+    // RFC 5321 section 6.3: sending on would never end.
+    failure_.kind = OutcomeKind::bounced;
+    failure_.reply_code = 0;
+    failure_.status = {5, 4, 6};
+  }
+}
+
+// The stream is closed first, so that it is known how far the last send came; then the engine
+// hears of it and tells what became of the transactions.
+void DeliverySession::break_off(Break why) {
+  if (stage_ != Stage::talking) {
+    return;
+  }
+  break_ = why;
+  close_stream();
+}
+
+void DeliverySession::close_stream() {
+  RP_ASSERT(stage_ == Stage::talking);
+  stage_ = Stage::closing;
+  leave_idle();
+  context_.loop.timers().disarm(timer_);
+  if (has_chunk_) {
+    context_.net.recycle(chunk_);
+    has_chunk_ = false;
+  }
+  transmitter_.discard();
+  finish_over();
+  context_.net.close(stream_, close_);
+}
+
+void DeliverySession::on_closed(Completion&) {
+  RP_ASSERT(stage_ == Stage::closing);
+  if (!engine_.ended()) {
+    switch (break_) {
+      case Break::timed_out: engine_.timed_out(context_.actions); break;
+      case Break::aborted: engine_.abort(context_.actions); break;
+      case Break::none:
+      case Break::lost: engine_.connection_lost(context_.actions); break;
+    }
+    perform();
+  }
+  return_waiting();
+  const bool next_address =
+      !was_ready_ && !draining_ && plan_.more() && close_reason_ != smtp::ClientClose::own_name;
+  if (next_address) {
+    connect_next();
+  } else {
+    conclude_by_close();
+  }
+}
+
+void DeliverySession::conclude_by_close() {
+  using Reason = smtp::ClientClose;
+  if (draining_ || close_reason_ == Reason::quit || close_reason_ == Reason::aborted) {
+    conclude(SessionEnd::normal);
+  } else if (close_reason_ == Reason::own_name) {
+    conclude(SessionEnd::no_route);
+  } else if (!was_ready_) {
+    conclude(SessionEnd::unreachable);
+  } else if (close_reason_ == Reason::pipelining_fault) {
+    conclude(SessionEnd::lost);  // at once again, in lock step
+  } else if (taken_ > 0 && answered_ == 0) {
+    // It greets and then takes no mail: as good as not reached, else it would be tried at once and
+    // for ever.
+    context_.hosts.note_unreachable(candidate_->remote, context_.loop.now().instant);
+    conclude(SessionEnd::unreachable);
+  } else {
+    conclude(interrupted_ ? SessionEnd::lost : SessionEnd::normal);
+  }
+}
+
+void DeliverySession::conclude(SessionEnd end) {
+  end_ = end;
+  stage_ = Stage::ending;
+  maybe_end();
+}
+
+// Free again only when nothing in here is used by anyone: jobs being opened, zero-copy sends, a
+// wake-up on its way.
+void DeliverySession::maybe_end() {
+  if (stage_ != Stage::ending || has_work() || !transmitter_.released() || !wake_.idle()) {
+    return;
+  }
+  RP_ASSERT(!timer_.armed() && !idle_listed);
+  stage_ = Stage::free;
+  policy_.reset();
+  query_.policy.reset();
+  route_.reset();
+  context_.work->session_ended(queue_, end_, failure_, {failure_text_.data(), failure_text_size_},
+                               context_.loop.now());
+  context_.keeper.session_free(*this);
+}
+
+void DeliverySession::leave_idle() {
+  idle_ = false;
+  if (idle_listed) {
+    context_.keeper.session_busy(*this);
+  }
+}
+
+}  // namespace ringpost::deliver

@@ -1,0 +1,152 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "net/deliver/address_plan.h"
+#include "net/deliver/outcomes.h"
+#include "net/deliver/session_context.h"
+#include "net/deliver/transmitter.h"
+
+namespace ringpost::deliver {
+
+/// One permitted connection of one queue: finds a host that answers, then sends the queue's jobs
+/// until none is left for a while. Drives a ClientEngine: actions become operations of the ports,
+/// completions become the engine's inputs. Pooled by the Deliverer; on its shard's thread.
+///
+///   resolving -> connecting -> talking -> closing -+-> connecting (the next address)
+///                                                  +-> ending -> free
+class DeliverySession final : private TransmitOwner {
+ public:
+  enum class Stage : std::uint8_t { free, resolving, connecting, talking, closing, ending };
+
+  explicit DeliverySession(SessionContext& context);
+  DeliverySession(const DeliverySession&) = delete;
+  DeliverySession& operator=(const DeliverySession&) = delete;
+
+  /// From free. `destination` is copied.
+  void open(QueueId queue, std::string_view destination, const QueuePolicyRef& policy);
+  /// There may be work; looks for it later in this turn.
+  void wake();
+  /// Takes no more jobs and ends as soon as those in hand are done.
+  void drain();
+  /// Ends now: what is not past its final dot goes back unattempted.
+  void abort();
+
+  Stage stage() const noexcept { return stage_; }
+  QueueId queue() const noexcept { return queue_; }
+  const smtp::ClientEngine& engine() const noexcept { return engine_; }
+
+  // For the keeper: its list of idle sessions of one queue.
+  DeliverySession* idle_next = nullptr;
+  DeliverySession* idle_previous = nullptr;
+  bool idle_listed = false;
+
+ private:
+  /// A job in hand, from take() to finished().
+  struct Work {
+    enum class Stage : std::uint8_t { free, opening, waiting, begun, over };
+
+    DeliverySession* session = nullptr;
+    Stage stage = Stage::free;
+    Job* job = nullptr;
+    smtp::ClientTransaction transaction;
+    std::uint32_t number = 0;  // the engine's
+
+    void on_opened(Completion& completion);
+  };
+  /// How a broken session is to be told to its engine once its stream is closed.
+  enum class Break : std::uint8_t { none, lost, timed_out, aborted };
+  // Two in the engine, one waiting behind them, one held by a zero-copy send.
+  static constexpr std::size_t kWorks = 4;
+
+  // Reaching a host (session.cpp).
+  void on_route(Completion& completion);
+  void connect_next();
+  void on_connected(Completion& completion);
+  void connect_failed(std::int32_t result);
+  void start_talking();
+  void note_failure(Phase phase, const smtp::Reply& reply, std::string_view words);
+  void note_local_failure(std::string_view words);
+
+  // Talking (session_talk.cpp).
+  void on_received(Completion& completion);
+  void feed_engine();
+  bool feed_chunk();
+  void on_transmitted(std::int32_t result, bool body_left) override;
+  void on_released(Job& job, bool copied) override;
+  void perform();
+  void perform_one(const smtp::ClientAction& action, std::string_view words);
+  void on_ready();
+  void on_over(const smtp::ClientAction& action, std::string_view words);
+  void progress();
+  void go_idle();
+  void on_deadline(Now now);
+  void arm_timer();
+  void on_wake(Completion& completion);
+
+  // Work (session_work.cpp).
+  void prefetch();
+  bool may_take() const;
+  void begin_waiting();
+  void prepare(Work& work);
+  void finish(Work& work);
+  void finish_over();
+  void return_waiting();
+  Work* work_at(Work::Stage stage) noexcept;
+  Work& work_of(std::uint32_t number) noexcept;
+  bool has_work() const noexcept;
+
+  // Closing (session.cpp).
+  void on_close_action(const smtp::ClientAction& action);
+  void break_off(Break why);
+  void close_stream();
+  void on_closed(Completion& completion);
+  void conclude(SessionEnd end);
+  void conclude_by_close();
+  void maybe_end();
+  void leave_idle();
+
+  SessionContext& context_;
+  Stage stage_ = Stage::free;
+  QueueId queue_;
+  std::string destination_;
+  QueuePolicyRef policy_;
+  RouteQuery query_;
+  RouteRef route_;
+  AddressPlan plan_;
+  const Candidate* candidate_ = nullptr;
+  ConnectOp connect_;
+  StreamId stream_;
+  ReceiveOp receive_;
+  CloseOp close_;
+  Completion wake_;
+  Timer timer_;
+  Transmitter transmitter_;
+  smtp::ClientEngine engine_;
+  ReceivedChunk chunk_;
+  std::uint32_t chunk_used_ = 0;
+  bool has_chunk_ = false;
+  std::array<Work, kWorks> works_;
+
+  smtp::ClientClose close_reason_ = smtp::ClientClose::none;
+  Break break_ = Break::none;
+  SessionEnd end_ = SessionEnd::normal;
+  Outcome failure_;
+  std::array<char, kOutcomeTextMax> failure_text_;
+  std::size_t failure_text_size_ = 0;
+  std::uint64_t progress_seen_ = 0;
+  Instant idle_deadline_;
+  std::uint32_t taken_ = 0;     // jobs, on this connection
+  std::uint32_t answered_ = 0;  // transactions the host answered
+  bool draining_ = false;
+  bool was_ready_ = false;
+  bool idle_ = false;
+  bool interrupted_ = false;  // mail was in hand when the session ended
+  bool host_failed_ = false;  // some address failed that is not our own fault
+  bool connect_late_ = false;
+};
+
+}  // namespace ringpost::deliver

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <string>
+
+#include "core/base/random.h"
+#include "core/loop/loop.h"
+#include "core/loop/net.h"
+#include "core/mail/doors.h"
+#include "core/mail/route.h"
+#include "net/deliver/host_memory.h"
+#include "net/smtp/client_engine.h"
+
+namespace ringpost::deliver {
+
+class DeliverySession;
+
+/// What configuration and composition decide for all sessions of a shard.
+struct DeliverOptions {
+  std::size_t sessions_max = 1000;
+  /// Our own host name: a server that answers EHLO with it is ourselves. Empty: not checked.
+  std::string own_name;
+  /// Content above this waits for the replies to its RCPTs, octets.
+  std::uint64_t wait_for_recipients_above = 1024 * 1024;
+  Duration quit_within = Duration::seconds(5);  ///< for QUIT to leave before the close
+  HostMemoryOptions hosts;
+  std::uint64_t random_seed = 1;  ///< for the order of equal hosts
+};
+
+/// Counters of a shard's deliveries, read on its thread.
+struct DeliverStats {
+  std::uint64_t connects = 0;
+  std::uint64_t connects_failed = 0;
+  std::uint64_t sessions = 0;          ///< reached the point where mail can be sent
+  std::uint64_t transactions = 0;      ///< begun
+  std::uint64_t zero_copy = 0;         ///< contents sent by zero copy, truly
+  std::uint64_t zero_copy_copied = 0;  ///< the kernel copied after all
+  std::uint64_t downgrades = 0;
+};
+
+/// What a session tells the deliverer that holds it.
+class SessionKeeper {
+ public:
+  virtual ~SessionKeeper() = default;
+  virtual void session_idle(DeliverySession& session) = 0;
+  virtual void session_busy(DeliverySession& session) = 0;
+  /// Its permit went back, nothing of it is in use: it may serve anew.
+  virtual void session_free(DeliverySession& session) = 0;
+};
+
+/// Everything around the sessions of one shard. Outlives them.
+struct SessionContext {
+  Loop& loop;
+  Net& net;
+  RouteSource& routes;
+  BodySource& bodies;
+  WorkSource* work = nullptr;
+  SessionKeeper& keeper;
+  const DeliverOptions& options;
+  HostMemory hosts;
+  Random random;
+  DeliverStats stats;
+  smtp::ClientActions actions;
+};
+
+}  // namespace ringpost::deliver

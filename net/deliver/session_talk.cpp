@@ -1,0 +1,262 @@
+// A session on its connection: bytes and time into the engine, its actions into the ports.
+
+#include "net/deliver/session.h"
+
+namespace ringpost::deliver {
+
+void DeliverySession::on_received(Completion&) {
+  if (stage_ == Stage::talking) {
+    feed_engine();
+    progress();
+  }
+}
+
+// Hands the engine what has arrived, reply by reply. Between two replies new work may begin, so
+// that an envelope still travels behind the content that the next reply lets go.
+void DeliverySession::feed_engine() {
+  while (stage_ == Stage::talking) {
+    if (!has_chunk_) {
+      if (!context_.net.take(receive_, chunk_)) {
+        break;
+      }
+      has_chunk_ = true;
+      chunk_used_ = 0;
+    }
+    if (!feed_chunk()) {
+      return;
+    }
+    context_.net.recycle(chunk_);
+    has_chunk_ = false;
+  }
+  if (stage_ == Stage::talking && receive_.ended && !has_chunk_ && !engine_.ended()) {
+    break_off(Break::lost);
+  }
+}
+
+// False: the rest has to wait for output to drain.
+bool DeliverySession::feed_chunk() {
+  while (chunk_used_ < chunk_.size) {
+    const std::size_t used = engine_.receive(chunk_.view().substr(chunk_used_), context_.actions);
+    perform();
+    begin_waiting();
+    if (used == 0) {
+      return false;
+    }
+    chunk_used_ += static_cast<std::uint32_t>(used);
+  }
+  return true;
+}
+
+void DeliverySession::on_transmitted(std::int32_t result, bool body_left) {
+  finish_over();
+  if (result < 0 || stage_ != Stage::talking) {
+    if (body_left && !engine_.ended()) {
+      engine_.body_sent();
+    }
+    if (stage_ == Stage::talking) {
+      // A last word of the host, say 421, may lie before the error.
+      feed_engine();
+      if (engine_.ended()) {
+        progress();
+      }
+      break_off(Break::lost);
+    }
+    maybe_end();
+    return;
+  }
+  if (transmitter_.drained()) {
+    engine_.output_drained(context_.actions, transmitter_.released());
+    perform();
+    if (has_chunk_) {
+      feed_engine();
+    }
+  }
+  progress();
+}
+
+void DeliverySession::on_released(Job& job, bool copied) {
+  ++(copied ? context_.stats.zero_copy_copied : context_.stats.zero_copy);
+  job.facts.zero_copy = !copied;
+  finish_over();
+  if (stage_ == Stage::talking) {
+    if (transmitter_.released()) {
+      engine_.output_drained(context_.actions);
+      perform();
+    }
+    progress();
+  }
+  maybe_end();
+}
+
+void DeliverySession::perform() {
+  std::string_view words;
+  for (const smtp::ClientAction& action : context_.actions) {
+    if (action.kind == smtp::ClientAction::Kind::close) {
+      words = action.detail;
+    }
+  }
+  for (const smtp::ClientAction& action : context_.actions) {
+    perform_one(action, words);
+  }
+  context_.actions.clear();
+}
+
+void DeliverySession::perform_one(const smtp::ClientAction& action, std::string_view words) {
+  using Kind = smtp::ClientAction::Kind;
+  switch (action.kind) {
+    case Kind::send: transmitter_.add_command(action.bytes); break;
+    case Kind::send_body: transmitter_.add_body(*work_of(action.transaction).job); break;
+    case Kind::ready: on_ready(); break;
+    case Kind::recipient_reply:
+      note_recipient_reply(*work_of(action.transaction).job, action.recipient, action.reply);
+      break;
+    case Kind::transaction_over: on_over(action, words); break;
+    case Kind::downgrade_pipelining:
+      ++context_.stats.downgrades;
+      context_.hosts.note_pipelining_fault(candidate_->remote, context_.loop.now().instant);
+      break;
+    case Kind::idle: break;
+    case Kind::close: on_close_action(action); break;
+  }
+}
+
+void DeliverySession::on_ready() {
+  was_ready_ = true;
+  failure_ = {};
+  failure_text_size_ = 0;
+  ++context_.stats.sessions;
+  context_.hosts.note_reached(candidate_->remote, context_.loop.now().instant);
+}
+
+void DeliverySession::on_over(const smtp::ClientAction& action, std::string_view words) {
+  Work& work = work_of(action.transaction);
+  const Now now = context_.loop.now();
+  note_transaction_over(*work.job, action, words);
+  work.job->facts.ended = now.wall;
+  work.stage = Work::Stage::over;
+  switch (action.end) {
+    case smtp::TransactionEnd::answered:
+    case smtp::TransactionEnd::all_refused:
+      if (!action.reply.local && answered_++ == 0) {
+        context_.work->session_established(queue_, now);
+      }
+      if (action.phase == Phase::final_reply) {
+        context_.hosts.note_clean(candidate_->remote, now.instant);
+        engine_.set_group_next(context_.hosts.view(candidate_->remote, now.instant).grouping);
+      }
+      break;
+    default: interrupted_ = true; break;
+  }
+  finish_over();
+}
+
+// The end of every event: what can begin begins, what was gathered leaves, the clock is set.
+void DeliverySession::progress() {
+  if (stage_ != Stage::talking) {
+    return;
+  }
+  if (!engine_.ended()) {
+    if (draining_) {
+      return_waiting();
+    }
+    prefetch();
+    begin_waiting();
+    const bool at_rest = engine_.state() == smtp::ClientState::idle &&
+                         engine_.transactions() == 0 && work_at(Work::Stage::opening) == nullptr &&
+                         work_at(Work::Stage::waiting) == nullptr;
+    if (at_rest) {
+      go_idle();
+    } else {
+      leave_idle();
+    }
+  }
+  if (engine_.ended()) {
+    leave_idle();
+    const bool last_words = engine_.state() == smtp::ClientState::quitting;
+    if (!last_words) {
+      close_stream();
+      return;
+    }
+    transmitter_.flush();
+    if (transmitter_.drained()) {
+      close_stream();
+      return;
+    }
+  }
+  transmitter_.flush();
+  arm_timer();
+}
+
+void DeliverySession::go_idle() {
+  const bool used_up =
+      policy_->messages_per_connection_max != 0 && taken_ >= policy_->messages_per_connection_max;
+  if (draining_ || used_up || policy_->idle_timeout.ns <= 0) {
+    engine_.quit(context_.actions);
+    perform();
+    return;
+  }
+  if (!idle_) {
+    idle_ = true;
+    idle_deadline_ = context_.loop.now().instant + policy_->idle_timeout;
+  }
+  if (!idle_listed) {
+    context_.keeper.session_idle(*this);
+  }
+}
+
+void DeliverySession::arm_timer() {
+  const PhaseTimeouts& limits = policy_->timeouts;
+  const Instant now = context_.loop.now().instant;
+  Instant deadline = Instant::never();
+  switch (engine_.timeout_class()) {
+    case smtp::TimeoutClass::banner: deadline = now + limits.greeting; break;
+    case smtp::TimeoutClass::command:
+    case smtp::TimeoutClass::envelope: deadline = now + limits.command; break;
+    case smtp::TimeoutClass::data_initiation: deadline = now + limits.data; break;
+    case smtp::TimeoutClass::data_block:
+      progress_seen_ = transmitter_.progress();
+      deadline = now + limits.content;
+      break;
+    case smtp::TimeoutClass::data_termination: deadline = now + limits.final_reply; break;
+    case smtp::TimeoutClass::idle: deadline = idle_ ? idle_deadline_ : Instant::never(); break;
+    case smtp::TimeoutClass::none: deadline = now + context_.options.quit_within; break;
+  }
+  context_.loop.timers().arm(timer_, deadline);
+}
+
+void DeliverySession::on_deadline(Now) {
+  if (stage_ == Stage::connecting) {
+    connect_late_ = true;
+    context_.net.cancel(connect_);
+    return;
+  }
+  if (stage_ != Stage::talking) {
+    return;
+  }
+  if (engine_.ended()) {
+    close_stream();  // QUIT did not leave in time
+  } else if (engine_.timeout_class() == smtp::TimeoutClass::idle) {
+    leave_idle();
+    engine_.quit(context_.actions);
+    perform();
+    progress();
+  } else if (engine_.timeout_class() == smtp::TimeoutClass::data_block &&
+             transmitter_.progress() != progress_seen_) {
+    arm_timer();
+  } else {
+    break_off(Break::timed_out);
+  }
+}
+
+void DeliverySession::wake() {
+  if (stage_ == Stage::talking && wake_.idle()) {
+    context_.loop.complete(wake_, 0);
+  }
+}
+
+void DeliverySession::on_wake(Completion&) {
+  progress();
+  maybe_end();
+}
+
+}  // namespace ringpost::deliver

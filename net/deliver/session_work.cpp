@@ -1,0 +1,176 @@
+// A session's jobs: taken, opened, begun, and handed back when nothing uses them any more.
+
+#include "net/deliver/session.h"
+
+#include <algorithm>
+
+namespace ringpost::deliver {
+
+namespace {
+
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+// SMTPUTF8 was used at injection; the next host must have it too if something in here needs it
+// (RFC 6531 section 3.2). Header fields are not looked into: 8-bit content counts.
+bool needs_smtputf8(const Job& job) {
+  const Envelope& envelope = job.view.envelope;
+  if (!envelope.smtputf8) {
+    return false;
+  }
+  if (job.view.content.eight_bit || !is_ascii(envelope.reverse_path)) {
+    return true;
+  }
+  return std::any_of(job.recipients.begin(), job.recipients.end(), [&](const JobRecipient& one) {
+    return !is_ascii(envelope.recipients[one.index].address);
+  });
+}
+
+}  // namespace
+
+DeliverySession::Work* DeliverySession::work_at(Work::Stage stage) noexcept {
+  for (Work& work : works_) {
+    if (work.stage == stage) {
+      return &work;
+    }
+  }
+  return nullptr;
+}
+
+DeliverySession::Work& DeliverySession::work_of(std::uint32_t number) noexcept {
+  for (Work& work : works_) {
+    if (work.stage == Work::Stage::begun && work.number == number) {
+      return work;
+    }
+  }
+  RP_ASSERT_NOTE(false, "the engine names a transaction that was not begun");
+  return works_[0];
+}
+
+bool DeliverySession::has_work() const noexcept {
+  return std::any_of(works_.begin(), works_.end(),
+                     [](const Work& work) { return work.stage != Work::Stage::free; });
+}
+
+bool DeliverySession::may_take() const {
+  if (stage_ != Stage::talking || draining_ || !was_ready_ || engine_.ended() || receive_.ended) {
+    return false;
+  }
+  const std::uint32_t limit = policy_->messages_per_connection_max;
+  if (limit != 0 && taken_ >= limit) {
+    return false;
+  }
+  bool room = false;
+  for (const Work& work : works_) {
+    if (work.stage == Work::Stage::opening || work.stage == Work::Stage::waiting) {
+      return false;  // one ahead is enough to keep the connection busy
+    }
+    room = room || work.stage == Work::Stage::free;
+  }
+  return room;
+}
+
+// Takes the next job while the last is still on its way, so that its envelope can travel behind
+// that one's content.
+void DeliverySession::prefetch() {
+  if (!may_take()) {
+    return;
+  }
+  Job* job = context_.work->take(queue_, context_.loop.now());
+  if (job == nullptr) {
+    return;
+  }
+  ++taken_;
+  Work& work = *work_at(Work::Stage::free);
+  work.stage = Work::Stage::opening;
+  work.job = job;
+  job->opened.bind<&Work::on_opened>(&work);
+  context_.bodies.open(*job);
+}
+
+void DeliverySession::Work::on_opened(Completion& completion) {
+  RP_ASSERT(stage == Stage::opening);
+  DeliverySession& owner = *session;
+  if (completion.result < 0) {
+    Outcome outcome;
+    outcome.kind = OutcomeKind::deferred;
+    outcome.phase = Phase::content;
+    outcome.status = {4, 3, 0};
+    outcome.text = job->keep_text("local failure: the message cannot be read from the spool");
+    settle_pending(*job, outcome);
+    owner.finish(*this);
+  } else {
+    stage = Stage::waiting;
+    if (owner.stage_ == DeliverySession::Stage::talking && !owner.engine_.ended()) {
+      owner.prepare(*this);
+    } else {
+      owner.return_waiting();
+    }
+  }
+  owner.progress();
+  owner.maybe_end();
+}
+
+void DeliverySession::prepare(Work& work) {
+  Job& job = *work.job;
+  const MessageView& view = job.view;
+  for (const JobRecipient& recipient : job.recipients) {
+    RP_ASSERT(recipient.index < view.envelope.recipients.size());
+  }
+  work.transaction.envelope = &view.envelope;
+  work.transaction.recipients = job.recipients;
+  work.transaction.size = view.content.size + view.prefix.size();
+  work.transaction.body_bytes = view.sent_bytes();
+  work.transaction.eight_bit = view.content.eight_bit;
+  work.transaction.needs_smtputf8 = needs_smtputf8(job);
+  job.facts.host.assign(route_->hosts[candidate_->host].name);
+  job.facts.remote = candidate_->remote;
+  job.facts.local = connect_.bound.ip.valid() ? connect_.bound.ip : connect_.local;
+  job.facts.zero_copy = false;
+}
+
+void DeliverySession::begin_waiting() {
+  while (stage_ == Stage::talking && engine_.wants_transaction() &&
+         (engine_.transactions() == 0 || engine_.groups_next())) {
+    Work* work = work_at(Work::Stage::waiting);
+    if (work == nullptr) {
+      return;
+    }
+    work->stage = Work::Stage::begun;
+    work->job->facts.started = context_.loop.now().wall;
+    ++context_.stats.transactions;
+    work->number = engine_.begin(work->transaction, context_.actions);
+    perform();
+    prefetch();
+  }
+}
+
+void DeliverySession::finish_over() {
+  for (Work& work : works_) {
+    if (work.stage == Work::Stage::over && !transmitter_.uses(*work.job)) {
+      finish(work);
+    }
+  }
+}
+
+void DeliverySession::finish(Work& work) {
+  Job* job = work.job;
+  work.job = nullptr;
+  work.stage = Work::Stage::free;
+  context_.work->finished(*job, context_.loop.now());
+}
+
+// Gives back what was not begun.
+void DeliverySession::return_waiting() {
+  while (Work* work = work_at(Work::Stage::waiting)) {
+    Outcome outcome;
+    outcome.kind = OutcomeKind::returned;
+    settle_pending(*work->job, outcome);
+    interrupted_ = !draining_;
+    finish(*work);
+  }
+}
+
+}  // namespace ringpost::deliver

@@ -1,0 +1,66 @@
+#include "net/ingest/config.h"
+
+#include <algorithm>
+
+#include "core/base/assert.h"
+#include "core/base/text.h"
+
+namespace ringpost::ingest {
+
+void SourcePolicy::prepare() {
+  RP_ASSERT(!default_vmta.empty() && fields.size() <= 255);
+  // Offsets inside a message are 32 bits wide.
+  std::uint64_t& size_max = limits.content.message_bytes_max;
+  size_max = std::min(size_max, std::uint64_t{2} << 30);
+  field_names.clear();
+  for (const FieldRule& rule : fields) {
+    field_names.push_back(rule.name);
+  }
+}
+
+const SourcePolicy& IngestConfig::policy_for(const IpAddress& address) const {
+  const SourceRule* best = nullptr;
+  for (const SourceRule& rule : rules) {
+    if (rule.network.contains(address) &&
+        (best == nullptr || rule.network.prefix_bits > best->network.prefix_bits)) {
+      best = &rule;
+    }
+  }
+  return policies.at(best == nullptr ? 0 : best->policy);
+}
+
+bool IngestConfig::is_relay_domain(std::string_view domain) const {
+  return std::any_of(
+      relay_domains.begin(), relay_domains.end(), [domain](std::string_view pattern) {
+        if (pattern.substr(0, 2) != "*.") {
+          return pattern == "*" || equals_ignoring_case(domain, pattern);
+        }
+        const std::string_view suffix = pattern.substr(1);
+        return domain.size() > suffix.size() &&
+               equals_ignoring_case(domain.substr(domain.size() - suffix.size()), suffix);
+      });
+}
+
+bool IngestConfig::has_vmta(std::string_view name) const {
+  const auto below = [](std::string_view a, std::string_view b) {
+    return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+      return ascii_lower(x) < ascii_lower(y);
+    });
+  };
+  return std::binary_search(vmtas.begin(), vmtas.end(), name, below);
+}
+
+std::shared_ptr<IngestConfig> IngestConfig::loopback_only(std::string hostname) {
+  auto config = std::make_shared<IngestConfig>();
+  config->hostname = std::move(hostname);
+  config->policies.resize(2);
+  config->policies[1].may_relay = true;
+  for (SourcePolicy& policy : config->policies) {
+    policy.prepare();
+  }
+  config->rules = {{*IpNetwork::parse("127.0.0.0/8"), 1}, {*IpNetwork::parse("::1/128"), 1}};
+  config->vmtas = {"default"};
+  return config;
+}
+
+}  // namespace ringpost::ingest

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/address.h"
+#include "core/base/time.h"
+#include "net/smtp/server_events.h"
+
+namespace ringpost::ingest {
+
+/// What the value of a header field commands, where it is obeyed.
+enum class FieldCommand : std::uint8_t {
+  none,      ///< the field is only removed
+  vmta,      ///< names the virtual MTA or pool
+  job,       ///< the job id
+  weak_job,  ///< the job id, unless a `job` field gives one
+  envid,     ///< the DSN envelope id, unless MAIL gave one
+};
+
+/// A header field that is looked for; those not listed pass on untouched.
+struct FieldRule {
+  std::string name;  ///< lower case
+  FieldCommand command = FieldCommand::none;
+  bool remove = true;
+};
+
+enum class DateField : std::uint8_t { leave, add_if_missing, replace };
+
+/// How the mail of one kind of source is treated. Fill it in, then call prepare().
+struct SourcePolicy {
+  bool accept = true;      ///< otherwise greeted with 554
+  bool may_relay = false;  ///< otherwise only to relay domains
+  smtp::ServerLimits limits;
+  bool chunking = true;
+  bool smtputf8 = true;
+  bool dsn = true;
+  smtp::BareLineEnds bare_line_ends = smtp::BareLineEnds::refuse;
+  Duration command_timeout = Duration::minutes(5);  ///< RFC 5321 section 4.5.3.2.7
+  Duration data_timeout = Duration::minutes(5);
+
+  std::string default_vmta = "default";    ///< never empty
+  std::vector<std::string> allowed_vmtas;  ///< what a field may choose; empty: any that exists
+  bool refuse_unknown_vmta = true;         ///< otherwise such mail goes to the default
+
+  bool add_received = true;
+  bool hide_source = false;  ///< the Received field says neither name nor address of the client
+  bool remove_received = false;
+  bool add_message_id = true;  ///< only where missing
+  DateField date = DateField::add_if_missing;
+  std::vector<FieldRule> fields;  ///< at most 255
+
+  /// The names of `fields` as the scanner wants them.
+  std::vector<std::string_view> field_names;
+  void prepare();
+};
+
+/// Which policy a client's address gets.
+struct SourceRule {
+  IpNetwork network;
+  std::uint32_t policy = 0;  ///< index into IngestConfig::policies
+};
+
+/// What one shard's ingest runs under. Immutable once the service has it; sessions keep it alive
+/// until they end.
+struct IngestConfig {
+  std::string hostname = "localhost";  ///< in greeting, Received and Message-ID; at most 255 octets
+  std::string banner = "Ringpost ESMTP";
+  std::vector<SocketAddress> listen;
+  std::vector<SourcePolicy> policies;      ///< [0] is for addresses that no rule names
+  std::vector<SourceRule> rules;           ///< the longest matching network counts
+  std::vector<std::string> relay_domains;  ///< open to everybody; `*.d` is any name below d
+  std::vector<std::string> vmtas;  ///< names of virtual MTAs and pools, lower case and sorted
+  std::uint32_t connections_per_address_max = 0;  ///< on this shard; 0: no limit
+  Duration linger = Duration::seconds(2);         ///< for the client to read the last reply
+
+  const SourcePolicy& policy_for(const IpAddress& address) const;
+  bool is_relay_domain(std::string_view domain) const;
+  bool has_vmta(std::string_view name) const;
+  /// Only loopback may inject, under otherwise default settings.
+  static std::shared_ptr<IngestConfig> loopback_only(std::string hostname);
+};
+
+using IngestConfigRef = std::shared_ptr<const IngestConfig>;
+
+/// Memory of one shard's ingest, all of it taken at start and touched as it is first used.
+struct IngestMemory {
+  std::uint32_t sessions_max = 1000;
+  std::uint32_t turned_away_max = 32;     ///< sessions beyond, that only get a 421
+  std::uint32_t envelope_blocks = 8192;   ///< of 2 KiB; a transaction holds at least one
+  std::uint32_t recipients_max = 10'000;  ///< of one message, over all policies
+};
+
+}  // namespace ringpost::ingest

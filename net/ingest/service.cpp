@@ -1,0 +1,188 @@
+#include "net/ingest/service.h"
+
+#include <new>
+#include <string>
+
+#include "core/base/assert.h"
+
+namespace ringpost::ingest {
+namespace {
+
+constexpr Duration kAcceptRetry = Duration::milliseconds(100);
+
+}  // namespace
+
+void IngestService::FreeArray::operator()(void* memory) const { ::operator delete(memory); }
+
+IngestService::IngestService(Loop& loop, Net& net, MessageSink& sink, Entropy& entropy,
+                             const IngestMemory& memory, IngestConfigRef config)
+    : config_(std::move(config)),
+      memory_(memory),
+      blocks_(memory.envelope_blocks),
+      recipients_(memory.recipients_max),
+      by_address_(memory.sessions_max),
+      shard_{loop, net, sink, blocks_, recipients_, edits_, stats_},
+      session_memory_(::operator new (std::size_t{memory.sessions_max + memory.turned_away_max} *
+                                      sizeof(IngestSession))) {
+  static_assert(alignof(IngestSession) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+  shard_.token_high = entropy.next64();
+  shard_.token_low = entropy.next64() >> 1;
+}
+
+IngestService::~IngestService() {
+  RP_ASSERT_NOTE(sessions_.empty() && accepting_ == 0, "the service was not stopped");
+  while (IngestSession* session = free_.pop_front()) {
+    session->~IngestSession();
+  }
+}
+
+Status IngestService::start() {
+  for (const SocketAddress& address : config_->listen) {
+    auto id = shard_.net.listen(address);
+    if (!id) {
+      close_listeners();
+      return Error::of(id.error().code, "listen on " + address.text() + ": " + id.error().detail);
+    }
+    auto& listener = *listeners_.emplace_back(std::make_unique<Listener>());
+    listener.id = *id;
+    listener.service = this;
+    listener.accept.bind<&Listener::on_accepted>(&listener);
+    listener.retry.bind<&Listener::on_retry>(&listener);
+  }
+  for (const auto& listener : listeners_) {
+    accept_next(*listener);
+  }
+  return {};
+}
+
+std::vector<SocketAddress> IngestService::bound_addresses() const {
+  std::vector<SocketAddress> addresses;
+  for (const auto& listener : listeners_) {
+    addresses.push_back(shard_.net.bound_address(listener->id));
+  }
+  return addresses;
+}
+
+void IngestService::close_listeners() {
+  for (const auto& listener : listeners_) {
+    shard_.loop.timers().disarm(listener->retry);
+    if (listener->id.valid()) {
+      shard_.net.close_listener(listener->id);
+      listener->id = {};
+    }
+  }
+}
+
+void IngestService::accept_next(Listener& listener) {
+  ++accepting_;
+  shard_.net.accept(listener.id, listener.accept);
+}
+
+void IngestService::accepted(Listener& listener) {
+  --accepting_;
+  const bool good = listener.accept.result == 0;
+  if (good) {
+    serve(listener.accept.socket);
+  }
+  if (listener.id.valid()) {
+    if (good) {
+      accept_next(listener);
+    } else {
+      // Descriptors or memory are used up: trying again at once would only burn the processor.
+      shard_.loop.timers().arm(listener.retry, shard_.loop.now().instant + kAcceptRetry);
+    }
+  }
+  report_if_stopped();
+}
+
+IngestSession* IngestService::take_session() {
+  if (IngestSession* session = free_.pop_front()) {
+    return session;
+  }
+  if (sessions_made_ == memory_.sessions_max + memory_.turned_away_max) {
+    return nullptr;
+  }
+  void* place = static_cast<char*>(session_memory_.get()) +
+                std::size_t{sessions_made_} * sizeof(IngestSession);
+  ++sessions_made_;
+  return ::new (place) IngestSession(shard_, *this);
+}
+
+Welcome IngestService::welcome_for(const IpAddress& address) const {
+  if (shard_.stopping) {
+    return Welcome::stopping;
+  }
+  if (!config_->policy_for(address).accept) {
+    return Welcome::not_for_you;
+  }
+  const std::uint32_t per_address = config_->connections_per_address_max;
+  const bool too_many = served_ >= memory_.sessions_max ||
+                        (per_address > 0 && by_address_.count(address) >= per_address);
+  return too_many ? Welcome::too_many : Welcome::serve;
+}
+
+void IngestService::serve(const RawSocket& socket) {
+  ++stats_.connections;
+  IngestSession* session = take_session();
+  if (session == nullptr) {
+    ++stats_.turned_away;
+    shard_.net.discard(socket);
+    return;
+  }
+  const auto stream = shard_.net.adopt(socket);
+  if (!stream) {
+    ++stats_.turned_away;
+    free_.push_front(*session);
+    return;
+  }
+  const Welcome welcome = welcome_for(socket.peer.ip);
+  stats_.turned_away += welcome == Welcome::too_many || welcome == Welcome::stopping ? 1 : 0;
+  stats_.not_served += welcome == Welcome::not_for_you ? 1 : 0;
+  session->set_counted(welcome == Welcome::serve);
+  if (welcome == Welcome::serve) {
+    ++served_;
+    by_address_.add(socket.peer.ip);
+  }
+  sessions_.push_back(*session);
+  session->begin(*stream, socket.peer, config_, welcome);
+}
+
+void IngestService::session_ended(IngestSession& session) {
+  if (session.counted()) {
+    --served_;
+    by_address_.remove(session.peer().ip);
+  }
+  sessions_.remove(session);
+  free_.push_front(session);
+  report_if_stopped();
+}
+
+void IngestService::stop(Completion& done) {
+  RP_ASSERT(!shard_.stopping);
+  shard_.stopping = true;
+  stop_done_ = &done;
+  close_listeners();
+  // A session never ends inside these calls: its stream's close completes later.
+  for (IngestSession* session = sessions_.front(); session != nullptr;
+       session = sessions_.after(*session)) {
+    session->stop_when_at_rest();
+  }
+  report_if_stopped();
+}
+
+void IngestService::abandon_sessions() {
+  for (IngestSession* session = sessions_.front(); session != nullptr;
+       session = sessions_.after(*session)) {
+    session->abandon();
+  }
+}
+
+void IngestService::report_if_stopped() {
+  if (stop_done_ != nullptr && stopped()) {
+    Completion* done = stop_done_;
+    stop_done_ = nullptr;
+    shard_.loop.complete(*done, 0);
+  }
+}
+
+}  // namespace ringpost::ingest

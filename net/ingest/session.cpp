@@ -1,0 +1,350 @@
+#include "net/ingest/session.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "core/base/assert.h"
+#include "core/base/text.h"
+
+namespace ringpost::ingest {
+namespace {
+
+using smtp::ServerReply;
+using smtp::ServerState;
+
+constexpr ServerReply kTooMany{421, "4.3.2", "Too many connections, try again later"};
+constexpr ServerReply kNotForYou{554, "5.7.1", "No mail service for your address"};
+constexpr ServerReply kStopping{421, "4.3.2", "Shutting down, try again later"};
+constexpr ServerReply kTimeout{421, "4.4.2", "Timeout, closing"};
+constexpr ServerReply kStored{451, "4.3.0", "Cannot store the message, try again later"};
+constexpr ServerReply kFull{452, "4.3.1", "No room to store the message, try again later"};
+
+constexpr std::size_t kHostnameBytesMax = 255;
+constexpr std::size_t kBannerBytesMax = 200;
+// For a client to take the last replies.
+constexpr Duration kFlushTime = Duration::seconds(30);
+
+// An idle connection costs this and an armed receive.
+static_assert(sizeof(IngestSession) <= 8192);
+
+}  // namespace
+
+IngestSession::IngestSession(IngestShard& shard, SessionOwner& owner)
+    : shard_(shard), owner_(owner), transaction_(shard.blocks), engine_({}, *this, output_) {
+  receive_op_.bind<&IngestSession::on_received>(this);
+  send_op_.bind<&IngestSession::on_sent>(this);
+  close_op_.bind<&IngestSession::on_closed>(this);
+  room_op_.bind<&IngestSession::on_room>(this);
+  commit_op_.bind<&IngestSession::on_committed>(this);
+  timer_.bind<&IngestSession::on_deadline>(this);
+}
+
+void IngestSession::begin(StreamId stream, const SocketAddress& peer, IngestConfigRef config,
+                          Welcome welcome) {
+  RP_ASSERT(state_ == State::ended && writer_ == nullptr && !committing_ && !have_chunk_);
+  state_ = State::open;
+  stream_ = stream;
+  peer_ = peer;
+  config_ = std::move(config);
+  policy_ = &config_->policy_for(peer.ip);
+  paused_ = storage_refused_ = waiting_for_room_ = false;
+  helo_bytes_ = 0;
+  receive_op_.ended = false;
+  receive_op_.end_result = 0;
+  active_ = shard_.loop.now().instant;
+  profile_ = {};
+  profile_.hostname = std::string_view(config_->hostname).substr(0, kHostnameBytesMax);
+  profile_.banner = std::string_view(config_->banner).substr(0, kBannerBytesMax);
+  profile_.chunking = policy_->chunking;
+  profile_.smtputf8 = policy_->smtputf8;
+  profile_.dsn = policy_->dsn;
+  profile_.bare_line_ends = policy_->bare_line_ends;
+  profile_.controls = policy_->field_names;
+  smtp::ServerLimits limits = policy_->limits;
+  limits.recipients_max = std::min(limits.recipients_max, shard_.recipients.capacity());
+  engine_.use_limits(limits);
+  greet(welcome);
+  shard_.net.receive(stream_, receive_op_);
+  shard_.loop.timers().arm(timer_, active_ + patience());
+  after_engine();
+}
+
+void IngestSession::greet(Welcome welcome) {
+  switch (welcome) {
+    case Welcome::serve: return engine_.start(profile_);
+    case Welcome::too_many: return engine_.turn_away(profile_, kTooMany);
+    case Welcome::not_for_you: return engine_.turn_away(profile_, kNotForYou);
+    case Welcome::stopping: return engine_.turn_away(profile_, kStopping);
+  }
+}
+
+// Feeds what has arrived as far as it goes, then sends all replies at once.
+void IngestSession::pump() {
+  while (state_ == State::open && engine_.state() != ServerState::closed && next_chunk()) {
+    if (!may_feed()) {
+      break;
+    }
+    feed_chunk();
+  }
+  after_engine();
+}
+
+// Makes sure that there is a chunk at hand.
+bool IngestSession::next_chunk() {
+  if (have_chunk_) {
+    return true;
+  }
+  have_chunk_ = shard_.net.take(receive_op_, chunk_);
+  chunk_used_ = 0;
+  return have_chunk_;
+}
+
+bool IngestSession::may_feed() {
+  if (engine_.state() == ServerState::awaiting_verdict || engine_.output_blocked() ||
+      waiting_for_room_ || !room_op_.idle()) {
+    return false;
+  }
+  waiting_for_room_ = writer_ != nullptr && !writer_->has_room(room_op_);
+  return !waiting_for_room_;
+}
+
+void IngestSession::feed_chunk() {
+  active_ = shard_.loop.now().instant;
+  const auto used = engine_.feed(chunk_.view().substr(chunk_used_));
+  chunk_used_ += static_cast<std::uint32_t>(used);
+  if (chunk_used_ == chunk_.size) {
+    drop_chunk();
+  }
+}
+
+void IngestSession::drop_chunk() {
+  if (have_chunk_) {
+    have_chunk_ = false;
+    shard_.net.recycle(chunk_);
+  }
+}
+
+// Looks at what the engine came to and at the stream, and does what follows.
+void IngestSession::after_engine() {
+  if (state_ == State::open) {
+    if (engine_.at_rest() && !have_chunk_ && shard_.stopping) {
+      engine_.close(kStopping);
+    }
+    if (receive_op_.ended && !have_chunk_ && engine_.state() != ServerState::awaiting_verdict) {
+      end_of_stream();
+    }
+    if (engine_.state() == ServerState::closed && state_ == State::open) {
+      state_ = State::flushing;
+      shard_.loop.timers().arm(timer_, shard_.loop.now().instant + kFlushTime);
+    }
+  }
+  flush();
+  if (state_ == State::open) {
+    set_paused(have_chunk_);
+  } else if (state_ == State::flushing || state_ == State::lingering) {
+    discard_input();
+  }
+}
+
+// The client sends no more. What it said before has been dealt with.
+void IngestSession::end_of_stream() {
+  if (engine_.in_transaction()) {
+    ++shard_.stats.lost_in_transaction;
+  }
+  engine_.connection_lost();
+  if (receive_op_.end_result < 0) {
+    close();
+  }
+}
+
+void IngestSession::flush() {
+  if ((state_ != State::open && state_ != State::flushing) || !send_op_.idle()) {
+    return;
+  }
+  const std::string_view output = engine_.output();
+  if (output.empty()) {
+    if (state_ == State::flushing) {
+      linger();
+    }
+    return;
+  }
+  send_slice_ = Slice::of(output);
+  send_op_.stream = stream_;
+  send_op_.slices = &send_slice_;
+  send_op_.slice_count = 1;
+  shard_.net.send(send_op_);
+}
+
+void IngestSession::set_paused(bool paused) {
+  if (paused == paused_) {
+    return;
+  }
+  paused_ = paused;
+  if (paused) {
+    shard_.net.pause(stream_);
+  } else {
+    shard_.net.resume(stream_);
+  }
+}
+
+// After the last reply: reads on without looking, because closing with octets unread would reset
+// the connection and could take the reply from the client.
+void IngestSession::discard_input() {
+  set_paused(false);
+  do {
+    drop_chunk();
+  } while (next_chunk());
+  if (receive_op_.ended && (state_ == State::lingering || receive_op_.end_result < 0)) {
+    close();
+  }
+}
+
+void IngestSession::linger() {
+  state_ = State::lingering;
+  shard_.net.shutdown_send(stream_);
+  shard_.loop.timers().arm(timer_, shard_.loop.now().instant + config_->linger);
+}
+
+void IngestSession::close() {
+  if (state_ == State::closing || state_ == State::settling || state_ == State::ended) {
+    return;
+  }
+  engine_.connection_lost();
+  drop_chunk();
+  shard_.loop.timers().disarm(timer_);
+  state_ = State::closing;
+  shard_.net.close(stream_, close_op_);
+}
+
+void IngestSession::on_closed(Completion&) {
+  state_ = State::settling;
+  settle();
+}
+
+// The session is over when nobody holds one of its completions any more.
+void IngestSession::settle() {
+  if (state_ != State::settling || committing_ || !room_op_.idle() || !send_op_.idle()) {
+    return;
+  }
+  RP_ASSERT(writer_ == nullptr && !timer_.armed());
+  state_ = State::ended;
+  transaction_.clear();
+  config_.reset();
+  policy_ = nullptr;
+  owner_.session_ended(*this);
+}
+
+void IngestSession::on_received(Completion&) {
+  if (state_ == State::open) {
+    pump();
+  } else if (state_ == State::flushing || state_ == State::lingering) {
+    discard_input();
+  }
+}
+
+void IngestSession::on_sent(Completion&) {
+  if (state_ == State::settling) {
+    return settle();
+  }
+  if (state_ != State::open && state_ != State::flushing) {
+    return;
+  }
+  if (send_op_.result < 0) {
+    return close();
+  }
+  active_ = shard_.loop.now().instant;
+  engine_.output_sent(static_cast<std::size_t>(send_op_.result));
+  pump();
+}
+
+void IngestSession::on_room(Completion&) {
+  waiting_for_room_ = false;
+  if (state_ == State::open) {
+    pump();
+  } else {
+    settle();
+  }
+}
+
+void IngestSession::on_committed(Completion&) {
+  committing_ = false;
+  const bool durable = commit_op_.result == 0;
+  if (durable) {
+    ++shard_.stats.messages;
+    shard_.stats.recipients += message_recipients_;
+    shard_.stats.bytes += message_bytes_;
+  }
+  if (engine_.state() != ServerState::awaiting_verdict) {
+    // The connection went away meanwhile; a durable message is accepted all the same.
+    return state_ == State::open ? pump() : settle();
+  }
+  if (durable) {
+    write_queued(commit_op_.id);
+  } else {
+    engine_.complete_message(
+        storage_reply(commit_op_.result == -ENOSPC ? ErrorCode::no_space : ErrorCode::io_failed));
+  }
+  active_ = shard_.loop.now().instant;
+  pump();
+}
+
+void IngestSession::write_queued(const MessageId& id) {
+  char text[MessageId::kTextSize];
+  id.write_text(text);
+  TextBuilder out(queued_text_);
+  out.add("Ok: queued as ").add({text, sizeof text});
+  engine_.complete_message({250, "2.0.0", out.view()});
+}
+
+ServerReply IngestSession::storage_reply(ErrorCode code) {
+  if (code == ErrorCode::no_capacity || code == ErrorCode::no_space) {
+    ++shard_.stats.no_room;
+    return kFull;
+  }
+  ++shard_.stats.store_failed;
+  return code == ErrorCode::shutting_down ? kStopping : kStored;
+}
+
+// Only what the client is late with counts, not our own waiting.
+bool IngestSession::waiting_for_us() const {
+  return state_ == State::open && send_op_.idle() && (committing_ || waiting_for_room_);
+}
+
+Duration IngestSession::patience() const {
+  const ServerState state = engine_.state();
+  const bool content = state == ServerState::in_data || state == ServerState::in_chunk ||
+                       state == ServerState::skipping_chunk;
+  return content ? policy_->data_timeout : policy_->command_timeout;
+}
+
+void IngestSession::on_deadline(Now now) {
+  if (state_ == State::flushing || state_ == State::lingering) {
+    return close();
+  }
+  if (waiting_for_us()) {
+    active_ = now.instant;
+  }
+  // Deadlines are not moved with every octet: the timer looks when it fires.
+  const Instant due = active_ + patience();
+  if (now.instant < due) {
+    return shard_.loop.timers().arm(timer_, due);
+  }
+  ++shard_.stats.timeouts;
+  engine_.close(kTimeout);
+  drop_chunk();
+  // A client that does not read its replies does not get to read this one either.
+  if (!send_op_.idle()) {
+    return close();
+  }
+  after_engine();
+}
+
+void IngestSession::stop_when_at_rest() {
+  if (state_ == State::open) {
+    pump();
+  }
+}
+
+void IngestSession::abandon() { close(); }
+
+}  // namespace ringpost::ingest

@@ -1,0 +1,168 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "core/base/list.h"
+#include "core/loop/loop.h"
+#include "core/loop/net.h"
+#include "core/mail/doors.h"
+#include "net/ingest/config.h"
+#include "net/ingest/transaction.h"
+#include "net/smtp/server_engine.h"
+
+namespace ringpost::ingest {
+
+class IngestSession;
+class EditPlan;
+
+/// What a shard's sessions count.
+struct IngestStats {
+  std::uint64_t connections = 0;
+  std::uint64_t turned_away = 0;  ///< no session or too many of the address: 421
+  std::uint64_t not_served = 0;   ///< the address may not use this service: 554
+  std::uint64_t messages = 0;     ///< answered 250
+  std::uint64_t recipients = 0;   ///< of these
+  std::uint64_t bytes = 0;        ///< of these, in wire form
+  std::uint64_t relay_denied = 0;
+  std::uint64_t no_room = 0;          ///< 452 for want of memory or disk
+  std::uint64_t store_failed = 0;     ///< 451
+  std::uint64_t content_refused = 0;  ///< by limits, line ends, header commands
+  std::uint64_t timeouts = 0;
+  std::uint64_t lost_in_transaction = 0;
+};
+
+/// What sessions share: the shard's ports, doors and pools. Implemented by the service.
+struct IngestShard {
+  Loop& loop;
+  Net& net;
+  MessageSink& sink;
+  BlockPool& blocks;
+  RecipientTable& recipients;
+  EditPlan& edits;
+  IngestStats& stats;
+  std::uint64_t token_high = 0;  ///< random at start; the tokens of Message-ID fields
+  std::uint64_t token_low = 0;
+  bool stopping = false;
+};
+
+/// Told when a session has ended and can be used again.
+class SessionOwner {
+ public:
+  virtual ~SessionOwner() = default;
+  virtual void session_ended(IngestSession& session) = 0;
+};
+
+/// How a session begins.
+enum class Welcome : std::uint8_t {
+  serve,
+  too_many,     ///< 421, then closed
+  not_for_you,  ///< 554, then closed
+  stopping,     ///< 421, then closed
+};
+
+/// One accepted connection: feeds the engine what arrives, sends its replies, hands content to the
+/// spool and answers 250 when the spool says durable. Lives in the service's pool on one shard and
+/// is reused. Holds at most one received chunk at a time; while it cannot go on (a commit, a full
+/// spool buffer, replies not read) it reads nothing, so that the client feels back-pressure.
+/// It ends when its stream is closed and no commit is outstanding.
+class IngestSession : public ListLink<>, private smtp::ServerEvents {
+ public:
+  IngestSession(IngestShard& shard, SessionOwner& owner);
+  IngestSession(const IngestSession&) = delete;
+  IngestSession& operator=(const IngestSession&) = delete;
+  ~IngestSession() override = default;
+
+  /// Requires: ended or never begun.
+  void begin(StreamId stream, const SocketAddress& peer, IngestConfigRef config, Welcome welcome);
+  /// The shard is stopping: says 421 now if no transaction is under way, else when it is over.
+  void stop_when_at_rest();
+  /// Drops the connection now; a commit under way still finishes.
+  void abandon();
+
+  const SocketAddress& peer() const { return peer_; }
+  bool counted() const { return counted_; }
+  void set_counted(bool counted) { counted_ = counted; }
+
+ private:
+  enum class State : std::uint8_t {
+    ended,
+    open,       ///< the engine is in session
+    flushing,   ///< the engine has closed; its last replies are being sent
+    lingering,  ///< FIN was sent; the client may still be reading
+    closing,    ///< the port closes the stream
+    settling,   ///< closed; a commit, or a wait that is just ending, is outstanding
+  };
+
+  // smtp::ServerEvents (session_events.cpp).
+  void on_hello(std::string_view name, bool extended) override;
+  smtp::ServerReply on_mail(const smtp::MailArguments& mail) override;
+  smtp::ServerReply on_rcpt(const smtp::RcptArguments& rcpt) override;
+  smtp::ServerReply on_content_begin() override;
+  void on_content(std::string_view run) override;
+  void on_content_end(const smtp::ContentSummary& summary) override;
+  void on_abort(smtp::AbortReason reason) override;
+
+  void on_received(Completion&);
+  void on_sent(Completion&);
+  void on_room(Completion&);
+  void on_committed(Completion&);
+  void on_closed(Completion&);
+  void on_deadline(Now now);
+
+  void greet(Welcome welcome);
+  void pump();
+  bool next_chunk();
+  bool may_feed();
+  void feed_chunk();
+  void flush();
+  void end_of_stream();
+  void drop_chunk();
+  void discard_input();
+  void set_paused(bool paused);
+  void after_engine();
+  void linger();
+  void close();
+  void settle();
+  bool waiting_for_us() const;
+  Duration patience() const;
+  void drop_writer();
+  smtp::ServerReply storage_reply(ErrorCode code);
+  void write_queued(const MessageId& id);
+
+  IngestShard& shard_;
+  SessionOwner& owner_;
+  IngestConfigRef config_;
+  const SourcePolicy* policy_ = nullptr;
+  smtp::ServerProfile profile_;
+  State state_ = State::ended;
+  bool counted_ = false;  ///< in the per-address count
+  bool paused_ = false;
+  bool have_chunk_ = false;
+  bool committing_ = false;
+  bool storage_refused_ = false;
+  bool waiting_for_room_ = false;  ///< writer_ will complete room_op_
+  StreamId stream_;
+  SocketAddress peer_;
+  Instant active_;  ///< when something last moved
+  ReceivedChunk chunk_;
+  std::uint32_t chunk_used_ = 0;
+  std::uint32_t message_bytes_ = 0;  ///< of the message being committed
+  std::uint32_t message_recipients_ = 0;
+  Transaction transaction_;
+  MessageWriter* writer_ = nullptr;
+  std::uint8_t helo_bytes_ = 0;
+  std::array<char, 255> helo_{};
+  std::array<char, 64> queued_text_{};
+  std::array<char, smtp::ServerEngine::kOutputBytesMin> output_{};
+  smtp::ServerEngine engine_;
+  Timer timer_;
+  ReceiveOp receive_op_;
+  SendOp send_op_;
+  Slice send_slice_;
+  CloseOp close_op_;
+  Completion room_op_;
+  CommitOp commit_op_;
+};
+
+}  // namespace ringpost::ingest

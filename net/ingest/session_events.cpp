@@ -1,0 +1,130 @@
+#include <algorithm>
+#include <cstring>
+
+#include "core/base/assert.h"
+#include "net/ingest/edits.h"
+#include "net/ingest/session.h"
+
+// What the engine tells the session.
+
+namespace ringpost::ingest {
+namespace {
+
+using smtp::ServerReply;
+
+constexpr ServerReply kNoEnvelopeRoom{452, "4.3.1", "Too many messages under way, try again later"};
+constexpr ServerReply kNoRecipientRoom{452, "4.5.3", "No room for more recipients"};
+constexpr ServerReply kRelayDenied{550, "5.7.1", "Relaying denied for your address"};
+constexpr ServerReply kNoMailboxes{550, "5.1.1", "No mailboxes here; give a full address"};
+
+}  // namespace
+
+void IngestSession::on_hello(std::string_view name, bool) {
+  helo_bytes_ = static_cast<std::uint8_t>(std::min(name.size(), helo_.size()));
+  std::memcpy(helo_.data(), name.data(), helo_bytes_);
+}
+
+ServerReply IngestSession::on_mail(const smtp::MailArguments& mail) {
+  if (!transaction_.open(mail)) {
+    ++shard_.stats.no_room;
+    return kNoEnvelopeRoom;
+  }
+  return smtp::replies::kSenderOk;
+}
+
+ServerReply IngestSession::on_rcpt(const smtp::RcptArguments& rcpt) {
+  if (rcpt.path.domain.empty()) {
+    return kNoMailboxes;
+  }
+  if (!policy_->may_relay && !config_->is_relay_domain(rcpt.path.domain)) {
+    ++shard_.stats.relay_denied;
+    return kRelayDenied;
+  }
+  if (!transaction_.add(rcpt)) {
+    ++shard_.stats.no_room;
+    return kNoRecipientRoom;
+  }
+  return smtp::replies::kRecipientOk;
+}
+
+ServerReply IngestSession::on_content_begin() {
+  RP_ASSERT(writer_ == nullptr && !committing_);
+  auto writer = shard_.sink.begin(transaction_.declared_bytes());
+  if (!writer) {
+    storage_refused_ = true;
+    return storage_reply(writer.error().code);
+  }
+  storage_refused_ = false;
+  writer_ = *writer;
+  return smtp::replies::kOk;
+}
+
+void IngestSession::on_content(std::string_view run) {
+  const Status status = writer_->append(run);
+  if (!status) {
+    storage_refused_ = true;
+    engine_.refuse_content(storage_reply(status.error().code));
+  }
+}
+
+void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
+  const Now now = shard_.loop.now();
+  Submission submission;
+  Envelope& envelope = submission.envelope;
+  transaction_.fill(envelope, shard_.recipients);
+  TraceFacts facts;
+  facts.hostname = config_->hostname;
+  facts.helo = {helo_.data(), helo_bytes_};
+  facts.origin = peer_.ip;
+  facts.extended = engine_.extended();
+  facts.smtputf8 = envelope.smtputf8;
+  facts.when = now.wall;
+  facts.token = {shard_.token_high, ++shard_.token_low};
+  if (envelope.recipients.size() == 1) {
+    facts.sole_recipient = envelope.recipients.front().address;
+  }
+  if (const ServerReply* refusal = shard_.edits.make(summary, *policy_, *config_, facts)) {
+    ++shard_.stats.content_refused;
+    drop_writer();
+    transaction_.clear();
+    return engine_.complete_message(*refusal);
+  }
+  envelope.vmta = shard_.edits.vmta();
+  envelope.job = shard_.edits.job();
+  if (envelope.envelope_id.empty()) {
+    envelope.envelope_id = shard_.edits.envid();
+  }
+  envelope.helo = facts.helo;
+  envelope.origin = peer_.ip;
+  envelope.received = now.wall;
+  submission.content = summary.info;
+  submission.edits = shard_.edits.edits();
+  message_bytes_ = summary.info.wire_bytes;
+  message_recipients_ = static_cast<std::uint32_t>(envelope.recipients.size());
+  committing_ = true;
+  MessageWriter* writer = writer_;
+  writer_ = nullptr;
+  writer->commit(submission, commit_op_);
+  // All views were copied: the envelope's blocks serve others while the disk works.
+  transaction_.clear();
+}
+
+void IngestSession::on_abort(smtp::AbortReason reason) {
+  if (reason == smtp::AbortReason::content_refused && !storage_refused_) {
+    ++shard_.stats.content_refused;
+  }
+  storage_refused_ = false;
+  transaction_.clear();
+  drop_writer();
+}
+
+// abandon() also ends a wait for room; if room_op_ is ready already, its handler still runs.
+void IngestSession::drop_writer() {
+  waiting_for_room_ = false;
+  if (writer_ != nullptr) {
+    writer_->abandon();
+    writer_ = nullptr;
+  }
+}
+
+}  // namespace ringpost::ingest

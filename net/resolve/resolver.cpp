@@ -1,0 +1,304 @@
+#include "net/resolve/resolver.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "core/base/text.h"
+#include "net/resolve/dns_name.h"
+
+namespace ringpost::resolve {
+namespace {
+
+constexpr EnhancedStatus kBadDomain{5, 1, 2};
+constexpr EnhancedStatus kNullMx{5, 1, 10};
+constexpr EnhancedStatus kTemporary{4, 4, 3};
+constexpr EnhancedStatus kBusy{4, 3, 2};
+
+/// An address as RFC 5321 section 4.1.3 writes it.
+std::string literal_text(const IpAddress& address) {
+  return (address.is_v4() ? "[" : "[IPv6:") + address.text() + "]";
+}
+
+/// Reads `[192.0.2.1]` and `[IPv6:2001:db8::1]`.
+Result<IpAddress> parse_literal(std::string_view text) {
+  constexpr std::string_view kTag = "IPv6:";
+  if (text.size() < 2 || text.back() != ']') {
+    return Error::of(ErrorCode::invalid);
+  }
+  text = text.substr(1, text.size() - 2);
+  if (!starts_ignoring_case(text, kTag)) {
+    auto address = IpAddress::parse(text);
+    return address && address->is_v4() && text.find(':') == std::string_view::npos
+               ? std::move(address)
+               : Result<IpAddress>(Error::of(ErrorCode::invalid));
+  }
+  text.remove_prefix(kTag.size());
+  return text.find(':') == std::string_view::npos ? Result<IpAddress>(Error::of(ErrorCode::invalid))
+                                                  : IpAddress::parse(text);
+}
+
+/// A shown form of what an envelope had after its '@', of bounded length.
+std::string shown(std::string_view destination) {
+  return "'" + std::string(destination.substr(0, kDomainTextMax)) + "'";
+}
+
+}  // namespace
+
+Resolver::Resolver(Loop& loop, Dns& dns, ResolverOptions options)
+    : loop_(loop), options_(std::move(options)), lookups_(loop, dns, options_) {
+  RP_ASSERT(options_.hosts_max > 0 && options_.queries_max > 0 && options_.addresses_max > 0);
+}
+
+Resolver::~Resolver() {
+  while (Task* task = active_.front()) {
+    release(*task);
+  }
+  while (free_.pop_front() != nullptr) {
+  }
+}
+
+void Resolver::resolve(RouteQuery& query) {
+  RP_ASSERT(query.policy != nullptr);
+  ++stats_.resolutions;
+  query.route = nullptr;
+  query.failure = {};
+  query.failure_text.clear();
+  if (active_.size() >= options_.resolutions_max) {
+    complete(query, no_route(kBusy, "too many domains are being resolved at once"));
+    return;
+  }
+  Task& task = new_task();
+  task.query = &query;
+  task.findings.allow_private = query.policy->allow_private_mx;
+  loop_.timers().arm(task.deadline, loop_.now().instant + options_.deadline);
+  if (!query.policy->static_route.empty()) {
+    start_static(task);
+  } else if (!query.destination.empty() && query.destination.front() == '[') {
+    start_literal(task);
+  } else {
+    start_mx(task);
+  }
+}
+
+Resolver::Task& Resolver::new_task() {
+  Task* task = free_.pop_front();
+  if (task == nullptr) {
+    all_.push_back(std::make_unique<Task>());
+    task = all_.back().get();
+    task->home = this;
+    task->waits = std::make_unique<HostWait[]>(options_.hosts_max);
+    for (std::size_t i = 0; i < options_.hosts_max; ++i) {
+      task->waits[i].a.bind<&Task::on_address>(task);
+      task->waits[i].aaaa.bind<&Task::on_address>(task);
+    }
+    task->mx.bind<&Task::on_mx>(task);
+    task->deadline.bind<&Task::on_deadline>(task);
+  }
+  task->domain.clear();
+  task->findings = {};
+  task->findings.hosts = &task->hosts;
+  task->outstanding = 0;
+  active_.push_back(*task);
+  return *task;
+}
+
+void Resolver::release(Task& task) {
+  loop_.timers().disarm(task.deadline);
+  lookups_.forget(task.mx);
+  task.mx.answer = nullptr;
+  for (std::size_t i = 0; i < task.hosts.size(); ++i) {
+    for (Waiter* waiter : {&task.waits[i].a, &task.waits[i].aaaa}) {
+      lookups_.forget(*waiter);
+      waiter->answer = nullptr;
+    }
+  }
+  task.hosts.clear();
+  task.query = nullptr;
+  active_.remove(task);
+  free_.push_back(task);
+}
+
+void Resolver::add_host(Task& task, std::string_view name, std::uint16_t preference,
+                        std::uint16_t port) {
+  HostFindings& host = task.hosts.emplace_back();
+  host.name = name;
+  host.preference = preference;
+  host.port = port;
+}
+
+void Resolver::add_literal(Task& task, const IpAddress& address, std::uint16_t preference,
+                           std::uint16_t port) {
+  add_host(task, literal_text(address), preference, port);
+  task.hosts.back().literal = address;
+}
+
+void Resolver::start_static(Task& task) {
+  task.findings.kind = RouteKind::static_route;
+  task.domain = task.query->destination.substr(0, kDomainTextMax);
+  std::uint16_t order = 0;
+  for (const StaticHost& host : task.query->policy->static_route) {
+    if (task.hosts.size() == options_.hosts_max) {
+      break;
+    }
+    if (host.address.valid()) {
+      add_literal(task, host.address, order, host.port);
+    } else if (const auto name = normal_domain(host.name)) {
+      add_host(task, *name, order, host.port);
+    }
+    ++order;
+  }
+  find_addresses(task);
+}
+
+void Resolver::start_literal(Task& task) {
+  const auto address = parse_literal(task.query->destination);
+  if (!address) {
+    finish(task,
+           no_route(kBadDomain, shown(task.query->destination) + " is not an address literal"));
+    return;
+  }
+  task.findings.kind = RouteKind::literal;
+  task.domain = literal_text(*address);
+  add_literal(task, *address, 0, task.query->policy->smtp_port);
+  conclude(task);
+}
+
+void Resolver::start_mx(Task& task) {
+  auto domain = normal_domain(task.query->destination);
+  if (!domain || IpAddress::parse(*domain)) {
+    finish(task, no_route(kBadDomain,
+                          shown(task.query->destination) + " is " +
+                              (domain ? "an address without brackets" : domain.error().detail)));
+    return;
+  }
+  task.domain = std::move(*domain);
+  if (lookups_.ask(task.domain, DnsType::mx, task.mx)) {
+    mx_answered(task);
+  }
+}
+
+void Resolver::Task::on_mx(Waiter&) { home->mx_answered(*this); }
+
+void Resolver::mx_answered(Task& task) {
+  const Answer& answer = *task.mx.answer;
+  task.findings.expires = answer.expires;
+  switch (answer.kind) {
+    case AnswerKind::no_domain:
+      finish(task, no_route(kBadDomain, "domain " + task.domain + " does not exist"));
+      return;
+    case AnswerKind::temporary:
+    case AnswerKind::alias:
+      finish(task, no_route(kTemporary, "look-up of the mail exchangers of " + task.domain +
+                                            " failed: " + std::string(answer.reason)));
+      return;
+    case AnswerKind::no_data:
+      // The address of the domain, or of what it is an alias of, is its only exchanger.
+      task.findings.kind = RouteKind::implicit_mx;
+      if (is_domain_name(answer.canonical)) {
+        add_host(task, answer.canonical, 0, task.query->policy->smtp_port);
+      }
+      break;
+    case AnswerKind::found:
+      take_exchanges(task, answer);
+      if (task.hosts.empty()) {
+        finish(task, no_route(kNullMx, "domain " + task.domain + " accepts no mail (null MX)"));
+        return;
+      }
+      break;
+  }
+  find_addresses(task);
+}
+
+/// Hosts from MX records: ascending preference, each name once at its best preference, the root
+/// left out; at most hosts_max.
+void Resolver::take_exchanges(Task& task, const Answer& answer) {
+  std::vector<const MxRecord*> records;
+  for (const MxRecord& record : answer.mx) {
+    if (!record.exchange.empty()) {
+      records.push_back(&record);
+    }
+  }
+  std::sort(records.begin(), records.end(), [](const MxRecord* a, const MxRecord* b) {
+    return std::tie(a->preference, a->exchange) < std::tie(b->preference, b->exchange);
+  });
+  for (const MxRecord* record : records) {
+    const bool known =
+        std::any_of(task.hosts.begin(), task.hosts.end(),
+                    [record](const HostFindings& host) { return host.name == record->exchange; });
+    if (!known && task.hosts.size() < options_.hosts_max) {
+      add_host(task, record->exchange, record->preference, task.query->policy->smtp_port);
+    }
+  }
+}
+
+void Resolver::find_addresses(Task& task) {
+  task.outstanding = 1;
+  for (std::size_t i = 0; i < task.hosts.size(); ++i) {
+    const HostFindings& host = task.hosts[i];
+    if (host.literal.valid()) {
+      continue;
+    }
+    HostWait& wait = task.waits[i];
+    // An exchanger that is no host name, or an address in the place of one, has no address.
+    if (!is_domain_name(host.name) || IpAddress::parse(host.name)) {
+      auto nothing = std::make_shared<Answer>();
+      nothing->kind = AnswerKind::no_domain;
+      nothing->expires = Instant::never();
+      wait.a.answer = wait.aaaa.answer = std::move(nothing);
+      continue;
+    }
+    task.outstanding += lookups_.ask(host.name, DnsType::a, wait.a) ? 0 : 1;
+    task.outstanding += lookups_.ask(host.name, DnsType::aaaa, wait.aaaa) ? 0 : 1;
+  }
+  if (--task.outstanding == 0) {
+    conclude(task);
+  }
+}
+
+void Resolver::Task::on_address(Waiter&) {
+  RP_ASSERT(outstanding > 0);
+  if (--outstanding == 0) {
+    home->conclude(*this);
+  }
+}
+
+void Resolver::Task::on_deadline(Now) {
+  ++home->stats_.late;
+  if (mx.waiting()) {
+    home->finish(*this, no_route(kTemporary, "look-up of the mail exchangers of " + domain +
+                                                 " failed: no answer in time"));
+    return;
+  }
+  home->conclude(*this);
+}
+
+void Resolver::conclude(Task& task) {
+  for (std::size_t i = 0; i < task.hosts.size(); ++i) {
+    task.hosts[i].a = task.waits[i].a.answer;
+    task.hosts[i].aaaa = task.waits[i].aaaa.answer;
+  }
+  task.findings.domain = task.domain;
+  finish(task, build_route(task.findings, options_, loop_.now().instant));
+}
+
+void Resolver::finish(Task& task, RouteVerdict verdict) {
+  RouteQuery& query = *task.query;
+  release(task);
+  complete(query, std::move(verdict));
+}
+
+void Resolver::complete(RouteQuery& query, RouteVerdict verdict) {
+  if (verdict.route != nullptr) {
+    ++stats_.routes;
+  } else if (verdict.failure.kind == OutcomeKind::bounced) {
+    ++stats_.bounced;
+  } else {
+    ++stats_.deferred;
+  }
+  query.route = std::move(verdict.route);
+  query.failure = verdict.failure;
+  query.failure_text = std::move(verdict.text);
+  loop_.complete(query, 0);
+}
+
+}  // namespace ringpost::resolve

@@ -1,0 +1,364 @@
+#include "net/smtp/client_engine.h"
+
+#include <cstring>
+
+#include "core/base/text.h"
+
+namespace ringpost::smtp {
+
+namespace {
+
+constexpr std::string_view kQuit = "QUIT\r\n";
+
+constexpr Reply local_reply(std::uint16_t code, EnhancedStatus status, std::string_view text) {
+  Reply reply;
+  reply.code = code;
+  reply.status = status;
+  reply.text = text;
+  reply.local = true;
+  return reply;
+}
+
+constexpr Reply kTooLarge =
+    local_reply(552, {5, 3, 4}, "message is larger than the receiving server accepts");
+constexpr Reply kNoSmtputf8 =
+    local_reply(553, {5, 6, 7}, "receiving server does not offer SMTPUTF8, which this needs");
+constexpr Reply kUnsound = local_reply(553, {5, 1, 3}, "an address cannot be put into a command");
+
+}  // namespace
+
+std::string_view name_of(ClientClose reason) noexcept {
+  static constexpr std::string_view kNames[] = {
+      "none",          "quit",           "refused",          "own_name",
+      "shutting_down", "protocol_error", "pipelining_fault", "lost",
+      "timed_out",     "aborted"};
+  const auto index = static_cast<std::size_t>(reason);
+  return index < std::size(kNames) ? kNames[index] : "unknown";
+}
+
+void ClientEngine::start(const ClientOptions& options, ClientActions& out) noexcept {
+  out.clear();
+  options_ = options;
+  capabilities_ = {};
+  parser_ = {};
+  expected_.clear();
+  slots_.clear();
+  room_used_ = 0;
+  transitions_ = {};
+  state_ = ClientState::awaiting_banner;
+  next_number_ = 0;
+  last_code_ = 0;
+  ready_ = held_ = needs_reset_ = names_us_ = idle_told_ = false;
+  expected_.push(ClientCommand::banner);
+}
+
+void ClientEngine::output_drained(ClientActions& out, bool room_free) noexcept {
+  out.clear();
+  room_used_ = room_free ? 0 : room_used_;
+  body_sent();
+  if (ended()) {
+    return;
+  }
+  if (held_) {
+    held_ = false;
+    on_reply(out);
+    return;
+  }
+  pump(out);
+}
+
+void ClientEngine::body_sent() noexcept {
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    slots_[i].body_drained = slots_[i].body_given;
+  }
+  if (ready_ && !ended()) {
+    enter(derived_state());
+  }
+}
+
+std::uint32_t ClientEngine::begin(const ClientTransaction& transaction,
+                                  ClientActions& out) noexcept {
+  RP_ASSERT(wants_transaction() && !transaction.recipients.empty());
+  out.clear();
+  Slot slot;
+  slot.transaction = &transaction;
+  slot.number = next_number_++;
+  slot.total = static_cast<std::uint32_t>(transaction.recipients.size());
+  idle_told_ = false;
+  const Reply* refusal = nullptr;
+  if (!addresses_are_sound(transaction)) {
+    refusal = &kUnsound;
+  } else if (capabilities_.too_large(transaction.size)) {
+    refusal = &kTooLarge;
+  } else if (transaction.needs_smtputf8 && !capabilities_.smtputf8) {
+    refusal = &kNoSmtputf8;
+  }
+  if (refusal != nullptr) {
+    end_slot(slot, TransactionEnd::answered, Phase::mail, *refusal, out);
+  } else {
+    slots_.push(slot);
+  }
+  pump(out);
+  return slot.number;
+}
+
+void ClientEngine::quit(ClientActions& out) noexcept {
+  out.clear();
+  if (!ended()) {
+    const bool idle = state_ == ClientState::idle && slots_.empty();
+    finish(idle ? ClientClose::quit : ClientClose::aborted, {}, "", out);
+  }
+}
+
+void ClientEngine::abort(ClientActions& out) noexcept {
+  out.clear();
+  if (!ended()) {
+    finish(ClientClose::aborted, {}, "session was ended by its owner", out);
+  }
+}
+
+void ClientEngine::connection_lost(ClientActions& out) noexcept {
+  out.clear();
+  if (state_ == ClientState::quitting) {
+    enter(ClientState::closed);
+  } else if (state_ != ClientState::closed) {
+    finish(ClientClose::lost, {}, row_of(state_).operator_text, out);
+  }
+}
+
+void ClientEngine::timed_out(ClientActions& out) noexcept {
+  out.clear();
+  if (!ended()) {
+    finish(ClientClose::timed_out, {}, row_of(state_).operator_text, out);
+  }
+}
+
+// Sending.
+
+std::span<char> ClientEngine::free_room() noexcept {
+  return std::span<char>(room_).subspan(room_used_);
+}
+
+void ClientEngine::commit_bytes(std::size_t size, ClientActions& out) noexcept {
+  const std::string_view bytes{room_.data() + room_used_, size};
+  room_used_ += size;
+  if (!out.empty() && out.back().kind == ClientAction::Kind::send &&
+      out.back().bytes.data() + out.back().bytes.size() == bytes.data()) {
+    out.back().bytes = {out.back().bytes.data(), out.back().bytes.size() + size};
+    return;
+  }
+  ClientAction action;
+  action.kind = ClientAction::Kind::send;
+  action.bytes = bytes;
+  out.push_back(action);
+}
+
+void ClientEngine::send_command(ClientCommand command, std::string_view text,
+                                ClientActions& out) noexcept {
+  RP_ASSERT(text.size() <= free_room().size());
+  std::memcpy(free_room().data(), text.data(), text.size());
+  commit_bytes(text.size(), out);
+  expected_.push(command);
+}
+
+void ClientEngine::send_hello(ClientCommand command, ClientActions& out) noexcept {
+  capabilities_ = {};
+  names_us_ = false;
+  TextBuilder text(free_room());
+  text.add(command == ClientCommand::ehlo ? "EHLO " : "HELO ").add(options_.helo).add("\r\n");
+  RP_ASSERT(!text.truncated());
+  commit_bytes(text.size(), out);
+  expected_.push(command);
+}
+
+bool ClientEngine::may_send() const noexcept {
+  return (pipelining() ? !expected_.full() : expected_.empty()) &&
+         room_.size() - room_used_ >= kClientCommandMax + kQuit.size();
+}
+
+void ClientEngine::pump(ClientActions& out) noexcept {
+  drop_finished_slots();
+  while (!ended() && pump_one(out)) {
+  }
+  settle(out);
+}
+
+bool ClientEngine::pump_one(ClientActions& out) noexcept {
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    if (i > 0 && !(groups_next() && slots_[i - 1].body_given)) {
+      return false;
+    }
+    if (!slot.over() && !slot.data_sent) {
+      return may_send() && pump_envelope(slot, out);
+    }
+  }
+  return false;
+}
+
+bool ClientEngine::pump_envelope(Slot& slot, ClientActions& out) noexcept {
+  if (!slot.mail_sent) {
+    if (needs_reset_) {
+      needs_reset_ = false;
+      send_command(ClientCommand::rset, "RSET\r\n", out);
+      return true;
+    }
+    commit_bytes(write_mail(free_room(), *slot.transaction, capabilities_), out);
+    slot.grouped = !expected_.empty();
+    expected_.push(ClientCommand::mail, slot.number);
+    slot.mail_sent = true;
+    ++slot.pending;
+    return true;
+  }
+  if (slot.sent < slot.total) {
+    commit_bytes(write_rcpt(free_room(), *slot.transaction, slot.sent, capabilities_), out);
+    expected_.push(ClientCommand::rcpt, slot.number, slot.sent);
+    ++slot.sent;
+    ++slot.pending;
+    return true;
+  }
+  const bool in_group =
+      pipelining() && slot.transaction->body_bytes <= options_.wait_for_recipients_above;
+  if (!in_group && slot.answered < slot.total) {
+    return false;
+  }
+  const std::string_view data = "DATA\r\n";
+  std::memcpy(free_room().data(), data.data(), data.size());
+  commit_bytes(data.size(), out);
+  expected_.push(ClientCommand::data, slot.number);
+  slot.data_sent = true;
+  ++slot.pending;
+  return true;
+}
+
+// State and ends.
+
+void ClientEngine::enter(ClientState next) noexcept {
+  if (next == state_) {
+    return;
+  }
+  RP_ASSERT_NOTE(may_follow(state_, next), "illegal state change of an SMTP client session");
+  transitions_.add({state_, next, last_code_});
+  state_ = next;
+}
+
+ClientState ClientEngine::derived_state() const noexcept {
+  if (slots_.empty() || !slots_[0].mail_sent) {
+    return expected_.empty() ? ClientState::idle : ClientState::resetting;
+  }
+  const Slot& slot = slots_[0];
+  if (slot.body_given) {
+    if (slot.over()) {
+      return ClientState::resetting;
+    }
+    return slot.body_drained ? ClientState::awaiting_final_reply : ClientState::sending_body;
+  }
+  return slot.data_sent && slot.mail_answered && slot.answered == slot.sent
+             ? ClientState::awaiting_go_ahead
+             : ClientState::in_envelope;
+}
+
+void ClientEngine::settle(ClientActions& out) noexcept {
+  if (!ready_ || ended()) {
+    return;
+  }
+  enter(derived_state());
+  if (state_ == ClientState::idle && slots_.empty() && !idle_told_) {
+    idle_told_ = true;
+    out.push_back({});
+  }
+}
+
+void ClientEngine::drop_finished_slots() noexcept {
+  while (!slots_.empty() && slots_[0].over() && slots_[0].pending == 0) {
+    slots_.pop();
+  }
+}
+
+ClientEngine::Slot& ClientEngine::slot_of(std::uint32_t number) noexcept {
+  std::size_t i = 0;
+  while (i + 1 < slots_.size() && slots_[i].number != number) {
+    ++i;
+  }
+  RP_ASSERT(slots_[i].number == number);
+  return slots_[i];
+}
+
+void ClientEngine::end_slot(Slot& slot, TransactionEnd end, Phase phase, const Reply& reply,
+                            ClientActions& out) noexcept {
+  RP_ASSERT_NOTE(!slot.over(), "a transaction ended twice");
+  slot.transaction = nullptr;
+  ClientAction action;
+  action.kind = ClientAction::Kind::transaction_over;
+  action.transaction = slot.number;
+  action.end = end;
+  action.phase = phase;
+  action.reply = reply;
+  out.push_back(action);
+}
+
+Phase ClientEngine::phase_of(const Slot& slot) noexcept {
+  if (slot.body_given) {
+    return slot.body_drained ? Phase::final_reply : Phase::content;
+  }
+  if (!slot.mail_answered) {
+    return Phase::mail;
+  }
+  return slot.answered < slot.total ? Phase::rcpt : Phase::data;
+}
+
+TransactionEnd ClientEngine::fate_of(const Slot& slot, ClientClose reason) noexcept {
+  if (slot.body_given && slot.body_drained) {
+    return TransactionEnd::ambiguous;
+  }
+  switch (reason) {
+    case ClientClose::shutting_down:
+    case ClientClose::pipelining_fault:
+    case ClientClose::aborted: return TransactionEnd::unattempted;
+    default: break;
+  }
+  // An envelope behind another's final dot has met nothing of its own until MAIL is answered.
+  const bool untouched = !slot.mail_sent || (slot.grouped && !slot.mail_answered);
+  return untouched ? TransactionEnd::unattempted : TransactionEnd::interrupted;
+}
+
+void ClientEngine::finish(ClientClose reason, const Reply& reply, std::string_view detail,
+                          ClientActions& out) noexcept {
+  const bool silent = reason == ClientClose::lost || reason == ClientClose::timed_out;
+  if (reason == ClientClose::pipelining_fault ||
+      (silent && state_ != ClientState::sending_body && expected_.any_grouped())) {
+    downgrade(out);
+  }
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    if (!slot.over()) {
+      end_slot(slot, fate_of(slot, reason), phase_of(slot), reply, out);
+    }
+  }
+  slots_.clear();
+  expected_.clear();
+  // Not after a pipelining fault: the server may take it for content.
+  const bool polite = reason == ClientClose::quit || reason == ClientClose::refused ||
+                      reason == ClientClose::own_name;
+  if (polite && free_room().size() >= kQuit.size()) {
+    std::memcpy(free_room().data(), kQuit.data(), kQuit.size());
+    commit_bytes(kQuit.size(), out);
+    enter(ClientState::quitting);
+  } else {
+    enter(ClientState::closed);
+  }
+  ClientAction close;
+  close.kind = ClientAction::Kind::close;
+  close.reason = reason;
+  close.reply = reply;
+  close.detail = detail;
+  out.push_back(close);
+}
+
+void ClientEngine::downgrade(ClientActions& out) noexcept {
+  ClientAction action;
+  action.kind = ClientAction::Kind::downgrade_pipelining;
+  out.push_back(action);
+}
+
+}  // namespace ringpost::smtp

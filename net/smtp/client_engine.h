@@ -1,0 +1,172 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "core/base/fixed_vector.h"
+#include "net/smtp/client_action.h"
+#include "net/smtp/client_capabilities.h"
+#include "net/smtp/client_state.h"
+#include "net/smtp/client_transaction.h"
+#include "net/smtp/expected_replies.h"
+#include "net/smtp/reply_parser.h"
+
+namespace ringpost::smtp {
+
+/// What one input makes of a session; one list serves all sessions of a shard.
+using ClientActions = FixedVector<ClientAction, 16>;
+
+/// Fixed for one session. Views belong to the host and outlive the session.
+struct ClientOptions {
+  std::string_view helo;      ///< what we call ourselves in EHLO
+  std::string_view own_name;  ///< a server that greets with it is ourselves; empty: not checked
+  bool pipelining = true;     ///< use it where it is offered
+  bool group_next = true;     ///< send the next envelope behind a final dot
+  /// Larger content waits for the replies to its RCPTs before DATA, octets.
+  std::uint64_t wait_for_recipients_above = 1024 * 1024;
+};
+
+/// SMTP client (RFC 5321, 2920): bytes and events in, actions out. It has no clock, no socket and
+/// allocates nothing. One per session, on the session's shard.
+///
+/// Every input fills `out` anew; the host carries the actions out in order before the next input,
+/// which it must not give while it still walks them. At most two transactions are held: one whose
+/// content is on its way or awaits its final reply, and the next, whose envelope then travels
+/// behind that content. Each transaction that begin() took ends in exactly one transaction_over,
+/// at the latest together with the close.
+class ClientEngine {
+ public:
+  static constexpr std::size_t kTransactionsMax = 2;
+  static constexpr std::size_t kCommandRoom = 4096;
+
+  ClientEngine() = default;
+  ClientEngine(const ClientEngine&) = delete;
+  ClientEngine& operator=(const ClientEngine&) = delete;
+
+  /// The connection stands: begin a session, whatever this engine did before.
+  void start(const ClientOptions& options, ClientActions& out) noexcept;
+  /// Reads at most one reply; returns the octets taken. Offer the rest again after the actions.
+  /// 0 with octets given: they must wait for output_drained().
+  std::size_t receive(std::string_view bytes, ClientActions& out) noexcept;
+  /// All bytes of all send and send_body actions so far were taken by the kernel. With
+  /// `room_free` unset (zero-copy sends are still held) the bytes of send actions keep their place
+  /// until it is called again with it set.
+  void output_drained(ClientActions& out, bool room_free = true) noexcept;
+  /// The content of the transaction was taken by the kernel up to its final dot, though not all
+  /// that was given to send behind it. To be called before connection_lost() where it is so.
+  void body_sent() noexcept;
+  /// Begins a transaction, or keeps it until the one in flight lets it go. Needs
+  /// wants_transaction(). Returns its number, unique within the session.
+  std::uint32_t begin(const ClientTransaction& transaction, ClientActions& out) noexcept;
+  /// Ends an idle session with QUIT; any other state is aborted.
+  void quit(ClientActions& out) noexcept;
+  /// Ends the session at once: what is not past its final dot goes back unattempted.
+  void abort(ClientActions& out) noexcept;
+  void connection_lost(ClientActions& out) noexcept;
+  /// The time of timeout_class() has passed.
+  void timed_out(ClientActions& out) noexcept;
+
+  ClientState state() const noexcept { return state_; }
+  TimeoutClass timeout_class() const noexcept { return row_of(state_).timeout; }
+  const Capabilities& capabilities() const noexcept { return capabilities_; }
+  /// Groups are in use: offered by the server, allowed by the host.
+  bool pipelining() const noexcept { return options_.pipelining && capabilities_.pipelining; }
+  /// begin() would be accepted now. With one in flight it is worth calling once its content is
+  /// about to leave: the next envelope then travels with it.
+  bool wants_transaction() const noexcept {
+    return ready_ && !ended() && slots_.size() < kTransactionsMax;
+  }
+  /// Whether a second transaction would travel behind the first.
+  void set_group_next(bool on) noexcept { options_.group_next = on; }
+  bool groups_next() const noexcept { return pipelining() && options_.group_next; }
+  bool ended() const noexcept {
+    return state_ == ClientState::quitting || state_ == ClientState::closed;
+  }
+  std::size_t transactions() const noexcept { return slots_.size(); }
+  const TransitionRing& transitions() const noexcept { return transitions_; }
+
+ private:
+  /// A transaction and what its commands have met.
+  struct Slot {
+    const ClientTransaction* transaction = nullptr;  // null once over
+    std::uint32_t number = 0;
+    std::uint32_t total = 0;     // recipients
+    std::uint32_t sent = 0;      // RCPTs sent
+    std::uint32_t answered = 0;  // RCPTs answered
+    std::uint32_t accepted = 0;
+    std::uint32_t pending = 0;  // replies to come
+    bool grouped = false;       // MAIL left behind an unanswered command
+    bool mail_sent = false;
+    bool mail_answered = false;
+    bool data_sent = false;
+    bool body_given = false;  // to the host, content or a lone dot
+    bool body_drained = false;
+
+    bool over() const noexcept { return transaction == nullptr; }
+  };
+
+  using Handler = void (ClientEngine::*)(const ExpectedReply&, const Reply&, ClientActions&);
+  static const Handler kHandlers[];
+
+  // Replies (client_replies.cpp).
+  void on_line() noexcept;
+  void on_reply(ClientActions& out) noexcept;
+  bool on_early_reply(const Reply& reply, ClientActions& out) noexcept;
+  void on_banner(const ExpectedReply&, const Reply&, ClientActions&);
+  void on_ehlo(const ExpectedReply&, const Reply&, ClientActions&);
+  void on_helo(const ExpectedReply&, const Reply&, ClientActions&);
+  void on_unused(const ExpectedReply&, const Reply&, ClientActions&);
+  void on_mail(const ExpectedReply&, const Reply&, ClientActions&);
+  void on_rcpt(const ExpectedReply&, const Reply&, ClientActions&);
+  void on_data(const ExpectedReply&, const Reply&, ClientActions&);
+  void on_go_ahead(Slot& slot, ClientActions& out);
+  void on_content(const ExpectedReply&, const Reply&, ClientActions&);
+  void on_lone_dot(const ExpectedReply&, const Reply&, ClientActions&);
+  void on_rset(const ExpectedReply&, const Reply&, ClientActions&);
+  void become_ready(ClientActions& out) noexcept;
+
+  // Sending.
+  void pump(ClientActions& out) noexcept;
+  bool pump_one(ClientActions& out) noexcept;
+  bool pump_envelope(Slot& slot, ClientActions& out) noexcept;
+  bool may_send() const noexcept;
+  void send_command(ClientCommand command, std::string_view text, ClientActions& out) noexcept;
+  std::span<char> free_room() noexcept;
+  void commit_bytes(std::size_t size, ClientActions& out) noexcept;
+  void send_hello(ClientCommand command, ClientActions& out) noexcept;
+
+  // State and ends.
+  void enter(ClientState next) noexcept;
+  void settle(ClientActions& out) noexcept;
+  ClientState derived_state() const noexcept;
+  void end_slot(Slot& slot, TransactionEnd end, Phase phase, const Reply& reply,
+                ClientActions& out) noexcept;
+  static Phase phase_of(const Slot& slot) noexcept;
+  static TransactionEnd fate_of(const Slot& slot, ClientClose reason) noexcept;
+  void finish(ClientClose reason, const Reply& reply, std::string_view detail,
+              ClientActions& out) noexcept;
+  void downgrade(ClientActions& out) noexcept;
+  Slot& slot_of(std::uint32_t number) noexcept;
+  void drop_finished_slots() noexcept;
+
+  ClientOptions options_;
+  Capabilities capabilities_;
+  ReplyParser parser_;
+  ExpectedReplies expected_;
+  FixedFifo<Slot, kTransactionsMax> slots_;
+  std::array<char, kCommandRoom> room_;
+  std::size_t room_used_ = 0;
+  TransitionRing transitions_;
+  ClientState state_ = ClientState::closed;
+  std::uint32_t next_number_ = 0;
+  std::uint16_t last_code_ = 0;
+  bool ready_ = false;
+  bool held_ = false;         // a reply to content that has not wholly left
+  bool needs_reset_ = false;  // the server holds a MAIL that came to nothing
+  bool names_us_ = false;
+  bool idle_told_ = false;
+};
+
+}  // namespace ringpost::smtp

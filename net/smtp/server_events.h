@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "net/smtp/command.h"
+#include "net/smtp/content_scanner.h"
+#include "net/smtp/server_reply.h"
+
+namespace ringpost::smtp {
+
+/// Limits of one session; all are bounds that a sender can meet, each with its reply.
+struct ServerLimits {
+  std::uint32_t command_bytes_max = 2048;  ///< CRLF included; 500 beyond (at most the buffer's)
+  std::uint32_t recipients_max = 10'000;   ///< per transaction; 452 4.5.3 beyond
+  std::uint32_t errors_max = 20;           ///< protocol errors per session; then 421
+  std::uint32_t idle_commands_max = 1000;  ///< commands since the last message other than MAIL,
+                                           ///< RCPT, DATA, BDAT; then 421
+  ContentLimits content;
+};
+
+/// What a listener says and offers. Shared by its sessions; outlives them.
+struct ServerProfile {
+  std::string_view hostname;                ///< in banner, EHLO and closing replies
+  std::string_view banner = "ESMTP ready";  ///< after the name in the 220 line
+  bool size = true;                         ///< RFC 1870
+  bool eight_bit_mime = true;               ///< RFC 6152
+  bool chunking = true;                     ///< RFC 3030
+  bool smtputf8 = true;                     ///< RFC 6531
+  bool dsn = true;                          ///< RFC 3461
+  BareLineEnds bare_line_ends = BareLineEnds::refuse;
+  /// Header fields whose values are wanted, lower case, at most 255.
+  std::span<const std::string_view> controls;
+};
+
+/// Why a transaction ended without a message.
+enum class AbortReason : std::uint8_t {
+  reset,            ///< RSET
+  hello,            ///< EHLO or HELO began anew
+  content_refused,  ///< a limit, a line end, or the host's refuse_content()
+  closed,           ///< QUIT, a closing reply, or the connection is gone
+};
+
+/// What the engine tells its host and asks of it. Called from inside feed(); views hold during the
+/// call. A reply that is not accepted() is sent and the command has no effect; one that closes()
+/// ends the session.
+///
+/// An accepted MAIL opens a transaction. It ends with exactly one of: on_content_end() followed by
+/// the host's complete_message(), or on_abort().
+class ServerEvents : public ContentRuns {
+ public:
+  /// EHLO (extended) or HELO with a domain; never refused.
+  virtual void on_hello(std::string_view name, bool extended) = 0;
+  virtual ServerReply on_mail(const MailArguments& mail) = 0;
+  /// A refused recipient is not counted. The host decides on relaying here.
+  virtual ServerReply on_rcpt(const RcptArguments& rcpt) = 0;
+  /// DATA or the first BDAT, with at least one recipient. Accepted: content follows.
+  virtual ServerReply on_content_begin() = 0;
+  /// The message is complete and within all limits. The engine reads nothing more until
+  /// complete_message(), which may be called from inside.
+  virtual void on_content_end(const ContentSummary& summary) = 0;
+  virtual void on_abort(AbortReason reason) = 0;
+};
+
+}  // namespace ringpost::smtp

@@ -1,0 +1,143 @@
+#include "spool/journal_record.h"
+
+#include <string>
+
+#include "core/base/hash.h"
+
+namespace ringpost::spool {
+
+namespace {
+
+IpAddress read_address(Decoder& decode) {
+  IpAddress address;
+  const auto family = decode.number<std::uint8_t>();
+  if (family == 1 || family == 2) {
+    address.family = static_cast<IpAddress::Family>(family);
+    const std::string_view octets = decode.raw(family == 1 ? 4 : 16);
+    for (std::size_t i = 0; i < octets.size(); ++i) {
+      address.octets[i] = static_cast<std::uint8_t>(octets[i]);
+    }
+  }
+  return address;
+}
+
+void read_state(Decoder& decode, OutcomeFields& out) {
+  SettledRecord& record = out.record;
+  out.message = decode.number<std::uint64_t>();
+  record.recipient_index = decode.varint32();
+  record.kind = static_cast<OutcomeKind>(decode.number<std::uint8_t>());
+  record.ambiguous = (decode.number<std::uint8_t>() & 1) != 0;
+  record.phase = static_cast<Phase>(decode.number<std::uint8_t>());
+  record.attempts = decode.number<std::uint16_t>();
+  out.next_attempt.us = decode.number<std::int64_t>();
+}
+
+bool state_known(const SettledRecord& record) {
+  return record.kind <= OutcomeKind::cancelled && record.phase <= Phase::queue;
+}
+
+struct StringOut {
+  std::string& text;
+  void put(const void* data, std::size_t bytes) {
+    text.append(static_cast<const char*>(data), bytes);
+  }
+};
+
+}  // namespace
+
+std::optional<JournalRecord> next_journal_record(Decoder& decode) {
+  if (decode.at_end()) {
+    return std::nullopt;
+  }
+  JournalRecord record;
+  const auto kind = decode.number<std::uint8_t>();
+  record.fields = decode.text();
+  if (!decode.ok() || kind < 1 || kind > 8) {
+    return std::nullopt;
+  }
+  record.kind = static_cast<JournalKind>(kind);
+  return record;
+}
+
+bool read_outcome_state(std::string_view fields, OutcomeFields& out) {
+  Decoder decode(fields);
+  read_state(decode, out);
+  return decode.ok() && state_known(out.record);
+}
+
+bool read_outcome(std::string_view fields, OutcomeFields& out) {
+  Decoder decode(fields);
+  read_state(decode, out);
+  SettledRecord& record = out.record;
+  record.reply_code = decode.number<std::uint16_t>();
+  record.status.klass = decode.number<std::uint8_t>();
+  record.status.subject = decode.number<std::uint16_t>();
+  record.status.detail = decode.number<std::uint16_t>();
+  record.received.us = decode.number<std::int64_t>();
+  record.settled.us = decode.number<std::int64_t>();
+  record.size_bytes = decode.number<std::uint32_t>();
+  record.notify = decode.number<std::uint8_t>();
+  record.origin = read_address(decode);
+  record.local = read_address(decode);
+  record.remote.ip = read_address(decode);
+  record.remote.port = decode.number<std::uint16_t>();
+  record.id.high = decode.number<std::uint64_t>();
+  record.id.low = out.message;
+  record.reverse_path = decode.text();
+  record.recipient = decode.text();
+  record.original_recipient = decode.text();
+  record.envelope_id = decode.text();
+  record.vmta = decode.text();
+  record.job = decode.text();
+  record.user = decode.text();
+  record.host = decode.text();
+  record.text = decode.text();
+  return decode.ok() && state_known(record);
+}
+
+std::optional<JournalBatchView> next_journal_batch(std::string_view segment,
+                                                   std::uint64_t generation,
+                                                   std::uint64_t& offset) {
+  for (; offset + kBatchHeaderBytes <= segment.size(); offset += kSector) {
+    const auto header = decode_batch_header(segment, generation, offset);
+    if (!header) {
+      continue;
+    }
+    const std::string_view body =
+        segment.substr(offset + kBatchHeaderBytes, header->body_bytes);
+    if (hash64(body, place_seed(generation, offset)) != header->body_hash) {
+      continue;
+    }
+    JournalBatchView batch{offset, *header, body};
+    offset += header->bytes;
+    return batch;
+  }
+  return std::nullopt;
+}
+
+void PartWriter::detail(const MessageSlot& slot) {
+  flush();
+  StringOut out{out_};
+  Encoder encode(out);
+  encode.number(std::uint8_t{3});
+  encode.varint(slot.recipients);
+  for (std::uint32_t i = 0; i < slot.recipients; ++i) {
+    const RecipientState& state = slot.state(i);
+    encode.number(state.flags);
+    encode.varint(state.attempts);
+    encode.varint(state.next_s);
+  }
+}
+
+void PartWriter::flush() {
+  if (count_ > 0) {
+    StringOut out{out_};
+    Encoder encode(out);
+    encode.number(kind_);
+    encode.varint(count_);
+  }
+  kind_ = 0;
+  count_ = 0;
+}
+
+}  // namespace ringpost::spool

@@ -1,0 +1,136 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "core/mail/doors.h"
+#include "spool/bytes.h"
+#include "spool/format.h"
+#include "spool/slots.h"
+
+namespace ringpost::spool {
+
+enum class JournalKind : std::uint8_t {
+  issued = 1,
+  returned = 2,
+  outcome = 3,
+  dropped = 4,  ///< `void` in the grammar: a refused commit
+  checkpoint_begin = 5,
+  checkpoint_part = 6,
+  checkpoint_end = 7,
+  clean = 8,
+};
+
+/// One journal record as it lies in a batch: kind and fields.
+struct JournalRecord {
+  JournalKind kind = JournalKind::clean;
+  std::string_view fields;
+};
+/// Reads the record at the decoder's place; nullopt at the end or on nonsense.
+std::optional<JournalRecord> next_journal_record(Decoder& decode);
+
+/// Writes kind, size and what `fields(Encoder)` writes. `Out` must have put().
+template <class Out, class Fields>
+void write_journal_record(Out& out, JournalKind kind, Fields fields) {
+  CountingOut counting;
+  Encoder count(counting);
+  fields(count);
+  Encoder encode(out);
+  encode.number(static_cast<std::uint8_t>(kind));
+  encode.varint(counting.size);
+  fields(encode);
+}
+
+/// Fields of an outcome record: what accounting gets, and the state it leaves behind.
+struct OutcomeFields {
+  SettledRecord record;            ///< log and sequence are not stored
+  std::uint64_t message = 0;       ///< message number
+  WallTime next_attempt;           ///< deferred only
+};
+
+template <class Out>
+void write_address(Encoder<Out>& encode, const IpAddress& address) {
+  encode.number(static_cast<std::uint8_t>(address.family));
+  const std::size_t size = address.family == IpAddress::Family::none ? 0
+                           : address.is_v4()                         ? 4
+                                                                     : 16;
+  encode.raw({reinterpret_cast<const char*>(address.octets.data()), size});
+}
+
+template <class Out>
+void write_outcome_fields(Encoder<Out>& encode, const OutcomeFields& fields) {
+  const SettledRecord& record = fields.record;
+  encode.number(fields.message);
+  encode.varint(record.recipient_index);
+  encode.number(static_cast<std::uint8_t>(record.kind));
+  encode.number(static_cast<std::uint8_t>(record.ambiguous ? 1 : 0));
+  encode.number(static_cast<std::uint8_t>(record.phase));
+  encode.number(record.attempts);
+  encode.number(fields.next_attempt.us);
+  encode.number(record.reply_code);
+  encode.number(record.status.klass);
+  encode.number(record.status.subject);
+  encode.number(record.status.detail);
+  encode.number(record.received.us);
+  encode.number(record.settled.us);
+  encode.number(record.size_bytes);
+  encode.number(record.notify);
+  write_address(encode, record.origin);
+  write_address(encode, record.local);
+  write_address(encode, record.remote.ip);
+  encode.number(record.remote.port);
+  encode.number(record.id.high);
+  encode.text(record.reverse_path);
+  encode.text(record.recipient);
+  encode.text(record.original_recipient);
+  encode.text(record.envelope_id);
+  encode.text(record.vmta);
+  encode.text(record.job);
+  encode.text(record.user);
+  encode.text(record.host);
+  encode.text(record.text);
+}
+bool read_outcome(std::string_view fields, OutcomeFields& out);
+/// Only what changes state: message, recipient, kind, ambiguity, attempts, next attempt.
+bool read_outcome_state(std::string_view fields, OutcomeFields& out);
+
+/// The batches of a journal segment, in order of place.
+struct JournalBatchView {
+  std::uint64_t offset = 0;
+  BatchHeader header;
+  std::string_view body;
+};
+/// The next intact batch at or behind `offset`; moves `offset` behind it. `first_sequence` and
+/// above `limit` do not matter here.
+std::optional<JournalBatchView> next_journal_batch(std::string_view segment,
+                                                   std::uint64_t generation,
+                                                   std::uint64_t& offset);
+
+/// Items of a checkpoint part.
+class PartWriter {
+ public:
+  /// `out` must outlive it; call finish() at the end.
+  explicit PartWriter(std::string& out) : out_(out) {}
+
+  void settled(std::uint64_t count = 1) { run(1, count); }
+  void untouched() { run(2, 1); }
+  void detail(const MessageSlot& slot);
+  void finish() { flush(); }
+
+ private:
+  void run(std::uint8_t kind, std::uint64_t count) {
+    if (kind != kind_) {
+      flush();
+      kind_ = kind;
+    }
+    count_ += count;
+  }
+  void flush();
+
+  std::string& out_;
+  std::uint8_t kind_ = 0;
+  std::uint64_t count_ = 0;
+};
+
+}  // namespace ringpost::spool

@@ -1,0 +1,317 @@
+#include "spool/log.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "spool/folder.h"
+
+namespace ringpost::spool {
+
+SegmentPool::Config Log::pool_config(const SpoolOptions& options, SegmentKind kind,
+                                     std::uint16_t number, const Uuid& spool) {
+  SegmentPool::Config config;
+  config.kind = kind;
+  config.log = number;
+  config.spool = spool;
+  config.block_bytes = options.block_bytes;
+  config.retry = options.retry_interval;
+  if (kind == SegmentKind::acceptance) {
+    config.segment_bytes = options.segment_bytes;
+    config.keep = options.spare_segments;
+    config.keep_max = options.spare_segments_max;
+  } else {
+    config.segment_bytes = options.journal_segment_bytes;
+    config.keep = options.journal_reserve_segments;
+    config.keep_max = 2 * options.journal_reserve_segments;
+  }
+  return config;
+}
+
+namespace {
+
+SegmentPool::Config in_folder(SegmentPool::Config config, std::string folder) {
+  config.folder = std::move(folder);
+  return config;
+}
+
+}  // namespace
+
+Log::Log(const SpoolOptions& options, std::uint16_t number, const Uuid& spool, ChunkPool* chunks,
+         const LogPorts& ports)
+    : options_(options),
+      number_(number),
+      spool_(spool),
+      accepts_(chunks != nullptr),
+      ports_(ports),
+      folder_(log_folder(options.folder, number)),
+      slots_(options.max_messages),
+      journal_(options,
+               in_folder(pool_config(options, SegmentKind::journal, number, spool), folder_),
+               ports.loop, ports.disk, ports.entropy),
+      acceptance_(options,
+                  in_folder(pool_config(options, SegmentKind::acceptance, number, spool), folder_),
+                  ports.loop, ports.disk, ports.entropy, slots_, journal_, chunks),
+      checkpoint_(options, slots_, acceptance_, journal_),
+      feed_(options, ports.loop, ports.disk, journal_, number, ports.outcomes),
+      views_(options, ports.loop, ports.disk, slots_, acceptance_, *this) {
+  housekeeping_.bind<&Log::on_housekeeping>(this);
+}
+
+Log::~Log() { ports_.loop.timers().disarm(housekeeping_); }
+
+// Start.
+
+Result<RecoveryReport> Log::start() {
+  RecoverySource source{ports_.disk, folder_, number_, spool_, options_.segment_bytes,
+                        options_.journal_segment_bytes, true};
+  RecoveryReport report;
+  auto image = read_log(source, slots_, report);
+  if (!image) {
+    return image.error();
+  }
+  take_image(*image);
+  start_syncs();
+  ports_.loop.timers().arm(housekeeping_, ports_.loop.now().instant);
+  return report;
+}
+
+void Log::take_image(LogImage& image) {
+  SegmentPool& pool = acceptance_.pool();
+  pool.note(image.acceptance_name, image.acceptance_ordinal);
+  journal_.pool().note(image.journal_name, image.journal_ordinal);
+  for (auto& segment : image.acceptance) {
+    if (segment->state == SegmentState::draining) {
+      start_syncs_.push_back(std::make_unique<StartSync>());
+      start_syncs_.back()->file = segment->file;
+    }
+    const std::vector<std::uint32_t> slots = segment->slots;
+    const Segment& adopted = acceptance_.adopt(std::move(segment));
+    for (const std::uint32_t slot : slots) {
+      if (slot != kNone) {
+        slots_[slot].segment = adopted.index;
+      }
+    }
+  }
+  for (auto& segment : image.journal) {
+    if (&segment == &image.journal.back()) {
+      start_syncs_.push_back(std::make_unique<StartSync>());
+      start_syncs_.back()->file = segment->file;
+    }
+    journal_.adopt(std::move(segment));
+  }
+  for (FreeFile& file : image.free_acceptance) {
+    pool.add_free(std::move(file.path), file.prepared);
+  }
+  for (FreeFile& file : image.free_journal) {
+    journal_.pool().add_free(std::move(file.path), file.prepared);
+  }
+  to_unlink_ = std::move(image.misfits);
+  journal_.resume(image.next_sequence);
+}
+
+void Log::start_syncs() {
+  // What a kill left in the page cache is made durable before anyone relies on it.
+  syncs_left_ = static_cast<std::uint32_t>(start_syncs_.size());
+  for (const auto& sync : start_syncs_) {
+    sync->bind<&Log::on_start_synced>(this);
+    ports_.disk.sync(*sync);
+  }
+  running_ = syncs_left_ == 0;
+}
+
+void Log::on_start_synced(Completion&) {
+  // A failure here leaves what can be read; the checkpoint that follows writes the state anew.
+  running_ = --syncs_left_ == 0;
+}
+
+void Log::on_housekeeping(Now now) {
+  acceptance_.pool().pump(now);
+  journal_.pool().pump(now);
+  if (!to_unlink_.empty()) {
+    if (ports_.disk.unlink(to_unlink_.back())) {
+      to_unlink_.pop_back();
+    }
+  }
+  const bool all = drained();
+  acceptance_.pool().trim(all || !accepts_);
+  journal_.pool().trim(false);
+  if (stop_ != Stop::stopped) {
+    ports_.loop.timers().arm(housekeeping_, now.instant + options_.retry_interval);
+  }
+}
+
+bool Log::end_of_turn(Now now) {
+  if (!running_ || stop_ == Stop::stopped) {
+    return false;
+  }
+  if (!begun_) {
+    begun_ = true;
+    journal_.begin();
+    feed_.begin();
+    checkpoint_.start();
+  }
+  if (!waiting_opens_.empty() && may_issue()) {
+    open_waiting();
+  }
+  acceptance_.end_of_turn(now);
+  admit_some();
+  if (checkpoint_.due() && stop_ == Stop::running) {
+    checkpoint_.start();
+  }
+  const bool more_checkpoint = checkpoint_.step();
+  journal_.end_of_turn(now);
+  const bool more_accounting = feed_.pump(now);
+  drop_journal();
+  if (stop_ != Stop::running) {
+    step_stop();
+  }
+  return more_checkpoint || more_accounting;
+}
+
+void Log::step_stop() {
+  switch (stop_) {
+    case Stop::finishing:
+      acceptance_.stop();
+      if (acceptance_.idle() && !checkpoint_.running()) {
+        checkpoint_.start();
+        stop_ = Stop::checkpointing;
+      }
+      break;
+    case Stop::checkpointing:
+      if (!checkpoint_.running()) {
+        journal_.add(JournalKind::clean, [](auto&) {});
+        journal_.sync_all();
+        stop_ = Stop::syncing;
+      }
+      break;
+    case Stop::syncing:
+      if (journal_.idle() && feed_.idle() && views_.idle() && acceptance_.idle()) {
+        stop_ = Stop::stopped;
+        ports_.loop.timers().disarm(housekeeping_);
+      }
+      break;
+    case Stop::running:
+    case Stop::stopped:
+      break;
+  }
+}
+
+void Log::drop_journal() {
+  const std::uint64_t begin = checkpoint_.durable_begin();
+  if (begin > 0) {
+    journal_.drop_through(std::min(begin - 1, feed_.passed()));
+  }
+}
+
+bool Log::drained() noexcept {
+  return !accepts_ && running_ && begun_ && slots_.in_use() == 0 &&
+         feed_.next() > journal_.synced() && feed_.passed() >= journal_.synced();
+}
+
+// Mail coming in.
+
+Result<MessageWriter*> Log::begin(std::uint64_t declared_bytes) {
+  if (stop_ != Stop::running || !accepts_) {
+    return Error::of(ErrorCode::shutting_down);
+  }
+  SegmentPool& journal = journal_.pool();
+  if (journal_.used_bytes() >= options_.journal_max_bytes) {
+    return Error::of(ErrorCode::no_space, "the journal has reached journal-max");
+  }
+  if (journal.trouble() != 0 && journal.spares() * 2 < options_.journal_reserve_segments) {
+    return Error::of(code_from_errno(-journal.trouble()), "the journal's reserve is used");
+  }
+  return acceptance_.begin(declared_bytes);
+}
+
+void Log::stop() noexcept {
+  stop_ = std::max(stop_, Stop::finishing);
+  while (Job* job = waiting_opens_.pop_front()) {
+    ports_.loop.complete(job->opened, -ESHUTDOWN);
+  }
+}
+
+// Figures.
+
+bool Log::may_issue() const noexcept {
+  return begun_ && journal_.healthy() && stop_ == Stop::running &&
+         journal_.unsynced_outcomes() < options_.unsettled_max;
+}
+
+SpoolStats Log::stats() noexcept {
+  SpoolStats stats;
+  stats.messages = slots_.in_use();
+  stats.committed = acceptance_.committed();
+  stats.commits = acceptance_.commits();
+  stats.failed_commits = acceptance_.failed_commits();
+  stats.segments = acceptance_.pool().files();
+  stats.segment_bytes = acceptance_.live_bytes();
+  stats.journal_bytes = journal_.used_bytes();
+  stats.unsynced_outcomes = journal_.unsynced_outcomes();
+  stats.accounted = feed_.delivered();
+  stats.accounting_lost = feed_.lost();
+  stats.accounting_behind = journal_.next_sequence() - std::min(feed_.next(),
+                                                                journal_.next_sequence());
+  stats.checkpoints = checkpoint_.completed();
+  stats.journal_errors = journal_.errors();
+  stats.quarantined = views_.quarantined();
+  stats.waiting_opens = waiting_opens_.size();
+  stats.journal_alarm = 2 * journal_.used_bytes() > options_.journal_max_bytes;
+  stats.may_issue = may_issue();
+  return stats;
+}
+
+void SpoolStats::add(const SpoolStats& other) {
+  messages += other.messages;
+  committed += other.committed;
+  commits += other.commits;
+  failed_commits += other.failed_commits;
+  segments += other.segments;
+  segment_bytes += other.segment_bytes;
+  journal_bytes += other.journal_bytes;
+  unsynced_outcomes += other.unsynced_outcomes;
+  accounted += other.accounted;
+  accounting_lost += other.accounting_lost;
+  accounting_behind += other.accounting_behind;
+  checkpoints += other.checkpoints;
+  journal_errors += other.journal_errors;
+  quarantined += other.quarantined;
+  waiting_opens += other.waiting_opens;
+  journal_alarm = journal_alarm || other.journal_alarm;
+  may_issue = may_issue && other.may_issue;
+}
+
+std::uint64_t Log::number_of(const MessageSlot& slot) {
+  return message_number(acceptance_.table()[slot.segment]->ordinal(), slot.local);
+}
+
+MessageBrief Log::brief(std::uint32_t index) {
+  const MessageSlot& slot = slots_[index];
+  MessageBrief brief;
+  brief.handle = {number_, index, slot.generation};
+  brief.id = {acceptance_.table()[slot.segment]->header.id_high, number_of(slot)};
+  brief.recipients = slot.recipients;
+  brief.open = slot.open;
+  for (std::uint32_t i = 0; i < slot.recipients; ++i) {
+    brief.issued += slot.state(i).has(RecipientState::kIssued) ? 1 : 0;
+  }
+  brief.bytes = slot.bytes;
+  brief.quarantined = (slot.flags & MessageSlot::kQuarantined) != 0;
+  return brief;
+}
+
+bool Log::find(const MessageId& id, SpoolHandle& handle) {
+  const Segment* segment = acceptance_.find(ordinal_of(id.low));
+  if (segment == nullptr || segment->header.id_high != id.high ||
+      local_of(id.low) >= segment->slots.size()) {
+    return false;
+  }
+  const std::uint32_t index = segment->slots[local_of(id.low)];
+  if (index == kNone || index == kPending) {
+    return false;
+  }
+  handle = {number_, index, slots_[index].generation};
+  return true;
+}
+
+}  // namespace ringpost::spool

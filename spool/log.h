@@ -1,0 +1,166 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/mail/doors.h"
+#include "spool/acceptance_log.h"
+#include "spool/accounting_feed.h"
+#include "spool/checkpoint.h"
+#include "spool/journal.h"
+#include "spool/options.h"
+#include "spool/recovery.h"
+#include "spool/slots.h"
+#include "spool/views.h"
+
+namespace ringpost::spool {
+
+/// Looks at a message without issuing it. Owned by the asker until released. result 0: `view` can
+/// be read until Spool::release(); negative errno: there is nothing to read or release.
+struct InspectOp : Completion {
+  SpoolHandle message;
+  MessageView view;
+};
+
+/// What the table knows of a live message; touches no disk.
+struct MessageBrief {
+  SpoolHandle handle;
+  MessageId id;
+  std::uint32_t recipients = 0;
+  std::uint32_t open = 0;
+  std::uint32_t issued = 0;
+  std::uint32_t bytes = 0;         ///< on disk
+  bool quarantined = false;
+};
+
+/// Figures of one log, or summed over several.
+struct SpoolStats {
+  std::uint64_t messages = 0;
+  std::uint64_t committed = 0;
+  std::uint64_t commits = 0;       ///< batches
+  std::uint64_t failed_commits = 0;
+  std::uint64_t segments = 0;
+  std::uint64_t segment_bytes = 0;
+  std::uint64_t journal_bytes = 0;
+  std::uint64_t unsynced_outcomes = 0;
+  std::uint64_t accounted = 0;
+  std::uint64_t accounting_lost = 0;
+  std::uint64_t accounting_behind = 0;  ///< journal records not yet handed over
+  std::uint64_t checkpoints = 0;
+  std::uint64_t journal_errors = 0;
+  std::uint64_t quarantined = 0;
+  std::uint64_t waiting_opens = 0;
+  bool journal_alarm = false;      ///< more than half of journal_max is in use
+  bool may_issue = true;
+
+  void add(const SpoolStats& other);
+};
+
+struct LogPorts {
+  Loop& loop;
+  Disk& disk;
+  Entropy& entropy;
+  AdmissionSink& admissions;
+  OutcomeSink& outcomes;
+};
+
+/// One log: its two kinds of segments, its live messages, and what moves them. Lives on the shard
+/// it was dealt to.
+class Log final : private ViewUser {
+ public:
+  /// `chunks` null: an adopted log that takes no new mail.
+  Log(const SpoolOptions& options, std::uint16_t number, const Uuid& spool, ChunkPool* chunks,
+      const LogPorts& ports);
+  ~Log() override;
+
+  /// Reads what is on disk. Blocks. Nothing is admitted or written before the loop runs.
+  Result<RecoveryReport> start();
+
+  Result<MessageWriter*> begin(std::uint64_t declared_bytes);
+  void open(Job& job);
+  void settle(Job& job);
+  void inspect(InspectOp& op);
+  void release(InspectOp& op);
+  bool end_of_turn(Now now);
+
+  /// Begins to stop; stopped() turns true when a clean checkpoint is durable.
+  void stop() noexcept;
+  bool stopped() const noexcept { return stop_ == Stop::stopped; }
+  /// An adopted log with nothing left; its files are being unlinked.
+  bool drained() noexcept;
+
+  std::uint16_t number() const noexcept { return number_; }
+  /// New transactions may begin: outcomes would become durable.
+  bool may_issue() const noexcept;
+  SpoolStats stats() noexcept;
+  /// The slot of a live message, or false.
+  bool find(const MessageId& id, SpoolHandle& handle);
+  /// Calls visit(const MessageBrief&) for every live message, in no order.
+  template <class Visit>
+  void for_each(Visit visit) {
+    for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+      if (slots_[slot].recipients > 0) {
+        visit(brief(slot));
+      }
+    }
+  }
+
+ private:
+  enum class Stop : std::uint8_t { running, finishing, checkpointing, syncing, stopped };
+  struct StartSync : SyncOp {
+    Log* log = nullptr;
+  };
+
+  static SegmentPool::Config pool_config(const SpoolOptions& options, SegmentKind kind,
+                                         std::uint16_t number, const Uuid& spool);
+  void take_image(LogImage& image);
+  void start_syncs();
+  void on_start_synced(Completion& done);
+  void on_housekeeping(Now now);
+  void step_stop();
+
+  void view_loaded(const ViewWaiter& waiter, View* view) override;
+  void start_open(Job& job);
+  void finish_open(Job& job, View& view);
+  void finish_settle(Job& job, View& view);
+  void record_outcome(const Job& job, const JobRecipient& recipient, MessageSlot& slot,
+                      const View& view, std::uint64_t number);
+  void release_view(View& view);
+  void end_message(MessageSlot& slot, std::uint64_t sequence);
+  void fill(const View& view, MessageView& out) const;
+  void write_runs(JournalKind kind, std::uint64_t number, const Job& job, bool returned_only);
+  void open_waiting();
+
+  void admit_some();
+  bool admit_from(Segment& segment, std::uint32_t& budget);
+  bool admit_entry(Segment& segment, const SummaryEntry& entry, std::uint32_t index,
+                   std::uint32_t& budget);
+  void drop_journal();
+  MessageBrief brief(std::uint32_t slot);
+  std::uint64_t number_of(const MessageSlot& slot);
+
+  const SpoolOptions& options_;
+  std::uint16_t number_;
+  Uuid spool_;
+  bool accepts_;
+  LogPorts ports_;
+  std::string folder_;
+  SlotTable slots_;
+  Journal journal_;
+  AcceptanceLog acceptance_;
+  Checkpoint checkpoint_;
+  AccountingFeed feed_;
+  Views views_;
+  std::vector<std::unique_ptr<StartSync>> start_syncs_;
+  std::uint32_t syncs_left_ = 0;
+  bool running_ = false;           ///< what recovery found is durable
+  bool begun_ = false;
+  List<Job, Job> waiting_opens_;
+  Timer housekeeping_;
+  Stop stop_ = Stop::running;
+  std::vector<std::string> to_unlink_;
+};
+
+}  // namespace ringpost::spool

@@ -1,0 +1,370 @@
+// The log towards delivery: lending messages out, journaling what became of them, and offering
+// recipients to the scheduler.
+
+#include <algorithm>
+#include <cerrno>
+
+#include "spool/log.h"
+
+namespace ringpost::spool {
+
+// Lending out.
+
+void Log::open(Job& job) {
+  if (stop_ != Stop::running) {
+    ports_.loop.complete(job.opened, -ESHUTDOWN);
+    return;
+  }
+  if (!may_issue()) {
+    waiting_opens_.push_back(job);
+    return;
+  }
+  start_open(job);
+}
+
+void Log::open_waiting() {
+  while (may_issue()) {
+    Job* job = waiting_opens_.pop_front();
+    if (job == nullptr) {
+      return;
+    }
+    start_open(*job);
+  }
+}
+
+void Log::start_open(Job& job) {
+  if (slots_.find(job.message.slot, job.message.generation) == nullptr) {
+    ports_.loop.complete(job.opened, -ENOENT);
+    return;
+  }
+  View* view = nullptr;
+  ViewWaiter waiter;
+  waiter.use = ViewWaiter::Use::open;
+  waiter.job = &job;
+  switch (views_.acquire(job.message.slot, waiter, view)) {
+    case Views::Got::ready: finish_open(job, *view); break;
+    case Views::Got::damaged: ports_.loop.complete(job.opened, -EIO); break;
+    case Views::Got::loading: break;
+  }
+}
+
+void Log::view_loaded(const ViewWaiter& waiter, View* view) {
+  switch (waiter.use) {
+    case ViewWaiter::Use::open:
+      if (view == nullptr) {
+        ports_.loop.complete(waiter.job->opened, -EIO);
+      } else {
+        finish_open(*waiter.job, *view);
+      }
+      break;
+    case ViewWaiter::Use::settle:
+      if (view == nullptr) {
+        // Without its addresses no outcome can be accounted: the message stays, quarantined.
+        ports_.loop.complete(waiter.job->settled, -EIO);
+      } else {
+        finish_settle(*waiter.job, *view);
+      }
+      break;
+    case ViewWaiter::Use::inspect:
+      if (view != nullptr) {
+        fill(*view, waiter.inspect->view);
+      }
+      ports_.loop.complete(*waiter.inspect, view == nullptr ? -EIO : 0);
+      break;
+  }
+}
+
+void Log::fill(const View& view, MessageView& out) const {
+  const OpenedRecord& record = view.record;
+  out.id = {view.segment->header.id_high,
+            message_number(view.segment->ordinal(), record.head.local)};
+  out.envelope = record.envelope;
+  out.content = record.head.content;
+  out.prefix = record.prefix;
+  out.body = record.content;
+  out.kept = record.kept;
+}
+
+void Log::finish_open(Job& job, View& view) {
+  MessageSlot& slot = slots_[view.slot];
+  write_runs(JournalKind::issued, number_of(slot), job, false);
+  for (JobRecipient& recipient : job.recipients) {
+    RecipientState& state = slot.state(recipient.index);
+    state.set(RecipientState::kIssued);
+    recipient.ambiguous_before =
+        recipient.ambiguous_before || state.has(RecipientState::kAmbiguous);
+  }
+  fill(view, job.view);
+  ports_.loop.complete(job.opened, 0);
+}
+
+void Log::write_runs(JournalKind kind, std::uint64_t number, const Job& job, bool returned_only) {
+  const auto counts = [&](const JobRecipient& recipient) {
+    return !returned_only || recipient.outcome.kind == OutcomeKind::returned ||
+           recipient.outcome.kind == OutcomeKind::pending;
+  };
+  const auto for_each_run = [&](auto visit) {
+    std::uint64_t first = 0;
+    std::uint64_t count = 0;
+    for (const JobRecipient& recipient : job.recipients) {
+      if (!counts(recipient)) {
+        continue;
+      }
+      if (count > 0 && recipient.index == first + count) {
+        ++count;
+        continue;
+      }
+      if (count > 0) {
+        visit(first, count);
+      }
+      first = recipient.index;
+      count = 1;
+    }
+    if (count > 0) {
+      visit(first, count);
+    }
+  };
+  std::uint64_t runs = 0;
+  for_each_run([&](std::uint64_t, std::uint64_t) { ++runs; });
+  if (runs == 0) {
+    return;
+  }
+  journal_.add(kind, [&](auto& encode) {
+    encode.number(number);
+    encode.varint(runs);
+    for_each_run([&](std::uint64_t first, std::uint64_t count) {
+      encode.varint(first);
+      encode.varint(count);
+    });
+  });
+}
+
+void Log::inspect(InspectOp& op) {
+  View* view = nullptr;
+  ViewWaiter waiter;
+  waiter.use = ViewWaiter::Use::inspect;
+  waiter.inspect = &op;
+  if (slots_.find(op.message.slot, op.message.generation) == nullptr) {
+    ports_.loop.complete(op, -ENOENT);
+    return;
+  }
+  switch (views_.acquire(op.message.slot, waiter, view)) {
+    case Views::Got::ready:
+      fill(*view, op.view);
+      ports_.loop.complete(op, 0);
+      break;
+    case Views::Got::damaged: ports_.loop.complete(op, -EIO); break;
+    case Views::Got::loading: break;
+  }
+}
+
+void Log::release(InspectOp& op) {
+  MessageSlot* slot = slots_.find(op.message.slot, op.message.generation);
+  RP_ASSERT(slot != nullptr && slot->view != kNone);
+  release_view(views_.of(*slot));
+  op.view = MessageView{};
+}
+
+void Log::release_view(View& view) {
+  const std::uint32_t index = view.slot;
+  views_.release(view);
+  MessageSlot& slot = slots_[index];
+  if (slot.view == kNone && slot.open == 0) {
+    slots_.give(index);
+  }
+}
+
+// Settling.
+
+void Log::settle(Job& job) {
+  MessageSlot* slot = slots_.find(job.message.slot, job.message.generation);
+  if (slot == nullptr) {
+    ports_.loop.complete(job.settled, -ENOENT);
+    return;
+  }
+  if (!job.view.envelope.recipients.empty()) {
+    finish_settle(job, views_.of(*slot));
+    return;
+  }
+  const bool any = std::any_of(
+      job.recipients.begin(), job.recipients.end(), [](const JobRecipient& recipient) {
+        return recipient.outcome.kind > OutcomeKind::returned;
+      });
+  if (!any) {
+    ports_.loop.complete(job.settled, 0);
+    return;
+  }
+  // Decided without an attempt (expired, cancelled, no host): the record's addresses are needed.
+  View* view = nullptr;
+  ViewWaiter waiter;
+  waiter.use = ViewWaiter::Use::settle;
+  waiter.job = &job;
+  switch (views_.acquire(job.message.slot, waiter, view)) {
+    case Views::Got::ready: finish_settle(job, *view); break;
+    case Views::Got::damaged: ports_.loop.complete(job.settled, -EIO); break;
+    case Views::Got::loading: break;
+  }
+}
+
+void Log::finish_settle(Job& job, View& view) {
+  MessageSlot& slot = slots_[view.slot];
+  const std::uint64_t number = number_of(slot);
+  write_runs(JournalKind::returned, number, job, true);
+  for (const JobRecipient& recipient : job.recipients) {
+    record_outcome(job, recipient, slot, view, number);
+  }
+  job.view = MessageView{};
+  release_view(view);
+  journal_.notify_written(job);
+}
+
+void Log::record_outcome(const Job& job, const JobRecipient& recipient, MessageSlot& slot,
+                         const View& view, std::uint64_t number) {
+  RecipientState& state = slot.state(recipient.index);
+  state.unset(RecipientState::kIssued);
+  const Outcome& outcome = recipient.outcome;
+  if (outcome.kind <= OutcomeKind::returned || state.has(RecipientState::kSettled)) {
+    return;
+  }
+  const Envelope& envelope = view.record.envelope;
+  const Recipient& to = envelope.recipients[recipient.index];
+  OutcomeFields fields;
+  SettledRecord& record = fields.record;
+  fields.message = number;
+  fields.next_attempt = outcome.kind == OutcomeKind::deferred ? recipient.next_attempt : WallTime{};
+  record.id.high = view.segment->header.id_high;
+  record.kind = outcome.kind;
+  record.ambiguous = outcome.ambiguous || state.has(RecipientState::kAmbiguous);
+  record.phase = outcome.phase;
+  record.reply_code = outcome.reply_code;
+  record.status = outcome.status;
+  record.text = job.text_of(outcome.text);
+  record.received = envelope.received;
+  record.settled = ports_.loop.now().wall;
+  record.reverse_path = envelope.reverse_path;
+  record.recipient = to.address;
+  record.original_recipient = to.original;
+  record.notify = to.notify;
+  record.envelope_id = envelope.envelope_id;
+  record.vmta = envelope.vmta;
+  record.job = envelope.job;
+  record.user = envelope.user;
+  record.origin = envelope.origin;
+  record.local = job.facts.local;
+  record.remote = job.facts.remote;
+  record.host = job.facts.host;
+  record.size_bytes = view.record.head.content.size;
+  record.recipient_index = recipient.index;
+  // What was decided while waiting was no attempt.
+  const int attempt = outcome.phase == Phase::queue ? 0 : 1;
+  record.attempts = static_cast<std::uint16_t>(std::max(recipient.attempts, state.attempts) + attempt);
+  const std::uint64_t sequence = journal_.add(
+      JournalKind::outcome, [&](auto& encode) { write_outcome_fields(encode, fields); });
+  state.attempts = record.attempts;
+  if (record.ambiguous) {
+    state.set(RecipientState::kAmbiguous);
+  }
+  if (is_final(outcome.kind)) {
+    state.set(RecipientState::kSettled);
+    RP_ASSERT(slot.open > 0);
+    if (--slot.open == 0) {
+      end_message(slot, sequence);
+    }
+  } else {
+    state.next_s = seconds_up(fields.next_attempt);
+  }
+}
+
+void Log::end_message(MessageSlot& slot, std::uint64_t sequence) {
+  Segment& segment = *acceptance_.table()[slot.segment];
+  segment.slots[slot.local] = kNone;
+  acceptance_.message_ended(segment, sequence);
+}
+
+// Offering to the scheduler.
+
+void Log::admit_some() {
+  auto& waiting = acceptance_.to_admit();
+  std::uint32_t budget = options_.admissions_per_turn;
+  // The newest first: fresh mail does not wait behind a backlog that is being read.
+  if (waiting.size() > 1) {
+    std::uint32_t half = budget / 2;
+    budget -= half;
+    if (admit_from(*waiting.back(), half)) {
+      acceptance_.admitted(*waiting.back());
+      waiting.pop_back();
+    }
+  }
+  std::size_t done = 0;
+  while (done < waiting.size() && admit_from(*waiting[done], budget)) {
+    acceptance_.admitted(*waiting[done]);
+    ++done;
+  }
+  waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(done));
+}
+
+bool Log::admit_from(Segment& segment, std::uint32_t& budget) {
+  while (segment.admitted < segment.summary.size()) {
+    if (budget == 0) {
+      return false;
+    }
+    std::size_t position = segment.admitted;
+    const auto entry = next_summary_entry(segment.summary, position);
+    if (!entry) {
+      segment.admitted = segment.summary.size();
+      break;
+    }
+    const std::uint32_t index =
+        entry->local < segment.slots.size() ? segment.slots[entry->local] : kNone;
+    if (index != kNone && index != kPending && !admit_entry(segment, *entry, index, budget)) {
+      return false;
+    }
+    segment.admitted = position;
+    segment.admitted_recipients = 0;
+  }
+  return true;
+}
+
+bool Log::admit_entry(Segment& segment, const SummaryEntry& entry, std::uint32_t index,
+                      std::uint32_t& budget) {
+  const MessageSlot& slot = slots_[index];
+  IndexReader groups(entry.index);
+  Admission admission;
+  admission.message = {number_, index, slot.generation};
+  admission.id = {segment.header.id_high, message_number(segment.ordinal(), entry.local)};
+  admission.vmta = groups.vmta();
+  admission.job = groups.job();
+  admission.size_bytes = entry.size_bytes;
+  admission.received = {entry.received_us};
+  std::uint32_t group_end = 0;
+  std::uint32_t count = 0;
+  while (groups.next(admission.domain, count)) {
+    std::uint32_t at = group_end;
+    group_end = std::min(slot.recipients, group_end + count);
+    at = std::max(at, segment.admitted_recipients);
+    while (at < group_end) {
+      const RecipientState state = slot.state(at);
+      std::uint32_t end = at + 1;
+      while (end < group_end && slot.state(end) == state) {
+        ++end;
+      }
+      if (!state.has(RecipientState::kSettled)) {
+        admission.first = at;
+        admission.count = end - at;
+        admission.attempts = state.attempts;
+        admission.ambiguous_before = state.has(RecipientState::kAmbiguous);
+        admission.next_attempt = {std::int64_t{state.next_s} * 1'000'000};
+        if (budget == 0 || !ports_.admissions.admit(admission)) {
+          segment.admitted_recipients = at;
+          return false;
+        }
+        --budget;
+      }
+      at = end;
+    }
+    segment.admitted_recipients = std::max(segment.admitted_recipients, group_end);
+  }
+  return true;
+}
+
+}  // namespace ringpost::spool

@@ -1,0 +1,81 @@
+#include "spool/record_reader.h"
+
+namespace ringpost::spool {
+
+namespace {
+
+bool read_envelope(Decoder& decode, OpenedRecord& out) {
+  Envelope& envelope = out.envelope;
+  envelope.reverse_path = decode.text();
+  envelope.envelope_id = decode.text();
+  envelope.user = decode.text();
+  envelope.helo = decode.text();
+  const std::uint64_t kept = decode.varint();
+  if (!decode.ok() || kept > kKeptRangesMax) {
+    return false;
+  }
+  for (std::uint64_t i = 0; i < kept; ++i) {
+    const std::uint32_t begin = decode.varint32();
+    const std::uint32_t size = decode.varint32();
+    if (begin > out.content.size() || size > out.content.size() - begin) {
+      return false;
+    }
+    out.kept.push_back({begin, begin + size});
+  }
+  for (std::uint32_t i = 0; i < out.head.recipients && decode.ok(); ++i) {
+    Recipient recipient;
+    recipient.address = decode.text();
+    recipient.original = decode.text();
+    recipient.notify = decode.number<std::uint8_t>();
+    out.recipients.push_back(recipient);
+  }
+  out.prefix = decode.text();
+  return decode.ok();
+}
+
+}  // namespace
+
+bool read_record(std::string_view segment, std::uint64_t generation, std::uint64_t offset,
+                 bool verify, OpenedRecord& out) {
+  out.recipients.clear();
+  out.kept.clear();
+  const auto head = decode_record_head(segment, generation, offset);
+  if (!head || (verify && !record_intact(segment, offset, *head))) {
+    return false;
+  }
+  out.head = *head;
+  out.content = segment.substr(head->content_offset, head->content.wire_bytes);
+  const std::uint64_t meta = offset + kRecordHeadBytes;
+  const IndexReader index(segment.substr(meta, head->index_bytes));
+  Decoder decode(segment.substr(meta + head->index_bytes, head->envelope_bytes));
+  if (!index.ok() || !read_envelope(decode, out)) {
+    return false;
+  }
+  out.envelope.recipients = out.recipients;
+  out.envelope.vmta = index.vmta();
+  out.envelope.job = index.job();
+  out.envelope.origin = head->origin;
+  out.envelope.received = {head->received_us};
+  out.envelope.dsn_return = head->dsn_return;
+  out.envelope.body = head->body;
+  out.envelope.smtputf8 = head->smtputf8;
+  return true;
+}
+
+IndexReader::IndexReader(std::string_view index) noexcept : decode_(index) {
+  vmta_ = decode_.text();
+  job_ = decode_.text();
+  groups_ = decode_.varint();
+}
+
+bool IndexReader::next(std::string_view& domain, std::uint32_t& count) noexcept {
+  if (groups_ == 0) {
+    return false;
+  }
+  --groups_;
+  count = decode_.varint32();
+  domain = decode_.text();
+  return decode_.ok() && count > 0;
+}
+
+}  // namespace ringpost::spool

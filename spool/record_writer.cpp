@@ -1,0 +1,135 @@
+#include "spool/record_writer.h"
+
+#include <algorithm>
+
+#include "core/base/hash.h"
+#include "core/base/text.h"
+#include "spool/bytes.h"
+
+namespace ringpost::spool {
+
+namespace {
+
+/// Number of neighbours from `first` on that share a domain.
+std::size_t group_size(std::span<const Recipient> recipients, std::size_t first) {
+  const std::string_view domain = recipients[first].domain();
+  std::size_t last = first + 1;
+  while (last < recipients.size() && equals_ignoring_case(recipients[last].domain(), domain)) {
+    ++last;
+  }
+  return last - first;
+}
+
+void write_index(const Envelope& envelope, Encoder<ChunkChain>& encode) {
+  encode.text(envelope.vmta);
+  encode.text(envelope.job);
+  std::size_t groups = 0;
+  for (std::size_t i = 0; i < envelope.recipients.size();) {
+    i += group_size(envelope.recipients, i);
+    ++groups;
+  }
+  encode.varint(groups);
+  for (std::size_t i = 0; i < envelope.recipients.size();) {
+    const std::size_t count = group_size(envelope.recipients, i);
+    encode.varint(count);
+    encode.text(envelope.recipients[i].domain());
+    i += count;
+  }
+}
+
+void write_envelope(const Submission& submission, Encoder<ChunkChain>& encode) {
+  const Envelope& envelope = submission.envelope;
+  encode.text(envelope.reverse_path);
+  encode.text(envelope.envelope_id);
+  encode.text(envelope.user);
+  encode.text(envelope.helo);
+  encode.varint(submission.edits.kept.size());
+  for (const ByteRange& range : submission.edits.kept) {
+    encode.varint(range.begin);
+    encode.varint(range.size());
+  }
+  for (const Recipient& recipient : envelope.recipients) {
+    encode.text(recipient.address);
+    encode.text(recipient.original);
+    encode.number(recipient.notify);
+  }
+  encode.text(submission.edits.prefix);
+}
+
+/// Adds to a string, as an Out of Encoder.
+struct StringOut {
+  std::string& text;
+  void put(const void* data, std::size_t bytes) {
+    text.append(static_cast<const char*>(data), bytes);
+  }
+};
+
+void append_entry_front(const RecordHead& head, std::uint64_t offset, std::string& summary) {
+  StringOut out{summary};
+  Encoder encode(out);
+  const RecordSpan span = span_of(offset, head);
+  encode.varint(head.local);
+  encode.number(static_cast<std::uint32_t>(offset));
+  encode.number(static_cast<std::uint32_t>(span.begin));
+  encode.number(static_cast<std::uint32_t>(span.end - span.begin));
+  encode.varint(head.recipients);
+  encode.number(head.content.size);
+  encode.number(head.received_us);
+  encode.varint(head.index_bytes);
+}
+
+}  // namespace
+
+bool write_record_meta(const Submission& submission, ChunkChain& out, RecordHead& head) {
+  const Envelope& envelope = submission.envelope;
+  RP_ASSERT(!envelope.recipients.empty() && submission.edits.kept.size() <= kKeptRangesMax);
+  Encoder encode(out);
+  encode.zeroes(kRecordHeadBytes);
+  write_index(envelope, encode);
+  head.index_bytes = static_cast<std::uint32_t>(out.size() - kRecordHeadBytes);
+  write_envelope(submission, encode);
+  if (out.full()) {
+    return false;
+  }
+  head.envelope_bytes =
+      static_cast<std::uint32_t>(out.size() - kRecordHeadBytes - head.index_bytes);
+  head.recipients = static_cast<std::uint32_t>(envelope.recipients.size());
+  head.received_us = envelope.received.us;
+  head.content = submission.content;
+  head.dsn_return = envelope.dsn_return;
+  head.body = envelope.body;
+  head.smtputf8 = envelope.smtputf8;
+  head.origin = envelope.origin;
+  Hasher64 hasher;
+  std::size_t skip = kRecordHeadBytes;
+  out.for_each([&](std::string_view run) {
+    const std::size_t skipped = std::min(skip, run.size());
+    skip -= skipped;
+    hasher.update(run.substr(skipped));
+  });
+  head.meta_hash = hasher.digest();
+  return true;
+}
+
+void append_summary_entry(const RecordHead& head, std::uint64_t offset, const ChunkChain& meta,
+                          std::string& summary) {
+  append_entry_front(head, offset, summary);
+  std::size_t skip = kRecordHeadBytes;
+  std::size_t left = head.index_bytes;
+  meta.for_each([&](std::string_view run) {
+    const std::size_t skipped = std::min(skip, run.size());
+    skip -= skipped;
+    run = run.substr(skipped, left);
+    left -= run.size();
+    summary.append(run);
+  });
+  RP_ASSERT(left == 0);
+}
+
+void append_summary_entry(const RecordHead& head, std::uint64_t offset, std::string_view segment,
+                          std::string& summary) {
+  append_entry_front(head, offset, summary);
+  summary.append(segment.substr(offset + kRecordHeadBytes, head.index_bytes));
+}
+
+}  // namespace ringpost::spool

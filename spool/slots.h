@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/base/assert.h"
+#include "core/base/time.h"
+#include "spool/format.h"
+
+namespace ringpost::spool {
+
+/// What the spool knows of one recipient while its message is live.
+struct RecipientState {
+  static constexpr std::uint8_t kSettled = 1;
+  static constexpr std::uint8_t kIssued = 2;
+  static constexpr std::uint8_t kAmbiguous = 4;  ///< an earlier attempt may have delivered
+
+  std::uint32_t next_s = 0;      ///< next attempt, unix seconds rounded up; 0: at once
+  std::uint16_t attempts = 0;
+  std::uint8_t flags = 0;
+
+  bool has(std::uint8_t flag) const { return (flags & flag) != 0; }
+  void set(std::uint8_t flag) { flags = static_cast<std::uint8_t>(flags | flag); }
+  void unset(std::uint8_t flag) { flags = static_cast<std::uint8_t>(flags & ~flag); }
+  bool untouched() const { return flags == 0 && attempts == 0 && next_s == 0; }
+  bool operator==(const RecipientState&) const = default;
+};
+static_assert(sizeof(RecipientState) == 8);
+
+/// A wall time in whole seconds, rounded up; 0 stays 0.
+inline std::uint32_t seconds_up(WallTime time) {
+  return time.us <= 0 ? 0 : static_cast<std::uint32_t>((time.us + 999'999) / 1'000'000);
+}
+
+/// One live message. The common case of one recipient needs nothing else.
+struct MessageSlot {
+  static constexpr std::uint8_t kVerified = 1;     ///< written in this run, or checked since
+  static constexpr std::uint8_t kQuarantined = 2;  ///< damaged or unreadable
+
+  std::uint32_t generation = 0;
+  std::uint32_t segment = kNone;   ///< index in the log's table; kNone: slot is free
+  std::uint32_t local = 0;
+  std::uint32_t head = 0;          ///< offset of the record
+  std::uint32_t begin = 0;         ///< of record and content
+  std::uint32_t bytes = 0;
+  std::uint32_t recipients = 0;
+  std::uint32_t open = 0;          ///< recipients not settled
+  std::uint32_t view = kNone;      ///< open view; next free slot while free
+  std::uint8_t flags = 0;
+  union {
+    RecipientState one;
+    RecipientState* many;
+  };
+
+  MessageSlot() : one() {}
+  RecipientState& state(std::uint32_t recipient) {
+    RP_ASSERT(recipient < recipients);
+    return recipients == 1 ? one : many[recipient];
+  }
+  const RecipientState& state(std::uint32_t recipient) const {
+    return const_cast<MessageSlot*>(this)->state(recipient);
+  }
+};
+static_assert(sizeof(MessageSlot) <= 64, "a queued recipient costs at most 200 bytes in all");
+
+/// Blocks of recipient states for messages with several; sizes are powers of two, kept on free
+/// lists. Memory is never given back: it is bounded by the largest backlog seen.
+class StateArena {
+ public:
+  RecipientState* take(std::uint32_t count);
+  void give(RecipientState* states, std::uint32_t count) noexcept;
+
+ private:
+  static constexpr std::size_t kChunkStates = 8192;
+
+  std::vector<std::unique_ptr<RecipientState[]>> chunks_;
+  std::size_t used_ = kChunkStates;
+  RecipientState* free_[32] = {};
+};
+
+/// All live messages of one log, by slot number. Grows by chunks up to its maximum.
+class SlotTable {
+ public:
+  explicit SlotTable(std::uint32_t max) noexcept : max_(max) {}
+
+  std::uint32_t in_use() const noexcept { return in_use_; }
+  std::uint32_t max() const noexcept { return max_; }
+  /// A fresh slot with `recipients` untouched states, or kNone when the table is full. Recovery
+  /// may go past the maximum: what is there must be served.
+  std::uint32_t take(std::uint32_t recipients, bool past_max = false);
+  void give(std::uint32_t slot) noexcept;
+
+  MessageSlot& operator[](std::uint32_t slot) noexcept {
+    RP_ASSERT(slot < size_);
+    return chunks_[slot / kChunk][slot % kChunk];
+  }
+  /// The live slot, if the generation is the one that was meant.
+  MessageSlot* find(std::uint32_t slot, std::uint32_t generation) noexcept;
+  std::uint32_t size() const noexcept { return size_; }
+
+ private:
+  static constexpr std::uint32_t kChunk = 4096;
+
+  std::uint32_t max_;
+  std::uint32_t in_use_ = 0;
+  std::uint32_t size_ = 0;
+  std::uint32_t free_ = kNone;
+  std::vector<std::unique_ptr<MessageSlot[]>> chunks_;
+  StateArena states_;
+};
+
+}  // namespace ringpost::spool

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/loop/loop.h"
+#include "core/mail/doors.h"
+#include "spool/chunks.h"
+#include "spool/folder.h"
+#include "spool/log.h"
+#include "spool/options.h"
+#include "spool/recovery.h"
+
+namespace ringpost::spool {
+
+/// The spool of one shard: the log dealt to it, and adopted logs that drain. All calls from the
+/// shard's thread. Add it to the loop as a hook after start(); ports, sinks and the SpoolFolder
+/// outlive it. Destroy it only after stop() has completed, or when the process ends anyway (a
+/// crash is always safe).
+class Spool final : public MessageSink, public BodySource, public TurnHook {
+ public:
+  /// `logs`: of SpoolFolder::logs_of(); the first takes mail.
+  Spool(SpoolOptions options, const Uuid& id, const std::vector<std::uint16_t>& logs,
+        const LogPorts& ports);
+  ~Spool() override;
+
+  /// Reads what is on disk. Blocks; before the loop runs. Nothing is admitted or written yet.
+  Result<RecoveryReport> start();
+
+  Result<MessageWriter*> begin(std::uint64_t declared_bytes) override;
+  /// -ENOENT: no such message any more; -EIO: its record is damaged or unreadable, it is
+  /// quarantined and must not be offered again; -ESHUTDOWN. Waits while may_issue() is false.
+  void open(Job& job) override;
+  /// Also for jobs that were never opened (expiry, cancellation): what was not attempted has
+  /// Phase::queue.
+  void settle(Job& job) override;
+  bool end_of_turn(Now now) override;
+
+  /// No mail is taken, no job opened any more; jobs out are settled first. `done` completes with
+  /// 0 when a clean checkpoint is durable.
+  void stop(Completion& done);
+
+  /// False while outcomes would not become durable (journal error, too many unsynced).
+  bool may_issue() const noexcept;
+  SpoolStats stats() noexcept;
+  /// The handle of a live message of this shard; false: unknown here.
+  bool find(const MessageId& id, SpoolHandle& handle);
+  /// Calls visit(const MessageBrief&) for every live message of this shard.
+  template <class Visit>
+  void for_each_message(Visit visit) {
+    for (const auto& log : logs_) {
+      log->for_each(visit);
+    }
+  }
+  /// Lends a message to look at. release() after result 0.
+  void inspect(InspectOp& op);
+  void release(InspectOp& op);
+
+ private:
+  Log* log_of(std::uint16_t number) noexcept;
+
+  SpoolOptions options_;
+  ChunkPool chunks_;
+  LogPorts ports_;
+  std::vector<std::unique_ptr<Log>> logs_;
+  Completion* stopped_ = nullptr;
+};
+
+}  // namespace ringpost::spool

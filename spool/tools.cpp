@@ -1,0 +1,370 @@
+#include "spool/tools.h"
+
+#include <algorithm>
+
+#include "core/base/text.h"
+#include "core/mail/message_id.h"
+#include "spool/folder.h"
+#include "spool/record_reader.h"
+#include "spool/segment_scan.h"
+
+namespace ringpost::spool {
+
+namespace {
+
+/// A spool opened by a tool: its lock and listing.
+struct Opened {
+  std::unique_ptr<FileLock> lock;
+  SpoolListing listing;
+};
+
+Result<Opened> open_stopped(Disk& disk, const std::string& folder) {
+  auto listing = list_spool(disk, folder);
+  if (!listing) {
+    return listing.error();
+  }
+  auto lock = disk.lock(folder + "/lock", "ringpost spool");
+  if (!lock) {
+    return lock.error().code == ErrorCode::locked
+               ? Error::of(ErrorCode::locked,
+                           folder + " is in use by process " + lock.error().detail +
+                               "; stop the daemon first")
+               : lock.error();
+  }
+  return Opened{std::move(*lock), std::move(*listing)};
+}
+
+/// One log read for a tool; closes its files at the end.
+struct ReadLog {
+  explicit ReadLog(Disk& the_disk) : disk(the_disk), slots(kNone - 1) {}
+  ReadLog(const ReadLog&) = delete;
+  ReadLog& operator=(const ReadLog&) = delete;
+  ~ReadLog() {
+    for (auto* segments : {&image.acceptance, &image.journal}) {
+      for (const auto& segment : *segments) {
+        segment->mapping.reset();
+        disk.close(segment->file);
+      }
+    }
+  }
+
+  Status read(const std::string& folder, std::uint16_t log, const Uuid& spool) {
+    RecoverySource source{disk, log_folder(folder, log), log, spool, 0, 0, false};
+    auto found = read_log(source, slots, report);
+    if (!found) {
+      return found.error();
+    }
+    image = std::move(*found);
+    return {};
+  }
+
+  Disk& disk;
+  SlotTable slots;
+  LogImage image;
+  RecoveryReport report;
+};
+
+std::string hex_of(const Uuid& id) {
+  char room[32];
+  TextBuilder text(room);
+  for (const unsigned char octet : id) {
+    text.add_hex(octet, 2);
+  }
+  return std::string(text.view());
+}
+
+/// Calls visit(segment, entry, slot) for each unsettled message of the log.
+template <class Visit>
+void for_each_live(ReadLog& log, Visit visit) {
+  for (const auto& segment : log.image.acceptance) {
+    std::size_t position = 0;
+    while (const auto entry = next_summary_entry(segment->summary, position)) {
+      const std::uint32_t index =
+          entry->local < segment->slots.size() ? segment->slots[entry->local] : kNone;
+      if (index != kNone) {
+        visit(*segment, *entry, log.slots[index]);
+      }
+    }
+  }
+}
+
+void count_entry(const SummaryEntry& entry, const MessageSlot& slot, LogFigures& figures) {
+  figures.live_bytes += entry.bytes;
+  if (figures.oldest_us == 0 || entry.received_us < figures.oldest_us) {
+    figures.oldest_us = entry.received_us;
+  }
+  IndexReader groups(entry.index);
+  std::string_view domain;
+  std::uint32_t count = 0;
+  std::uint32_t at = 0;
+  while (groups.next(domain, count)) {
+    const std::uint32_t end = std::min(slot.recipients, at + count);
+    for (; at < end; ++at) {
+      if (!slot.state(at).has(RecipientState::kSettled)) {
+        ++figures.domains[to_lower(domain)];
+      }
+    }
+  }
+}
+
+void verify_messages(ReadLog& log) {
+  std::string bytes;
+  const Segment* held = nullptr;
+  for_each_live(log, [&](const Segment& segment, const SummaryEntry& entry, const MessageSlot&) {
+    if (held != &segment) {
+      held = &segment;
+      read_all(log.disk, segment.file, segment.header.size, bytes);
+    }
+    OpenedRecord record;
+    if (!read_record(bytes, segment.header.generation, entry.head, true, record)) {
+      ++log.report.damaged_records;
+      log.report.notes.push_back(segment.path + ": record " + std::to_string(entry.local) +
+                                 " at offset " + std::to_string(entry.head) + " is damaged");
+    }
+  });
+}
+
+Result<SpoolFigures> look(Disk& disk, const std::string& folder, bool verify) {
+  auto opened = open_stopped(disk, folder);
+  if (!opened) {
+    return opened.error();
+  }
+  SpoolFigures all;
+  all.id = hex_of(opened->listing.id);
+  for (const std::uint16_t number : opened->listing.logs) {
+    ReadLog log(disk);
+    if (const Status read = log.read(folder, number, opened->listing.id); !read) {
+      return read.error();
+    }
+    LogFigures figures;
+    figures.log = number;
+    for (const auto& segment : log.image.acceptance) {
+      figures.segments += segment->live > 0 || segment->keep ? 1 : 0;
+      figures.bytes += segment->header.size;
+    }
+    for (const auto& segment : log.image.journal) {
+      ++figures.journal_segments;
+      figures.bytes += segment->header.size;
+    }
+    figures.spares = log.image.free_acceptance.size() + log.image.misfits.size();
+    for_each_live(log, [&](const Segment&, const SummaryEntry& entry, const MessageSlot& slot) {
+      count_entry(entry, slot, figures);
+    });
+    if (verify) {
+      verify_messages(log);
+    }
+    figures.report = log.report;
+    all.total.add(log.report);
+    all.logs.push_back(std::move(figures));
+  }
+  return all;
+}
+
+void add_json_text(std::string& out, std::string_view text) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  out += '"';
+  for (const char c : text) {
+    const auto octet = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (octet < 0x20) {
+      out += "\\u00";
+      out += kHex[octet >> 4];
+      out += kHex[octet & 15];
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+void add_json_field(std::string& out, std::string_view name, std::string_view text) {
+  add_json_text(out, name);
+  out += ':';
+  add_json_text(out, text);
+  out += ',';
+}
+
+void add_json_number(std::string& out, std::string_view name, std::uint64_t value, char after) {
+  add_json_text(out, name);
+  out += ':';
+  out += std::to_string(value);
+  out += after;
+}
+
+std::string describe(const MessageId& id, const OpenedRecord& record, const MessageSlot& slot) {
+  std::string line = "{";
+  const Envelope& envelope = record.envelope;
+  add_json_field(line, "id", id.text());
+  add_json_field(line, "file", id.text() + ".eml");
+  add_json_number(line, "received_us", static_cast<std::uint64_t>(envelope.received.us), ',');
+  add_json_field(line, "from", envelope.reverse_path);
+  add_json_field(line, "vmta", envelope.vmta);
+  add_json_field(line, "job", envelope.job);
+  add_json_field(line, "user", envelope.user);
+  add_json_field(line, "envelope_id", envelope.envelope_id);
+  add_json_field(line, "origin", envelope.origin.valid() ? envelope.origin.text() : "");
+  add_json_number(line, "size", record.head.content.size, ',');
+  line += "\"recipients\":[";
+  bool first = true;
+  for (std::uint32_t i = 0; i < slot.recipients; ++i) {
+    const RecipientState& state = slot.state(i);
+    if (state.has(RecipientState::kSettled)) {
+      continue;
+    }
+    line += first ? "{" : ",{";
+    first = false;
+    add_json_field(line, "address", envelope.recipients[i].address);
+    add_json_field(line, "original", envelope.recipients[i].original);
+    add_json_number(line, "notify", envelope.recipients[i].notify, ',');
+    add_json_number(line, "attempts", state.attempts, ',');
+    add_json_number(line, "next_attempt", state.next_s, ',');
+    line += state.has(RecipientState::kAmbiguous) ? "\"ambiguous\":true}" : "\"ambiguous\":false}";
+  }
+  line += "]}\n";
+  return line;
+}
+
+Status write_file(Disk& disk, const std::string& path, std::string_view bytes) {
+  const auto file = disk.create(path);
+  if (!file) {
+    return file.error();
+  }
+  const Status written = disk.write_now(*file, 0, bytes, true);
+  disk.close(*file);
+  return written;
+}
+
+/// An export under way: its target and the list file.
+class Exporter {
+ public:
+  Exporter(Disk& disk, std::string target) : disk_(disk), target_(std::move(target)) {}
+
+  Status begin() {
+    const Status made = disk_.make_folder(target_);
+    if (!made && made.error().code != ErrorCode::already_exists) {
+      return made;
+    }
+    const auto list = disk_.create(target_ + "/messages.jsonl");
+    if (!list) {
+      return list.error();
+    }
+    list_ = *list;
+    return {};
+  }
+
+  Status log(const std::string& folder, std::uint16_t number, const Uuid& spool) {
+    ReadLog log(disk_);
+    if (const Status read = log.read(folder, number, spool); !read) {
+      return read;
+    }
+    std::string bytes;
+    const Segment* held = nullptr;
+    Status status;
+    for_each_live(log, [&](const Segment& segment, const SummaryEntry& entry,
+                           const MessageSlot& slot) {
+      if (!status) {
+        return;
+      }
+      if (held != &segment) {
+        held = &segment;
+        read_all(disk_, segment.file, segment.header.size, bytes);
+      }
+      status = message(bytes, segment, entry, slot);
+    });
+    figures.report.add(log.report);
+    return status;
+  }
+
+  Status end() {
+    disk_.close(list_);
+    return disk_.sync_folder(target_);
+  }
+
+  ExportFigures figures;
+
+ private:
+  Status message(std::string_view bytes, const Segment& segment, const SummaryEntry& entry,
+                 const MessageSlot& slot) {
+    OpenedRecord record;
+    if (!read_record(bytes, segment.header.generation, entry.head, true, record) ||
+        record.recipients.size() != slot.recipients) {
+      ++figures.damaged;
+      return {};
+    }
+    const MessageId id{segment.header.id_high, message_number(segment.ordinal(), entry.local)};
+    std::string wire(record.prefix);
+    for (const ByteRange& range : record.kept) {
+      wire += record.content.substr(range.begin, range.size());
+    }
+    if (const Status written = write_file(disk_, target_ + "/" + id.text() + ".eml",
+                                          unstuffed(wire));
+        !written) {
+      return written;
+    }
+    const std::string line = describe(id, record, slot);
+    const Status listed = disk_.write_now(list_, list_bytes_, line, true);
+    list_bytes_ += line.size();
+    ++figures.messages;
+    figures.recipients += slot.open;
+    return listed;
+  }
+
+  Disk& disk_;
+  std::string target_;
+  FileId list_;
+  std::uint64_t list_bytes_ = 0;
+};
+
+}  // namespace
+
+Result<SpoolFigures> stat(Disk& disk, const std::string& folder) {
+  return look(disk, folder, false);
+}
+
+Result<SpoolFigures> check(Disk& disk, const std::string& folder) {
+  return look(disk, folder, true);
+}
+
+Result<ExportFigures> export_messages(Disk& disk, const std::string& folder,
+                                      const std::string& target) {
+  auto opened = open_stopped(disk, folder);
+  if (!opened) {
+    return opened.error();
+  }
+  Exporter exporter(disk, target);
+  if (const Status begun = exporter.begin(); !begun) {
+    return begun.error();
+  }
+  for (const std::uint16_t number : opened->listing.logs) {
+    if (const Status done = exporter.log(folder, number, opened->listing.id); !done) {
+      return done.error();
+    }
+  }
+  if (const Status ended = exporter.end(); !ended) {
+    return ended.error();
+  }
+  return exporter.figures;
+}
+
+std::string unstuffed(std::string_view wire) {
+  std::string plain;
+  plain.reserve(wire.size());
+  while (!wire.empty()) {
+    const std::size_t end = wire.find("\r\n");
+    const std::size_t size = end == std::string_view::npos ? wire.size() : end + 2;
+    std::string_view line = wire.substr(0, size);
+    wire.remove_prefix(size);
+    if (line == ".\r\n" && wire.empty()) {
+      break;
+    }
+    if (line.front() == '.') {
+      line.remove_prefix(1);
+    }
+    plain += line;
+  }
+  return plain;
+}
+
+}  // namespace ringpost::spool

@@ -1,0 +1,225 @@
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/config/support.h"
+
+namespace ringpost::config {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string read(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+/// Every data/*.conf is held against the text beside it, which RINGPOST_UPDATE_DOCS=1 rewrites.
+TEST(Diagnostics, GoldenFiles) {
+  const fs::path folder = fs::path(RINGPOST_SOURCE_DIR) / "tests/unit/config/data";
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".conf") {
+      files.push_back(entry.path());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  ASSERT_GE(files.size(), 5u);
+  for (const fs::path& path : files) {
+    MemoryFiles memory;
+    memory.put(path.filename().string(), read(path));
+    memory.put("part.inc", read(folder / "part.inc"));
+    const CheckResult result = check_file(path.filename().string(), {}, memory);
+    const std::string shown =
+        render_text(result.diagnostics) + (result.ok() ? "loads\n" : "refused\n");
+    const fs::path golden = fs::path(path).replace_extension(".expected");
+    if (std::getenv("RINGPOST_UPDATE_DOCS") != nullptr) {
+      std::ofstream(golden, std::ios::binary) << shown;
+    }
+    EXPECT_EQ(read(golden), shown) << path;
+  }
+}
+
+TEST(Diagnostics, UnderlinesAndSuggests) {
+  const CheckResult result = test::check("<domain *>\n\tmax-smpt-out 5\n</domain>\n");
+  EXPECT_FALSE(result.ok());
+  EXPECT_EQ(render_text(result.diagnostics),
+            "ringpost.conf:2:2: error: unknown directive 'max-smpt-out' in <domain>; did you mean "
+            "'max-smtp-out'?\n"
+            "     max-smpt-out 5\n"
+            "     ^~~~~~~~~~~~\n");
+}
+
+TEST(Diagnostics, ColumnsCountCharacters) {
+  const CheckResult result = test::check("host-name \"m\xc3\xbc\" zz\n");
+  ASSERT_EQ(result.diagnostics.size(), 1u);
+  EXPECT_EQ(result.diagnostics[0].column, 16u);
+  EXPECT_EQ(result.diagnostics[0].length, 2u);
+}
+
+TEST(Diagnostics, UnprintableTextIsReplaced) {
+  const std::string shown = render_text(test::check("\x1b[31mred\xff \xe2\x82 x\n").diagnostics);
+  EXPECT_EQ(shown.find('\x1b'), std::string::npos);
+  EXPECT_EQ(shown.find('\xff'), std::string::npos);
+  const std::string json = render_json(test::check("\x1b[31m\xff\n").diagnostics);
+  EXPECT_EQ(json.find('\xff'), std::string::npos);
+}
+
+TEST(Diagnostics, LongLinesAreClipped) {
+  const CheckResult result = test::check("host-name a.example " + std::string(5000, 'x') + "\n");
+  ASSERT_EQ(result.diagnostics.size(), 1u);
+  EXPECT_LT(render_text(result.diagnostics).size(), 600u);
+}
+
+TEST(Diagnostics, AllFaultsInOneRun) {
+  const CheckResult result = test::check(
+      "frobnicate 1\n<domain *>\nmax-smtp-out x\nretry-after soon\n</domain>\n"
+      "<source 10.0.0.300>\n</source>\nsmtp-listener 25\n");
+  EXPECT_EQ(test::messages(result),
+            (std::vector<std::string>{
+                "1:1 error unknown directive 'frobnicate' at the global level",
+                "3:14 error 'max-smtp-out': expected a whole number",
+                "4:13 error 'retry-after': a duration is written like 4d12h, 15m or 90s",
+                "6:9 error not an address or network",
+                "8:15 error a listener is written ADDRESS:PORT, or [ADDRESS]:PORT for IPv6"}));
+}
+
+TEST(Diagnostics, StrictAndLenient) {
+  CheckOptions lenient;
+  lenient.lenient = true;
+  const CheckResult unknown = test::check("frobnicate 1\n<nonsense>\nx y\n</nonsense>\n", lenient);
+  EXPECT_TRUE(unknown.ok());
+  EXPECT_EQ(count_of(unknown.diagnostics, Severity::warning), 2u);
+  CheckOptions strict;
+  strict.strict = true;
+  EXPECT_TRUE(test::check("run-as-root no\n").ok());
+  EXPECT_FALSE(test::check("run-as-root no\n", strict).ok());
+  EXPECT_TRUE(test::check("host-name a.example\n", strict).ok());
+}
+
+TEST(Diagnostics, RepeatedInertDirectivesAreOneWarning) {
+  const CheckResult result = test::check(
+      "<domain a.example>\ndkim-sign yes\n</domain>\n<domain b.example>\ndkim-sign no\n"
+      "</domain>\n");
+  EXPECT_EQ(test::messages(result),
+            (std::vector<std::string>{
+                "2:1 warning 'dkim-sign' has no effect: DKIM signing is not built yet (and 1 "
+                "more)"}));
+}
+
+TEST(Diagnostics, WrongScopeNamesTheRightOne) {
+  EXPECT_EQ(test::messages(test::check("smtp-service yes\n")),
+            (std::vector<std::string>{
+                "1:1 error 'smtp-service' belongs in <source>, not at the global level"}));
+}
+
+TEST(Diagnostics, SecretsAreNeverShown) {
+  const std::string text =
+      "<smtp-user u>\npassword hunter2 extra\npasswrd hunter2\n</smtp-user>\n"
+      "<domain *>\nauth-password \"hunter2\nauth_password = hunter2\n"
+      "smtp-client-certificate /tmp/c.pem hunter2\n</domain>\nhttp-api-key hunter2\n"
+      "api_token hunter2\n<smtp-user v> password hunter2 source x y z </smtp-user>\n";
+  for (const bool strict : {false, true}) {
+    CheckOptions options;
+    options.strict = strict;
+    const CheckResult result = test::check(text, options);
+    EXPECT_FALSE(result.diagnostics.empty());
+    const std::string shown = render_text(result.diagnostics);
+    EXPECT_EQ(shown.find("hunter2"), std::string::npos) << shown;
+    EXPECT_EQ(render_json(result.diagnostics).find("hunter2"), std::string::npos);
+  }
+}
+
+TEST(Diagnostics, JsonHasAllFields) {
+  const std::string json =
+      render_json(test::check("max-smpt-out 1\nmax-message-sise 1\n").diagnostics);
+  for (const char* part : {"\"severity\": \"error\"", "\"line\": 2", "\"column\": 1",
+                           "\"suggestion\": \"max-message-size\"", "\"file\": \"ringpost.conf\""}) {
+    EXPECT_NE(json.find(part), std::string::npos) << part << json;
+  }
+}
+
+TEST(Diagnostics, MoreThanTheLimitAreCounted) {
+  CheckOptions options;
+  options.limits.diagnostics = 3;
+  const CheckResult result = test::check("a 1\nb 1\nc 1\nd 1\ne 1\n", options);
+  ASSERT_EQ(result.diagnostics.size(), 4u);
+  EXPECT_EQ(result.diagnostics[3].message, "2 more findings are not shown");
+  EXPECT_FALSE(result.ok());
+}
+
+class OnDisk : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/ringpost-config-XXXXXX";
+    ASSERT_NE(::mkdtemp(name), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  std::string put(const std::string& name, const std::string& text, unsigned mode = 0600) {
+    const fs::path path = folder_ / name;
+    fs::create_directories(path.parent_path());
+    std::ofstream(path) << text;
+    EXPECT_EQ(::chmod(path.c_str(), mode), 0);
+    return path.string();
+  }
+  fs::path folder_;
+};
+
+TEST_F(OnDisk, IncludesAreRelativeAndSorted) {
+  put("conf.d/2.conf", "host-name two.example\n");
+  put("conf.d/1.conf", "host-name one.example\ninclude more/x.conf\n");
+  put("conf.d/more/x.conf", "host-name x.example\n");
+  const CheckResult result = check_file(put("main.conf", "include conf.d/*.conf\n"), {});
+  ASSERT_TRUE(result.ok()) << render_text(result.diagnostics);
+  const auto& names = result.snapshot->global().host_names;
+  ASSERT_EQ(names.size(), 3u);
+  EXPECT_EQ(names[0], "one.example");
+  EXPECT_EQ(names[1], "x.example");
+  EXPECT_EQ(names[2], "two.example");
+}
+
+TEST_F(OnDisk, ManyIncludedFilesAreNotDeep) {
+  for (int i = 0; i < 40; ++i) {
+    put("conf.d/" + std::to_string(i) + ".conf", "relay-domain d.example\n");
+  }
+  EXPECT_TRUE(check_file(put("main.conf", "include conf.d/*\n"), {}).ok());
+}
+
+TEST_F(OnDisk, LoopsThroughLinksAreFound) {
+  const std::string path = put("main.conf", "include link.conf\n");
+  fs::create_symlink(path, folder_ / "link.conf");
+  const CheckResult result = check_file(path, {});
+  ASSERT_EQ(result.diagnostics.size(), 1u);
+  EXPECT_NE(result.diagnostics[0].message.find("includes itself"), std::string::npos);
+}
+
+TEST_F(OnDisk, WhatIsNoFileIsRefused) {
+  EXPECT_FALSE(check_file((folder_ / "missing.conf").string(), {}).ok());
+  EXPECT_FALSE(check_file(folder_.string(), {}).ok());
+  EXPECT_FALSE(check_file("/dev/zero", {}).ok());
+  const std::string pipe = (folder_ / "pipe").string();
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_FALSE(check_file(pipe, {}).ok());
+}
+
+TEST_F(OnDisk, SecretsThatOthersCanReadAreWarnedAbout) {
+  const std::string text = "<smtp-user u>\npassword x\n</smtp-user>\n";
+  const auto exposed = [](const CheckResult& result) {
+    return std::any_of(result.diagnostics.begin(), result.diagnostics.end(), [](const auto& d) {
+      return d.message.find("every user can read") != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(exposed(check_file(put("a.conf", text, 0644), {})));
+  EXPECT_FALSE(exposed(check_file(put("b.conf", text, 0600), {})));
+  EXPECT_FALSE(exposed(check_file(put("c.conf", "host-name x\n", 0644), {})));
+}
+
+}  // namespace
+}  // namespace ringpost::config

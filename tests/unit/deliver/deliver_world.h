@@ -1,0 +1,160 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/deliver/deliverer.h"
+#include "tests/sim/world/sim_net.h"
+#include "tests/sim/world/sim_world.h"
+
+namespace ringpost::deliver {
+
+/// How a simulated receiving host answers. A hook gets each command line (or "BANNER", or "." for
+/// the end of content) and returns the reply without line end, "" for the usual one, "CLOSE" to
+/// close, "SILENT" to say nothing ever again.
+struct HostManners {
+  std::string extensions = "PIPELINING|SIZE 50000000|8BITMIME|DSN";
+  std::function<std::string(const std::string& command)> hook;
+};
+
+struct ReceivedMessage {
+  std::string reverse_path;
+  std::vector<std::string> recipients;
+  std::string content;  ///< as it came, final dot line included
+};
+
+/// An SMTP server on the simulated network.
+class TestHost : public LetterHandler {
+ public:
+  TestHost(sim::SimWorld& world, sim::SimNetwork& network, Mailroom& mailroom,
+           const SocketAddress& address, HostManners manners);
+
+  void on_letter(const Letter&, Now) override {}
+
+  HostManners manners;
+  std::vector<ReceivedMessage> messages;  ///< whole contents that came, accepted or not
+  std::vector<std::string> commands;
+  std::size_t connections = 0;
+  std::size_t reads_with_content_and_envelope = 0;  ///< a read held a final dot and a MAIL behind
+  /// Longest run of replies sent at once, a sign of groups.
+  std::size_t open_sessions() const;
+
+ private:
+  struct Session {
+    TestHost* host = nullptr;
+    StreamId stream;
+    ReceiveOp receive;
+    SendOp send;
+    CloseOp close;
+    std::string in;
+    std::string out;
+    std::string sending;
+    Slice slice;
+    bool in_content = false;
+    bool silent = false;
+    bool close_after = false;
+    bool closing = false;
+    bool gone = false;
+    ReceivedMessage message;
+
+    void on_received(Completion&);
+    void on_sent(Completion&);
+    void on_closed(Completion&) { gone = true; }
+    void say(const std::string& reply);
+    void command(const std::string& line);
+    void content_done(std::string content);
+    void flush();
+  };
+
+  void on_accepted(Completion&);
+
+  sim::SimDriver& driver_;
+  sim::SimNet net_;
+  Loop loop_;
+  AcceptOp accept_;
+  ListenerId listener_;
+  std::vector<std::unique_ptr<Session>> sessions_;
+};
+
+/// One sending shard with its Deliverer, and fakes behind every door.
+class DeliverWorld : public LetterHandler,
+                     public RouteSource,
+                     public BodySource,
+                     public WorkSource {
+ public:
+  explicit DeliverWorld(std::uint64_t seed = 1, DeliverOptions options = {},
+                        sim::NetFaults faults = {});
+  ~DeliverWorld() override;
+
+  TestHost& add_host(const std::string& address, HostManners manners = {});
+  /// Hosts of the one route, name, preference and address.
+  void add_route(const std::string& name, std::uint16_t preference, const std::string& address);
+  /// Queues a message to the recipients; returns its number.
+  std::size_t add_message(const std::string& content, std::vector<std::string> recipients);
+  bool open() { return deliverer->open_session({kQueue}, "example.org", policy); }
+  /// Until no session is open; false if that takes more than two virtual hours.
+  bool run();
+  bool run_until(const std::function<bool()>& done) {
+    return world.run_until(done, Duration::hours(2));
+  }
+
+  // Doors.
+  void on_letter(const Letter&, Now) override {}
+  void resolve(RouteQuery& query) override;
+  void open(Job& job) override;
+  void settle(Job&) override {}
+  Job* take(QueueId queue, Now now) override;
+  void finished(Job& job, Now now) override;
+  void session_ended(QueueId queue, SessionEnd end, const Outcome& failure,
+                     std::string_view failure_text, Now now) override;
+  void session_established(QueueId queue, Now now) override;
+
+  static constexpr std::uint32_t kQueue = 3;
+
+  struct Message {
+    std::string content;
+    std::string prefix = "Received: by ringpost\r\n";
+    std::vector<std::string> addresses;
+    std::vector<Recipient> recipients;
+    std::vector<ByteRange> kept;
+    Job job;
+    std::vector<Outcome> outcomes;
+    std::vector<std::string> texts;
+    AttemptFacts facts;
+    int taken = 0;
+    int finished = 0;
+    bool smtputf8 = false;
+  };
+  struct Ended {
+    SessionEnd end;
+    Outcome failure;
+    std::string text;
+  };
+
+  sim::SimWorld world;
+  sim::SimNetwork network;
+  Mailroom mailroom;
+  std::unique_ptr<sim::SimNet> net;
+  std::unique_ptr<Loop> loop;
+  std::unique_ptr<Deliverer> deliverer;
+  std::vector<std::unique_ptr<TestHost>> hosts;
+  std::shared_ptr<QueuePolicy> policy = std::make_shared<QueuePolicy>();
+  std::shared_ptr<Route> route = std::make_shared<Route>();
+  Outcome route_failure;
+  std::deque<Message> messages;
+  std::deque<std::size_t> queued;
+  std::vector<Ended> ended;
+  int established = 0;
+  int open_result = 0;
+  Duration open_delay = Duration::microseconds(50);
+
+  std::string expected_content(std::size_t number) const {
+    return messages[number].prefix + messages[number].content;
+  }
+};
+
+}  // namespace ringpost::deliver

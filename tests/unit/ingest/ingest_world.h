@@ -1,0 +1,231 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/loop/mailroom.h"
+#include "net/ingest/service.h"
+#include "tests/sim/world/sim_net.h"
+#include "tests/unit/ingest/fake_sink.h"
+
+namespace ringpost::ingest {
+
+/// A client on the simulated network: sends what it is told, keeps what it hears.
+class TestClient {
+ public:
+  TestClient(sim::SimNet& net, const SocketAddress& server, const IpAddress& local) : net_(net) {
+    connect_.bind<&TestClient::on_connected>(this);
+    receive_.bind<&TestClient::on_received>(this);
+    send_.bind<&TestClient::on_sent>(this);
+    close_.bind<&TestClient::on_closed>(this);
+    connect_.remote = server;
+    connect_.local = local;
+    net_.connect(connect_);
+  }
+
+  void send(std::string_view text) {
+    pending_ += text;
+    go_on();
+  }
+  /// FIN once all has been sent.
+  void finish() {
+    finishing_ = true;
+    go_on();
+  }
+  void close() {
+    if (connected_ && !closing_) {
+      closing_ = true;
+      net_.close(connect_.stream, close_);
+    }
+  }
+  /// Stops taking what arrives.
+  void deaf(bool deaf) {
+    deaf_ = deaf;
+    if (!deaf) {
+      take();
+    }
+  }
+
+  bool ended() const { return receive_.ended && !deaf_; }
+  bool closed() const { return closed_; }
+  std::int32_t end_result() const { return receive_.end_result; }
+  /// All reply lines that have come, without CRLF.
+  std::vector<std::string> lines() const {
+    std::vector<std::string> out;
+    std::size_t at = 0;
+    for (auto end = heard.find("\r\n"); end != std::string::npos; end = heard.find("\r\n", at)) {
+      out.push_back(heard.substr(at, end - at));
+      at = end + 2;
+    }
+    return out;
+  }
+  std::string last() const {
+    const auto all = lines();
+    return all.empty() ? "" : all.back();
+  }
+
+  std::string heard;
+
+ private:
+  void on_connected(Completion&) {
+    ASSERT_EQ(connect_.result, 0);
+    connected_ = true;
+    net_.receive(connect_.stream, receive_);
+    go_on();
+  }
+  void on_received(Completion&) { take(); }
+  void take() {
+    ReceivedChunk chunk;
+    while (connected_ && !deaf_ && !closing_ && net_.take(receive_, chunk)) {
+      heard += chunk.view();
+      net_.recycle(chunk);
+    }
+  }
+  void on_sent(Completion&) {
+    if (send_.result >= 0) {
+      go_on();
+    }
+  }
+  void on_closed(Completion&) { closed_ = true; }
+  void go_on() {
+    if (!connected_ || closing_ || !send_.idle()) {
+      return;
+    }
+    if (!pending_.empty()) {
+      sending_ = std::exchange(pending_, {});
+      slice_ = Slice::of(sending_);
+      send_.stream = connect_.stream;
+      send_.slices = &slice_;
+      send_.slice_count = 1;
+      net_.send(send_);
+    } else if (finishing_) {
+      finishing_ = false;
+      net_.shutdown_send(connect_.stream);
+    }
+  }
+
+  sim::SimNet& net_;
+  ConnectOp connect_;
+  ReceiveOp receive_;
+  SendOp send_;
+  CloseOp close_;
+  Slice slice_;
+  std::string pending_;
+  std::string sending_;
+  bool connected_ = false;
+  bool finishing_ = false;
+  bool closing_ = false;
+  bool closed_ = false;
+  bool deaf_ = false;
+};
+
+inline const IpAddress kLoopback = IpAddress::v4(127, 0, 0, 1);
+inline const IpAddress kStranger = IpAddress::v4(198, 51, 100, 7);
+
+/// One shard with an ingest service, and a host with clients.
+class IngestWorld : public LetterHandler {
+ public:
+  explicit IngestWorld(std::uint64_t seed = 1, sim::NetFaults faults = {})
+      : world(seed),
+        network(world, faults),
+        mailroom_(2, 16),
+        server_driver_(world.add_driver()),
+        client_driver_(world.add_driver()),
+        server_net(network, server_driver_),
+        client_net(network, client_driver_),
+        server_loop_(0, server_driver_, mailroom_, *this),
+        client_loop_(1, client_driver_, mailroom_, *this),
+        entropy_(seed),
+        sink(world, server_driver_) {
+    world.add_loop(server_loop_);
+    world.add_loop(client_loop_);
+    config = IngestConfig::loopback_only("mx.example");
+    config->listen = {{IpAddress::v4(192, 0, 2, 1), 25}};
+    memory.sessions_max = 20;
+    memory.turned_away_max = 2;
+    memory.envelope_blocks = 64;
+    memory.recipients_max = 200;
+    stop_done_.bind<&IngestWorld::on_stopped>(this);
+  }
+  ~IngestWorld() override {
+    for (auto& one : clients_) {
+      one->close();
+    }
+    if (service != nullptr && !service->stopped()) {
+      if (!stopping_) {
+        stop();
+      }
+      service->abandon_sessions();
+      EXPECT_TRUE(run_until([this] { return service->stopped(); }, Duration::minutes(1)));
+    }
+    run_for(Duration::seconds(5));
+    EXPECT_EQ(sink.open_writers, 0);
+    EXPECT_EQ(server_net.chunks_lent(), 0U);
+    EXPECT_EQ(server_net.streams_open(), 0U);
+    service.reset();
+  }
+
+  void start() {
+    service =
+        std::make_unique<IngestService>(server_loop_, server_net, sink, entropy_, memory, config);
+    const Status status = service->start();
+    ASSERT_TRUE(status.ok());
+  }
+  TestClient& connect(const IpAddress& from = kLoopback) {
+    clients_.push_back(std::make_unique<TestClient>(client_net, config->listen.front(), from));
+    return *clients_.back();
+  }
+  void stop() {
+    stopping_ = true;
+    service->stop(stop_done_);
+  }
+  bool run_until(const std::function<bool()>& done, Duration limit = Duration::minutes(1)) {
+    return world.run_until(done, limit);
+  }
+  void run_for(Duration duration) { world.run_for(duration); }
+  /// Runs until the client's last line begins with `prefix`.
+  ::testing::AssertionResult hears(TestClient& client, std::string_view prefix) {
+    if (run_until([&] { return client.last().substr(0, prefix.size()) == prefix; })) {
+      return ::testing::AssertionSuccess();
+    }
+    return ::testing::AssertionFailure() << "heard:\n" << client.heard;
+  }
+  void on_letter(const Letter&, Now) override {}
+  bool stop_reported() const { return stop_reported_; }
+
+  sim::SimWorld world;
+  sim::SimNetwork network;
+
+ private:
+  void on_stopped(Completion&) { stop_reported_ = true; }
+
+  Mailroom mailroom_;
+  sim::SimDriver& server_driver_;
+  sim::SimDriver& client_driver_;
+
+ public:
+  sim::SimNet server_net;
+  sim::SimNet client_net;
+
+ private:
+  Loop server_loop_;
+  Loop client_loop_;
+  sim::SimEntropy entropy_;
+
+ public:
+  FakeSink sink;
+  std::shared_ptr<IngestConfig> config;
+  IngestMemory memory;
+  std::unique_ptr<IngestService> service;
+
+ private:
+  std::vector<std::unique_ptr<TestClient>> clients_;
+  Completion stop_done_;
+  bool stopping_ = false;
+  bool stop_reported_ = false;
+};
+
+}  // namespace ringpost::ingest

@@ -1,0 +1,352 @@
+#include "tests/unit/schedule/crowd.h"
+
+namespace ringpost::schedule::test {
+
+/// The doors of one shard.
+struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, SessionCloser {
+  bool offer(QueueId queue) override {
+    for (std::size_t i = 0; i < crowd->sessions_.size(); ++i) {
+      Session& session = crowd->sessions_[i];
+      if (session.shard == index && session.queue == queue &&
+          session.state == Session::State::idle) {
+        session.state = Session::State::woken;
+        if (crowd->plan_.late_take) {
+          Event event;
+          event.what = What::woken;
+          event.session = i;
+          crowd->post(event, crowd->random_delay(Duration::milliseconds(5)));
+        } else {
+          crowd->next_job(i);
+        }
+        return true;
+      }
+    }
+    return false;
+  }
+  bool open_session(QueueId queue, std::string_view destination,
+                    const QueuePolicyRef& policy) override {
+    if (crowd->random_.chance(crowd->plan_.refused_sessions)) {
+      return false;
+    }
+    Session session;
+    session.shard = index;
+    session.queue = queue;
+    session.vmta = policy->vmta;
+    session.name = std::string(destination) + "/" + policy->vmta;
+    session.destination = std::stoul(std::string(destination.substr(1)));
+    session.jobs_left = static_cast<int>(1 + crowd->random_.below(40));
+    crowd->count_open(session, +1);
+    crowd->sessions_.push_back(session);
+    Event event;
+    event.what = What::opened;
+    event.session = crowd->sessions_.size() - 1;
+    crowd->post(event, crowd->random_delay(crowd->plan_.service_max));
+    return true;
+  }
+  bool close_idle(QueueId queue) override {
+    for (std::size_t i = 0; i < crowd->sessions_.size(); ++i) {
+      Session& session = crowd->sessions_[i];
+      if (session.shard == index && session.queue == queue &&
+          session.state == Session::State::idle) {
+        session.state = Session::State::closing;
+        Event event;
+        event.what = What::closed;
+        event.session = i;
+        crowd->post(event, crowd->random_delay(Duration::milliseconds(50)));
+        return true;
+      }
+    }
+    return false;
+  }
+  void settle(Job& job) override { crowd->settle(index, job); }
+  QueueSettings settings_of(std::string_view domain, std::string_view vmta) override {
+    const std::size_t d = std::stoul(std::string(domain.substr(1)));
+    const std::size_t v = std::stoul(std::string(vmta.substr(1)));
+    auto policy = std::make_shared<QueuePolicy>();
+    policy->vmta = std::string(vmta);
+    policy->connections_max = crowd->plan_.queue_max[d];
+    policy->recipients_per_transaction_max = 3;
+    policy->retry_after = {Duration::seconds(3), Duration::seconds(10)};
+    policy->bounce_after = Duration::hours(20);
+    QueueSettings settings;
+    settings.policy = policy;
+    settings.limits.vmta_connections_max = crowd->plan_.vmta_max[v];
+    settings.limits.messages = crowd->plan_.messages;
+    return settings;
+  }
+  GlobalLimits global_limits() override { return {crowd->plan_.total_max, crowd->version_}; }
+  bool send(unsigned to, const LeaseMessage& message) override {
+    if (crowd->random_.chance(crowd->plan_.refused_letters)) {
+      return false;
+    }
+    Event event;
+    event.what = What::letter;
+    event.shard = to;
+    event.from = index;
+    event.letter = message;
+    // In order for each pair, as mailboxes are.
+    std::int64_t& last = crowd->last_letter_[{index, to}];
+    const std::int64_t at =
+        crowd->now.instant.ns + crowd->random_delay(crowd->plan_.letter_delay_max).ns;
+    last = std::max(last, at);
+    crowd->post(event, Duration{last - crowd->now.instant.ns});
+    return true;
+  }
+
+  Crowd* crowd = nullptr;
+  unsigned index = 0;
+  std::unique_ptr<Scheduler> scheduler;
+};
+
+Crowd::Crowd(CrowdPlan plan, std::uint64_t seed) : plan_(std::move(plan)), random_(seed) {
+  now.instant = Instant{} + Duration::hours(1);
+  now.wall = WallTime{1'800'000'000'000'000};
+  sessions_.reserve(100'000);
+  for (unsigned i = 0; i < plan_.shards; ++i) {
+    shards_.push_back(std::make_unique<Shard>());
+    Shard& shard = *shards_.back();
+    shard.crowd = this;
+    shard.index = i;
+    SchedulerOptions options;
+    options.shard = i;
+    options.shards = plan_.shards;
+    options.jobs_max = plan_.jobs_max;
+    options.backlog_per_session = 2;
+    options.queue_idle_drop = Duration::seconds(30);
+    shard.scheduler = std::make_unique<Scheduler>(
+        options, Doors{shard, shard, shard, shard, plan_.closer ? &shard : nullptr}, now);
+  }
+}
+
+Crowd::~Crowd() = default;
+
+Scheduler& Crowd::scheduler(unsigned shard) { return *shards_[shard]->scheduler; }
+
+void Crowd::reload(std::uint32_t total_max, std::vector<std::uint32_t> vmta_max,
+                   std::vector<std::uint32_t> queue_max) {
+  plan_.total_max = total_max;
+  plan_.vmta_max = std::move(vmta_max);
+  plan_.queue_max = std::move(queue_max);
+  ++version_;
+  for (const auto& shard : shards_) {
+    shard->scheduler->refresh(now);
+  }
+  for (unsigned i = 0; i < plan_.shards; ++i) {
+    drive(i);
+  }
+}
+
+std::string Crowd::report() {
+  std::string text = "ended " + std::to_string(ended) + " of " + std::to_string(admitted) +
+                     ", opened " + std::to_string(opens) + "\n";
+  for (const auto& shard : shards_) {
+    std::vector<QueueRow> rows;
+    shard->scheduler->rows(QueuePattern{}, 1000, rows, now);
+    for (const QueueRow& row : rows) {
+      text += "shard " + std::to_string(shard->index) + " " + row.name + "/" + row.vmta + " " +
+              std::string(name_of(row.state)) + " " + std::string(name_of(row.gate)) + " ready " +
+              std::to_string(row.ready) + " deferred " + std::to_string(row.deferred) +
+              " in flight " + std::to_string(row.in_flight) + " sessions " +
+              std::to_string(row.sessions) + " " + row.last_error + "\n";
+    }
+  }
+  return text;
+}
+
+Scheduler& Crowd::home_of(std::size_t destination, std::size_t vmta) {
+  return *shards_[queue_hash(domain(destination), this->vmta(vmta)) % plan_.shards]->scheduler;
+}
+
+void Crowd::admit(std::size_t destination, std::size_t vmta, std::uint32_t count) {
+  const std::string name = domain(destination);
+  const std::string from = this->vmta(vmta);
+  Admission admission;
+  admission.message = {1, slots_++, 1};
+  admission.domain = name;
+  admission.vmta = from;
+  admission.count = count;
+  admission.received = now.wall;
+  ASSERT_TRUE(home_of(destination, vmta).admit(admission, name, now));
+  admitted += count;
+}
+
+void Crowd::post(Event event, Duration delay) {
+  event.at = now.instant.ns + delay.ns;
+  event.order = ++order_;
+  if (event.what != What::letter && event.what != What::settled) {
+    event.shard = sessions_[event.session].shard;
+  }
+  events_.push(event);
+}
+
+void Crowd::count_open(const Session& session, int change) {
+  const auto count = [&](const std::string& key, std::uint32_t limit) {
+    std::uint32_t& open = open_[key];
+    open += static_cast<std::uint32_t>(change);
+    if (limit != 0 && change > 0) {  // what was open before a limit was lowered may stay
+      ASSERT_LE(open, limit) << key << " at " << now.instant.ns;
+    }
+  };
+  const std::size_t v = std::stoul(session.vmta.substr(1));
+  count(session.name, plan_.queue_max[session.destination]);
+  count(session.vmta, plan_.vmta_max[v]);
+  count("total", plan_.total_max);
+  most_open = std::max(most_open, open_["total"]);
+  opens += change > 0 ? 1 : 0;
+}
+
+void Crowd::next_job(std::size_t index) {
+  Session& session = sessions_[index];
+  Scheduler& scheduler = *shards_[session.shard]->scheduler;
+  Job* job = session.jobs_left > 0 ? scheduler.take(session.queue, now) : nullptr;
+  if (session.jobs_left <= 0) {
+    close(index, SessionEnd::normal);
+    return;
+  }
+  Event event;
+  event.session = index;
+  if (job == nullptr) {
+    session.state = Session::State::idle;
+    event.what = What::idle_out;
+    event.round = ++session.idle_round;
+    post(event, plan_.idle_timeout);
+    return;
+  }
+  first_take.try_emplace(session.name, now.instant);
+  if (plan_.messages.limited()) {
+    auto& times = sent_[session.name];
+    times.insert(times.end(), job->recipients.size(), now.instant.ns);
+    const std::size_t n = plan_.messages.count;
+    if (times.size() > n) {
+      ASSERT_GE(times.back() - times[times.size() - 1 - n], plan_.messages.period.ns)
+          << "rate exceeded: " << session.name;
+    }
+  }
+  --session.jobs_left;
+  session.state = Session::State::busy;
+  event.what = What::work;
+  event.job = job;
+  post(event, random_delay(plan_.service_max));
+}
+
+void Crowd::work_done(std::size_t index, Job& job) {
+  Session& session = sessions_[index];
+  for (JobRecipient& recipient : job.recipients) {
+    Outcome& outcome = recipient.outcome;
+    outcome.kind = random_.chance(90) ? OutcomeKind::delivered : OutcomeKind::bounced;
+    if (random_.chance(plan_.failing_recipients)) {
+      outcome.kind = random_.chance(50) ? OutcomeKind::deferred : OutcomeKind::returned;
+    }
+    outcome.reply_code = outcome.kind == OutcomeKind::deferred ? 451 : 250;
+    delivered[session.name] += outcome.kind == OutcomeKind::delivered ? 1 : 0;
+  }
+  shards_[session.shard]->scheduler->finished(job, now);
+  if (random_.chance(plan_.failing_sessions)) {
+    close(index, SessionEnd::lost);
+  } else {
+    next_job(index);
+  }
+}
+
+void Crowd::close(std::size_t index, SessionEnd end) {
+  Session& session = sessions_[index];
+  count_open(session, -1);
+  session.state = Session::State::gone;
+  Outcome failure;
+  failure.kind = OutcomeKind::deferred;
+  shards_[session.shard]->scheduler->session_ended(session.queue, end, failure, "failed", now);
+}
+
+void Crowd::settle(unsigned shard, Job& job) {
+  for (const JobRecipient& recipient : job.recipients) {
+    ASSERT_NE(recipient.outcome.kind, OutcomeKind::pending);
+    if (is_final(recipient.outcome.kind)) {
+      ++ended;
+      const int times = ++ends_[{job.message.slot, recipient.index}];
+      ASSERT_EQ(times, 1) << "a recipient ended twice";
+    }
+  }
+  Event event;
+  event.what = What::settled;
+  event.shard = shard;
+  event.job = &job;
+  post(event, random_delay(Duration::milliseconds(10)));
+}
+
+void Crowd::handle(const Event& event) {
+  Scheduler& scheduler = *shards_[event.shard]->scheduler;
+  switch (event.what) {
+    case What::letter: scheduler.on_lease(event.letter, event.from); break;
+    case What::settled: scheduler.retire(*event.job, now); break;
+    case What::opened:
+      if (random_.chance(plan_.failing_sessions)) {
+        constexpr SessionEnd kEnds[] = {SessionEnd::unreachable, SessionEnd::local_failure,
+                                        SessionEnd::no_route};
+        close(event.session, kEnds[random_.below(3)]);
+      } else {
+        scheduler.session_established(sessions_[event.session].queue, now);
+        next_job(event.session);
+      }
+      break;
+    case What::work: work_done(event.session, *event.job); break;
+    case What::woken:
+      if (sessions_[event.session].state == Session::State::woken) {
+        next_job(event.session);
+      }
+      break;
+    case What::idle_out:
+      if (sessions_[event.session].state == Session::State::idle &&
+          sessions_[event.session].idle_round == event.round) {
+        close(event.session, SessionEnd::normal);
+      }
+      break;
+    case What::closed: close(event.session, SessionEnd::normal); break;
+  }
+}
+
+void Crowd::drive(unsigned shard) {
+  int turns = 0;
+  while (shards_[shard]->scheduler->run(now)) {
+    ASSERT_LT(++turns, 5'000) << "the scheduler spins";
+  }
+}
+
+bool Crowd::run(Duration limit) {
+  const Instant end = now.instant + limit;
+  for (unsigned i = 0; i < plan_.shards; ++i) {
+    drive(i);
+  }
+  while (!::testing::Test::HasFatalFailure()) {
+    Instant next = events_.empty() ? Instant::never() : Instant{events_.top().at};
+    for (const auto& shard : shards_) {
+      next = std::min(next, std::max(shard->scheduler->next_wakeup(now), now.instant));
+    }
+    if (next == Instant::never()) {
+      return true;
+    }
+    if (next > end) {
+      return false;
+    }
+    now.wall = now.wall + (next - now.instant);
+    now.instant = next;
+    std::set<unsigned> touched;
+    if (!events_.empty() && events_.top().at <= now.instant.ns) {
+      const Event event = events_.top();
+      events_.pop();
+      handle(event);
+      touched.insert(event.shard);
+    } else {
+      for (unsigned i = 0; i < plan_.shards; ++i) {
+        if (shards_[i]->scheduler->next_wakeup(now) <= now.instant) {
+          touched.insert(i);
+        }
+      }
+    }
+    for (const unsigned shard : touched) {
+      drive(shard);
+    }
+  }
+  return false;
+}
+
+}  // namespace ringpost::schedule::test

@@ -1,0 +1,133 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <queue>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "core/base/random.h"
+#include "core/schedule/scheduler.h"
+
+namespace ringpost::schedule::test {
+
+/// What one simulated run is like.
+struct CrowdPlan {
+  unsigned shards = 1;
+  std::uint32_t total_max = 0;
+  std::vector<std::uint32_t> vmta_max;   ///< a virtual MTA each
+  std::vector<std::uint32_t> queue_max;  ///< a destination each
+  RateLimit messages;                    ///< of each queue
+  std::uint32_t jobs_max = 64;
+  Duration letter_delay_max = Duration::milliseconds(20);
+  Duration service_max = Duration::milliseconds(300);
+  Duration idle_timeout = Duration::seconds(2);
+  unsigned refused_letters = 5;      ///< percent of sends that find the mailbox full
+  unsigned refused_sessions = 2;     ///< percent
+  unsigned failing_sessions = 10;    ///< percent that end as one of the failures
+  unsigned failing_recipients = 20;  ///< percent deferred or returned
+  bool closer = true;
+  bool late_take = false;  ///< an offered session asks for its job later
+};
+
+/// Several schedulers in virtual time, with letters, sessions and journals that take their time.
+/// Checks as it goes: connections never exceed a limit, no recipient ends twice, rates hold.
+class Crowd {
+ public:
+  Crowd(CrowdPlan plan, std::uint64_t seed);
+  ~Crowd();
+
+  void admit(std::size_t destination, std::size_t vmta, std::uint32_t count);
+  /// Runs until nothing is left to do or `limit` has passed. False: the latter.
+  bool run(Duration limit);
+  /// New limits are in force, on all shards at once.
+  void reload(std::uint32_t total_max, std::vector<std::uint32_t> vmta_max,
+              std::vector<std::uint32_t> queue_max);
+  /// Every shard's scheduler, for commands.
+  template <class Act>
+  void each(Act act) {
+    for (unsigned i = 0; i < plan_.shards; ++i) {
+      act(scheduler(i));
+      drive(i);
+    }
+  }
+
+  /// Every queue that still has something, for a failing seed.
+  std::string report();
+
+  Scheduler& home_of(std::size_t destination, std::size_t vmta);
+  Scheduler& scheduler(unsigned shard);
+  std::string domain(std::size_t destination) const {
+    return "d" + std::to_string(destination) + ".example";
+  }
+  std::string vmta(std::size_t index) const { return "v" + std::to_string(index); }
+
+  Now now;
+  std::uint64_t admitted = 0;
+  std::uint64_t ended = 0;
+  std::uint64_t opens = 0;
+  std::uint32_t most_open = 0;
+  /// First time a queue's job was taken, by queue name.
+  std::map<std::string, Instant> first_take;
+  std::map<std::string, std::uint64_t> delivered;
+
+ private:
+  struct Shard;
+  struct Session {
+    unsigned shard = 0;
+    QueueId queue;
+    std::string name;  ///< domain/vmta
+    std::string vmta;
+    std::size_t destination = 0;
+    enum class State { opening, idle, woken, busy, closing, gone } state = State::opening;
+    int jobs_left = 0;
+    std::uint64_t idle_round = 0;
+  };
+  enum class What { letter, opened, work, woken, idle_out, closed, settled };
+  struct Event {
+    std::int64_t at = 0;
+    std::uint64_t order = 0;
+    What what = What::letter;
+    unsigned shard = 0;
+    unsigned from = 0;
+    std::size_t session = 0;
+    Job* job = nullptr;
+    std::uint64_t round = 0;
+    LeaseMessage letter;
+    bool operator>(const Event& other) const {
+      return at != other.at ? at > other.at : order > other.order;
+    }
+  };
+
+  void post(Event event, Duration delay);
+  void handle(const Event& event);
+  void drive(unsigned shard);
+  void next_job(std::size_t index);
+  void work_done(std::size_t index, Job& job);
+  void close(std::size_t index, SessionEnd end);
+  void settle(unsigned shard, Job& job);
+  void count_open(const Session& session, int change);
+  Duration random_delay(Duration most) {
+    return Duration{random_.between(1'000, std::max<std::int64_t>(most.ns, 2'000))};
+  }
+
+  CrowdPlan plan_;
+  Random random_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::vector<Session> sessions_;
+  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
+  std::map<std::pair<unsigned, unsigned>, std::int64_t> last_letter_;
+  std::map<std::string, std::uint32_t> open_;                    ///< by queue, virtual MTA, "total"
+  std::map<std::string, std::vector<std::int64_t>> sent_;        ///< times of recipients, by queue
+  std::map<std::pair<std::uint32_t, std::uint32_t>, int> ends_;  ///< (slot, recipient)
+  std::uint64_t order_ = 0;
+  std::uint32_t slots_ = 0;
+  std::uint32_t version_ = 1;
+};
+
+}  // namespace ringpost::schedule::test

@@ -1,0 +1,114 @@
+#include "core/schedule/rate_gate.h"
+
+#include <deque>
+
+#include <gtest/gtest.h>
+
+#include "core/base/random.h"
+
+namespace ringpost::schedule {
+namespace {
+
+struct Case {
+  std::uint32_t count;
+  Duration period;
+};
+
+class Rates : public ::testing::TestWithParam<Case> {};
+
+// Somebody always waits and asks at exactly the instant the gate names.
+TEST_P(Rates, GreedyTakerGetsAtMostNInAnyWindowAndAlmostN) {
+  const auto [count, period] = GetParam();
+  RateGate gate;
+  Instant now{1'000'000'007};
+  gate.configure({count, period}, now);
+  const Instant start = now;
+  const Instant end = start + period * 5;
+  std::deque<Instant> window;
+  std::uint64_t total = 0;
+  while (now < end && total < 2'000'000) {
+    const std::uint32_t permits = gate.available(now);
+    ASSERT_GT(permits, 0u);
+    gate.take(permits, now);
+    for (std::uint32_t i = 0; i < permits; ++i) {
+      window.push_back(now);
+    }
+    total += permits;
+    while (now - window.front() >= period) {
+      window.pop_front();
+    }
+    ASSERT_LE(window.size(), count);
+    ASSERT_EQ(gate.available(now), 0u);
+    ASSERT_GT(gate.opens_at(), now);
+    now = gate.opens_at();
+  }
+  if (now >= end) {
+    EXPECT_GE(total, static_cast<std::uint64_t>(count) * 5 * 95 / 100);
+  }
+}
+
+// Any pattern of asking keeps to N in any window.
+TEST_P(Rates, RandomTakerNeverExceedsN) {
+  const auto [count, period] = GetParam();
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Random random(seed);
+    RateGate gate;
+    Instant now{0};
+    gate.configure({count, period}, now);
+    std::deque<Instant> window;
+    for (int i = 0; i < 3000; ++i) {
+      const std::int64_t step = period.ns / static_cast<std::int64_t>(1 + random.below(count));
+      now = now + Duration{random.chance(5) ? period.ns : random.between(0, step)};
+      const std::uint32_t permits = gate.available(now);
+      const auto taken = static_cast<std::uint32_t>(random.below(permits + std::uint64_t{1}));
+      gate.take(taken, now);
+      window.insert(window.end(), taken, now);
+      while (!window.empty() && now - window.front() >= period) {
+        window.pop_front();
+      }
+      ASSERT_LE(window.size(), count) << "seed " << seed;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Rates,
+    ::testing::Values(Case{1, Duration::minutes(1)}, Case{2, Duration::seconds(1)},
+                      Case{24, Duration::minutes(1)}, Case{200, Duration::hours(1)},
+                      Case{83, Duration::minutes(10)}, Case{1000, Duration::seconds(1)},
+                      Case{100'000, Duration::hours(1)}, Case{250'000, Duration::seconds(1)},
+                      Case{3000, Duration::days(1)}));
+
+TEST(RateGate, PacesAsTheFormulaSays) {
+  RateGate gate;
+  gate.configure({200, Duration::hours(1)}, Instant{});
+  EXPECT_EQ(gate.burst(), 1u);
+  EXPECT_EQ(gate.interval(), Duration::seconds(18));
+  gate.configure({1000, Duration::seconds(1)}, Instant{});
+  EXPECT_EQ(gate.burst(), 40u);
+}
+
+TEST(RateGate, WithoutLimitIsAlwaysOpen) {
+  RateGate gate;
+  EXPECT_EQ(gate.available(Instant{}), RateGate::kUnlimited);
+  gate.take(1'000'000, Instant{});
+  EXPECT_EQ(gate.available(Instant{}), RateGate::kUnlimited);
+}
+
+TEST(RateGate, ReloadKeepsPositionAndGrantsNothingExtra) {
+  RateGate gate;
+  Instant now{};
+  gate.configure({10, Duration::minutes(1)}, now);
+  gate.take(1, now);
+  const Instant next = gate.opens_at();
+  gate.configure({10, Duration::minutes(1)}, now);
+  EXPECT_EQ(gate.opens_at(), next);
+  gate.configure({20, Duration::minutes(1)}, now);
+  EXPECT_EQ(gate.opens_at(), next) << "a changed limit opens no earlier than the old one would";
+  EXPECT_EQ(gate.available(now), 0u);
+  gate.configure({1000, Duration::seconds(1)}, next);
+  EXPECT_EQ(gate.available(next), 1u) << "no fresh burst by reloading";
+}
+
+}  // namespace
+}  // namespace ringpost::schedule

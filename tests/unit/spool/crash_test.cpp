@@ -1,0 +1,314 @@
+// Seeded crash tests: a random workload on a tiny profile, cut by kills, power cuts and clean
+// stops at random moments, with and without I/O errors; then everything is drained and held
+// against what was promised.
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/unit/spool/spool_bench.h"
+
+namespace ringpost::spool::testing {
+namespace {
+
+using Place = std::pair<MessageId, std::uint32_t>;  ///< message and recipient
+
+class CrashWorld {
+ public:
+  CrashWorld(std::uint64_t seed, bool errors) : random_(seed), files_(seed + 7), seed_(seed) {
+    options_.block_bytes = random_.chance(50) ? kSector : 1024;
+    options_.checkpoint_bytes_per_turn = random_.chance(50) ? 64 : 4096;
+    errors_ = errors;
+    outcomes_.refuse_every = random_.chance(30) ? 3 : 0;
+    admissions_.refuse_every = random_.chance(30) ? 3 : 0;
+  }
+
+  void run() {
+    const std::uint64_t crashes = 2 + random_.below(4);
+    for (std::uint64_t i = 0; i <= crashes && !::testing::Test::HasFailure(); ++i) {
+      start();
+      work(30 + random_.below(150));
+      crash();
+    }
+    files_.faults = {};
+    start();
+    drain();
+    check();
+  }
+
+ private:
+  struct Mail {
+    TestMail mail;
+    bool acknowledged = false;
+    bool refused = false;
+    MessageId id;
+  };
+  struct Out {
+    Session::Work* work = nullptr;
+    Offered offered;
+    bool checked = false;
+  };
+
+  void start() {
+    files_.faults = {};
+    session_ = std::make_unique<Session>(files_, options_, admissions_, outcomes_,
+                                         seed_ * 100 + ++runs_, 1, 0, clock_);
+    ASSERT_TRUE(session_->started()) << session_->error.describe();
+    ASSERT_FALSE(session_->report.damage()) << session_->report.summary();
+    std::fprintf(stderr, "start: %s; mails %zu records %zu archived %lu\n", session_->report.summary().c_str(), mails_.size(), outcomes_.records.size(), outcomes_.archived(0));
+    offered_this_run_.clear();
+    if (errors_) {
+      files_.faults.write_error = static_cast<unsigned>(random_.below(4));
+      files_.faults.short_write = static_cast<unsigned>(random_.below(3));
+      files_.faults.sync_error = static_cast<unsigned>(random_.below(4));
+      files_.faults.prepare_error = static_cast<unsigned>(random_.below(20));
+    }
+  }
+
+  void crash() {
+    gather();
+    const std::uint64_t how = random_.below(10);
+    files_.faults = {};
+    if (how < 2 && commits_.empty() && out_.empty()) {
+      ASSERT_TRUE(session_->stop()) << "seed " << seed_;
+      gather();
+    } else if (how < 5) {
+      files_.kill();
+    } else {
+      files_.crash();
+    }
+    std::fprintf(stderr, "crash how %lu mails %zu\n", how, mails_.size());
+    clock_ = session_->driver.now();
+    clock_ = {clock_.instant + Duration::seconds(1), clock_.wall + Duration::seconds(1)};
+    session_.reset();
+    commits_.clear();
+    out_.clear();
+    admissions_.offered.clear();
+    if (random_.chance(20)) {
+      outcomes_.lose_unarchived();
+    }
+  }
+
+  void work(std::uint64_t steps) {
+    for (std::uint64_t i = 0; i < steps && !::testing::Test::HasFailure(); ++i) {
+      switch (random_.below(8)) {
+        case 0:
+        case 1: submit(); break;
+        case 2:
+        case 3: issue(); break;
+        case 4:
+        case 5: settle(); break;
+        case 6:
+          if (random_.chance(20)) {
+            outcomes_.archive_all();
+          }
+          break;
+        default: turns(random_.below(30)); break;
+      }
+      turns(random_.below(3));
+      gather();
+    }
+  }
+
+  void turns(std::uint64_t count) {
+    for (; count > 0; --count) {
+      session_->turn();
+    }
+  }
+
+  void submit() {
+    const std::uint64_t number = mails_.size();
+    const bool large = random_.chance(15);
+    const std::size_t bytes = large ? 5'000 + random_.below(15'000) : 60 + random_.below(3'000);
+    Mail mail;
+    mail.mail = make_mail(number, bytes, 1 + random_.below(4));
+    const std::uint64_t declared = large && random_.chance(60) ? bytes : 0;
+    mails_.push_back(mail);
+    Session::Commit& commit = session_->submit(mails_.back().mail, declared);
+    commit.number = number;
+    commits_.push_back(&commit);
+  }
+
+  void issue() {
+    if (admissions_.offered.empty() || out_.size() > 20) {
+      return;
+    }
+    const Offered offered = admissions_.offered.front();
+    admissions_.offered.pop_front();
+    note_offer(offered);
+    out_.push_back({&session_->issue(offered), offered});
+  }
+
+  void note_offer(const Offered& offered) {
+    for (std::uint32_t i = offered.first; i < offered.first + offered.count; ++i) {
+      const Place place{offered.id, i};
+      EXPECT_TRUE(offered_this_run_.insert(place).second) << "offered twice, seed " << seed_;
+      EXPECT_EQ(0U, settled_durably(offered.id, i)) << "settled mail came back, seed " << seed_;
+      if (offered.ambiguous) {
+        EXPECT_EQ(1U, issued_ever_.count(place)) << "marked without cause, seed " << seed_;
+      }
+    }
+  }
+
+  std::size_t settled_durably(const MessageId& id, std::uint32_t index) {
+    std::size_t finals = 0;
+    for (const auto& [place, record] : outcomes_.ever) {
+      finals += record.id == id && is_final(record.kind) &&
+                        record.recipient.rfind("user" + std::to_string(index) + "@", 0) == 0
+                    ? 1
+                    : 0;
+    }
+    return finals;
+  }
+
+  void settle() {
+    if (out_.empty()) {
+      return;
+    }
+    const std::size_t chosen = random_.below(out_.size());
+    const Out out = out_[chosen];
+    if (!out.work->opened) {
+      return;
+    }
+    out_.erase(out_.begin() + static_cast<std::ptrdiff_t>(chosen));
+    ASSERT_EQ(0, out.work->job.opened.result) << "seed " << seed_;
+    check_content(out);
+    constexpr OutcomeKind kKinds[] = {OutcomeKind::delivered, OutcomeKind::bounced,
+                                      OutcomeKind::deferred, OutcomeKind::returned};
+    const OutcomeKind kind = kKinds[random_.below(4)];
+    session_->settle_now(*out.work, kind);
+    if (!is_final(kind)) {
+      // The scheduler would try again: in this run it may be issued once more.
+      admissions_.offered.push_back(out.offered);
+      for (std::uint32_t i = 0; i < out.offered.count; ++i) {
+        offered_this_run_.erase({out.offered.id, out.offered.first + i});
+      }
+      admissions_.offered.back().ambiguous = false;
+    }
+  }
+
+  void check_content(const Out& out) {
+    const MessageView& view = out.work->job.view;
+    for (std::uint32_t i = 0; i < out.offered.count; ++i) {
+      issued_ever_.insert({out.offered.id, out.offered.first + i});
+    }
+    const std::string& from = std::string(view.envelope.reverse_path);
+    std::uint64_t number = ~0ULL;
+    for (std::uint64_t n = 0; n < mails_.size(); ++n) {
+      number = mails_[n].mail.from == from ? n : number;
+    }
+    ASSERT_LT(number, mails_.size()) << "a message nobody sent, seed " << seed_;
+    const Mail& mail = mails_[number];
+    EXPECT_FALSE(mail.refused) << "refused mail is delivered, seed " << seed_;
+    EXPECT_EQ(mail.mail.prefix + mail.mail.content, body_of(view)) << "seed " << seed_;
+    EXPECT_EQ(mail.mail.to.size(), view.envelope.recipients.size());
+    if (mail.acknowledged) {
+      EXPECT_EQ(mail.id, view.id);
+    }
+  }
+
+  /// Notes what was acknowledged or opened since.
+  void gather() {
+    std::erase_if(commits_, [&](Session::Commit* commit) {
+      if (!commit->done) {
+        return false;
+      }
+      Mail& mail = mails_[commit->number];
+      mail.acknowledged = commit->result == 0;
+      mail.id = commit->id;
+      // A refusal is only binding once its note is durable; that is tested by itself.
+      EXPECT_TRUE(errors_ || mail.acknowledged || commit->result == -105) << commit->result;
+      return true;
+    });
+    for (const Out& out : out_) {
+      for (std::uint32_t i = 0; out.work->opened && i < out.offered.count; ++i) {
+        issued_ever_.insert({out.offered.id, out.offered.first + i});
+      }
+    }
+    EXPECT_TRUE(outcomes_.consistent) << "seed " << seed_;
+  }
+
+  /// Delivers everything that is left.
+  void drain() {
+    for (int i = 0; i < 20'000 && !::testing::Test::HasFailure(); ++i) {
+      issue();
+      turns(2);
+      for (std::size_t n = 0; n < out_.size();) {
+        if (!out_[n].work->opened) {
+          ++n;
+          continue;
+        }
+        ASSERT_EQ(0, out_[n].work->job.opened.result) << "seed " << seed_;
+        check_content(out_[n]);
+        session_->settle_now(*out_[n].work, OutcomeKind::delivered);
+        out_.erase(out_.begin() + static_cast<std::ptrdiff_t>(n));
+      }
+      const SpoolStats stats = session_->spool->stats();
+      if (stats.messages == 0 && stats.accounting_behind == 0 && stats.unsynced_outcomes == 0) {
+        return;
+      }
+    }
+    ADD_FAILURE() << "did not drain, seed " << seed_ << ", " << session_->spool->stats().messages
+                  << " messages left";
+  }
+
+  void check() {
+    std::fprintf(stderr, "end: records %zu ever %zu\n", outcomes_.records.size(), outcomes_.ever.size());
+    EXPECT_TRUE(outcomes_.consistent) << "seed " << seed_;
+    EXPECT_EQ(0U, session_->spool->stats().accounting_lost) << "seed " << seed_;
+    std::map<std::pair<std::string, std::string>, int> finals;
+    for (const Accounted& record : outcomes_.records) {
+      if (is_final(record.kind)) {
+        ++finals[{record.reverse_path, record.recipient}];
+      }
+    }
+    for (const Mail& mail : mails_) {
+      for (const std::string& to : mail.mail.to) {
+        const int count = finals[{mail.mail.from, to}];
+        if (mail.acknowledged) {
+          EXPECT_EQ(1, count) << mail.mail.from << " to " << to << ", seed " << seed_;
+        } else {
+          EXPECT_LE(count, 1) << mail.mail.from << " to " << to << ", seed " << seed_;
+        }
+      }
+    }
+    outcomes_.archive_all();
+    // Active, opened ahead, spares up to their maximum, and one on its way.
+    EXPECT_TRUE(session_->turn_until([&] { return session_->spool->stats().segments <= 6; }, 800))
+        << "segments leak, seed " << seed_ << ": " << session_->spool->stats().segments;
+    EXPECT_LE(session_->spool->stats().journal_bytes, 6 * options_.journal_segment_bytes);
+  }
+
+  Random random_;
+  sim::SimFiles files_;
+  std::uint64_t seed_;
+  bool errors_ = false;
+  SpoolOptions options_ = tiny_options();
+  TestAdmissions admissions_;
+  TestOutcomes outcomes_;
+  Now clock_{Instant{Duration::hours(1).ns}, WallTime{1'800'000'000'000'000}};
+  std::unique_ptr<Session> session_;
+  std::uint64_t runs_ = 0;
+  std::deque<Mail> mails_;
+  std::vector<Session::Commit*> commits_;
+  std::vector<Out> out_;
+  std::set<Place> offered_this_run_;
+  std::set<Place> issued_ever_;
+};
+
+void run_seeds(std::uint64_t first, std::uint64_t count, bool errors) {
+  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    CrashWorld(seed, errors).run();
+    if (::testing::Test::HasFailure()) {
+      return;
+    }
+  }
+}
+
+TEST(SpoolCrash, WithoutErrors) { run_seeds(86, 1, false); }
+
+TEST(SpoolCrash, WithErrors) { run_seeds(10'001, 250, true); }
+
+}  // namespace
+}  // namespace ringpost::spool::testing

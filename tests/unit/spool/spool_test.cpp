@@ -1,0 +1,385 @@
+#include "spool/spool.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/spool/spool_bench.h"
+
+namespace ringpost::spool::testing {
+namespace {
+
+/// A spool on a fresh machine, with sinks that live over restarts.
+class SpoolTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<Session> start(unsigned shards = 1, unsigned shard = 0) {
+    auto run = std::make_unique<Session>(files_, options_, admissions_, outcomes_, ++seed_, shards,
+                                     shard);
+    EXPECT_TRUE(run->started()) << run->error.describe();
+    return run;
+  }
+  /// The process ends without a word; the page cache stays.
+  void kill(std::unique_ptr<Session>& run) {
+    files_.kill();
+    run.reset();
+    admissions_.offered.clear();
+  }
+  void cut_power(std::unique_ptr<Session>& run) {
+    files_.crash();
+    run.reset();
+    admissions_.offered.clear();
+  }
+  Offered take_offer(Session& run) {
+    EXPECT_TRUE(run.turn_until([&] { return !admissions_.offered.empty(); }));
+    Offered offered = admissions_.offered.empty() ? Offered{} : admissions_.offered.front();
+    if (!admissions_.offered.empty()) {
+      admissions_.offered.pop_front();
+    }
+    return offered;
+  }
+
+  sim::SimFiles files_{99};
+  SpoolOptions options_ = tiny_options();
+  TestAdmissions admissions_;
+  TestOutcomes outcomes_;
+  std::uint64_t seed_ = 0;
+};
+
+TEST_F(SpoolTest, CommittedMessageIsOfferedAndLentAsItCame) {
+  auto run = start();
+  const TestMail mail = make_mail(1, 1500, 3);
+  MessageId id;
+  ASSERT_EQ(0, run->deliver_in(mail, &id));
+  const Offered first = take_offer(*run);
+  const Offered second = take_offer(*run);
+  EXPECT_EQ("d0.1.example", first.domain);
+  EXPECT_EQ(2U, first.count);
+  EXPECT_EQ(id, first.id);
+  EXPECT_EQ("d1.1.example", second.domain);
+  EXPECT_EQ(2U, second.first);
+  Session::Work& work = run->open_now(first);
+  ASSERT_EQ(0, work.job.opened.result);
+  const MessageView& view = work.job.view;
+  EXPECT_EQ(mail.prefix + mail.content, body_of(view));
+  EXPECT_EQ(mail.from, view.envelope.reverse_path);
+  ASSERT_EQ(3U, view.envelope.recipients.size());
+  EXPECT_EQ(mail.to[2], view.envelope.recipients[2].address);
+  EXPECT_EQ("client.example", view.envelope.helo);
+  EXPECT_EQ("192.0.2.7", view.envelope.origin.text());
+}
+
+TEST_F(SpoolTest, OutcomesReachAccountingOnceAndInOrder) {
+  auto run = start();
+  for (std::uint64_t i = 0; i < 50; ++i) {
+    ASSERT_EQ(0, run->deliver_in(make_mail(i, 900)));
+    Session::Work& work = run->open_now(take_offer(*run));
+    run->settle_now(work, i % 2 == 0 ? OutcomeKind::delivered : OutcomeKind::bounced, "reply");
+    ASSERT_TRUE(run->turn_until([&] { return work.settled; }));
+  }
+  ASSERT_TRUE(run->turn_until([&] { return outcomes_.records.size() == 50; }));
+  EXPECT_TRUE(outcomes_.consistent);
+  EXPECT_EQ("sender7@example.net", outcomes_.records[7].reverse_path);
+  EXPECT_EQ(OutcomeKind::bounced, outcomes_.records[7].kind);
+  EXPECT_EQ("reply", outcomes_.records[7].text);
+  EXPECT_EQ("mx.example", outcomes_.records[7].host);
+  EXPECT_EQ(1, outcomes_.records[7].attempts);
+  EXPECT_EQ(0U, run->spool->stats().messages);
+}
+
+TEST_F(SpoolTest, LargeMessagesStreamWithAndWithoutDeclaredSize) {
+  auto run = start();
+  for (const std::uint64_t declared : {0, 20'000, 5'000}) {
+    const TestMail mail = make_mail(declared + 1, 20'000, 2);
+    Session::Commit& commit = run->submit(mail, declared);
+    ASSERT_TRUE(run->turn_until([&] { return commit.done; }));
+    ASSERT_EQ(0, commit.result);
+    Session::Work& work = run->open_now(take_offer(*run));
+    ASSERT_EQ(0, work.job.opened.result);
+    EXPECT_EQ(mail.prefix + mail.content, body_of(work.job.view));
+  }
+}
+
+TEST_F(SpoolTest, MessageLargerThanTheSpoolTakesIsRefused) {
+  auto run = start();
+  EXPECT_FALSE(run->spool->begin(30 << 10).ok());
+  Session::Commit& commit = run->submit(make_mail(1, 30 << 10));
+  ASSERT_TRUE(run->turn_until([&] { return commit.done; }));
+  EXPECT_NE(0, commit.result);
+  EXPECT_EQ(0, run->deliver_in(make_mail(2, 800)));
+}
+
+TEST_F(SpoolTest, AbandonedMessagesLeaveNothingBehind) {
+  auto run = start();
+  run->settle_down();
+  for (int i = 0; i < 100; ++i) {
+    auto small = run->spool->begin(0);
+    ASSERT_TRUE(small.ok());
+    ASSERT_TRUE((*small)->append(std::string(500, 'x')).ok());
+    (*small)->abandon();
+    auto large = run->spool->begin(20'000);
+    ASSERT_TRUE(large.ok()) << i << large.error().describe();
+    ASSERT_TRUE((*large)->append(std::string(9'000, 'y')).ok());
+    (*large)->abandon();
+    run->settle_down(3);
+  }
+  EXPECT_EQ(0U, run->spool->stats().messages);
+  ASSERT_TRUE(run->stop());
+  run.reset();
+  run = start();
+  EXPECT_EQ(0U, run->report.messages);
+}
+
+TEST_F(SpoolTest, BatchGathersWhatIsCommittedWhileAnotherIsWritten) {
+  auto run = start();
+  ASSERT_EQ(0, run->deliver_in(make_mail(0, 600)));
+  const std::uint64_t before = run->spool->stats().commits;
+  std::vector<Session::Commit*> commits;
+  for (std::uint64_t i = 1; i <= 20; ++i) {
+    commits.push_back(&run->submit(make_mail(i, 600)));
+  }
+  ASSERT_TRUE(run->turn_until([&] { return commits.back()->done; }));
+  for (const Session::Commit* commit : commits) {
+    EXPECT_EQ(0, commit->result);
+  }
+  EXPECT_LE(run->spool->stats().commits - before, 3U);
+}
+
+TEST_F(SpoolTest, CleanRestartBringsBackWhatIsUnsettledUnmarked) {
+  auto run = start();
+  MessageId kept;
+  ASSERT_EQ(0, run->deliver_in(make_mail(1, 700), &kept));
+  const Offered stays = take_offer(*run);
+  ASSERT_EQ(0, run->deliver_in(make_mail(2, 700)));
+  Session::Work& gone = run->open_now(take_offer(*run));
+  run->settle_now(gone, OutcomeKind::delivered);
+  Session::Work& deferred = run->open_now(stays);
+  run->settle_now(deferred, OutcomeKind::deferred, "try later");
+  ASSERT_TRUE(run->stop());
+  run.reset();
+  run = start();
+  EXPECT_TRUE(run->report.clean);
+  EXPECT_EQ(1U, run->report.messages);
+  EXPECT_EQ(0U, run->report.ambiguous);
+  EXPECT_EQ(0U, run->report.scanned_segments);
+  const Offered again = take_offer(*run);
+  EXPECT_EQ(kept, again.id);
+  EXPECT_EQ(1, again.attempts);
+  EXPECT_GT(again.next.us, 0);
+  EXPECT_FALSE(again.ambiguous);
+  Session::Work& work = run->open_now(again);
+  ASSERT_EQ(0, work.job.opened.result);
+  EXPECT_EQ(make_mail(1, 700).prefix + make_mail(1, 700).content, body_of(work.job.view));
+}
+
+TEST_F(SpoolTest, IssuedAndUnsettledComesBackAmbiguousAfterAKill) {
+  auto run = start();
+  ASSERT_EQ(0, run->deliver_in(make_mail(1, 700)));
+  ASSERT_EQ(0, run->deliver_in(make_mail(2, 700)));
+  const Offered issued = take_offer(*run);
+  run->open_now(issued);
+  run->settle_down(5);
+  kill(run);
+  run = start();
+  EXPECT_FALSE(run->report.clean);
+  EXPECT_EQ(2U, run->report.messages);
+  EXPECT_EQ(1U, run->report.ambiguous);
+  std::map<MessageId, bool> ambiguous;
+  for (int i = 0; i < 2; ++i) {
+    const Offered offered = take_offer(*run);
+    ambiguous[offered.id] = offered.ambiguous;
+    Session::Work& work = run->open_now(offered);
+    EXPECT_EQ(offered.ambiguous, work.job.recipients[0].ambiguous_before);
+    run->settle_now(work, OutcomeKind::delivered);
+  }
+  EXPECT_TRUE(ambiguous[issued.id]);
+  ASSERT_TRUE(run->turn_until([&] { return outcomes_.records.size() == 2; }));
+  for (const Accounted& record : outcomes_.records) {
+    EXPECT_EQ(ambiguous[record.id], record.ambiguous);
+  }
+}
+
+TEST_F(SpoolTest, ReturnedRecipientsAreNoLongerIssued) {
+  auto run = start();
+  ASSERT_EQ(0, run->deliver_in(make_mail(1, 700, 2)));
+  Session::Work& work = run->open_now(take_offer(*run));
+  run->settle_now(work, OutcomeKind::returned);
+  ASSERT_TRUE(run->turn_until([&] { return work.settled; }));
+  kill(run);
+  run = start();
+  EXPECT_EQ(0U, run->report.ambiguous);
+  EXPECT_EQ(0, take_offer(*run).attempts);
+}
+
+TEST_F(SpoolTest, ExpiryIsSettledWithoutOpeningFirst) {
+  auto run = start();
+  ASSERT_EQ(0, run->deliver_in(make_mail(1, 700)));
+  const Offered offered = take_offer(*run);
+  Session::Work work;
+  work.job.message = offered.message;
+  work.job.settled.bind<&Session::Work::on_settled>(&work);
+  work.job.recipients.push_back({});
+  run->settle_now(work, OutcomeKind::expired, "too old");
+  ASSERT_TRUE(run->turn_until([&] { return outcomes_.records.size() == 1; }));
+  EXPECT_EQ(OutcomeKind::expired, outcomes_.records[0].kind);
+  EXPECT_EQ(0, outcomes_.records[0].attempts);
+  EXPECT_EQ("user0@d0.1.example", outcomes_.records[0].recipient);
+  EXPECT_EQ(0U, run->spool->stats().messages);
+}
+
+TEST_F(SpoolTest, OpeningAMessageThatIsGoneSaysSo) {
+  auto run = start();
+  ASSERT_EQ(0, run->deliver_in(make_mail(1, 700)));
+  const Offered offered = take_offer(*run);
+  Session::Work& work = run->open_now(offered);
+  run->settle_now(work, OutcomeKind::delivered);
+  run->settle_down(5);
+  EXPECT_EQ(-2, run->open_now(offered).job.opened.result);
+}
+
+TEST_F(SpoolTest, SegmentsAndJournalAreRecycled) {
+  auto run = start();
+  for (std::uint64_t i = 0; i < 600; ++i) {
+    ASSERT_EQ(0, run->deliver_in(make_mail(i, 2'000)));
+    Session::Work& work = run->open_now(take_offer(*run));
+    ASSERT_EQ(0, work.job.opened.result);
+    run->settle_now(work, OutcomeKind::delivered);
+    ASSERT_TRUE(run->turn_until([&] { return work.settled; }));
+    outcomes_.archive_all();
+  }
+  run->settle_down(400);
+  // 600 messages are over 20 segments' worth; a handful of files did.
+  EXPECT_LE(run->spool->stats().segments, 6U);
+  EXPECT_LE(run->spool->stats().journal_bytes, 6 * options_.journal_segment_bytes);
+  EXPECT_GE(run->spool->stats().checkpoints, 2U);
+  EXPECT_EQ(600U, outcomes_.records.size());
+  EXPECT_TRUE(outcomes_.consistent);
+}
+
+TEST_F(SpoolTest, JournalStaysUntilTheArchiveHasPassedIt) {
+  auto run = start();
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    ASSERT_EQ(0, run->deliver_in(make_mail(i, 600)));
+    run->settle_now(run->open_now(take_offer(*run)), OutcomeKind::delivered);
+  }
+  ASSERT_TRUE(run->turn_until([&] { return outcomes_.records.size() == 200; }));
+  const std::uint64_t before = run->spool->stats().journal_bytes;
+  EXPECT_GE(before, 3 * options_.journal_segment_bytes);
+  ASSERT_TRUE(run->stop());
+  run.reset();
+  // Nothing was archived and the accounting file is gone: all of it comes again.
+  outcomes_.lose_unarchived();
+  EXPECT_TRUE(outcomes_.records.empty());
+  run = start();
+  ASSERT_TRUE(run->turn_until([&] { return outcomes_.records.size() == 200; }));
+  EXPECT_TRUE(outcomes_.consistent);
+  outcomes_.archive_all();
+  run->settle_down(300);
+  EXPECT_LT(run->spool->stats().journal_bytes, before);
+}
+
+TEST_F(SpoolTest, JournalMaxStopsAcceptanceAndHalfOfItRaisesTheAlarm) {
+  options_.journal_max_bytes = 6 * options_.journal_segment_bytes;
+  auto run = start();
+  bool alarmed = false;
+  Session::Commit* refused = nullptr;
+  for (std::uint64_t i = 0; i < 1000 && refused == nullptr; ++i) {
+    Session::Commit& commit = run->submit(make_mail(i, 600));
+    ASSERT_TRUE(run->turn_until([&] { return commit.done; }));
+    if (commit.result != 0) {
+      refused = &commit;
+      break;
+    }
+    run->settle_now(run->open_now(take_offer(*run)), OutcomeKind::delivered);
+    run->settle_down(3);
+    alarmed = alarmed || run->spool->stats().journal_alarm;
+  }
+  ASSERT_NE(nullptr, refused);
+  EXPECT_EQ(-28, refused->result);
+  EXPECT_TRUE(alarmed);
+  outcomes_.archive_all();
+  ASSERT_TRUE(run->turn_until([&] { return run->spool->begin(0).ok(); }));
+}
+
+TEST_F(SpoolTest, FullAdmissionSinkIsAskedAgain) {
+  admissions_.refuse_every = 2;
+  auto run = start();
+  for (std::uint64_t i = 0; i < 30; ++i) {
+    ASSERT_EQ(0, run->deliver_in(make_mail(i, 600, 6)));
+  }
+  ASSERT_TRUE(run->turn_until([&] { return admissions_.offered.size() == 90; }));
+  std::set<std::pair<MessageId, std::uint32_t>> seen;
+  for (const Offered& offered : admissions_.offered) {
+    EXPECT_TRUE(seen.insert({offered.id, offered.first}).second);
+  }
+}
+
+TEST_F(SpoolTest, InspectLendsWithoutIssuing) {
+  auto run = start();
+  MessageId id;
+  ASSERT_EQ(0, run->deliver_in(make_mail(1, 700), &id));
+  struct Asked : InspectOp {
+    bool done = false;
+    void on_done(Completion&) { done = true; }
+  } op;
+  op.bind<&Asked::on_done>(&op);
+  ASSERT_TRUE(run->spool->find(id, op.message));
+  run->spool->inspect(op);
+  ASSERT_TRUE(run->turn_until([&] { return op.done; }));
+  ASSERT_EQ(0, op.result);
+  EXPECT_EQ("user0@d0.1.example", op.view.envelope.recipients[0].address);
+  run->spool->release(op);
+  std::size_t live = 0;
+  run->spool->for_each_message([&](const MessageBrief& brief) {
+    ++live;
+    EXPECT_EQ(id, brief.id);
+    EXPECT_EQ(0U, brief.issued);
+  });
+  EXPECT_EQ(1U, live);
+  id.low += 1;
+  EXPECT_FALSE(run->spool->find(id, op.message));
+}
+
+TEST_F(SpoolTest, SecondInstanceIsToldWhoHoldsTheSpool) {
+  auto run = start();
+  Session second(files_, options_, admissions_, outcomes_, 77);
+  EXPECT_EQ(ErrorCode::locked, second.error.code);
+  EXPECT_EQ("4711", second.error.detail);
+}
+
+TEST_F(SpoolTest, SurplusLogsAreAdoptedDrainedAndRetired) {
+  auto run = start(3, 2);
+  ASSERT_EQ(0, run->deliver_in(make_mail(1, 700)));
+  ASSERT_TRUE(run->stop());
+  run.reset();
+  admissions_.offered.clear();
+  run = start(1, 0);
+  const Offered offered = take_offer(*run);
+  EXPECT_EQ(2, offered.message.log);
+  ASSERT_EQ(0, run->deliver_in(make_mail(2, 700)));
+  EXPECT_EQ(0, take_offer(*run).message.log);
+  run->settle_now(run->open_now(offered), OutcomeKind::delivered);
+  ASSERT_TRUE(run->turn_until([&] { return outcomes_.records.size() == 1; }));
+  outcomes_.archive_all();
+  ASSERT_TRUE(run->turn_until([&] {
+    const auto names = files_.names("/spool/log-0002");
+    return std::none_of(names.begin(), names.end(),
+                        [](const std::string& name) { return name[0] == 'a'; });
+  }));
+}
+
+TEST_F(SpoolTest, SteadyStateKeepsWritersWithinTheirBounds) {
+  options_.writers_max = 3;
+  auto run = start();
+  std::vector<MessageWriter*> writers;
+  for (int i = 0; i < 3; ++i) {
+    auto writer = run->spool->begin(0);
+    ASSERT_TRUE(writer.ok());
+    writers.push_back(*writer);
+  }
+  const auto refused = run->spool->begin(0);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(ErrorCode::no_capacity, refused.error().code);
+  writers[1]->abandon();
+  EXPECT_TRUE(run->spool->begin(0).ok());
+}
+
+}  // namespace
+}  // namespace ringpost::spool::testing
