@@ -108,11 +108,10 @@ bool AcceptanceLog::take_next() {
   return true;
 }
 
-std::uint64_t AcceptanceLog::limit(const Segment& segment,
-                                   std::uint64_t new_summary_bytes) const {
-  const std::uint64_t tail = align_up(segment.summary.size() + new_summary_bytes,
-                                      segment.header.block_bytes) +
-                             segment.header.block_bytes;
+std::uint64_t AcceptanceLog::limit(const Segment& segment, std::uint64_t new_summary_bytes) const {
+  const std::uint64_t tail =
+      align_up(segment.summary.size() + new_summary_bytes, segment.header.block_bytes) +
+      segment.header.block_bytes;
   return segment.header.size > tail ? segment.header.size - tail : 0;
 }
 
@@ -150,7 +149,7 @@ void AcceptanceLog::seal(Segment& segment) {
   write.slice_count = write.slice[0].size > 0 ? 2 : 1;
   write.file = segment.file;
   write.offset = footer.summary_offset;
-  write.durable = false;
+  write.durable = true;  // one flush a segment spares the next start a scan
   disk_.write(write);
 }
 
@@ -198,8 +197,7 @@ void AcceptanceLog::retire() {
       continue;
     }
     Segment& segment = *entry;
-    if (segment.state == SegmentState::draining && segment.extents == 0 &&
-        segment.in_flight == 0) {
+    if (segment.state == SegmentState::draining && segment.extents == 0 && segment.in_flight == 0) {
       seal(segment);
     }
     if (segment.state == SegmentState::sealed && segment.live == 0 && segment.pins == 0 &&
@@ -318,8 +316,8 @@ Status AcceptanceLog::append(Writer& writer, std::string_view run) {
   if (run.size() > options_.message_max - writer.content_bytes_) {
     return Error::of(ErrorCode::no_capacity, "larger than the spool takes");
   }
-  if (writer.stream_ == kNone &&
-      writer.content_bytes_ + run.size() > options_.small_message_max && !start_stream(writer)) {
+  if (writer.stream_ == kNone && writer.content_bytes_ + run.size() > options_.small_message_max &&
+      !start_stream(writer)) {
     return Error::of(ErrorCode::no_capacity, "large messages are being received already");
   }
   if (writer.stream_ != kNone && streams_[writer.stream_]->error != 0) {
@@ -443,10 +441,9 @@ std::size_t AcceptanceLog::fill_batch(CommitBatch& batch, Segment& segment) {
         align_up(writer->meta_.size() + writer->content_bytes_, kRecordAlign);
     const std::uint64_t entry = writer->head_.index_bytes + kSummaryEntryMax;
     const std::size_t slices = writer->meta_.runs() + writer->content_.runs();
-    const bool fits =
-        align_up(start + used + bytes, segment.header.block_bytes) <=
-            limit(segment, summary + entry) &&
-        segment.next_local < kLocalMax;
+    const bool fits = align_up(start + used + bytes, segment.header.block_bytes) <=
+                          limit(segment, summary + entry) &&
+                      segment.next_local < kLocalMax;
     const bool over = used + bytes > options_.batch_bytes_max ||
                       batch.slice_list.size() + slices + kSlicesSpare > kWriteSlicesMax;
     if (!fits || (over && !batch.writers.empty())) {
@@ -465,8 +462,7 @@ std::size_t AcceptanceLog::fill_batch(CommitBatch& batch, Segment& segment) {
   return batch.writers.size();
 }
 
-std::uint64_t AcceptanceLog::add_record(CommitBatch& batch, Writer& writer,
-                                        std::uint64_t offset) {
+std::uint64_t AcceptanceLog::add_record(CommitBatch& batch, Writer& writer, std::uint64_t offset) {
   Segment& segment = *batch.segment;
   writer.offset_ = offset;
   writer.head_.local = segment.next_local++;
@@ -572,8 +568,7 @@ void AcceptanceLog::refuse(CommitBatch& batch, std::int32_t error) {
   if (active_ == &segment) {
     drain(segment);
   }
-  const std::uint64_t first =
-      message_number(segment.ordinal(), batch.writers.front()->head_.local);
+  const std::uint64_t first = message_number(segment.ordinal(), batch.writers.front()->head_.local);
   journal_.add(JournalKind::dropped, [&](auto& encode) {
     encode.number(first);
     encode.varint(batch.writers.size());

@@ -24,7 +24,8 @@ class AcceptanceLog : private SegmentOwner {
   ~AcceptanceLog() override;
 
   SegmentPool& pool() noexcept { return pool_; }
-  /// Recovery: a sealed or draining segment with its messages. Returns it with its index in the table.
+  /// Recovery: a sealed or draining segment with its messages. Returns it with its index in the
+  /// table.
   Segment& adopt(std::unique_ptr<Segment> segment);
 
   /// A new message; see MessageSink::begin().
@@ -55,9 +56,10 @@ class AcceptanceLog : private SegmentOwner {
         visit(segment->header);
       }
     }
-    if (next_ != nullptr && !next_ready_) {
-      visit(next_->header);
-    }
+  }
+  /// Segments with this ordinal or above are not in the table yet.
+  std::uint32_t next_ordinal() const noexcept {
+    return next_ != nullptr && !next_ready_ ? next_->ordinal() : pool_.next_ordinal();
   }
 
   std::uint64_t committed() const noexcept { return committed_; }
@@ -89,8 +91,8 @@ class AcceptanceLog : private SegmentOwner {
     };
 
     Writer* writer = nullptr;
-    Segment* segment = nullptr;    ///< null: waits for room
-    std::uint64_t begin = 0;       ///< the reservation
+    Segment* segment = nullptr;  ///< null: waits for room
+    std::uint64_t begin = 0;     ///< the reservation
     std::uint64_t end = 0;
     std::uint64_t written = 0;
     Segment* old_segment = nullptr;  ///< being copied from
@@ -165,8 +167,8 @@ class AcceptanceLog : private SegmentOwner {
   Segment* next_ = nullptr;
   bool next_ready_ = false;
   bool stopping_ = false;
-  bool waiting_ = false;           ///< some stream waits for room
-  bool look_ = false;              ///< some segment may have become ready to seal or retire
+  bool waiting_ = false;  ///< some stream waits for room
+  bool look_ = false;     ///< some segment may have become ready to seal or retire
   std::uint64_t looked_synced_ = 0;
 
   std::vector<std::unique_ptr<Writer>> writers_;

@@ -120,9 +120,9 @@ bool AcceptanceLog::make_room(Stream& stream) {
   const std::uint64_t need =
       align_up(writer.content_bytes_, block) + align_up(kBatchHeaderBytes + meta + 8, block);
   if (stream.segment == nullptr) {
-    const std::uint64_t hope =
-        writer.declared_ > 0 ? writer.declared_ + writer.declared_ / 8 + options_.head_room
-                             : kFirstExtent;
+    const std::uint64_t hope = writer.declared_ > 0
+                                   ? writer.declared_ + writer.declared_ / 8 + options_.head_room
+                                   : kFirstExtent;
     const bool committing = writer.state_ == Writer::State::committing;
     const std::uint64_t most = options_.segment_bytes / 2;
     return place(stream, std::max(need, committing ? need : std::min(hope, most)));
@@ -160,8 +160,7 @@ bool AcceptanceLog::place(Stream& stream, std::uint64_t bytes) {
     return false;
   }
   const auto start = [&] { return align_up(active_->append, block); };
-  const bool fits =
-      active_ != nullptr && start() + bytes <= limit(*active_, kSummaryReserve);
+  const bool fits = active_ != nullptr && start() + bytes <= limit(*active_, kSummaryReserve);
   if (!fits && !take_next()) {
     waiting_ = true;
     if (pool_.trouble() != 0 && pool_.spares() == 0 && next_ == nullptr) {
@@ -250,8 +249,7 @@ void AcceptanceLog::write_head(Stream& stream) {
   batch.slice_list.push_back({batch.head, kBatchHeaderBytes});
   batch.writers.push_back(writer);
   writer.head_.content_offset = stream.begin;
-  const std::uint64_t offset =
-      align_up(stream.begin + writer.content_bytes_, options_.block_bytes);
+  const std::uint64_t offset = align_up(stream.begin + writer.content_bytes_, options_.block_bytes);
   const std::uint64_t record = add_record(batch, writer, offset + kBatchHeaderBytes);
   start_batch(batch, offset, kBatchHeaderBytes + record);
   RP_ASSERT(offset + batch.bytes <= stream.end);
@@ -262,8 +260,7 @@ void AcceptanceLog::end_stream(Stream& stream) {
   Writer& writer = *stream.writer;
   const bool accepted = writer.state_ == Writer::State::committing && stream.error == 0;
   if (stream.segment != nullptr) {
-    const std::uint64_t used =
-        accepted ? stream.batch.offset + stream.batch.bytes : stream.begin;
+    const std::uint64_t used = accepted ? stream.batch.offset + stream.batch.bytes : stream.begin;
     leave_extent(*stream.segment, stream.begin, used, stream.end);
   }
   if (stream.waiter != nullptr) {

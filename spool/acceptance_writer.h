@@ -38,15 +38,15 @@ class Writer final : public MessageWriter, public ListLink<> {
 
   AcceptanceLog& log_;
   State state_ = State::unused;
-  bool refused_ = false;           ///< append() has failed: only abandon() may follow
+  bool refused_ = false;  ///< append() has failed: only abandon() may follow
   std::uint32_t stream_ = kNone;
   std::uint64_t declared_ = 0;
   std::uint64_t content_bytes_ = 0;
   ChunkChain content_;
-  ChunkChain meta_;                ///< head, index, envelope
-  Hasher64 hasher_;                ///< of the content
+  ChunkChain meta_;  ///< head, index, envelope
+  Hasher64 hasher_;  ///< of the content
   RecordHead head_;
-  std::uint64_t offset_ = 0;       ///< of the record
+  std::uint64_t offset_ = 0;  ///< of the record
   CommitOp* op_ = nullptr;
 };
 

@@ -56,8 +56,8 @@ bool AccountingFeed::readable(const Segment& segment, Now now) {
   }
   if (populate_.idle()) {
     const std::uint64_t begin = offset_ / kPage * kPage;
-    const std::uint64_t most = std::max<std::uint64_t>(kPopulateBytes,
-                                                       options_.journal_batch_bytes * 4ULL);
+    const std::uint64_t most =
+        std::max<std::uint64_t>(kPopulateBytes, options_.journal_batch_bytes * 4ULL);
     populated_ordinal_ = segment.ordinal();
     populated_end_ = std::min<std::uint64_t>(begin + most, segment.bytes.size());
     populate_.address = segment.bytes.data() + begin;

@@ -50,21 +50,21 @@ class AccountingFeed {
   OutcomeSink& sink_;
 
   std::uint64_t next_ = 1;
-  std::uint32_t ordinal_ = 0;      ///< of the segment that offset_ belongs to
+  std::uint32_t ordinal_ = 0;  ///< of the segment that offset_ belongs to
   std::uint64_t offset_ = 0;
-  std::string_view body_;          ///< rest of the batch being handed over
-  std::uint64_t sequence_ = 0;     ///< of the first record in body_
-  std::uint64_t batch_end_ = 0;    ///< sequence behind the batch; 0: none
+  std::string_view body_;        ///< rest of the batch being handed over
+  std::uint64_t sequence_ = 0;   ///< of the first record in body_
+  std::uint64_t batch_end_ = 0;  ///< sequence behind the batch; 0: none
   std::uint64_t batch_offset_ = 0;
   Instant batch_read_at_;
 
-  Instant caught_up_;              ///< when nothing was left to read
+  Instant caught_up_;  ///< when nothing was left to read
   PopulateOp populate_;
   std::uint32_t populated_ordinal_ = 0;
   std::uint64_t populated_end_ = 0;
   Instant populated_at_;
   bool begun_ = false;
-  std::uint64_t last_outcome_ = 0; ///< handed over
+  std::uint64_t last_outcome_ = 0;  ///< handed over
   std::uint64_t delivered_ = 0;
   std::uint64_t lost_ = 0;
 };

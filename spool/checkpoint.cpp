@@ -23,11 +23,10 @@ void Checkpoint::start() {
   bytes_ = 0;
   written_at_begin_ = journal_.written_bytes();
   live_.clear();
-  acceptance_.for_each_live([&](const SegmentHeader& header) {
-    live_.emplace_back(header.ordinal, header.generation);
-  });
+  acceptance_.for_each_live(
+      [&](const SegmentHeader& header) { live_.emplace_back(header.ordinal, header.generation); });
   begin_ = journal_.add(JournalKind::checkpoint_begin, [&](auto& encode) {
-    encode.number(acceptance_.pool().next_ordinal());
+    encode.number(acceptance_.next_ordinal());
     encode.varint(live_.size());
     for (const auto& [ordinal, generation] : live_) {
       encode.number(ordinal);
@@ -58,8 +57,7 @@ bool Checkpoint::step() {
     budget -= std::min<std::uint64_t>(budget, items_.size() + 16);
   }
   if (next_segment_ == live_.size()) {
-    end_ = journal_.add(JournalKind::checkpoint_end,
-                        [&](auto& encode) { encode.number(begin_); });
+    end_ = journal_.add(JournalKind::checkpoint_end, [&](auto& encode) { encode.number(begin_); });
     end_begin_ = begin_;
     last_bytes_ = bytes_;
     running_ = false;

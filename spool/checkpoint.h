@@ -46,7 +46,7 @@ class Checkpoint {
   std::uint64_t bytes_ = 0;
   std::uint64_t last_bytes_ = 0;
   std::uint64_t written_at_begin_ = 0;
-  std::uint64_t end_ = 0;          ///< sequence of the last complete one's end record
+  std::uint64_t end_ = 0;  ///< sequence of the last complete one's end record
   std::uint64_t end_begin_ = 0;
   std::uint64_t durable_begin_ = 0;
   std::uint64_t completed_ = 0;

@@ -77,9 +77,9 @@ Result<SegmentHeader> decode_segment_header(std::string_view sector) {
   }
   const auto version = decode.number<std::uint32_t>();
   if (version > kFormatVersion) {
-    return Error::of(ErrorCode::unknown_version,
-                     "segment format " + std::to_string(version) + ", this program knows " +
-                         std::to_string(kFormatVersion));
+    return Error::of(ErrorCode::unknown_version, "segment format " + std::to_string(version) +
+                                                     ", this program knows " +
+                                                     std::to_string(kFormatVersion));
   }
   if (!sealed(sector, kHeaderSeed)) {
     return Error::of(ErrorCode::damaged, "segment header does not match its checksum");
@@ -236,8 +236,7 @@ bool record_intact(std::string_view segment, std::uint64_t offset, const RecordH
 }
 
 RecordSpan span_of(std::uint64_t offset, const RecordHead& head) {
-  const std::uint64_t meta_end =
-      offset + kRecordHeadBytes + head.index_bytes + head.envelope_bytes;
+  const std::uint64_t meta_end = offset + kRecordHeadBytes + head.index_bytes + head.envelope_bytes;
   return {std::min(offset, head.content_offset),
           std::max(meta_end, head.content_offset + head.content.wire_bytes)};
 }
@@ -256,8 +255,7 @@ void encode_summary_footer(const SummaryFooter& footer, std::uint64_t generation
   RP_ASSERT(buffer.size == kSummaryFooterBytes);
 }
 
-std::optional<SummaryFooter> decode_summary_footer(std::string_view block,
-                                                   std::uint64_t generation,
+std::optional<SummaryFooter> decode_summary_footer(std::string_view block, std::uint64_t generation,
                                                    std::uint64_t segment_bytes) {
   if (block.size() < kSummaryFooterBytes) {
     return std::nullopt;

@@ -62,14 +62,14 @@ void encode_segment_header(const SegmentHeader& header, char* out);
 Result<SegmentHeader> decode_segment_header(std::string_view sector);
 
 struct BatchHeader {
-  std::uint32_t bytes = 0;       ///< with header and padding, a multiple of the block
+  std::uint32_t bytes = 0;  ///< with header and padding, a multiple of the block
   std::uint32_t body_bytes = 0;
   std::uint32_t records = 0;
   std::uint64_t first = 0;
   std::uint64_t last = 0;
   std::uint32_t index = 0;
   std::uint32_t confirmed = 0;
-  std::uint64_t body_hash = 0;   ///< journals only
+  std::uint64_t body_hash = 0;  ///< journals only
 };
 inline constexpr std::uint32_t kBatchHeaderBytes = 64;
 
@@ -126,20 +126,19 @@ struct SummaryFooter {
 inline constexpr std::size_t kSummaryFooterBytes = 48;
 
 void encode_summary_footer(const SummaryFooter& footer, std::uint64_t generation, char* out);
-std::optional<SummaryFooter> decode_summary_footer(std::string_view block,
-                                                   std::uint64_t generation,
+std::optional<SummaryFooter> decode_summary_footer(std::string_view block, std::uint64_t generation,
                                                    std::uint64_t segment_bytes);
 
 /// One message in a summary.
 struct SummaryEntry {
   std::uint32_t local = 0;
-  std::uint32_t head = 0;        ///< offset of the record
-  std::uint32_t begin = 0;       ///< of record and content
+  std::uint32_t head = 0;   ///< offset of the record
+  std::uint32_t begin = 0;  ///< of record and content
   std::uint32_t bytes = 0;
   std::uint32_t recipients = 0;
   std::uint32_t size_bytes = 0;
   std::int64_t received_us = 0;
-  std::string_view index;        ///< vmta, job and groups as in the record
+  std::string_view index;  ///< vmta, job and groups as in the record
 };
 /// Reads the entry at `position` and moves it behind; nullopt at the end or on nonsense.
 std::optional<SummaryEntry> next_summary_entry(std::string_view summary, std::size_t& position);

@@ -325,8 +325,8 @@ std::uint64_t Journal::used_bytes() const noexcept {
 }
 
 bool Journal::idle() const noexcept {
-  return write_.idle() && sync_.idle() && queue_.empty() && unsynced_.empty() &&
-         writing_.empty() && (filling_ == nullptr || filling_->records == 0) && pool_.idle();
+  return write_.idle() && sync_.idle() && queue_.empty() && unsynced_.empty() && writing_.empty() &&
+         (filling_ == nullptr || filling_->records == 0) && pool_.idle();
 }
 
 }  // namespace ringpost::spool

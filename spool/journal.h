@@ -84,8 +84,8 @@ class Journal : private SegmentOwner {
     need_segment,  ///< waits for a spare
     opening,       ///< the next segment's header is being written
     ready,
-    closing,       ///< full: what it holds is synced before the next is opened
-    failing,       ///< an operation failed: waits until none is in flight
+    closing,  ///< full: what it holds is synced before the next is opened
+    failing,  ///< an operation failed: waits until none is in flight
   };
   struct Batch : ListLink<> {
     char head[kBatchHeaderBytes];
@@ -134,13 +134,13 @@ class Journal : private SegmentOwner {
   std::uint64_t written_bytes_ = 0;
   std::uint64_t errors_ = 0;
   bool hurry_ = false;
-  bool page_break_ = false;        ///< the next batch begins on a new page
+  bool page_break_ = false;  ///< the next batch begins on a new page
   Instant last_sync_;
 
-  List<Segment> segments_;         ///< in order; the last one is written to
+  List<Segment> segments_;  ///< in order; the last one is written to
   Segment* active_ = nullptr;
   Segment* opening_ = nullptr;
-  List<Batch> queue_;              ///< complete, not yet written
+  List<Batch> queue_;  ///< complete, not yet written
   List<Batch> writing_;
   List<Batch> unsynced_;
   List<Batch> spare_batches_;

@@ -103,8 +103,7 @@ std::optional<JournalBatchView> next_journal_batch(std::string_view segment,
     if (!header) {
       continue;
     }
-    const std::string_view body =
-        segment.substr(offset + kBatchHeaderBytes, header->body_bytes);
+    const std::string_view body = segment.substr(offset + kBatchHeaderBytes, header->body_bytes);
     if (hash64(body, place_seed(generation, offset)) != header->body_hash) {
       continue;
     }

@@ -44,17 +44,15 @@ void write_journal_record(Out& out, JournalKind kind, Fields fields) {
 
 /// Fields of an outcome record: what accounting gets, and the state it leaves behind.
 struct OutcomeFields {
-  SettledRecord record;            ///< log and sequence are not stored
-  std::uint64_t message = 0;       ///< message number
-  WallTime next_attempt;           ///< deferred only
+  SettledRecord record;       ///< log and sequence are not stored
+  std::uint64_t message = 0;  ///< message number
+  WallTime next_attempt;      ///< deferred only
 };
 
 template <class Out>
 void write_address(Encoder<Out>& encode, const IpAddress& address) {
   encode.number(static_cast<std::uint8_t>(address.family));
-  const std::size_t size = address.family == IpAddress::Family::none ? 0
-                           : address.is_v4()                         ? 4
-                                                                     : 16;
+  const std::size_t size = address.family == IpAddress::Family::none ? 0 : address.is_v4() ? 4 : 16;
   encode.raw({reinterpret_cast<const char*>(address.octets.data()), size});
 }
 
@@ -104,8 +102,7 @@ struct JournalBatchView {
 /// The next intact batch at or behind `offset`; moves `offset` behind it. `first_sequence` and
 /// above `limit` do not matter here.
 std::optional<JournalBatchView> next_journal_batch(std::string_view segment,
-                                                   std::uint64_t generation,
-                                                   std::uint64_t& offset);
+                                                   std::uint64_t generation, std::uint64_t& offset);
 
 /// Items of a checkpoint part.
 class PartWriter {

@@ -56,14 +56,12 @@ void JournalReplay::load(Segment& segment, const Segment* after) {
   Loaded& loaded = loaded_[segment.ordinal()];
   const std::uint32_t failed = read_all(disk_, segment.file, segment.header.size, loaded.bytes);
   if (failed > 0) {
-    report_.notes.push_back(segment.path + ": " + std::to_string(failed) +
-                            " pages cannot be read");
+    report_.notes.push_back(segment.path + ": " + std::to_string(failed) + " pages cannot be read");
   }
   std::vector<JournalBatchView> found;
   std::uint64_t offset = segment.header.block_bytes;
   std::uint32_t confirmed = 0;
-  while (const auto batch =
-             next_journal_batch(loaded.bytes, segment.header.generation, offset)) {
+  while (const auto batch = next_journal_batch(loaded.bytes, segment.header.generation, offset)) {
     found.push_back(*batch);
     confirmed = std::max(confirmed, batch->header.confirmed);
   }
@@ -162,22 +160,13 @@ MessageSlot* JournalReplay::message(std::uint64_t number) {
 void JournalReplay::apply_record(const JournalRecord& record) {
   switch (record.kind) {
     case JournalKind::issued:
-    case JournalKind::returned:
-      apply_runs(record);
-      break;
-    case JournalKind::outcome:
-      apply_outcome(record.fields);
-      break;
-    case JournalKind::dropped:
-      apply_dropped(record.fields);
-      break;
-    case JournalKind::checkpoint_part:
-      apply_part(record.fields);
-      break;
+    case JournalKind::returned: apply_runs(record); break;
+    case JournalKind::outcome: apply_outcome(record.fields); break;
+    case JournalKind::dropped: apply_dropped(record.fields); break;
+    case JournalKind::checkpoint_part: apply_part(record.fields); break;
     case JournalKind::checkpoint_begin:
     case JournalKind::checkpoint_end:
-    case JournalKind::clean:
-      break;
+    case JournalKind::clean: break;
   }
 }
 
@@ -246,9 +235,9 @@ void JournalReplay::apply_part(std::string_view fields) {
     const auto kind = decode.number<std::uint8_t>();
     const std::uint64_t count = decode.varint();
     if (kind == 3) {
-      MessageSlot* slot =
-          local <= kLocalMax ? message(message_number(ordinal, static_cast<std::uint32_t>(local)))
-                             : nullptr;
+      MessageSlot* slot = local <= kLocalMax
+                              ? message(message_number(ordinal, static_cast<std::uint32_t>(local)))
+                              : nullptr;
       for (std::uint64_t i = 0; i < count && decode.ok(); ++i) {
         RecipientState state;
         state.flags = decode.number<std::uint8_t>();

@@ -49,9 +49,9 @@ class JournalReplay {
 
   Disk& disk_;
   RecoveryReport& report_;
-  std::map<std::uint32_t, Loaded> loaded_;   ///< by ordinal
+  std::map<std::uint32_t, Loaded> loaded_;  ///< by ordinal
   std::uint64_t next_sequence_ = 1;
-  std::uint64_t checkpoint_ = 0;             ///< sequence of its begin; 0: none found
+  std::uint64_t checkpoint_ = 0;  ///< sequence of its begin; 0: none found
   std::uint32_t checkpoint_next_ordinal_ = 0;
   std::map<std::uint32_t, std::uint64_t> checkpoint_live_;
   std::uint32_t highest_ordinal_ = 0;

@@ -62,8 +62,9 @@ Log::~Log() { ports_.loop.timers().disarm(housekeeping_); }
 // Start.
 
 Result<RecoveryReport> Log::start() {
-  RecoverySource source{ports_.disk, folder_, number_, spool_, options_.segment_bytes,
-                        options_.journal_segment_bytes, true};
+  RecoverySource source{
+      ports_.disk, folder_, number_, spool_, options_.segment_bytes, options_.journal_segment_bytes,
+      true};
   RecoveryReport report;
   auto image = read_log(source, slots_, report);
   if (!image) {
@@ -191,8 +192,7 @@ void Log::step_stop() {
       }
       break;
     case Stop::running:
-    case Stop::stopped:
-      break;
+    case Stop::stopped: break;
   }
 }
 
@@ -250,8 +250,8 @@ SpoolStats Log::stats() noexcept {
   stats.unsynced_outcomes = journal_.unsynced_outcomes();
   stats.accounted = feed_.delivered();
   stats.accounting_lost = feed_.lost();
-  stats.accounting_behind = journal_.next_sequence() - std::min(feed_.next(),
-                                                                journal_.next_sequence());
+  stats.accounting_behind =
+      journal_.next_sequence() - std::min(feed_.next(), journal_.next_sequence());
   stats.checkpoints = checkpoint_.completed();
   stats.journal_errors = journal_.errors();
   stats.quarantined = views_.quarantined();

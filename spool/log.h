@@ -31,7 +31,7 @@ struct MessageBrief {
   std::uint32_t recipients = 0;
   std::uint32_t open = 0;
   std::uint32_t issued = 0;
-  std::uint32_t bytes = 0;         ///< on disk
+  std::uint32_t bytes = 0;  ///< on disk
   bool quarantined = false;
 };
 
@@ -39,7 +39,7 @@ struct MessageBrief {
 struct SpoolStats {
   std::uint64_t messages = 0;
   std::uint64_t committed = 0;
-  std::uint64_t commits = 0;       ///< batches
+  std::uint64_t commits = 0;  ///< batches
   std::uint64_t failed_commits = 0;
   std::uint64_t segments = 0;
   std::uint64_t segment_bytes = 0;
@@ -52,7 +52,7 @@ struct SpoolStats {
   std::uint64_t journal_errors = 0;
   std::uint64_t quarantined = 0;
   std::uint64_t waiting_opens = 0;
-  bool journal_alarm = false;      ///< more than half of journal_max is in use
+  bool journal_alarm = false;  ///< more than half of journal_max is in use
   bool may_issue = true;
 
   void add(const SpoolStats& other);
@@ -155,7 +155,7 @@ class Log final : private ViewUser {
   Views views_;
   std::vector<std::unique_ptr<StartSync>> start_syncs_;
   std::uint32_t syncs_left_ = 0;
-  bool running_ = false;           ///< what recovery found is durable
+  bool running_ = false;  ///< what recovery found is durable
   bool begun_ = false;
   List<Job, Job> waiting_opens_;
   Timer housekeeping_;

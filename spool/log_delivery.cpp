@@ -187,9 +187,8 @@ void Log::settle(Job& job) {
     return;
   }
   const bool any = std::any_of(
-      job.recipients.begin(), job.recipients.end(), [](const JobRecipient& recipient) {
-        return recipient.outcome.kind > OutcomeKind::returned;
-      });
+      job.recipients.begin(), job.recipients.end(),
+      [](const JobRecipient& recipient) { return recipient.outcome.kind > OutcomeKind::returned; });
   if (!any) {
     ports_.loop.complete(job.settled, 0);
     return;
@@ -257,7 +256,8 @@ void Log::record_outcome(const Job& job, const JobRecipient& recipient, MessageS
   record.recipient_index = recipient.index;
   // What was decided while waiting was no attempt.
   const int attempt = outcome.phase == Phase::queue ? 0 : 1;
-  record.attempts = static_cast<std::uint16_t>(std::max(recipient.attempts, state.attempts) + attempt);
+  record.attempts =
+      static_cast<std::uint16_t>(std::max(recipient.attempts, state.attempts) + attempt);
   const std::uint64_t sequence = journal_.add(
       JournalKind::outcome, [&](auto& encode) { write_outcome_fields(encode, fields); });
   state.attempts = record.attempts;

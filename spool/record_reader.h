@@ -14,7 +14,7 @@ namespace ringpost::spool {
 /// their capacity.
 struct OpenedRecord {
   RecordHead head;
-  Envelope envelope;               ///< recipients is a view of the vector below
+  Envelope envelope;  ///< recipients is a view of the vector below
   std::string_view prefix;
   std::string_view content;
   std::vector<Recipient> recipients;

@@ -109,16 +109,15 @@ Status LogReader::look_at(const std::string& name, SegmentKind kind) {
     source_.disk.close(*file);
     return {};
   }
-  auto header = *got < kSector && *got < *size
-                    ? Result<SegmentHeader>(Error::of(ErrorCode::damaged, "short read"))
-                    : (*size < kSector
-                           ? Result<SegmentHeader>(Error::of(ErrorCode::not_found, "short"))
-                           : decode_segment_header({sector, kSector}));
+  auto header =
+      *got < kSector && *got < *size
+          ? Result<SegmentHeader>(Error::of(ErrorCode::damaged, "short read"))
+          : (*size < kSector ? Result<SegmentHeader>(Error::of(ErrorCode::not_found, "short"))
+                             : decode_segment_header({sector, kSector}));
   if (!header) {
     source_.disk.close(*file);
     if (header.error().code == ErrorCode::unknown_version) {
-      return Error::of(ErrorCode::unknown_version,
-                       candidate.path + ": " + header.error().detail);
+      return Error::of(ErrorCode::unknown_version, candidate.path + ": " + header.error().detail);
     }
     if (header.error().code == ErrorCode::not_found) {
       // Made, never used. Whether it was prepared to its end is unknown.
@@ -164,8 +163,7 @@ Status LogReader::sort_out(Candidate candidate, SegmentKind kind) {
 
 void LogReader::set_free(SegmentKind kind, std::string path, std::uint64_t size, bool prepared) {
   const bool acceptance = kind == SegmentKind::acceptance;
-  const std::uint64_t wanted =
-      acceptance ? source_.segment_bytes : source_.journal_segment_bytes;
+  const std::uint64_t wanted = acceptance ? source_.segment_bytes : source_.journal_segment_bytes;
   if (prepared && size != wanted) {
     image_.misfits.push_back(std::move(path));
     return;
@@ -352,8 +350,7 @@ std::string RecoveryReport::summary() const {
   return text;
 }
 
-Result<LogImage> read_log(const RecoverySource& source, SlotTable& slots,
-                          RecoveryReport& report) {
+Result<LogImage> read_log(const RecoverySource& source, SlotTable& slots, RecoveryReport& report) {
   return LogReader(source, slots, report).read();
 }
 

@@ -39,40 +39,40 @@ struct Segment : ListLink<> {
   std::string path;
   FileId file;
   MappingRef mapping;
-  std::string_view bytes;          ///< the mapping, read-only
+  std::string_view bytes;  ///< the mapping, read-only
   SegmentHeader header;
   SegmentState state = SegmentState::spare;
-  bool write_failed = false;       ///< a batch or sync failed: nothing more is written to it
+  bool write_failed = false;  ///< a batch or sync failed: nothing more is written to it
 
-  std::uint64_t append = 0;        ///< where free room begins
+  std::uint64_t append = 0;  ///< where free room begins
   std::uint32_t next_batch = 0;
-  std::uint32_t confirmed = 0;     ///< all batches below are known durable
+  std::uint32_t confirmed = 0;  ///< all batches below are known durable
   std::vector<std::uint32_t> confirmed_ahead;
 
   // Acceptance segments.
   std::uint32_t next_local = 0;
-  std::uint32_t live = 0;          ///< messages not settled
-  std::uint32_t pins = 0;          ///< open views
-  std::uint32_t extents = 0;       ///< uploads under way
-  std::uint32_t in_flight = 0;     ///< batches being written
-  std::uint64_t last_outcome = 0;  ///< journal sequence of the last outcome of its messages
+  std::uint32_t live = 0;            ///< messages not settled
+  std::uint32_t pins = 0;            ///< open views
+  std::uint32_t extents = 0;         ///< uploads under way
+  std::uint32_t in_flight = 0;       ///< batches being written
+  std::uint64_t last_outcome = 0;    ///< journal sequence of the last outcome of its messages
   std::vector<std::uint32_t> slots;  ///< slot by local number; kNone: settled or none
-  std::string summary;             ///< entries so far; until sealed and admitted
+  std::string summary;               ///< entries so far; until sealed and admitted
   std::uint32_t entries = 0;
-  std::size_t admitted = 0;        ///< place in `summary`
+  std::size_t admitted = 0;               ///< place in `summary`
   std::uint32_t admitted_recipients = 0;  ///< of the entry at that place
-  bool keep = false;               ///< holds damage: never reused
-  bool suspect = false;            ///< the medium failed somewhere: populate record by record
-  std::vector<std::uint32_t> warm; ///< per window: second of the last write or populate, 0: never
+  bool keep = false;                      ///< holds damage: never reused
+  bool suspect = false;             ///< the medium failed somewhere: populate record by record
+  std::vector<std::uint32_t> warm;  ///< per window: second of the last write or populate, 0: never
 
   // Journal segments.
-  std::uint64_t last_sequence = 0; ///< of the last record written to it; 0: none
+  std::uint64_t last_sequence = 0;  ///< of the last record written to it; 0: none
 
-  std::uint32_t index = kNone;     ///< in the log's table
+  std::uint32_t index = kNone;  ///< in the log's table
 
-  SegmentWrite write;              ///< of the header, by the pool
-  SegmentWrite seal;               ///< of the summary
-  std::unique_ptr<char[]> block;   ///< header block, then summary footer
+  SegmentWrite write;             ///< of the header, by the pool
+  SegmentWrite seal;              ///< of the summary
+  std::unique_ptr<char[]> block;  ///< header block, then summary footer
 
   std::uint32_t ordinal() const { return header.ordinal; }
   /// A batch was synced. They may finish out of order.
@@ -100,8 +100,8 @@ class SegmentPool {
     Uuid spool{};
     std::uint64_t segment_bytes = 0;
     std::uint32_t block_bytes = kPage;
-    std::uint32_t keep = 2;        ///< spares kept ready
-    std::uint32_t keep_max = 8;    ///< more are unlinked
+    std::uint32_t keep = 2;           ///< spares kept ready
+    std::uint32_t keep_max = 8;       ///< more are unlinked
     std::uint32_t files_max = kNone;  ///< no file is made beyond
     Duration retry;
   };

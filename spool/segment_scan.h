@@ -11,15 +11,15 @@ namespace ringpost::spool {
 
 /// What reading an acceptance segment without summary found.
 struct SegmentScan {
-  std::string summary;               ///< entries of all intact records, by place
-  std::uint32_t locals = 0;          ///< one above the highest local number seen
+  std::string summary;       ///< entries of all intact records, by place
+  std::uint32_t locals = 0;  ///< one above the highest local number seen
   std::uint32_t batches = 0;
-  std::uint64_t end = 0;             ///< behind the last thing found
-  std::uint64_t unconfirmed = 0;     ///< intact records that no later batch confirms
-  std::uint64_t torn = 0;            ///< broken records and batches that no later one confirms
+  std::uint64_t end = 0;          ///< behind the last thing found
+  std::uint64_t unconfirmed = 0;  ///< intact records that no later batch confirms
+  std::uint64_t torn = 0;         ///< broken records and batches that no later one confirms
   std::uint64_t damaged_records = 0;
   std::uint64_t damaged_batches = 0;
-  std::vector<std::string> places;   ///< of the damage
+  std::vector<std::string> places;  ///< of the damage
 };
 
 /// Reads the whole segment through the Disk (not a mapping: the medium may fail).

@@ -17,7 +17,7 @@ struct RecipientState {
   static constexpr std::uint8_t kIssued = 2;
   static constexpr std::uint8_t kAmbiguous = 4;  ///< an earlier attempt may have delivered
 
-  std::uint32_t next_s = 0;      ///< next attempt, unix seconds rounded up; 0: at once
+  std::uint32_t next_s = 0;  ///< next attempt, unix seconds rounded up; 0: at once
   std::uint16_t attempts = 0;
   std::uint8_t flags = 0;
 
@@ -40,14 +40,14 @@ struct MessageSlot {
   static constexpr std::uint8_t kQuarantined = 2;  ///< damaged or unreadable
 
   std::uint32_t generation = 0;
-  std::uint32_t segment = kNone;   ///< index in the log's table; kNone: slot is free
+  std::uint32_t segment = kNone;  ///< index in the log's table; kNone: slot is free
   std::uint32_t local = 0;
-  std::uint32_t head = 0;          ///< offset of the record
-  std::uint32_t begin = 0;         ///< of record and content
+  std::uint32_t head = 0;   ///< offset of the record
+  std::uint32_t begin = 0;  ///< of record and content
   std::uint32_t bytes = 0;
   std::uint32_t recipients = 0;
-  std::uint32_t open = 0;          ///< recipients not settled
-  std::uint32_t view = kNone;      ///< open view; next free slot while free
+  std::uint32_t open = 0;      ///< recipients not settled
+  std::uint32_t view = kNone;  ///< open view; next free slot while free
   std::uint8_t flags = 0;
   union {
     RecipientState one;

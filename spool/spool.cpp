@@ -7,8 +7,8 @@ namespace ringpost::spool {
 
 Status SpoolOptions::check() const {
   const auto bad = [](const char* what) { return Error::of(ErrorCode::out_of_range, what); };
-  const bool block_known = block_bytes >= kSector && block_bytes <= kPage &&
-                           (block_bytes & (block_bytes - 1)) == 0;
+  const bool block_known =
+      block_bytes >= kSector && block_bytes <= kPage && (block_bytes & (block_bytes - 1)) == 0;
   if (!block_known || segment_bytes % block_bytes != 0 ||
       journal_segment_bytes % block_bytes != 0) {
     return bad("spool blocks are 512 to 4096 octets, segments a multiple of them");
@@ -25,8 +25,7 @@ Status SpoolOptions::check() const {
       segment_bytes < 8ULL * block_bytes + kPage + message_max + head_room) {
     return bad("a segment is larger than the largest message and its head");
   }
-  if (chunk_bytes < 512 || chunks < 8 ||
-      small_message_max / chunk_bytes + 16 > kWriteSlicesMax) {
+  if (chunk_bytes < 512 || chunks < 8 || small_message_max / chunk_bytes + 16 > kWriteSlicesMax) {
     return bad("gathering buffers");
   }
   if (window_bytes < kPage || window_bytes % kPage != 0 || spare_segments == 0 ||
@@ -38,9 +37,7 @@ Status SpoolOptions::check() const {
 
 Spool::Spool(SpoolOptions options, const Uuid& id, const std::vector<std::uint16_t>& logs,
              const LogPorts& ports)
-    : options_(std::move(options)),
-      chunks_(options_.chunk_bytes, options_.chunks),
-      ports_(ports) {
+    : options_(std::move(options)), chunks_(options_.chunk_bytes, options_.chunks), ports_(ports) {
   RP_ASSERT(!logs.empty());
   for (const std::uint16_t number : logs) {
     ChunkPool* chunks = number == logs.front() ? &chunks_ : nullptr;

@@ -26,9 +26,8 @@ Result<Opened> open_stopped(Disk& disk, const std::string& folder) {
   auto lock = disk.lock(folder + "/lock", "ringpost spool");
   if (!lock) {
     return lock.error().code == ErrorCode::locked
-               ? Error::of(ErrorCode::locked,
-                           folder + " is in use by process " + lock.error().detail +
-                               "; stop the daemon first")
+               ? Error::of(ErrorCode::locked, folder + " is in use by process " +
+                                                  lock.error().detail + "; stop the daemon first")
                : lock.error();
   }
   return Opened{std::move(*lock), std::move(*listing)};
@@ -262,17 +261,17 @@ class Exporter {
     std::string bytes;
     const Segment* held = nullptr;
     Status status;
-    for_each_live(log, [&](const Segment& segment, const SummaryEntry& entry,
-                           const MessageSlot& slot) {
-      if (!status) {
-        return;
-      }
-      if (held != &segment) {
-        held = &segment;
-        read_all(disk_, segment.file, segment.header.size, bytes);
-      }
-      status = message(bytes, segment, entry, slot);
-    });
+    for_each_live(log,
+                  [&](const Segment& segment, const SummaryEntry& entry, const MessageSlot& slot) {
+                    if (!status) {
+                      return;
+                    }
+                    if (held != &segment) {
+                      held = &segment;
+                      read_all(disk_, segment.file, segment.header.size, bytes);
+                    }
+                    status = message(bytes, segment, entry, slot);
+                  });
     figures.report.add(log.report);
     return status;
   }
@@ -298,8 +297,8 @@ class Exporter {
     for (const ByteRange& range : record.kept) {
       wire += record.content.substr(range.begin, range.size());
     }
-    if (const Status written = write_file(disk_, target_ + "/" + id.text() + ".eml",
-                                          unstuffed(wire));
+    if (const Status written =
+            write_file(disk_, target_ + "/" + id.text() + ".eml", unstuffed(wire));
         !written) {
       return written;
     }

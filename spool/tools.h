@@ -19,17 +19,17 @@ namespace ringpost::spool {
 struct LogFigures {
   std::uint16_t log = 0;
   RecoveryReport report;
-  std::uint64_t segments = 0;          ///< with live messages or damage
+  std::uint64_t segments = 0;  ///< with live messages or damage
   std::uint64_t spares = 0;
   std::uint64_t journal_segments = 0;
-  std::uint64_t bytes = 0;             ///< of all its files
-  std::uint64_t live_bytes = 0;        ///< of unsettled messages
-  std::int64_t oldest_us = 0;          ///< receipt of the oldest unsettled message; 0: none
+  std::uint64_t bytes = 0;       ///< of all its files
+  std::uint64_t live_bytes = 0;  ///< of unsettled messages
+  std::int64_t oldest_us = 0;    ///< receipt of the oldest unsettled message; 0: none
   std::map<std::string, std::uint64_t> domains;  ///< unsettled recipients by domain, lower case
 };
 
 struct SpoolFigures {
-  std::string id;                      ///< UUID in hexadecimal
+  std::string id;  ///< UUID in hexadecimal
   RecoveryReport total;
   std::vector<LogFigures> logs;
 };
@@ -43,7 +43,7 @@ Result<SpoolFigures> check(Disk& disk, const std::string& folder);
 struct ExportFigures {
   std::uint64_t messages = 0;
   std::uint64_t recipients = 0;
-  std::uint64_t damaged = 0;           ///< could not be exported
+  std::uint64_t damaged = 0;  ///< could not be exported
   RecoveryReport report;
 };
 

@@ -30,10 +30,10 @@ struct View {
   enum class State : std::uint8_t { unused, loading, ready };
 
   State state = State::unused;
-  bool exact = false;              ///< only this record's bytes are populated
+  bool exact = false;  ///< only this record's bytes are populated
   std::uint32_t slot = 0;
-  std::uint32_t uses = 0;          ///< waiting and lent
-  std::uint32_t load = kNone;      ///< populate it waits for
+  std::uint32_t uses = 0;      ///< waiting and lent
+  std::uint32_t load = kNone;  ///< populate it waits for
   Segment* segment = nullptr;
   OpenedRecord record;
   std::vector<ViewWaiter> waiters;

@@ -81,10 +81,9 @@ std::string text_of(const Json& row, const char* key) {
 
 void print_status(const Json& status) {
   Table totals({"counter", "value"});
-  for (const char* key :
-       {"accepted_messages", "delivered", "deferred", "bounced",
-        "expired", "cancelled", "ambiguous", "queued_recipients", "queues", "sessions_in",
-        "sessions_out", "spool_messages", "spool_segments"}) {
+  for (const char* key : {"accepted_messages", "delivered", "deferred", "bounced", "expired",
+                          "cancelled", "ambiguous", "queued_recipients", "queues", "sessions_in",
+                          "sessions_out", "spool_messages", "spool_segments"}) {
     totals.add({key, count_of(status["totals"], key)});
   }
   print("ringpostd " + status.value("version", std::string()) + ", pid " + count_of(status, "pid") +

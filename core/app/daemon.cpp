@@ -86,6 +86,12 @@ int serve(Process& process, int signals) {
 }  // namespace
 
 int run_daemon(const DaemonOptions& options) {
+  if (!options.quickstart_folder.empty()) {
+    if (const Status fits = check_quickstart(options); !fits) {
+      std::fprintf(stderr, "ringpostd: %s\n", fits.error().detail.c_str());
+      return kExitConfig;
+    }
+  }
   if (options.print_config && !options.quickstart_folder.empty()) {
     std::fputs(quickstart_config(options).c_str(), stdout);
     return kExitDone;

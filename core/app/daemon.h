@@ -7,6 +7,7 @@ namespace ringpost::app {
 struct DaemonOptions {
   std::string config_file;
   std::string quickstart_folder;
+  std::string quickstart_listen = "127.0.0.1:2525";
   std::string quickstart_sink = "127.0.0.1:2526";
   bool debug = false;
   bool lenient = false;

@@ -15,6 +15,8 @@ int main(int argc, char** argv) {
   app.add_option("-c,--config", options.config_file, "configuration file");
   app.add_option("--quickstart", options.quickstart_folder,
                  "run on the embedded trial configuration with spool and logs in this folder");
+  app.add_option("--listen", options.quickstart_listen,
+                 "with --quickstart: where mail is taken (default 127.0.0.1:2525)");
   app.add_option("--sink", options.quickstart_sink,
                  "with --quickstart: where all mail goes (default 127.0.0.1:2526)");
   app.add_flag("--debug", options.debug, "verbose event log");

@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <fstream>
 #include <sstream>
 
 #include "core/app/log.h"
+#include "core/app/plain_disk.h"
 #include "core/app/settings.h"
 #include "core/app/version.h"
 #include "net/wire/ares_dns.h"
@@ -19,7 +21,11 @@
 namespace ringpost::app {
 namespace {
 
-constexpr std::size_t kMailboxLetters = 8192;
+/// Room of one mailbox: all of them together stay small on many cores; a full one only means that
+/// letters wait in the sender's outbox.
+std::size_t mailbox_letters(unsigned shards) {
+  return std::bit_floor(std::max<std::size_t>(16384 / std::max(shards, 1U), 256));
+}
 constexpr unsigned kWorkers = 2;
 constexpr Duration kCloseTime = Duration::seconds(30);
 
@@ -34,12 +40,6 @@ std::string read_file(const std::string& path) {
   text << in.rdbuf();
   return text.str();
 }
-
-/// For a disk that is only used synchronously.
-class NoWorker : public Worker {
- public:
-  void run(WorkOp&) override { RP_ASSERT_NOTE(false, "there is no loop to come back to"); }
-};
 
 }  // namespace
 
@@ -146,25 +146,22 @@ Status Process::start() {
 }
 
 Status Process::open_spool() {
-  // Only synchronous calls are made here: this ring is never entered and has no thread.
-  ProbeReport probes;
-  auto ring = Ring::make({}, probes);
-  if (!ring) {
-    return ring.error();
+  auto plain = PlainDisk::open();
+  if (!plain) {
+    return plain.error();
   }
-  NoWorker worker;
-  RingDisk disk(**ring, worker, {});
+  Disk& disk = plain->disk();
   KernelEntropy entropy;
   if (auto made = disk.make_folder(spool_folder_); !made) {
     return made;
   }
-  auto opened = spool::SpoolFolder::open(disk, entropy, spool_folder_, shards_,
-                                         std::to_string(::getpid()));
+  auto opened =
+      spool::SpoolFolder::open(disk, entropy, spool_folder_, shards_, std::to_string(::getpid()));
   if (!opened) {
     if (opened.error().code == ErrorCode::locked) {
-      return Error::of(ErrorCode::locked, "spool " + spool_folder_ +
-                                              " is held by the ringpostd with pid " +
-                                              opened.error().detail);
+      return Error::of(
+          ErrorCode::locked,
+          "spool " + spool_folder_ + " is held by the ringpostd with pid " + opened.error().detail);
     }
     return opened.error();
   }
@@ -182,7 +179,7 @@ Status Process::prepare() {
     return opened;
   }
   pause_rules_ = read_file(spool_folder_ + "/paused");
-  mailroom_ = std::make_unique<Mailroom>(shards_ + 2, kMailboxLetters);
+  mailroom_ = std::make_unique<Mailroom>(shards_ + 2, mailbox_letters(shards_));
   peers_ = std::make_unique<RingPeers>(shards_ + 2);
   if (auto opened = wake_.open(); !opened) {
     return opened;

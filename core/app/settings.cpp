@@ -33,17 +33,21 @@ void add_fields(ingest::SourcePolicy& out, const config::SourcePolicy& in) {
   }
 }
 
-ingest::SourcePolicy source_policy(const config::SourcePolicy& in) {
+/// What a file of the spool holds beside the largest message: heads, an envelope, alignment.
+constexpr std::uint64_t kSegmentOverhead = std::uint64_t{112} << 10;
+/// Offsets inside a message are 32 bits wide, and replies count octets as RFC 1870 does.
+constexpr std::uint64_t kMessageMax = std::uint64_t{2} << 30;
+
+ingest::SourcePolicy source_policy(const config::SourcePolicy& in, std::uint64_t message_max) {
   ingest::SourcePolicy out;
   out.accept = in.smtp_service;
   out.may_relay = in.always_allow_relaying;
   if (in.max_rcpt_per_message != config::kUnlimited && in.max_rcpt_per_message != 0) {
     out.limits.recipients_max = std::min(in.max_rcpt_per_message, out.limits.recipients_max);
   }
-  if (in.max_message_size != config::kUnlimitedSize && in.max_message_size != 0) {
-    out.limits.content.message_bytes_max =
-        std::min<std::uint64_t>(in.max_message_size, out.limits.content.message_bytes_max);
-  }
+  const bool limited = in.max_message_size != config::kUnlimitedSize && in.max_message_size != 0;
+  out.limits.content.message_bytes_max =
+      limited ? std::min(in.max_message_size, message_max) : message_max;
   if (in.max_message_hops != config::kUnlimited && in.max_message_hops != 0) {
     out.limits.content.received_fields_max = in.max_message_hops;
   }
@@ -81,10 +85,12 @@ ingest::IngestConfigRef ingest_config(const config::Snapshot& snapshot) {
   for (const config::Listener& listener : snapshot.global().listeners) {
     out->listen.push_back(listener.address());
   }
-  out->policies.push_back(source_policy(snapshot.source_policy(IpAddress{})));
+  const std::uint64_t message_max =
+      std::min<std::uint64_t>(snapshot.global().spool_segment_size - kSegmentOverhead, kMessageMax);
+  out->policies.push_back(source_policy(snapshot.source_policy(IpAddress{}), message_max));
   for (const IpNetwork& network : snapshot.source_networks()) {
     out->rules.push_back({network, static_cast<std::uint32_t>(out->policies.size())});
-    out->policies.push_back(source_policy(snapshot.source_policy_of(network)));
+    out->policies.push_back(source_policy(snapshot.source_policy_of(network), message_max));
   }
   for (const std::string_view domain : snapshot.relay_domains()) {
     out->relay_domains.push_back(to_lower(domain));
@@ -144,6 +150,11 @@ ShardSettings shard_settings(std::shared_ptr<const config::Snapshot> snapshot, u
   settings.spool_folder = global.spools.front().path;
   settings.spool.folder = settings.spool_folder;
   settings.spool.segment_bytes = global.spool_segment_size;
+  // Dots in front of lines make content larger in wire form than its SIZE says, by a third at most.
+  const std::uint64_t room = global.spool_segment_size - kSegmentOverhead;
+  const std::uint64_t wanted = std::min(global.max_message_size, room);
+  settings.spool.message_max =
+      static_cast<std::uint32_t>(std::min(room, wanted + wanted / 3 + kSegmentOverhead));
   settings.spool.spare_segments_max = std::max(global.spool_spare, settings.spool.spare_segments);
   settings.spool.journal_max_bytes = global.journal_max;
   settings.spool.settle_sync_interval = global.settle_sync_interval;

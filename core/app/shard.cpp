@@ -71,9 +71,7 @@ void Shard::on_letter(const Letter& letter, Now now) {
     case LetterKind::lease:
       scheduler_->on_lease(letter.as<schedule::LeaseMessage>(), letter.from);
       return;
-    case LetterKind::control:
-      on_control(*letter.as<ControlTask*>(), letter.from, now);
-      return;
+    case LetterKind::control: on_control(*letter.as<ControlTask*>(), letter.from, now); return;
     case LetterKind::drain: drain(); return;
     case LetterKind::abandon: abandon(); return;
     case LetterKind::checkpoint: checkpoint(); return;

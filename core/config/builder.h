@@ -61,6 +61,7 @@ class Builder {
 
   // builder_global.cpp
   void add_global(const Section& root);
+  void check_spool_sizes(const Section& root);
   void add_global_directive(const OptionRow& row, const Directive& directive);
   void add_listener(const Word& address, const std::vector<Word>& attributes,
                     const Section* section);

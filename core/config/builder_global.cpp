@@ -50,6 +50,41 @@ void Builder::add_global(const Section& root) {
   if (global.host_names.empty()) {
     global.host_names.push_back(values_.keep(host_name_));
   }
+  check_spool_sizes(root);
+}
+
+/// A message lies in one piece in one file of the spool, with its envelope before it.
+void Builder::check_spool_sizes(const Section& root) {
+  constexpr std::uint64_t kUnit = 4096;
+  constexpr std::uint64_t kSmallest = std::uint64_t{128} << 10;
+  constexpr std::uint64_t kEnvelopeRoom = std::uint64_t{128} << 10;
+  constexpr std::uint64_t kTooLarge = std::uint64_t{4} << 30;
+  const Directive* blamed = nullptr;
+  for (const Directive& directive : root.directives) {
+    const OptionRow* row = find_option(directive.name.text, Scope::global);
+    const bool segment = row != nullptr && row->id == OptionId::spool_segment_size;
+    const bool message = row != nullptr && row->id == OptionId::largest_message;
+    blamed = segment || (message && blamed == nullptr) ? &directive : blamed;
+  }
+  if (blamed == nullptr) {
+    return;
+  }
+  const GlobalSettings& global = snapshot_->global_;
+  const Span span = ValueReader::span_of(*blamed);
+  if (global.spool_segment_size % kUnit != 0 || global.spool_segment_size >= kTooLarge) {
+    return log_->error(span, "spool-segment-size is a multiple of 4K below 4G");
+  }
+  // Without a limit of its own a message may be as large as the spool takes.
+  const bool unlimited = global.max_message_size == kUnlimitedSize;
+  const std::uint64_t largest =
+      unlimited ? kSmallest : std::max(global.max_message_size, kSmallest);
+  if (largest > global.spool_segment_size || global.spool_segment_size - largest < kEnvelopeRoom) {
+    log_->error(span,
+                "the largest message must fit into one file of the spool with 128K to "
+                "spare: max-message-size is " +
+                    format_size(global.max_message_size) + ", spool-segment-size is " +
+                    format_size(global.spool_segment_size));
+  }
 }
 
 void Builder::add_global_directive(const OptionRow& row, const Directive& directive) {

@@ -74,7 +74,7 @@ constexpr OptionRow kSpoolRows[] = {
            "Most space the outcome journal of one log may take; at the limit mail is refused "
            "for the moment.",
            {.min = 1 << 20, .reload = kRestart, .traits = kOwn}),
-    acting(Id::spool_segment_size, "spool-segment-size", kGlobal, T::size, "64M", "16M",
+    acting(Id::spool_segment_size, "spool-segment-size", kGlobal, T::size, "64M", "256M",
            "Size of one file of the spool.",
            {.min = 64 << 10, .max = std::int64_t{4} << 30, .reload = kRestart, .traits = kOwn}),
     acting(Id::spool_spare, "spool-spare", kGlobal, T::count, "4", "8",

@@ -46,10 +46,12 @@ void Loop::run() {
   while (!stopping_) {
     turn(Instant::never());
   }
+  turn(Instant{});  // the last turn's wake-ups of peers leave with the next entry
 }
 
 void Loop::gather(Instant until) {
-  const bool pending = busy_ || !ready_.empty();
+  // Letters posted before the first turn still owe their readers a wake-up.
+  const bool pending = busy_ || !ready_.empty() || !posted_to_.empty();
   if (pending) {
     until = Instant{};
   } else {

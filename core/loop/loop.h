@@ -74,7 +74,7 @@ class Loop {
 
   /// One turn; sleeps until there is work, but not past `until`.
   void turn(Instant until);
-  /// Turns until stop() is called from a handler.
+  /// Turns until stop() is called from a handler, and once more.
   void run();
   void stop() noexcept { stopping_ = true; }
   bool stopping() const noexcept { return stopping_; }

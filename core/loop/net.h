@@ -66,7 +66,8 @@ struct ReceiveOp : Completion {
 
 /// Sends all slices in order, or fails. result: bytes sent (all of them) or negative errno.
 /// Slices and the bytes behind them stay until the completion; with `zero_copy` the bytes stay
-/// until `released` has run, which then always follows, also after an error.
+/// until `released` has run, which then always follows, also after an error; the operation is not
+/// started anew before.
 struct SendOp : Completion {
   StreamId stream;
   const Slice* slices = nullptr;

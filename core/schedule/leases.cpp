@@ -46,8 +46,8 @@ void LeaseBook::set_limit(Scope& scope, std::uint32_t limit, std::uint32_t versi
   scope.changed = version;
   scope.limit = limit;
   scope.leased = limit >= kLeasedUnitsPerShard * shards_;
-  scope.debt = scope.surrender = 0;
   if (scope.unlimited()) {
+    scope.debt = scope.surrender = 0;
     scope.to_return += scope.held - std::min(scope.held, scope.to_adopt);
     scope.held = scope.to_adopt = scope.to_request = 0;
   } else if (was_unlimited) {

@@ -45,8 +45,8 @@ struct SchedulerOptions {
   unsigned shards = 1;
   std::uint32_t jobs_max = 4096;           ///< jobs between take() and the end of settling
   std::uint32_t entries_max = 16'000'000;  ///< places for queued runs of recipients
-  std::uint32_t queues_max = 1'000'000;    ///< at most kQueueSlotsMax
-  std::uint32_t backlog_per_session = 4;   ///< ready messages that justify one more session
+  std::uint32_t queues_max = 1'000'000;
+  std::uint32_t backlog_per_session = 4;  ///< ready messages that justify one more session
   Duration queue_idle_drop = Duration::minutes(10);  ///< an empty queue is forgotten after this
 };
 

@@ -49,15 +49,15 @@ struct Queue : Waiter {
   Instant empty_since;
 
   std::uint64_t hash = 0;
-  std::uint32_t slot = 0;
-  std::uint32_t generation = 0;
+  std::uint32_t slot = 0;            ///< its QueueId: dense, used again once the queue is dropped
   std::uint32_t next = kNil;         ///< of the slab's free ones
   std::uint32_t timer_place = kNil;  ///< in the timer heap
   std::uint32_t in_flight = 0;       ///< recipients in jobs, settling included
   std::uint32_t ending = 0;          ///< recipients whose final outcome waits for a job
   std::uint32_t opening = 0;         ///< sessions not yet established
   std::uint32_t established = 0;
-  std::uint32_t yielding = 0;        ///< sessions on their way to be given up
+  std::uint32_t yielding = 0;        ///< sessions to be given up for others
+  std::uint32_t closing = 0;         ///< of these, those that have been told so
   std::uint32_t job_turns = 0;       ///< offers made to it as the head of those waiting for jobs
   std::uint32_t rush_tail = kNil;    ///< last deferred entry that an operator wants tried now
   std::uint32_t reserved_stamp = 0;  ///< sum of `changed` of the scopes that `reserved` counts
@@ -89,11 +89,6 @@ struct Queue : Waiter {
 };
 static_assert(sizeof(Queue) <= 512, "memory per queue is a promise");
 
-/// A QueueId is slot and generation, so that an id of a dropped queue names no other one soon.
-inline constexpr unsigned kQueueSlotBits = 22;
-inline constexpr std::uint32_t kQueueSlotsMax = 1u << kQueueSlotBits;
-inline constexpr std::uint32_t kQueueGenerations = 1u << (32 - kQueueSlotBits);
-
-inline QueueId Queue::id() const { return {generation << kQueueSlotBits | slot}; }
+inline QueueId Queue::id() const { return {slot}; }
 
 }  // namespace ringpost::schedule

@@ -17,7 +17,7 @@ constexpr std::size_t kFirstBuckets = 1024;
 }  // namespace
 
 QueueTable::QueueTable(std::uint32_t queues_max)
-    : queues_(std::min(queues_max, kQueueSlotsMax)), buckets_(kFirstBuckets, kNil) {}
+    : queues_(queues_max), buckets_(kFirstBuckets, kNil) {}
 
 Queue* QueueTable::find(std::string_view name, std::string_view vmta) {
   const std::uint64_t hash = queue_hash(name, vmta);
@@ -32,12 +32,11 @@ Queue* QueueTable::find(std::string_view name, std::string_view vmta) {
 }
 
 Queue* QueueTable::find(QueueId id) {
-  const std::uint32_t slot = id.value & (kQueueSlotsMax - 1);
-  if (slot >= queues_.made()) {
+  if (id.value >= queues_.made()) {
     return nullptr;
   }
-  Queue& queue = queues_[slot];
-  return queue.live && queue.id() == id ? &queue : nullptr;
+  Queue& queue = queues_[id.value];
+  return queue.live ? &queue : nullptr;
 }
 
 Queue* QueueTable::make(std::string_view name, Vmta& vmta) {
@@ -48,8 +47,6 @@ Queue* QueueTable::make(std::string_view name, Vmta& vmta) {
   Queue& queue = queues_[slot];
   RP_ASSERT(!queue.live && queue.place == nullptr);
   queue.slot = slot;
-  // Never 0: the id of no queue is all zeroes.
-  queue.generation = queue.generation % (kQueueGenerations - 1) + 1;
   queue.name = to_lower(name);
   queue.vmta = &vmta;
   queue.hash = queue_hash(name, vmta.name);
@@ -65,10 +62,8 @@ void QueueTable::drop(Queue& queue) {
   RP_ASSERT(queue.live && queue.place == nullptr && queue.timer_place == kNil && queue.empty());
   erase(queue);
   const std::uint32_t slot = queue.slot;
-  const std::uint32_t generation = queue.generation;
   queue.~Queue();
   new (&queue) Queue();
-  queue.generation = generation;
   queues_.give_back(slot);
 }
 

@@ -18,7 +18,7 @@ class QueueTable {
 
   /// nullptr when there is no such queue.
   Queue* find(std::string_view name, std::string_view vmta);
-  /// nullptr when the id is of a queue that was dropped.
+  /// nullptr when there is no queue of that id.
   Queue* find(QueueId id);
   Queue& at(std::uint32_t slot) { return queues_[slot]; }
   /// Requires: no queue of these names. nullptr at the maximum. The queue is blank but for names.

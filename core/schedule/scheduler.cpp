@@ -249,7 +249,7 @@ bool Scheduler::run(Now now) {
     }
     serve_scopes(now, served);
   }
-  relieve();
+  relieve(now);
   return more || next_wakeup(now) <= now.instant;
 }
 

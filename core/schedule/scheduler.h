@@ -137,9 +137,10 @@ class Scheduler final : public WorkSource {
   void serve_scopes(Now now, std::uint32_t& budget);
   void serve_job_waiters(Now now, std::uint32_t& budget);
   void serve_room(Now now);
-  void relieve();
+  void relieve(Now now);
   bool must_yield(Queue& queue, Now now);
   void note_yield(Queue& queue);
+  void forget_yield(Queue& queue);
   void session_gone(Queue& queue, bool was_established);
   void clear_turns(Queue& queue);
   void drop_reserved(Queue& queue);

@@ -311,8 +311,18 @@ void Scheduler::serve_room(Now now) {
 // ---- giving connections up for others ----------------------------------------------------------
 
 bool Scheduler::must_yield(Queue& queue, Now now) {
-  if (!leases_.pressed() || now.instant < queue.slice_until) {
+  if (!leases_.pressed()) {
+    while (queue.yielding > queue.closing) {
+      forget_yield(queue);  // nobody waits any more
+    }
     return false;
+  }
+  if (now.instant < queue.slice_until) {
+    return false;
+  }
+  if (queue.yielding > queue.closing) {
+    // Whichever of its sessions falls idle first is the one; until then none gets new work.
+    return true;
   }
   if (queue.yielding >= queue.sessions()) {
     return true;
@@ -332,13 +342,26 @@ void Scheduler::note_yield(Queue& queue) {
   ++total_->yields;
 }
 
-void Scheduler::relieve() {
+void Scheduler::forget_yield(Queue& queue) {
+  --queue.yielding;
+  --queue.vmta->connections->yields;
+  --total_->yields;
+}
+
+void Scheduler::relieve(Now now) {
   if (doors_.closer == nullptr) {
     return;
   }
   while (Waiter* waiter = yielders_.pop_front()) {
     waiter->place = nullptr;
-    doors_.closer->close_idle(static_cast<Queue&>(*waiter).id());
+    // A session that is still busy asks for work once more before it falls idle, and is asked then.
+    Queue& queue = static_cast<Queue&>(*waiter);
+    if (queue.yielding > queue.closing && doors_.closer->close_idle(queue.id())) {
+      ++queue.closing;
+    }
+    if (queue.yielding == queue.closing && queue.sessions() > queue.closing) {
+      evaluate(queue, now);  // its other sessions go on
+    }
   }
   if (!leases_.pressed()) {
     return;
@@ -356,6 +379,7 @@ void Scheduler::relieve() {
     queue.place = nullptr;
     if (doors_.closer->close_idle(queue.id()) && queue.yielding < queue.sessions()) {
       note_yield(queue);
+      ++queue.closing;
     }
   }
 }
@@ -386,9 +410,8 @@ void Scheduler::session_gone(Queue& queue, bool was_established) {
   RP_ASSERT_NOTE(first + second > 0, "more sessions ended than were opened");
   --(first > 0 ? first : second);
   if (queue.yielding > 0) {
-    --queue.yielding;
-    --queue.vmta->connections->yields;
-    --total_->yields;
+    forget_yield(queue);
+    queue.closing -= queue.closing > 0 ? 1 : 0;
   }
   if (queue.established == 0) {
     clear_turns(queue);

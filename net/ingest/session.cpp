@@ -81,7 +81,7 @@ void IngestSession::greet(Welcome welcome) {
 // Feeds what has arrived as far as it goes, then sends all replies at once.
 void IngestSession::pump() {
   while (state_ == State::open && engine_.state() != ServerState::closed && next_chunk()) {
-    if (!may_feed()) {
+    if (!may_feed() || should_leave()) {
       break;
     }
     feed_chunk();
@@ -127,7 +127,7 @@ void IngestSession::drop_chunk() {
 // Looks at what the engine came to and at the stream, and does what follows.
 void IngestSession::after_engine() {
   if (state_ == State::open) {
-    if (engine_.at_rest() && !have_chunk_ && shard_.stopping) {
+    if (should_leave()) {
       engine_.close(kStopping);
     }
     if (receive_op_.ended && !have_chunk_ && engine_.state() != ServerState::awaiting_verdict) {
@@ -338,6 +338,10 @@ void IngestSession::on_deadline(Now now) {
   }
   after_engine();
 }
+
+// A client that sends its next transaction along with the last never comes to rest by itself: what
+// it has begun without an answer is refused.
+bool IngestSession::should_leave() const { return shard_.stopping && engine_.at_rest(); }
 
 void IngestSession::stop_when_at_rest() {
   if (state_ == State::open) {

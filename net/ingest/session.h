@@ -114,6 +114,7 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   void pump();
   bool next_chunk();
   bool may_feed();
+  bool should_leave() const;
   void feed_chunk();
   void flush();
   void end_of_stream();

@@ -32,7 +32,8 @@ constexpr std::uint32_t bit(RingFeature feature) { return static_cast<std::uint3
 constexpr std::uint32_t kAllFeatures =
     bit(RingFeature::deferred_work) | bit(RingFeature::registered_ring) |
     bit(RingFeature::direct_sockets) | bit(RingFeature::message_ring) |
-    bit(RingFeature::zero_copy) | bit(RingFeature::zero_copy_report);
+    bit(RingFeature::zero_copy) | bit(RingFeature::zero_copy_report) |
+    bit(RingFeature::whole_sends);
 
 void trial_handler(void* owner, const RingEvent& event) {
   if (!event.notification) {

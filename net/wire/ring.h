@@ -22,6 +22,7 @@ enum class RingFeature : std::uint32_t {
   message_ring = 1U << 3,      ///< one ring can wake another (5.18)
   zero_copy = 1U << 4,         ///< vectored zero-copy sends (6.1)
   zero_copy_report = 1U << 5,  ///< their notices say whether the kernel copied (6.2)
+  whole_sends = 1U << 6,       ///< the kernel itself goes on with short sends (5.19)
 };
 
 struct RingOptions {

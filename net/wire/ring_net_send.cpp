@@ -73,7 +73,7 @@ void RingNet::Impl::send(SendOp& op) {
 void RingNet::Impl::submit_send(Stream& stream, SendOp& op) noexcept {
   Sending& state = sending(op);
   unsigned flags = MSG_NOSIGNAL;
-  if (!stream.no_wait_all) {
+  if (!stream.no_wait_all && ring_.has(RingFeature::whole_sends)) {
     flags |= MSG_WAITALL;
   }
   ++stream.operations;

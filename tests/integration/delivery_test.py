@@ -3,12 +3,10 @@
 
 import smtplib
 import subprocess
-import sys
-import unittest
 
 import messages
-from harness import (PeerTest, Program, Ringpostd, Sink, load, need, need_ringpostd, settled,
-                     wait_until)
+from harness import (PeerTest, Program, Ringpostd, Sink, free_port, load, main, need,
+                     need_ringpostd, settled, wait_until)
 
 
 class Delivery(PeerTest):
@@ -110,7 +108,7 @@ class Delivery(PeerTest):
         other = self.folder / "other.conf"
         text = daemon.configuration.replace(str(daemon.control), str(self.folder / "control2"))
         other.write_text(text.replace(f"smtp-listener 127.0.0.1:{daemon.port}",
-                                      "smtp-listener 127.0.0.1:0"))
+                                      f"smtp-listener 127.0.0.1:{free_port()}"))
         second = Program("second", [daemon.arguments[0], "-c", other], self.folder).start()
         self.assertNotEqual(0, second.wait(30))
         self.assertIn(str(daemon.process.pid), second.output())
@@ -141,4 +139,4 @@ class Delivery(PeerTest):
 
 
 if __name__ == "__main__":
-    sys.exit(unittest.main())
+    main()

@@ -2,11 +2,9 @@
 """Mail routed by MX records that a real authoritative server and a real resolver serve."""
 
 import smtplib
-import sys
-import unittest
 
 import peers
-from harness import PeerTest, Ringpostd, Sink, free_port, need_ringpostd, wait_until
+from harness import PeerTest, Ringpostd, Sink, free_port, main, need_ringpostd, wait_until
 
 HEAD = "@ SOA ns hostmaster 1 60 60 60 60\n@ NS ns\nns A 127.0.0.1\n"
 ZONES = {
@@ -83,4 +81,4 @@ class Dns(PeerTest):
 
 
 if __name__ == "__main__":
-    sys.exit(unittest.main())
+    main()

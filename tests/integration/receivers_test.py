@@ -3,12 +3,10 @@
 octet, for messages of every shape, a 25 MB one, and one with a thousand recipients."""
 
 import os
-import sys
-import unittest
 
 import messages
 import peers
-from harness import PeerTest, Ringpostd, content_from_id, need_ringpostd, wait_until
+from harness import PeerTest, Ringpostd, content_from_id, main, need_ringpostd, wait_until
 
 COUNT = int(os.environ.get("MESSAGES", "520"))
 BIG = b"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo" * 2 + b"\r\n"
@@ -41,7 +39,8 @@ class Receivers(PeerTest):
         return line.split(b":", 1)[1].strip().decode()
 
     def compare(self, peer, messages_expected, one_per_recipient):
-        daemon = self.started(Ringpostd(self.folder, sink_port=peer.port))
+        daemon = self.started(Ringpostd(self.folder, sink_port=peer.port, message_size="40M",
+                                        segment_size="64M"))
         sent, many = self.inject(daemon)
         wait_until(lambda: len(peer.messages()) >= len(sent) + messages_expected,
                    f"{peer.name} to have all", 240, 0.2)
@@ -73,4 +72,4 @@ class Receivers(PeerTest):
 
 
 if __name__ == "__main__":
-    sys.exit(unittest.main())
+    main()

@@ -160,10 +160,10 @@ std::uint64_t SimFiles::used() const {
 
 SimDisk::SimDisk(SimFiles& files, std::uint64_t seed)
     : files_(&files), epoch_(files.epoch_), random_(seed) {
-  files.disks_.insert(this);
+  files.disks_.push_back(this);
 }
 
-SimDisk::~SimDisk() { files_->disks_.erase(this); }
+SimDisk::~SimDisk() { std::erase(files_->disks_, this); }
 
 SimDisk::File& SimDisk::at(FileId id) {
   RP_ASSERT_NOTE(epoch_ == files_->epoch_, "the machine crashed under this disk");
@@ -213,8 +213,7 @@ Result<std::size_t> SimDisk::read(FileId file, std::uint64_t offset, std::span<c
   return size;
 }
 
-Status SimDisk::write_now(FileId file, std::uint64_t offset, std::string_view bytes,
-                          bool durable) {
+Status SimDisk::write_now(FileId file, std::uint64_t offset, std::string_view bytes, bool durable) {
   File& to = at(file);
   to.inode->put(offset, bytes);
   if (durable) {

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -16,12 +15,12 @@ class SimDisk;
 
 /// How often what goes wrong, in percent of operations; and how much room there is.
 struct DiskFaults {
-  unsigned write_error = 0;        ///< -EIO; some of the bytes may have been written
+  unsigned write_error = 0;  ///< -EIO; some of the bytes may have been written
   unsigned short_write = 0;
-  unsigned sync_error = 0;         ///< -EIO; what was not synced is lost although reads see it
+  unsigned sync_error = 0;  ///< -EIO; what was not synced is lost although reads see it
   unsigned prepare_error = 0;
   unsigned populate_error = 0;
-  std::int32_t write_errno = 5;    ///< of write_error
+  std::int32_t write_errno = 5;  ///< of write_error
 };
 
 /// The files of one simulated machine: what readers see, and what would survive a power cut.
@@ -56,7 +55,7 @@ class SimFiles {
     /// Seen by readers and mappings; never moves while someone holds it.
     std::shared_ptr<std::string> seen = std::make_shared<std::string>();
     std::string durable;
-    std::vector<bool> dirty;       ///< sectors of `seen` not yet synced
+    std::vector<bool> dirty;  ///< sectors of `seen` not yet synced
     bool folder = false;
 
     void put(std::uint64_t offset, std::string_view bytes);
@@ -77,7 +76,7 @@ class SimFiles {
   std::map<std::string, InodeRef> durable_names_;
   std::map<std::string, std::string> locks_;
   std::vector<Broken> broken_;
-  std::set<SimDisk*> disks_;
+  std::vector<SimDisk*> disks_;  ///< in the order of their making: a seed repeats itself
   std::uint64_t epoch_ = 0;
 };
 

@@ -22,8 +22,18 @@ SimNet::~SimNet() {
   *alive_ = false;
   for (auto& listener : listeners_) {
     listener->open = false;
+    for (const RawSocket& socket : listener->backlog) {
+      discard(socket);
+    }
+    listener->backlog.clear();
+  }
+  for (const auto& [op, cancelled] : connecting_) {
+    network_.tell(op->local, op->remote, -1);
   }
   for (auto& [id, stream] : streams_) {
+    if (stream.side == 0) {
+      network_.tell(stream.connection->asked_local, stream.connection->ends[1].address, -1);
+    }
     stream.connection->ends[stream.side].owner = nullptr;
     stream.connection->ends[stream.side].closed = true;
     reset(stream.connection);
@@ -102,6 +112,7 @@ void SimNet::discard(const RawSocket& socket) {
 void SimNet::connect(ConnectOp& op) {
   op.start();
   connecting_[&op] = false;
+  network_.tell(op.local, op.remote, 1);
   SimWorld& world = network_.world_;
   const NetFaults& faults = network_.faults_;
   std::vector<std::shared_ptr<Listener>> candidates;
@@ -115,6 +126,7 @@ void SimNet::connect(ConnectOp& op) {
       if (*alive && connecting_.count(&op) != 0) {
         const bool cancelled = connecting_[&op];
         connecting_.erase(&op);
+        network_.tell(op.local, op.remote, -1);
         driver_.finish(op, cancelled ? -ECANCELED : error);
       }
     });
@@ -140,6 +152,7 @@ void SimNet::finish_connect(ConnectOp& op, const std::shared_ptr<Listener>& list
   const bool cancelled = connecting_[&op];
   connecting_.erase(&op);
   if (cancelled || !listener->open) {
+    network_.tell(op.local, op.remote, -1);
     driver_.finish(op, cancelled ? -ECANCELED : -ECONNREFUSED);
     return;
   }
@@ -147,6 +160,7 @@ void SimNet::finish_connect(ConnectOp& op, const std::shared_ptr<Listener>& list
   const int handle = network_.next_handle_++;
   network_.connections_[handle] = connection;
   op.bound = {op.local.valid() ? op.local : IpAddress::v4(127, 0, 0, 1), network_.next_port_++};
+  connection->asked_local = op.local;
   connection->ends[0].address = op.bound;
   connection->ends[1].address = listener->address;
   op.stream = add_stream(connection, 0);
@@ -159,6 +173,7 @@ void SimNet::cancel(ConnectOp& op) {
   const auto found = connecting_.find(&op);
   if (found != connecting_.end()) {
     connecting_.erase(found);
+    network_.tell(op.local, op.remote, -1);
     driver_.finish(op, -ECANCELED);
   }
 }
@@ -397,6 +412,9 @@ void SimNet::close(StreamId id, CloseOp& op) {
                         [this, alive = alive_, id, &op, connection] {
                           if (!*alive) {
                             return;
+                          }
+                          if (streams_.at(id.value).side == 0) {
+                            network_.tell(connection->asked_local, connection->ends[1].address, -1);
                           }
                           streams_.erase(id.value);
                           if (connection->ends[0].closed && connection->ends[1].closed) {

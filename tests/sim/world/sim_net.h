@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -31,6 +32,10 @@ class SimNetwork {
   SimNetwork(SimWorld& world, NetFaults faults) : world_(world), faults_(faults) {}
 
   NetFaults& faults() { return faults_; }
+  /// Told of each connection from a named local address, +1 as it is asked for, -1 when it failed
+  /// or its close was confirmed: what a sender's limits count.
+  using Watch = std::function<void(const IpAddress& local, const SocketAddress& remote, int step)>;
+  void watch(Watch watch) { watch_ = std::move(watch); }
   std::size_t open_connections() const { return connections_.size(); }
   /// Zero-copy bytes that changed between send and notification: always a defect.
   std::uint64_t zero_copy_violations() const { return zero_copy_violations_; }
@@ -53,6 +58,7 @@ class SimNetwork {
   };
   struct Connection {
     End ends[2];
+    IpAddress asked_local;  ///< as the connecting side named it
   };
   struct Listener {
     SimNet* owner = nullptr;
@@ -62,8 +68,15 @@ class SimNetwork {
     std::deque<RawSocket> backlog;
   };
 
+  void tell(const IpAddress& local, const SocketAddress& remote, int step) const {
+    if (watch_ && local.valid()) {
+      watch_(local, remote, step);
+    }
+  }
+
   SimWorld& world_;
   NetFaults faults_;
+  Watch watch_;
   std::vector<std::shared_ptr<Listener>> listeners_;
   std::map<int, std::shared_ptr<Connection>> connections_;  ///< by handle / 2
   int next_handle_ = 2;

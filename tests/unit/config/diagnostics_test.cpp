@@ -154,6 +154,23 @@ TEST(Diagnostics, MoreThanTheLimitAreCounted) {
   EXPECT_FALSE(result.ok());
 }
 
+TEST(Diagnostics, TheLargestMessageFitsASpoolFile) {
+  for (const char* text : {"spool-segment-size 16M\n", "max-message-size 65536K\n",
+                           "max-message-size 16M\nspool-segment-size 16M\n",
+                           "spool-segment-size 4G\n", "spool-segment-size 67108865\n"}) {
+    const CheckResult result = test::check(text);
+    EXPECT_FALSE(result.ok()) << text;
+    ASSERT_EQ(result.diagnostics.size(), 1u) << text;
+    EXPECT_NE(result.diagnostics[0].message.find("spool-segment-size is"), std::string::npos);
+  }
+  for (const char* text : {"spool-segment-size 16M\nmax-message-size 15M\n",
+                           "max-message-size unlimited\nspool-segment-size 16M\n",
+                           "max-message-size 63M\n", "spool-segment-size 4190208K\n"}) {
+    const CheckResult result = test::check(text);
+    EXPECT_TRUE(result.ok()) << text << render_text(result.diagnostics);
+  }
+}
+
 class OnDisk : public ::testing::Test {
  protected:
   void SetUp() override {

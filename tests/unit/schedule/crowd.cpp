@@ -34,7 +34,8 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     session.vmta = policy->vmta;
     session.name = std::string(destination) + "/" + policy->vmta;
     session.destination = std::stoul(std::string(destination.substr(1)));
-    session.jobs_left = static_cast<int>(1 + crowd->random_.below(40));
+    session.jobs_left =
+        static_cast<int>(crowd->random_.between(1, crowd->plan_.jobs_per_session_max));
     crowd->count_open(session, +1);
     crowd->sessions_.push_back(session);
     Event event;
@@ -197,36 +198,57 @@ void Crowd::count_open(const Session& session, int change) {
 
 void Crowd::next_job(std::size_t index) {
   Session& session = sessions_[index];
-  Scheduler& scheduler = *shards_[session.shard]->scheduler;
-  Job* job = session.jobs_left > 0 ? scheduler.take(session.queue, now) : nullptr;
   if (session.jobs_left <= 0) {
     close(index, SessionEnd::normal);
     return;
   }
-  Event event;
-  event.session = index;
-  if (job == nullptr) {
-    session.state = Session::State::idle;
-    event.what = What::idle_out;
-    event.round = ++session.idle_round;
-    post(event, plan_.idle_timeout);
+  Job* job = take(index);
+  if (job != nullptr) {
+    start(index, *job);
     return;
   }
+  session.state = Session::State::idle;
+  Event event;
+  event.session = index;
+  event.what = What::idle_out;
+  event.round = ++session.idle_round;
+  post(event, plan_.idle_timeout);
+}
+
+Job* Crowd::take(std::size_t index) {
+  Session& session = sessions_[index];
+  Job* job = shards_[session.shard]->scheduler->take(session.queue, now);
+  if (job == nullptr) {
+    return nullptr;
+  }
+  note_take(session, *job);
+  --session.jobs_left;
+  return job;
+}
+
+void Crowd::note_take(const Session& session, const Job& job) {
   first_take.try_emplace(session.name, now.instant);
   if (plan_.messages.limited()) {
     auto& times = sent_[session.name];
-    times.insert(times.end(), job->recipients.size(), now.instant.ns);
+    times.insert(times.end(), job.recipients.size(), now.instant.ns);
     const std::size_t n = plan_.messages.count;
     if (times.size() > n) {
       ASSERT_GE(times.back() - times[times.size() - 1 - n], plan_.messages.period.ns)
           << "rate exceeded: " << session.name;
     }
   }
-  --session.jobs_left;
-  session.state = Session::State::busy;
+}
+
+void Crowd::start(std::size_t index, Job& job) {
+  sessions_[index].state = Session::State::busy;
+  Event event;
+  event.session = index;
   event.what = What::work;
-  event.job = job;
+  event.job = &job;
   post(event, random_delay(plan_.service_max));
+  if (plan_.prefetch && sessions_[index].ahead == nullptr && sessions_[index].jobs_left > 0) {
+    sessions_[index].ahead = take(index);
+  }
 }
 
 void Crowd::work_done(std::size_t index, Job& job) {
@@ -241,8 +263,17 @@ void Crowd::work_done(std::size_t index, Job& job) {
     delivered[session.name] += outcome.kind == OutcomeKind::delivered ? 1 : 0;
   }
   shards_[session.shard]->scheduler->finished(job, now);
+  Job* const ahead = std::exchange(session.ahead, nullptr);
   if (random_.chance(plan_.failing_sessions)) {
+    if (ahead != nullptr) {
+      for (JobRecipient& recipient : ahead->recipients) {
+        recipient.outcome.kind = OutcomeKind::returned;
+      }
+      shards_[session.shard]->scheduler->finished(*ahead, now);
+    }
     close(index, SessionEnd::lost);
+  } else if (ahead != nullptr) {
+    start(index, *ahead);
   } else {
     next_job(index);
   }

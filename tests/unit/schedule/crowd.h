@@ -27,11 +27,13 @@ struct CrowdPlan {
   Duration letter_delay_max = Duration::milliseconds(20);
   Duration service_max = Duration::milliseconds(300);
   Duration idle_timeout = Duration::seconds(2);
+  int jobs_per_session_max = 40;
   unsigned refused_letters = 5;      ///< percent of sends that find the mailbox full
   unsigned refused_sessions = 2;     ///< percent
   unsigned failing_sessions = 10;    ///< percent that end as one of the failures
   unsigned failing_recipients = 20;  ///< percent deferred or returned
   bool closer = true;
+  bool prefetch = false;   ///< sessions ask for a job ahead while busy
   bool late_take = false;  ///< an offered session asks for its job later
 };
 
@@ -86,6 +88,7 @@ class Crowd {
     std::size_t destination = 0;
     enum class State { opening, idle, woken, busy, closing, gone } state = State::opening;
     int jobs_left = 0;
+    Job* ahead = nullptr;  ///< the job that follows, if asked for already
     std::uint64_t idle_round = 0;
   };
   enum class What { letter, opened, work, woken, idle_out, closed, settled };
@@ -108,6 +111,9 @@ class Crowd {
   void handle(const Event& event);
   void drive(unsigned shard);
   void next_job(std::size_t index);
+  void start(std::size_t index, Job& job);
+  Job* take(std::size_t index);
+  void note_take(const Session& session, const Job& job);
   void work_done(std::size_t index, Job& job);
   void close(std::size_t index, SessionEnd end);
   void settle(unsigned shard, Job& job);

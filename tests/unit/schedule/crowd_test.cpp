@@ -36,6 +36,7 @@ CrowdPlan draw(Random& random) {
   plan.failing_recipients = random.chance(30) ? 0 : static_cast<unsigned>(random.below(40));
   plan.closer = random.chance(50);
   plan.late_take = random.chance(30);
+  plan.prefetch = random.chance(50);
   if (random.chance(30)) {
     plan.messages = {static_cast<std::uint32_t>(5 + random.below(200)), Duration::seconds(1)};
   }
@@ -125,8 +126,9 @@ TEST(Crowd, KeepsLimitsAndEndsEveryRecipientOnce) {
 // One connection in all, one queue with mail for hours, and one message elsewhere.
 TEST(Crowd, ABusyQueueHandsTheOnlyConnectionOn) {
   for (const unsigned shards : {1u, 2u, 5u, 8u}) {
-    for (const bool closer : {true, false}) {
-      SCOPED_TRACE(std::to_string(shards) + (closer ? " shards, closer" : " shards"));
+    for (const unsigned kind : {0u, 1u, 2u, 3u}) {
+      const bool closer = kind % 2 == 0;
+      SCOPED_TRACE(std::to_string(shards) + " shards, kind " + std::to_string(kind));
       CrowdPlan plan;
       plan.shards = shards;
       plan.total_max = 1;
@@ -134,6 +136,8 @@ TEST(Crowd, ABusyQueueHandsTheOnlyConnectionOn) {
       plan.queue_max = std::vector<std::uint32_t>(10, 20);
       plan.failing_sessions = plan.failing_recipients = plan.refused_sessions = 0;
       plan.closer = closer;
+      plan.prefetch = kind >= 2;
+      plan.jobs_per_session_max = 1'000'000'000;  // no session ends of itself
       plan.service_max = Duration::milliseconds(100);
       Crowd crowd(plan, shards);
       for (int i = 0; i < 20'000; ++i) {

@@ -201,6 +201,33 @@ TEST(Leases, ReloadLowersRaisesAndLiftsALimit) {
   EXPECT_LE(books[0].granted(2), 12u);
 }
 
+// A lowered limit: what is open closes, and nothing opens in its place before the owner says so.
+TEST(Leases, WhatWasHeldUnderAHigherLimitIsNotUsedAgain) {
+  Books books(2);
+  Scope& a = books[0].scope(2, 40, 1);
+  Scope& b = books[1].scope(2, 40, 1);
+  std::vector<Waiter> first(30);
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    books[i % 2].wait(i % 2 == 0 ? a : b, first[i], false);
+  }
+  books.settle();
+  ASSERT_EQ(serve(books[0], a) + serve(books[1], b), 30);
+  books[0].scope(2, 16, 2);
+  books[1].scope(2, 16, 2);
+  ASSERT_TRUE(a.leased && b.leased);
+  Waiter more;
+  books[1].wait(b, more, true);
+  for (int open = 30; open >= 16; --open) {
+    EXPECT_EQ(serve(books[1], b), 0) << open;
+    const bool here = b.used > 0;
+    books[here ? 1 : 0].release(here ? b : a);
+    EXPECT_EQ(serve(books[1], b), 0) << open;
+    books.settle();
+  }
+  ASSERT_EQ(a.used + b.used, 15u);
+  EXPECT_EQ(serve(books[1], b), 1);
+}
+
 // All units over all shards, however the letters are delayed and the mailboxes fill up.
 TEST(Leases, NeverExceedTheLimitAndServeEveryWaiter) {
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {

@@ -54,7 +54,8 @@ std::string body_of(const MessageView& view) {
 }
 
 Session::Session(sim::SimFiles& the_files, const SpoolOptions& options, TestAdmissions& admissions,
-         TestOutcomes& outcomes, std::uint64_t seed, unsigned shards, unsigned shard, Now start)
+                 TestOutcomes& outcomes, std::uint64_t seed, unsigned shards, unsigned shard,
+                 Now start)
     : files(the_files),
       disk(the_files, seed),
       driver(disk, seed + 1, start),

@@ -1,0 +1,184 @@
+// What scheduling costs: ns and allocations for taking a job under all limits of a delivery, for
+// opening a session under leased connection limits, and for admission, with few and with 100,000
+// queues. Run: schedule_bench --benchmark_min_time=1
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
+#include "core/schedule/scheduler.h"
+
+namespace {
+
+std::atomic<std::uint64_t> allocations{0};
+
+}  // namespace
+
+// Not inlined: g++ would see malloc and free without their pairs and warn.
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  void* memory = std::malloc(size);
+  if (memory == nullptr) {
+    std::abort();
+  }
+  return memory;
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace ringpost::schedule {
+namespace {
+
+/// Doors that do nothing; settled jobs are collected.
+struct Doorman : SessionHost, SettleSink, PolicySource, LeaseTransport {
+  bool offer(QueueId) override { return false; }
+  bool open_session(QueueId queue, std::string_view, const QueuePolicyRef&) override {
+    opened.push_back(queue);
+    return true;
+  }
+  void settle(Job& job) override { settling.push_back(&job); }
+  QueueSettings settings_of(std::string_view, std::string_view) override {
+    QueueSettings settings;
+    settings.policy = policy;
+    settings.limits.messages = {4'000'000'000, Duration::seconds(1)};
+    settings.limits.vmta_connections_max = 1'000'000;
+    return settings;
+  }
+  GlobalLimits global_limits() override { return {4'000'000, 1}; }
+  bool send(unsigned, const LeaseMessage&) override { return true; }
+
+  QueuePolicyRef policy = std::make_shared<QueuePolicy>();
+  std::vector<QueueId> opened;
+  std::vector<Job*> settling;
+};
+
+struct Setup {
+  explicit Setup(std::uint32_t queues) {
+    doors.opened.reserve(queues);
+    doors.settling.reserve(16);
+    scheduler =
+        std::make_unique<Scheduler>(SchedulerOptions{}, Doors{doors, doors, doors, doors}, now);
+    for (std::uint32_t i = 0; i < queues; ++i) {
+      names.push_back("destination-" + std::to_string(i) + ".example");
+      admit(i, i);
+    }
+    while (scheduler->run(now)) {
+    }
+    for (const QueueId queue : doors.opened) {
+      scheduler->session_established(queue, now);
+    }
+    while (scheduler->run(now)) {
+    }
+  }
+  void admit(std::uint32_t queue, std::uint32_t slot) {
+    Admission admission;
+    admission.message = {1, slot, 1};
+    admission.domain = names[queue];
+    admission.vmta = "v1";
+    admission.count = 1;
+    admission.received = now.wall;
+    scheduler->admit(admission, admission.domain, now);
+  }
+  void tick() {
+    now.instant = now.instant + Duration::microseconds(1);
+    now.wall = now.wall + Duration::microseconds(1);
+  }
+
+  Now now{Instant{3'600'000'000'000}, WallTime{1'800'000'000'000'000}};
+  Doorman doors;
+  std::vector<std::string> names;
+  std::unique_ptr<Scheduler> scheduler;
+};
+
+// A whole message: admission, the permit and the job, its outcome, its end.
+void BM_Message(benchmark::State& state) {
+  const auto queues = static_cast<std::uint32_t>(state.range(0));
+  Setup setup(queues);
+  std::uint32_t next = 0;
+  std::uint64_t before = 0;
+  for (auto _ : state) {
+    if (next == queues) {
+      before = allocations.load();
+    }
+    const std::uint32_t queue = next++ % queues;
+    setup.tick();
+    setup.admit(queue, next);
+    Job* job = setup.scheduler->take(setup.doors.opened[queue], setup.now);
+    job->recipients[0].outcome.kind = OutcomeKind::delivered;
+    setup.scheduler->finished(*job, setup.now);
+    setup.scheduler->retire(*setup.doors.settling.back(), setup.now);
+    setup.doors.settling.pop_back();
+  }
+  const std::uint64_t counted = next > queues ? next - queues : 1;
+  state.counters["allocations"] =
+      static_cast<double>(allocations.load() - before) / static_cast<double>(counted);
+}
+BENCHMARK(BM_Message)->Arg(1)->Arg(1'000)->Arg(100'000);
+
+// The permit alone: all scopes of a new connection checked and taken, leases in hand.
+void BM_ConnectionPermit(benchmark::State& state) {
+  LeaseBook book(0, static_cast<unsigned>(state.range(0)));
+  Doorman doors;
+  Scope* scopes[2];
+  std::vector<std::unique_ptr<Waiter>> waiters;
+  for (int i = 0; i < 2; ++i) {
+    scopes[i] = &book.scope(static_cast<std::uint64_t>(state.range(0)) * (i + 1), 100'000, 1);
+    waiters.push_back(std::make_unique<Waiter>());
+    book.wait(*scopes[i], *waiters.back(), false);
+  }
+  for (int i = 0; i < 8; ++i) {
+    book.flush(doors);
+  }
+  while (Scope* scope = book.next_open()) {
+    Waiter& waiter = *scope->head();
+    waiter.place->remove(waiter);
+    waiter.place = nullptr;
+    book.waiter_left(*scope);
+  }
+  const std::uint64_t before = allocations.load();
+  for (auto _ : state) {
+    bool all = true;
+    for (Scope* scope : scopes) {
+      all = all && LeaseBook::has_room(*scope, false);
+    }
+    if (!all) {
+      state.SkipWithError("no lease in hand");
+      break;
+    }
+    for (Scope* scope : scopes) {
+      book.take(*scope);
+    }
+    for (Scope* scope : scopes) {
+      book.release(*scope);
+    }
+  }
+  state.counters["allocations"] =
+      static_cast<double>(allocations.load() - before) /
+      static_cast<double>(std::max<std::int64_t>(1, state.iterations()));
+}
+BENCHMARK(BM_ConnectionPermit)->Arg(1)->Arg(2)->Arg(8);
+
+void BM_RatePermit(benchmark::State& state) {
+  RateGate gate;
+  Instant now{};
+  gate.configure({1'000'000'000, Duration::seconds(1)}, now);
+  for (auto _ : state) {
+    now = now + Duration{10};
+    if (gate.available(now) > 0) {
+      gate.take(1, now);
+    }
+    benchmark::DoNotOptimize(gate);
+  }
+}
+BENCHMARK(BM_RatePermit);
+
+}  // namespace
+}  // namespace ringpost::schedule
+
+BENCHMARK_MAIN();

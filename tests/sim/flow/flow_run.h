@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/sim/flow/injector.h"
+#include "tests/sim/flow/machine.h"
+#include "tests/sim/flow/receiver.h"
+
+namespace ringpost::sim {
+
+/// What a seed may draw.
+struct FlowProfile {
+  bool net_faults = true;
+  bool peer_faults = true;
+  bool crashes = true;
+  unsigned shards = 0;  ///< 0: drawn for each life
+};
+
+struct FlowResult {
+  std::uint64_t hash = 0;
+  std::vector<std::string> complaints;
+  std::size_t mails = 0;
+  std::size_t accepted = 0;  ///< recipients
+  std::size_t deliveries = 0;
+  std::size_t second_deliveries = 0;
+  std::size_t bounces = 0;
+  std::size_t ambiguous = 0;
+  std::size_t crashes = 0;
+  std::size_t connections_peak = 0;
+};
+
+/// One seed: a machine, its peers, a workload, misfortunes; then peace, until all mail has come to
+/// its end, and the reckoning.
+class FlowRun {
+ public:
+  FlowRun(std::uint64_t seed, const FlowProfile& profile);
+  FlowResult run();
+
+ private:
+  struct Domain {
+    std::string name;
+    unsigned connections_max = 0;
+    std::vector<std::unique_ptr<Receiver>> hosts;
+  };
+
+  void draw_domains();
+  void draw_config();
+  void draw_mails();
+  void draw_faults();
+  Mail draw_mail(std::size_t number);
+  std::string draw_content(std::size_t number, unsigned vmta);
+  void make_peace();
+
+  void on_connection(const IpAddress& local, const SocketAddress& remote, int step);
+  bool start();
+  bool stop();
+  void crash();
+  void live(Duration time);
+  bool finish();
+  unsigned draw_shards();
+
+  FlowProfile profile_;
+  SimWorld world_;
+  SimNetwork network_;
+  SimZone zone_;
+  SimFiles files_;
+  MemoryFiles accounts_;
+  Ledger ledger_;
+  Outside outside_;
+  std::shared_ptr<const config::Snapshot> snapshot_;
+  std::vector<Domain> domains_;
+  std::vector<std::unique_ptr<Injector>> injectors_;
+  std::unique_ptr<Machine> machine_;
+  unsigned total_max_ = 0;
+  unsigned vmta_max_[2] = {};
+  unsigned recipients_max_ = 0;
+  std::map<std::pair<unsigned, unsigned>, int> queue_open_;  ///< by domain and virtual MTA
+  int vmta_open_[2] = {};
+  int total_open_ = 0;
+  FlowResult result_;
+};
+
+}  // namespace ringpost::sim

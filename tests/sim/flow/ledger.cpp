@@ -1,0 +1,152 @@
+#include "tests/sim/flow/ledger.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace ringpost::sim {
+namespace {
+
+constexpr std::size_t kComplaintsMax = 20;
+/// After this long a receiver's reply has been written and synced, whatever the latencies.
+constexpr Duration kSettleWindow = Duration::seconds(3);
+
+std::vector<std::string> cells_of(std::string_view line) {
+  std::vector<std::string> cells(1);
+  bool quoted = false;
+  for (const char c : line) {
+    if (c == '"') {
+      quoted = !quoted;
+    } else if (c == ',' && !quoted) {
+      cells.emplace_back();
+    } else {
+      cells.back() += c;
+    }
+  }
+  return cells;
+}
+
+}  // namespace
+
+std::int64_t mail_number(std::string_view address) {
+  if (address.size() < 2) {
+    return -1;
+  }
+  std::int64_t number = -1;
+  std::from_chars(address.data() + 1, address.data() + address.size(), number);
+  return number;
+}
+
+void Ledger::complain(std::string text) {
+  if (complaints_.size() < kComplaintsMax) {
+    complaints_.push_back(std::move(text));
+  }
+}
+
+void Ledger::delivered(std::string_view from, const std::string& to, Instant when,
+                       const SessionFate* session, std::string_view content) {
+  ++deliveries;
+  const std::int64_t number = mail_number(from);
+  if (number < 0 || static_cast<std::size_t>(number) >= mails.size() ||
+      mails[static_cast<std::size_t>(number)].from != from) {
+    complain("a message came that nobody sent, from " + std::string(from));
+    return;
+  }
+  const Mail& mail = mails[static_cast<std::size_t>(number)];
+  if (std::find(mail.to.begin(), mail.to.end(), to) == mail.to.end()) {
+    complain("delivered to " + to + ", no recipient of message " + mail.from);
+    return;
+  }
+  if (!content.ends_with(mail.expected)) {
+    complain("the content for " + to + " was changed");
+  } else {
+    const std::string_view added = content.substr(0, content.size() - mail.expected.size());
+    if (added.substr(0, 9) != "Received:" || added.find("\r\n\r\n") != std::string_view::npos) {
+      complain("what stands before the content for " + to + " is not one header field");
+    }
+  }
+  deliveries_[to].push_back({when, session});
+}
+
+void Ledger::read_rows(const std::string& accounting) {
+  std::map<std::string, std::size_t> columns;
+  for (std::size_t at = 0; at < accounting.size();) {
+    const std::size_t end = std::min(accounting.find("\r\n", at), accounting.size());
+    const auto cells = cells_of(std::string_view(accounting).substr(at, end - at));
+    at = end + 2;
+    if (columns.empty()) {
+      for (std::size_t i = 0; i < cells.size(); ++i) {
+        columns[cells[i]] = i;
+      }
+      continue;
+    }
+    if (cells.size() != columns.size()) {
+      complain("an accounting row has " + std::to_string(cells.size()) + " cells");
+      continue;
+    }
+    Row row{cells[columns["type"]], cells[columns["ambiguous"]] == "1"};
+    ambiguous_rows += row.ambiguous ? 1 : 0;
+    rows_[cells[columns["rcpt"]]].push_back(row);
+  }
+}
+
+bool Ledger::excused(const Delivery& delivery) const {
+  if (!delivery.session->quit || delivery.session->broken) {
+    return true;
+  }
+  return std::any_of(crashes_.begin(), crashes_.end(), [&](Instant crash) {
+    return crash >= delivery.when && crash <= delivery.when + kSettleWindow;
+  });
+}
+
+void Ledger::check_recipient(const Mail& mail, std::size_t index) {
+  const std::string& to = mail.to[index];
+  const bool promised = mail.fate == MailFate::accepted && mail.taken[index];
+  const auto& rows = rows_[to];
+  const auto& came = deliveries_[to];
+  recipients_accepted += promised ? 1 : 0;
+  if (promised && rows.empty()) {
+    complain("LOST: " + to + " was accepted and has no final record, deliveries " +
+             std::to_string(came.size()));
+  }
+  if (rows.size() > 1) {
+    complain("SEVERAL ENDINGS: " + to + " has " + std::to_string(rows.size()) + " final records");
+  }
+  if (mail.fate == MailFate::accepted && !mail.taken[index] && !(rows.empty() && came.empty())) {
+    complain(to + " was refused at RCPT and yet delivered or recorded");
+  }
+  if (!rows.empty() && rows[0].type == "d" && came.empty()) {
+    complain("FALSE DELIVERY: " + to + " is recorded as delivered, nothing came");
+  }
+  if (!rows.empty() && rows[0].type == "b") {
+    ++bounces;
+    if (rejections_.find(to) == rejections_.end()) {
+      complain("FALSE BOUNCE: " + to + " is recorded as bounced, nobody refused it");
+    }
+  }
+  if (rows.empty() && !came.empty() && promised) {
+    complain("UNRECORDED: " + to + " was delivered without a record");
+  }
+  for (std::size_t i = 0; i + 1 < came.size(); ++i) {
+    ++second_deliveries;
+    if (!excused(came[i])) {
+      complain("DUPLICATE: " + to + " came " + std::to_string(came.size()) + " times, delivery " +
+               std::to_string(i) + " at " + std::to_string(came[i].when.ns / 1'000'000) +
+               " ms was in no way ambiguous");
+    }
+  }
+  if (came.size() > 1 && !rows.empty() && !rows[0].ambiguous) {
+    complain("UNMARKED: " + to + " came " + std::to_string(came.size()) +
+             " times, its record does not say ambiguous");
+  }
+}
+
+void Ledger::reconcile(const std::string& accounting) {
+  read_rows(accounting);
+  for (const Mail& mail : mails) {
+    for (std::size_t i = 0; i < mail.to.size(); ++i) {
+      check_recipient(mail, i);
+    }
+  }
+}
+
+}  // namespace ringpost::sim

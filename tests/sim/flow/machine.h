@@ -1,0 +1,74 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/account/log_writer.h"
+#include "core/app/shard.h"
+#include "core/config/snapshot.h"
+#include "core/loop/mailroom.h"
+#include "spool/folder.h"
+#include "tests/sim/flow/memory_files.h"
+#include "tests/sim/world/sim_disk.h"
+#include "tests/sim/world/sim_dns.h"
+#include "tests/sim/world/sim_net.h"
+#include "tests/sim/world/sim_world.h"
+
+namespace ringpost::sim {
+
+/// What survives the lives of a simulated machine, and what lies around it.
+struct MachineRoom {
+  SimWorld& world;
+  SimNetwork& network;
+  SimZone& zone;
+  SimFiles& files;
+  MemoryFiles& accounts;
+  std::shared_ptr<const config::Snapshot> snapshot;
+  Duration disk_min = Duration::microseconds(30);
+  Duration disk_max = Duration::milliseconds(5);
+};
+
+/// One life of the daemon over simulated ports: from start to a clean stop, a kill or a power cut.
+/// What core/app/process.cpp does with threads is done here in one.
+class Machine {
+ public:
+  Machine(MachineRoom room, unsigned shards);
+  ~Machine();
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  /// Recovers and listens; the error otherwise.
+  Status start();
+  /// Drain, checkpoint, all threads' ends; what went wrong, or empty. After a fault only crash()
+  /// may follow.
+  std::string stop();
+  /// The process is gone from one instruction to the next. The shards' memory stays as it was, out
+  /// of the world: no destructor ran in the crash either.
+  static void crash(std::unique_ptr<Machine> machine, bool power_cut);
+
+  unsigned shards() const { return shards_; }
+  app::ShardStatus status();
+  bool settled();
+  std::string recovery_summary() const;
+  bool damaged() const;
+
+ private:
+  struct Node;
+
+  void pump();
+  void leave_world();
+  void tell_all(app::LetterKind kind);
+  bool await(app::LetterKind kind, Duration limit);
+  app::ShardSettings settings_of(unsigned shard) const;
+
+  MachineRoom room_;
+  unsigned shards_;
+  Mailroom mailroom_;
+  std::unique_ptr<spool::SpoolFolder> folder_;
+  std::unique_ptr<account::LogWriter> log_;
+  std::vector<std::unique_ptr<Node>> nodes_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace ringpost::sim

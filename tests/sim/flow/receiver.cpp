@@ -1,0 +1,215 @@
+#include "tests/sim/flow/receiver.h"
+
+#include <algorithm>
+
+namespace ringpost::sim {
+namespace {
+
+std::string path_in(const std::string& line) {
+  const auto begin = line.find('<');
+  const auto end = line.find('>');
+  return begin == std::string::npos || end == std::string::npos
+             ? ""
+             : line.substr(begin + 1, end - begin - 1);
+}
+
+}  // namespace
+
+class Receiver::Session : public TextStream {
+ public:
+  Session(Outside& outside, Receiver& host) : TextStream(outside), host_(host) {}
+
+  void start(const RawSocket& socket) {
+    attach(*outside_.net.adopt(socket));
+    if (chance(manners().busy_greeting)) {
+      fate_.broken = true;
+      reply("421 4.3.2 busy", true);
+    } else {
+      reply("220 host.example ESMTP");
+    }
+  }
+
+ private:
+  const Manners& manners() const { return host_.manners; }
+  bool chance(unsigned percent) { return outside_.world.random().chance(percent); }
+
+  /// Replies leave in order, some after a while.
+  void reply(std::string text, bool then_close = false) {
+    const Instant now = outside_.world.instant();
+    Duration delay{0};
+    if (chance(manners().slow)) {
+      delay = outside_.world.delay_between(Duration::milliseconds(10), manners().slow_max);
+    }
+    next_reply_ = std::max(next_reply_, now + delay);
+    ++replies_waiting_;
+    closing_ = closing_ || then_close;
+    outside_.world.at(next_reply_, [this, text = std::move(text) + "\r\n", then_close] {
+      --replies_waiting_;
+      if (open()) {
+        say(text);
+        if (then_close) {
+          finish();
+        }
+      }
+    });
+  }
+  void drop() {
+    fate_.broken = true;
+    closing_ = true;
+    close();
+  }
+
+  void on_text() override {
+    while (open() && !closing_ && (in_content_ ? read_content() : read_command())) {
+    }
+  }
+  void on_end(std::int32_t result) override { fate_.broken = fate_.broken || result < 0; }
+
+  bool read_command() {
+    const std::size_t end = in_.find("\r\n");
+    if (end == std::string::npos) {
+      return false;
+    }
+    if (!pipelining_ && (end + 2 != in_.size() || replies_waiting_ != 0) && said_hello_) {
+      outside_.ledger.complain("commands were sent ahead to a host without PIPELINING");
+    }
+    const std::string line = in_.substr(0, end);
+    in_.erase(0, end + 2);
+    command(line);
+    return true;
+  }
+
+  void command(const std::string& line) {
+    const auto starts = [&](const char* verb) { return line.rfind(verb, 0) == 0; };
+    if (starts("EHLO")) {
+      said_hello_ = true;
+      pipelining_ = manners().pipelining;
+      reply(std::string("250-host.example\r\n") + (pipelining_ ? "250-PIPELINING\r\n" : "") +
+            "250-8BITMIME\r\n250 SIZE 1000000");
+    } else if (starts("MAIL")) {
+      from_ = path_in(line);
+      to_.clear();
+      mail_open_ = !chance(manners().mail_later);
+      reply(mail_open_ ? "250 2.1.0 ok" : "451 4.3.0 not now");
+    } else if (starts("RCPT")) {
+      recipient(path_in(line));
+    } else if (starts("DATA")) {
+      in_content_ = mail_open_ && !to_.empty();
+      dropping_ = in_content_ && chance(manners().drop_in_data);
+      reply(in_content_ ? "354 go ahead" : "503 5.5.1 no recipients");
+    } else if (starts("QUIT")) {
+      fate_.quit = true;
+      reply("221 2.0.0 bye", true);
+    } else if (starts("RSET")) {
+      mail_open_ = false;
+      to_.clear();
+      reply("250 2.0.0 ok");
+    } else {
+      reply("500 5.5.1 what");
+    }
+  }
+
+  void recipient(const std::string& address) {
+    if (!mail_open_) {
+      reply("503 5.5.1 no sender");
+    } else if (chance(manners().rcpt_never)) {
+      outside_.ledger.rejected(address);
+      reply("550 5.1.1 no such user");
+    } else if (chance(manners().rcpt_later)) {
+      reply("451 4.7.1 greylisted");
+    } else {
+      to_.push_back(address);
+      reply("250 2.1.5 ok");
+      if (manners().recipients_max != 0 && to_.size() > manners().recipients_max) {
+        outside_.ledger.complain("more recipients in a transaction than max-rcpt-per-message");
+      }
+    }
+  }
+
+  bool read_content() {
+    if (dropping_ && in_.size() > 20) {
+      drop();
+      return false;
+    }
+    const bool lone = in_.rfind(".\r\n", 0) == 0;
+    const std::size_t end = lone ? 0 : in_.find("\r\n.\r\n");
+    if (end == std::string::npos) {
+      return false;
+    }
+    const std::size_t size = lone ? 3 : end + 5;
+    in_content_ = false;
+    mail_open_ = false;
+    content_over(std::string_view(in_).substr(0, size));
+    in_.erase(0, std::min(size, in_.size()));
+    return true;
+  }
+
+  void keep(std::string_view content) {
+    for (const std::string& to : to_) {
+      outside_.ledger.delivered(from_, to, outside_.world.instant(), &fate_, content);
+    }
+  }
+
+  void content_over(std::string_view content) {
+    ++messages_;
+    if (chance(manners().drop_after_dot)) {
+      if (chance(50)) {
+        keep(content);
+      }
+      drop();
+    } else if (chance(manners().silent_after_dot)) {
+      keep(content);
+      fate_.broken = true;
+      closing_ = true;
+    } else if (chance(manners().later_after_dot)) {
+      reply("452 4.3.1 full");
+    } else if (chance(manners().never_after_dot)) {
+      for (const std::string& to : to_) {
+        outside_.ledger.rejected(to);
+      }
+      reply("554 5.6.0 unwanted");
+    } else {
+      keep(content);
+      reply("250 2.0.0 kept");
+    }
+    if (!closing_ && manners().last_message != 0 && messages_ >= manners().last_message) {
+      fate_.broken = true;
+      reply("421 4.7.0 enough", true);
+    }
+  }
+
+  Receiver& host_;
+  SessionFate fate_;
+  Instant next_reply_;
+  unsigned replies_waiting_ = 0;
+  bool said_hello_ = false;
+  bool pipelining_ = true;
+  bool mail_open_ = false;
+  bool in_content_ = false;
+  bool dropping_ = false;
+  bool closing_ = false;
+  unsigned messages_ = 0;
+  std::string from_;
+  std::vector<std::string> to_;
+};
+
+Receiver::Receiver(Outside& outside, const SocketAddress& address) : outside_(outside) {
+  accept_.bind<&Receiver::on_accepted>(this);
+  listener_ = *outside_.net.listen(address);
+  outside_.net.accept(listener_, accept_);
+}
+
+Receiver::~Receiver() = default;
+
+void Receiver::on_accepted(Completion&) {
+  sessions_.push_back(std::make_unique<Session>(outside_, *this));
+  sessions_.back()->start(accept_.socket);
+  outside_.net.accept(listener_, accept_);
+}
+
+std::size_t Receiver::open_sessions() const {
+  return static_cast<std::size_t>(
+      std::count_if(sessions_.begin(), sessions_.end(), [](const auto& s) { return !s->gone(); }));
+}
+
+}  // namespace ringpost::sim
