@@ -139,6 +139,7 @@ void AcceptanceLog::seal(Segment& segment) {
   footer.summary_offset = end - footer.summary_bytes;
   footer.locals = segment.next_local;
   footer.batches = segment.next_batch;
+  footer.vouched = std::min(segment.vouched, segment.next_local);
   footer.hash = hash64(segment.summary, segment.header.generation);
   std::memset(segment.block.get(), 0, block);
   encode_summary_footer(footer, segment.header.generation, segment.block.get());

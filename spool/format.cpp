@@ -250,6 +250,8 @@ void encode_summary_footer(const SummaryFooter& footer, std::uint64_t generation
   encode.number(footer.summary_bytes);
   encode.number(footer.locals);
   encode.number(footer.batches);
+  encode.number(footer.vouched);
+  encode.number(std::uint32_t{0});
   encode.number(footer.hash);
   seal(buffer, place_seed(generation, footer.summary_offset));
   RP_ASSERT(buffer.size == kSummaryFooterBytes);
@@ -271,6 +273,8 @@ std::optional<SummaryFooter> decode_summary_footer(std::string_view block, std::
   footer.summary_bytes = decode.number<std::uint64_t>();
   footer.locals = decode.number<std::uint32_t>();
   footer.batches = decode.number<std::uint32_t>();
+  footer.vouched = decode.number<std::uint32_t>();
+  decode.number<std::uint32_t>();
   footer.hash = decode.number<std::uint64_t>();
   if (!sealed(block, place_seed(generation, footer.summary_offset)) ||
       footer.summary_offset > segment_bytes ||

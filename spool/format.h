@@ -121,9 +121,10 @@ struct SummaryFooter {
   std::uint64_t summary_bytes = 0;
   std::uint32_t locals = 0;
   std::uint32_t batches = 0;
+  std::uint32_t vouched = 0;  ///< messages with this local number or above may be torn
   std::uint64_t hash = 0;
 };
-inline constexpr std::size_t kSummaryFooterBytes = 48;
+inline constexpr std::size_t kSummaryFooterBytes = 56;
 
 void encode_summary_footer(const SummaryFooter& footer, std::uint64_t generation, char* out);
 std::optional<SummaryFooter> decode_summary_footer(std::string_view block, std::uint64_t generation,

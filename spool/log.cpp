@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 
 #include "spool/folder.h"
 
@@ -198,6 +200,7 @@ void Log::step_stop() {
 
 void Log::drop_journal() {
   const std::uint64_t begin = checkpoint_.durable_begin();
+  if(getenv("DBG")){fprintf(stderr,"DBG begin %lu passed %lu next %lu synced %lu feed %lu:",begin,feed_.passed(),journal_.next_sequence(),journal_.synced(),feed_.next());for(auto*s=journal_.segments().front();s;s=journal_.segments().after(*s))fprintf(stderr," [%u %lu-%lu a%lu]",s->ordinal(),s->header.first_sequence,s->last_sequence,s->append);fprintf(stderr,"\n");}
   if (begin > 0) {
     journal_.drop_through(std::min(begin - 1, feed_.passed()));
   }

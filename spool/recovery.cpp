@@ -34,6 +34,7 @@ class LogReader {
   std::unique_ptr<Segment> open_segment(const Candidate& candidate);
   void read_acceptance(const Candidate& candidate);
   bool read_summary(Segment& segment);
+  bool intact(const Segment& segment, const SummaryEntry& entry);
   void scan(Segment& segment);
   void take_entry(Segment& segment, const SummaryEntry& entry, bool verified);
   void settle_states();
@@ -223,9 +224,26 @@ bool LogReader::read_summary(Segment& segment) {
   segment.append = header.size;
   std::size_t position = 0;
   while (const auto entry = next_summary_entry(segment.summary, position)) {
-    take_entry(segment, *entry, false);
+    const bool doubtful = entry->local >= footer->vouched;
+    if (doubtful && !intact(segment, *entry)) {
+      ++report_.tail_cuts;
+    } else {
+      take_entry(segment, *entry, doubtful);
+    }
   }
   return true;
+}
+
+// Of a record that an earlier start found and that no later batch vouches for: it may have stood
+// in the page cache alone, after a flush that failed.
+bool LogReader::intact(const Segment& segment, const SummaryEntry& entry) {
+  std::string room(std::min<std::uint64_t>(entry.bytes, segment.header.size), '\0');
+  const auto got = source_.disk.read(segment.file, entry.begin, room);
+  if (!got || *got != room.size()) {
+    return false;
+  }
+  const auto head = decode_record_head(segment.bytes, segment.header.generation, entry.head);
+  return head && record_intact(segment.bytes, entry.head, *head);
 }
 
 void LogReader::scan(Segment& segment) {
@@ -235,6 +253,7 @@ void LogReader::scan(Segment& segment) {
   segment.summary = std::move(scan.summary);
   segment.next_local = scan.locals;
   segment.next_batch = scan.batches;
+  segment.vouched = scan.vouched;
   segment.append = scan.end;
   segment.slots.assign(scan.locals, kNone);
   // An intact one is given its summary now; a damaged one is left as it is.

@@ -31,6 +31,7 @@ void Segment::clear() {
   next_batch = confirmed = 0;
   confirmed_ahead.clear();
   next_local = 0;
+  vouched = kNone;
   last_outcome = 0;
   slots.clear();
   summary.clear();

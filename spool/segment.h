@@ -51,6 +51,7 @@ struct Segment : ListLink<> {
 
   // Acceptance segments.
   std::uint32_t next_local = 0;
+  std::uint32_t vouched = kNone;     ///< local numbers below are known durable
   std::uint32_t live = 0;            ///< messages not settled
   std::uint32_t pins = 0;            ///< open views
   std::uint32_t extents = 0;         ///< uploads under way

@@ -80,7 +80,13 @@ void scan_bytes(std::string_view segment, const SegmentHeader& header, SegmentSc
   }
   std::vector<std::uint32_t> indices;
   for (const FoundBatch& batch : found) {
-    scan_batch(segment, header, batch, batch.header.index < confirmed, out);
+    const bool vouched = batch.header.index < confirmed;
+    scan_batch(segment, header, batch, vouched, out);
+    if (!vouched) {
+      const auto first = static_cast<std::uint32_t>(std::min<std::uint64_t>(batch.header.first,
+                                                                            kLocalMax));
+      out.vouched = std::min(out.vouched, first);
+    }
     indices.push_back(batch.header.index);
   }
   // Batches that a later one vouches for and that are not here.

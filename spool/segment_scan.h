@@ -14,6 +14,7 @@ struct SegmentScan {
   std::string summary;       ///< entries of all intact records, by place
   std::uint32_t locals = 0;  ///< one above the highest local number seen
   std::uint32_t batches = 0;
+  std::uint32_t vouched = kNone;  ///< all local numbers below are confirmed by a later batch
   std::uint64_t end = 0;          ///< behind the last thing found
   std::uint64_t unconfirmed = 0;  ///< intact records that no later batch confirms
   std::uint64_t torn = 0;         ///< broken records and batches that no later one confirms

@@ -45,6 +45,7 @@ struct Queue : Waiter {
   Instant until;           ///< of the present state: when its gate opens
   Instant deferred_until;  ///< the queue's own clock
   Instant open_after;      ///< no new session before
+  Instant grow_after;      ///< none beside those it has before
   Instant slice_until;     ///< no connection is asked back before
   Instant empty_since;
 

@@ -20,6 +20,7 @@ std::string_view name_of(Gate gate) noexcept {
                                                                   "message-rate",
                                                                   "jobs",
                                                                   "session-room",
+                                                                  "growth",
                                                                   "reconnect",
                                                                   "local-fault",
                                                                   "yielding",

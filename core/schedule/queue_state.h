@@ -30,6 +30,7 @@ enum class Gate : std::uint8_t {
   message_rate,
   jobs,          ///< places for mail in transit on this shard
   session_room,  ///< the session host has no room
+  growth,        ///< a further session came to nothing; those it has go on
   reconnect,     ///< a pause after broken sessions
   local_fault,   ///< a pause after a fault of our own (no port, no address)
   yielding,      ///< gives a connection up for queues that have waited longer
@@ -39,7 +40,7 @@ enum class Gate : std::uint8_t {
   ending,
   in_flight,  ///< not waiting: in a transaction or being settled
 };
-inline constexpr std::size_t kGates = 18;
+inline constexpr std::size_t kGates = 19;
 
 std::string_view name_of(QueueState state) noexcept;
 std::string_view name_of(Gate gate) noexcept;

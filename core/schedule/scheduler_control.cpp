@@ -82,9 +82,7 @@ Touched Scheduler::schedule_now(const QueuePattern& pattern, Now now) {
   return for_matching(pattern, [&](Queue& queue) {
     // The ladders keep their steps: what fails again waits as long as it would have.
     queue.deferred_until = {};
-    if (queue.open_after > now.instant) {
-      queue.open_after = {};
-    }
+    queue.open_after = queue.grow_after = {};
     if (!queue.deferred.empty()) {
       queue.rush_tail = queue.deferred.tail;
       rush_.push_back(queue.id());

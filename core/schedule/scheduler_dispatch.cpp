@@ -204,6 +204,10 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
     wait_until(queue, queue.open_gate, queue.open_after);
     return false;
   }
+  if (queue.sessions() > 0 && queue.grow_after > now.instant) {
+    wait_until(queue, Gate::growth, queue.grow_after);
+    return false;
+  }
   if (queue.connects.available(now.instant) == 0) {
     wait_until(queue, Gate::connect_rate, queue.connects.opens_at());
     return false;
@@ -431,8 +435,7 @@ void Scheduler::session_gone(Queue& queue, bool was_established) {
 void Scheduler::defer(Queue& queue, Now now) {
   if (queue.established > 0) {
     // The host is there and takes no more connections: no reason to stop those it has.
-    queue.open_after = now.instant + kGrowthPause;
-    queue.open_gate = Gate::reconnect;
+    queue.grow_after = now.instant + kGrowthPause;
     return;
   }
   const auto& ladder = queue.policy->retry_after;
@@ -494,6 +497,7 @@ void Scheduler::session_ended(QueueId id, SessionEnd end, const Outcome& failure
   }
   const bool own_gate = queue.state == QueueState::waiting && queue.place == nullptr &&
                         queue.until == Instant::never();
+  changed |= queue.gate == Gate::growth && queue.sessions() == 0;
   if (changed || own_gate || queue.state == QueueState::idle || queue.state == QueueState::paused ||
       queue.gate == Gate::yielding) {
     evaluate(queue, now);

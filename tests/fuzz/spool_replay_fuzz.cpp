@@ -120,7 +120,7 @@ std::string acceptance() {
     summary += entry.substr(0, out.size);
   }
   SummaryFooter footer;
-  footer.entries = footer.locals = 3;
+  footer.entries = footer.locals = footer.vouched = 3;
   footer.summary_bytes = summary.size();
   footer.summary_offset = kSegment - kSector - summary.size();
   footer.hash = hash64(summary, kGeneration);

@@ -253,7 +253,7 @@ bool FlowRun::stop() {
 void FlowRun::crash() {
   const bool power_cut = world_.random().chance(60);
   world_.trace("crash", power_cut ? 1 : 0);
-  ledger_.crashed(world_.instant());
+  ledger_.crashed(world_.instant(), power_cut);
   ++result_.crashes;
   Machine::crash(std::move(machine_), power_cut);
   if (total_open_ != 0) {

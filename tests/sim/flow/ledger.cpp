@@ -93,9 +93,22 @@ bool Ledger::excused(const Delivery& delivery) const {
   if (!delivery.session->quit || delivery.session->broken) {
     return true;
   }
-  return std::any_of(crashes_.begin(), crashes_.end(), [&](Instant crash) {
-    return crash >= delivery.when && crash <= delivery.when + kSettleWindow;
+  return std::any_of(crashes_.begin(), crashes_.end(), [&](const Crash& crash) {
+    return crash.when >= delivery.when && crash.when <= delivery.when + kSettleWindow;
   });
+}
+
+/// When it came, and the crashes.
+std::string Ledger::story(const std::vector<Delivery>& came) const {
+  std::string text = "came at";
+  for (const Delivery& delivery : came) {
+    text += " " + std::to_string(delivery.when.ns / 1000) + (excused(delivery) ? "" : "!");
+  }
+  text += " us, crashes at";
+  for (const Crash& crash : crashes_) {
+    text += " " + std::to_string(crash.when.ns / 1000) + (crash.power_cut ? " (power)" : " (kill)");
+  }
+  return text;
 }
 
 void Ledger::check_recipient(const Mail& mail, std::size_t index) {
@@ -136,7 +149,7 @@ void Ledger::check_recipient(const Mail& mail, std::size_t index) {
   }
   if (came.size() > 1 && !rows.empty() && !rows[0].ambiguous) {
     complain("UNMARKED: " + to + " came " + std::to_string(came.size()) +
-             " times, its record does not say ambiguous");
+             " times, its record does not say ambiguous; " + story(came));
   }
 }
 

@@ -49,7 +49,7 @@ class Ledger {
                  const SessionFate* session, std::string_view content);
   /// The receiver refused this recipient for good.
   void rejected(const std::string& to) { ++rejections_[to]; }
-  void crashed(Instant when) { crashes_.push_back(when); }
+  void crashed(Instant when, bool power_cut) { crashes_.push_back({when, power_cut}); }
 
   /// Holds the accounting file against all else.
   void reconcile(const std::string& accounting);
@@ -65,11 +65,16 @@ class Ledger {
     Instant when;
     const SessionFate* session = nullptr;
   };
+  struct Crash {
+    Instant when;
+    bool power_cut = false;
+  };
   struct Row {
     std::string type;
     bool ambiguous = false;
   };
 
+  std::string story(const std::vector<Delivery>& came) const;
   bool excused(const Delivery& delivery) const;
   void read_rows(const std::string& accounting);
   void check_recipient(const Mail& mail, std::size_t index);
@@ -77,7 +82,7 @@ class Ledger {
   std::map<std::string, std::vector<Delivery>, std::less<>> deliveries_;
   std::map<std::string, unsigned> rejections_;
   std::map<std::string, std::vector<Row>> rows_;
-  std::vector<Instant> crashes_;
+  std::vector<Crash> crashes_;
   std::vector<std::string> complaints_;
 };
 

@@ -178,6 +178,30 @@ TEST(Scheduler, DeliveryOnAnotherSessionResetsTheQueueClock) {
   EXPECT_EQ(hand.row("a.com").state, QueueState::ready);
 }
 
+TEST(Scheduler, AFailedFurtherSessionOnlyPausesGrowth) {
+  SchedulerOptions options;
+  options.backlog_per_session = 1;
+  Hand hand(options);
+  for (std::uint32_t i = 0; i < 10; ++i) {
+    hand.admit("a.com", i);
+  }
+  hand.run();
+  const QueueId queue = hand.establish();
+  Job* job = hand.scheduler().take(queue, hand.now);
+  hand.run();
+  ASSERT_EQ(hand.opened.size(), 2u);
+  hand.end(queue, SessionEnd::unreachable);  // the second; the first goes on
+  hand.run();
+  EXPECT_EQ(hand.row("a.com").gate, Gate::growth);
+  EXPECT_EQ(hand.opened.size(), 2u);
+  // Without any session the pause is none: the host was there a moment ago.
+  hand.finish(*job, OutcomeKind::delivered);
+  hand.end(queue, SessionEnd::normal);
+  hand.run();
+  EXPECT_EQ(hand.opened.size(), 3u);
+  EXPECT_NE(hand.row("a.com").state, QueueState::deferred);
+}
+
 TEST(Scheduler, NoRouteBouncesEveryRecipientInBoundedPieces) {
   SchedulerOptions options;
   options.jobs_max = 16;

@@ -177,7 +177,7 @@ class CrashWorld {
       return;
     }
     out_.erase(out_.begin() + static_cast<std::ptrdiff_t>(chosen));
-    ASSERT_EQ(0, out.work->job.opened.result) << "seed " << seed_;
+    ASSERT_EQ(0, out.work->job.opened.result) << describe(out);
     check_content(out);
     constexpr OutcomeKind kKinds[] = {OutcomeKind::delivered, OutcomeKind::bounced,
                                       OutcomeKind::deferred, OutcomeKind::returned};
@@ -191,6 +191,14 @@ class CrashWorld {
       }
       admissions_.offered.back().ambiguous = false;
     }
+  }
+
+  std::string describe(const Out& out) const {
+    std::string text = "message " + out.offered.id.text() + ", seed " + std::to_string(seed_);
+    for (const Mail& mail : mails_) {
+      text += mail.id == out.offered.id ? ", acknowledged as " + mail.mail.from : "";
+    }
+    return text;
   }
 
   void check_content(const Out& out) {
@@ -244,7 +252,7 @@ class CrashWorld {
           ++n;
           continue;
         }
-        ASSERT_EQ(0, out_[n].work->job.opened.result) << "seed " << seed_;
+        ASSERT_EQ(0, out_[n].work->job.opened.result) << describe(out_[n]);
         check_content(out_[n]);
         session_->settle_now(*out_[n].work, OutcomeKind::delivered);
         out_.erase(out_.begin() + static_cast<std::ptrdiff_t>(n));
@@ -281,7 +289,8 @@ class CrashWorld {
     // Active, opened ahead, spares up to their maximum, and one on its way.
     EXPECT_TRUE(session_->turn_until([&] { return session_->spool->stats().segments <= 6; }, 800))
         << "segments leak, seed " << seed_ << ": " << session_->spool->stats().segments;
-    EXPECT_LE(session_->spool->stats().journal_bytes, 6 * options_.journal_segment_bytes);
+    EXPECT_LE(session_->spool->stats().journal_bytes, 6 * options_.journal_segment_bytes)
+        << session_->spool->stats().checkpoints << " checkpoints";
   }
 
   Random random_;

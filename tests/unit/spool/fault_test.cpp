@@ -284,6 +284,28 @@ TEST_F(SpoolFault, FailedCommitIsRefusedAndNotDeliveredAfterARestart) {
   }
 }
 
+// After a flush that failed and a kill, a record may stand in the page cache and nowhere else; the
+// next start finds it there, seals the segment with it, and then the power goes.
+TEST_F(SpoolFault, MailThatOnlyThePageCacheHeldIsCutAfterAPowerCut) {
+  auto run = start();
+  ASSERT_EQ(0, run->deliver_in(make_mail(1, 700)));
+  ASSERT_EQ(0, run->deliver_in(make_mail(2, 700)));
+  kill(run);
+  run = start();
+  EXPECT_EQ(2U, run->report.messages);
+  ASSERT_TRUE(run->stop());
+  cut_power(run);
+  std::uint64_t offset = 0;
+  const std::string path = content_place("Subject: 2\r\n", offset);
+  files_.overwrite(path, offset / kSector * kSector, std::string(kSector, '\0'));
+  run = start();
+  EXPECT_EQ(0U, run->report.scanned_segments);
+  EXPECT_EQ(1U, run->report.messages);
+  EXPECT_EQ(1U, run->report.tail_cuts);
+  EXPECT_FALSE(run->report.damage());
+  deliver_all(*run, 1);
+}
+
 TEST_F(SpoolFault, AfterAJournalErrorNothingIsIssuedUntilOutcomesAreSafeElsewhere) {
   auto run = start();
   for (std::uint64_t i = 1; i <= 3; ++i) {

@@ -1,0 +1,242 @@
+#include "core/config/patterns.h"
+
+#include <re2/re2.h>
+#include <re2/set.h>
+
+#include <algorithm>
+
+#include "core/base/assert.h"
+#include "core/base/text.h"
+
+namespace ringpost::config {
+namespace {
+
+constexpr std::int64_t kPatternMemory = 8 << 20;
+constexpr std::size_t kDeepestCall = 16;
+
+RE2::Options pattern_options() {
+  RE2::Options options;
+  // Octets, not characters: replies are in whatever encoding the host likes.
+  options.set_encoding(RE2::Options::EncodingLatin1);
+  options.set_case_sensitive(false);
+  options.set_log_errors(false);
+  options.set_max_mem(kPatternMemory);
+  return options;
+}
+
+re2::StringPiece piece(std::string_view text) { return {text.data(), text.size()}; }
+
+}  // namespace
+
+struct PatternSet::Impl {
+  Impl() : set(pattern_options(), RE2::UNANCHORED) {}
+
+  std::vector<std::string> texts;
+  /// Each pattern by itself, for the case that all together need too much memory.
+  std::vector<std::unique_ptr<RE2>> singles;
+  RE2::Set set;
+  bool usable = false;
+};
+
+PatternSet::PatternSet() = default;
+PatternSet::~PatternSet() = default;
+PatternSet::PatternSet(PatternSet&&) noexcept = default;
+PatternSet& PatternSet::operator=(PatternSet&&) noexcept = default;
+
+Status PatternSet::add(std::string_view pattern) {
+  if (impl_ == nullptr) {
+    impl_ = std::make_unique<Impl>();
+  }
+  auto single = std::make_unique<RE2>(piece(pattern), pattern_options());
+  if (!single->ok()) {
+    return Error::of(ErrorCode::invalid, single->error());
+  }
+  std::string error;
+  if (impl_->set.Add(piece(pattern), &error) < 0) {
+    return Error::of(ErrorCode::invalid, error);
+  }
+  impl_->texts.emplace_back(pattern);
+  impl_->singles.push_back(std::move(single));
+  return {};
+}
+
+void PatternSet::prepare() {
+  if (impl_ != nullptr) {
+    impl_->usable = impl_->set.Compile();
+  }
+}
+
+std::size_t PatternSet::size() const { return impl_ == nullptr ? 0 : impl_->texts.size(); }
+
+std::string_view PatternSet::text(std::size_t number) const { return impl_->texts[number]; }
+
+std::vector<int> PatternSet::matches(std::string_view text) const {
+  std::vector<int> found;
+  if (impl_ == nullptr) {
+    return found;
+  }
+  RE2::Set::ErrorInfo error{RE2::Set::kNoError};
+  if (impl_->usable && impl_->set.Match(piece(text), &found, &error)) {
+    std::sort(found.begin(), found.end());
+    return found;
+  }
+  found.clear();
+  if (impl_->usable && error.kind == RE2::Set::kNoError) {
+    return found;
+  }
+  for (std::size_t i = 0; i < impl_->singles.size(); ++i) {
+    if (RE2::PartialMatch(piece(text), *impl_->singles[i])) {
+      found.push_back(static_cast<int>(i));
+    }
+  }
+  return found;
+}
+
+int PatternSet::first_match(std::string_view text) const {
+  const std::vector<int> found = matches(text);
+  return found.empty() ? -1 : found.front();
+}
+
+Status ReplyPatterns::add(std::string_view pattern, ReplyAction action) {
+  Status added = set_.add(pattern);
+  if (added.ok()) {
+    action.pattern = pattern;
+    actions_.push_back(action);
+  }
+  return added;
+}
+
+ReplyAction ReplyPatterns::match(std::string_view reply) const {
+  ReplyAction sum;
+  for (const int number : set_.matches(reply)) {
+    const ReplyAction& rule = actions_[static_cast<std::size_t>(number)];
+    const bool decides = sum.mode == ModeChange::none && rule.mode != ModeChange::none;
+    if (sum.pattern.empty() || decides) {
+      sum.pattern = rule.pattern;
+      sum.file = rule.file;
+      sum.line = rule.line;
+    }
+    if (decides) {
+      sum.mode = rule.mode;
+      sum.to_normal_after = rule.to_normal_after;
+    }
+    // skip-mx and bounce-queue exclude each other.
+    sum.skip_mx = sum.skip_mx || (rule.skip_mx && !sum.bounce_queue);
+    sum.bounce_queue = sum.bounce_queue || (rule.bounce_queue && !sum.skip_mx);
+    sum.bounce_rcpt = sum.bounce_rcpt || rule.bounce_rcpt;
+    sum.defer_queue = sum.defer_queue || rule.defer_queue;
+    if (!sum.disable_source_ip) {
+      sum.disable_source_ip = rule.disable_source_ip;
+    }
+    sum.category = sum.category.empty() ? rule.category : sum.category;
+  }
+  return sum;
+}
+
+Status BounceCategories::add(std::string_view pattern, std::string_view category) {
+  Status added = set_.add(pattern);
+  if (added.ok()) {
+    categories_.push_back(category);
+  }
+  return added;
+}
+
+std::string_view BounceCategories::find(std::string_view text) const {
+  const int number = set_.first_match(text);
+  return number < 0 ? std::string_view{} : categories_[static_cast<std::size_t>(number)];
+}
+
+namespace {
+
+bool fits(const RoutingRule& rule, std::string_view mail_from, std::string_view rcpt_to,
+          const HeaderView* header) {
+  switch (rule.part) {
+    case RoutingRule::Part::any: return true;
+    case RoutingRule::Part::mail_from: return rule.pattern.first_match(mail_from) >= 0;
+    case RoutingRule::Part::rcpt_to: return rule.pattern.first_match(rcpt_to) >= 0;
+    case RoutingRule::Part::header:
+      return header != nullptr && rule.pattern.first_match(header->field(rule.header)) >= 0;
+  }
+  return false;
+}
+
+std::string_view choose(std::span<const RoutingList> lists, std::size_t start,
+                        std::string_view mail_from, std::string_view rcpt_to,
+                        const HeaderView* header, std::size_t depth) {
+  if (depth == kDeepestCall || start >= lists.size()) {
+    return {};
+  }
+  for (const RoutingRule& rule : lists[start].rules) {
+    const bool called = rule.list >= 0;
+    if ((rule.virtual_mta.empty() && !called) || !fits(rule, mail_from, rcpt_to, header)) {
+      continue;
+    }
+    if (!called) {
+      return rule.virtual_mta;
+    }
+    const std::string_view chosen =
+        choose(lists, static_cast<std::size_t>(rule.list), mail_from, rcpt_to, header, depth + 1);
+    if (!chosen.empty()) {
+      return chosen;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view choose_virtual_mta(std::span<const RoutingList> lists, std::size_t start,
+                                    std::string_view mail_from, std::string_view rcpt_to,
+                                    const HeaderView* header) {
+  return choose(lists, start, mail_from, rcpt_to, header, 0);
+}
+
+namespace {
+
+struct ShippedRule {
+  std::string_view pattern;
+  bool defer;  ///< the receiver asks for a pause of this sender, not of one message
+};
+
+/// Temporary replies by which receivers say "too fast" or "not from here for now". Kept to phrases
+/// that do not occur in refusals of single recipients.
+constexpr ShippedRule kShippedRules[] = {
+    {"^421[ -]4\\.7\\.(0|28) ", false},
+    {"^4[0-9][0-9] .*(unusual(ly high)? rate|rate[ -]?limit(ed)?|exceeded (the|your) rate)", false},
+    {"^4[0-9][0-9] .*(too many|excessive) (connections|concurrent|messages|recipients|errors)",
+     false},
+    {"^4[0-9][0-9] .*(connection|sending) (rate|limit)s? (was |has been )?exceeded", false},
+    {"^4[0-9][0-9] .*(throttl|slow(ing)? down|reduce (your |the )?(rate|connections))", false},
+    {"^4[0-9][0-9] .*temporarily (deferred|rejected|blocked|rate limited|suspended)", false},
+    {"^4[0-9][0-9] .*\\[TSS?[0-9]{2}\\]", true},
+    {"^4[0-9][0-9] .*due to (unexpected volume|user complaints|unusual (traffic|activity))", true},
+    {"^4[0-9][0-9] .*\\b(RTR|RLY|HVU|DYN|CON):[A-Z0-9]+", false},
+    {"^4[0-9][0-9] .*\\b(RP|SC|DY|OU)-[0-9]{3}\\b", false},
+    {"^45[01] 4\\.7\\.(500|65[01]) ", false},
+    {"^4[0-9][0-9] .*server busy.*(please )?(try|retry) (again )?later", false},
+    {"^421 .*(service|server) (is )?(temporarily )?(not available|unavailable)", false},
+    {"^421 .*(reputation|poor sending|suspicious)", true},
+    {"^4[0-9][0-9] .*(listed|blocked) (by|using|in|at) .*(rbl|dnsbl|spamhaus|barracuda|spamcop)",
+     true},
+};
+
+}  // namespace
+
+const ReplyPatterns& shipped_reply_patterns() {
+  static const ReplyPatterns kList = [] {
+    ReplyPatterns list;
+    list.name = "{shipped}";
+    for (const ShippedRule& rule : kShippedRules) {
+      ReplyAction action;
+      action.mode = ModeChange::backoff;
+      action.defer_queue = rule.defer;
+      const Status added = list.add(rule.pattern, action);
+      RP_ASSERT_NOTE(added.ok(), "a shipped pattern is faulty");
+    }
+    list.prepare();
+    return list;
+  }();
+  return kList;
+}
+
+}  // namespace ringpost::config
