@@ -104,6 +104,9 @@ void LoadSession::on_rcpt_reply(unsigned index, bool good) {
 void LoadSession::on_data_reply(int code, std::string_view line, std::int64_t now_ns) {
   LoadTransaction& transaction = transactions_.front();
   if (code != 354) {
+    // What MAIL and RCPT began is still open (RFC 5321, 4.1.1.4).
+    out_.append("RSET\r\n");
+    expected_.push_back({Expect::reset, 0});
     finish(Ending::refused, -1, line);
     return;
   }

@@ -150,6 +150,12 @@ void ServerEngine::mail(std::string_view argument) {
     return reply_error(replies::kHelloFirst);
   }
   if (transaction_open_) {
+    if (state_ == ServerState::between_chunks) {
+      return reply_error(replies::kChunksBegun);
+    }
+    // What follows in the same packet belongs to the new message: it must not join the old one.
+    abort_transaction(AbortReason::reset);
+    state_ = ServerState::idle;
     return reply_error(replies::kNestedMail);
   }
   MailArguments arguments;

@@ -36,7 +36,7 @@ struct ServerProfile {
 
 /// Why a transaction ended without a message.
 enum class AbortReason : std::uint8_t {
-  reset,            ///< RSET
+  reset,            ///< RSET, or MAIL while a transaction was open
   hello,            ///< EHLO or HELO began anew
   content_refused,  ///< a limit, a line end, or the host's refuse_content()
   closed,           ///< QUIT, a closing reply, or the connection is gone

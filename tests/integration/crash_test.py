@@ -164,7 +164,7 @@ class Retries(CrashTest):
             daemon.start()
             self.assertEqual(count, daemon.status()["totals"]["queued_recipients"])
         self.assertEqual(0, defers.received())
-        daemon.command("schedule", "*")
+        daemon.command("schedule", "queue", "*")
         told = self.finish(ledger, daemon, count - 1)
         finals = [row for row in daemon.accounted() if row["type"] == "d"]
         self.assertEqual({"2"}, {row["attempts"] for row in finals})
@@ -196,7 +196,7 @@ class StartUp(CrashTest):
         print(f"{self.id()}: {QUEUED} queued messages: ready after {ready:.2f} s, all queued "
               f"after {queued:.2f} s, {self.resident(daemon)} KiB resident ({before} KiB before)")
         self.started(sink)
-        daemon.command("schedule", "*")
+        daemon.command("schedule", "queue", "*")
         self.finish(ledger, daemon, QUEUED - 1, 300)
 
     @staticmethod
@@ -250,7 +250,9 @@ class LoopDevice(CrashTest):
         finally:
             os.close(descriptor)
         daemon.kill()
-        self.run_tool("umount", self.mount_point)
+        # The kernel lets go of a dead process's ring, and of the files in it, a moment later.
+        wait_until(lambda: subprocess.run(["umount", self.mount_point], capture_output=True,
+                                          check=False).returncode == 0, "umount", 30)
         self.run_tool("mount", "-o", "noatime", self.device, self.mount_point)
 
 
@@ -324,7 +326,10 @@ class FullDisk(LoopDevice):
                             client.rcpt(f"full{number}@d20.example")):
                 if code >= 400:
                     return code
-            return client.data(b"Subject: x\r\n\r\n" + b"0123456789abcde\r\n" * 60000)[0]
+            try:
+                return client.data(b"Subject: x\r\n\r\n" + b"0123456789abcde\r\n" * 60000)[0]
+            except smtplib.SMTPDataError as refusal:
+                return refusal.smtp_code
 
     def test_full_disk(self):
         """452 to injectors while deliveries go on; mail is taken again when there is room."""
@@ -341,10 +346,10 @@ class FullDisk(LoopDevice):
         def refused():
             self.fill_disk()
             codes.append(self.reply_to_a_message(daemon, len(codes)))
-            return codes[-1] != 250
+            # Each shard fills its own last segment, and the kernel chooses the shard.
+            return len(codes) >= 12 and 250 not in codes[-12:]
         wait_until(refused, "the disk to be full", 120)
         self.assertEqual({250, 452}, set(codes))
-        self.assertEqual(452, self.reply_to_a_message(daemon, len(codes)))
         self.started(sink)
         count = acknowledged(ledger) + codes.count(250)
         wait_until(lambda: sink.received() >= count, "delivery with a full disk", 60)
