@@ -140,10 +140,17 @@ int run(int argc, char** argv) {
   }
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
-  Result<SocketAddress> address = SocketAddress::parse(shared.options.listen, 2526);
+  // Port 0 is no port to the parser, and means any free one here.
+  std::string_view listen = shared.options.listen;
+  const bool any_port = listen.size() > 2 && listen.substr(listen.size() - 2) == ":0";
+  listen.remove_suffix(any_port ? 2 : 0);
+  Result<SocketAddress> address = SocketAddress::parse(listen, 2526);
   if (!address) {
     std::fprintf(stderr, "ringpost-sink: %s\n", address.error().describe().c_str());
     return 2;
+  }
+  if (any_port) {
+    address->port = 0;
   }
   if (!shared.options.maildir.empty()) {
     ::mkdir(shared.options.maildir.c_str(), 0755);
