@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "core/app/local_addresses.h"
 #include "core/app/log.h"
 #include "core/app/plain_disk.h"
 #include "core/app/settings.h"
@@ -32,6 +33,10 @@ constexpr Duration kCloseTime = Duration::seconds(30);
 unsigned shard_count(const config::GlobalSettings& global) {
   const auto usable = static_cast<unsigned>(usable_processors().size());
   return global.shards != 0 ? global.shards : std::max(usable, 1U);
+}
+
+std::uint32_t sessions_in_max(const config::GlobalSettings& global) {
+  return global.total_max_smtp_in != 0 ? global.total_max_smtp_in : config::kUnlimited;
 }
 
 std::string read_file(const std::string& path) {
@@ -102,12 +107,18 @@ void Process::Ports::close() {
 }
 
 Process::Process(std::shared_ptr<const config::Snapshot> snapshot)
-    : snapshot_(std::move(snapshot)), shards_(shard_count(snapshot_->global())) {}
+    : snapshot_(std::move(snapshot)),
+      shards_(shard_count(snapshot_->global())),
+      local_addresses_(local_addresses()),
+      sessions_in_(sessions_in_max(snapshot_->global())) {}
 
 Process::~Process() { stop(); }
 
 Status Process::start() {
   started_ = read_clocks().wall;
+  if (auto listeners = check_listeners(*snapshot_, local_addresses_); !listeners) {
+    return listeners;
+  }
   if (auto prepared = prepare(); !prepared) {
     return prepared;
   }
@@ -235,7 +246,8 @@ void Process::run_shard(ShardThread& entry) {
     log_info(line);
   }
   {
-    ShardSettings settings = shard_settings(snapshot_, entry.shard, shards_);
+    ShardSettings settings = shard_settings(snapshot_, entry.shard, shards_, local_addresses_);
+    settings.ingest_memory.sessions_of_all = &sessions_in_;
     settings.main_endpoint = main_endpoint();
     settings.pause_rules = pause_rules_;
     settings.spool_id = spool_->id();

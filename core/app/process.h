@@ -11,6 +11,7 @@
 #include "core/app/control_room.h"
 #include "core/app/control_server.h"
 #include "core/app/shard.h"
+#include "core/base/shared_count.h"
 #include "core/config/snapshot.h"
 #include "core/loop/mailroom.h"
 #include "net/wire/ring_driver.h"
@@ -64,6 +65,8 @@ class Process {
 
   std::shared_ptr<const config::Snapshot> snapshot_;
   unsigned shards_;
+  std::vector<IpAddress> local_addresses_;
+  SharedCount sessions_in_;  ///< total-max-smtp-in
   std::string spool_folder_;
   std::unique_ptr<spool::SpoolFolder> spool_;  ///< holds the spool's lock
   std::string pause_rules_;

@@ -1,6 +1,7 @@
 #include "core/app/settings.h"
 
 #include <algorithm>
+#include <map>
 
 #include "core/base/text.h"
 
@@ -35,6 +36,8 @@ void add_fields(ingest::SourcePolicy& out, const config::SourcePolicy& in) {
 
 /// What a file of the spool holds beside the largest message: heads, an envelope, alignment.
 constexpr std::uint64_t kSegmentOverhead = std::uint64_t{112} << 10;
+/// Sessions of one shard; each takes 8 KiB of address space, and memory once it is used.
+constexpr std::uint32_t kSessionsInMax = 20'000;
 /// Offsets inside a message are 32 bits wide, and replies count octets as RFC 1870 does.
 constexpr std::uint64_t kMessageMax = std::uint64_t{2} << 30;
 
@@ -77,20 +80,75 @@ ingest::SourcePolicy source_policy(const config::SourcePolicy& in, std::uint64_t
   return out;
 }
 
-}  // namespace
-
-ingest::IngestConfigRef ingest_config(const config::Snapshot& snapshot) {
-  auto out = std::make_shared<ingest::IngestConfig>();
-  out->hostname = snapshot.global().host_names.front();
-  for (const config::Listener& listener : snapshot.global().listeners) {
-    out->listen.push_back(listener.address());
-  }
+/// The rules of clients by address, where their listener names a source or none.
+ingest::SourceRules source_rules(const config::Snapshot& snapshot, config::SourceId named,
+                                 std::vector<ingest::SourcePolicy>& policies) {
   const std::uint64_t message_max =
       std::min<std::uint64_t>(snapshot.global().spool_segment_size - kSegmentOverhead, kMessageMax);
-  out->policies.push_back(source_policy(snapshot.source_policy(IpAddress{}), message_max));
+  const auto add = [&](const config::SourcePolicy& policy) {
+    policies.push_back(source_policy(policy, message_max));
+    return static_cast<std::uint32_t>(policies.size() - 1);
+  };
+  ingest::SourceRules rules;
+  rules.otherwise = add(snapshot.source_policy(IpAddress{}, named));
   for (const IpNetwork& network : snapshot.source_networks()) {
-    out->rules.push_back({network, static_cast<std::uint32_t>(out->policies.size())});
-    out->policies.push_back(source_policy(snapshot.source_policy_of(network), message_max));
+    rules.rules.push_back({network, add(snapshot.source_policy_of(network, named))});
+  }
+  return rules;
+}
+
+/// Where a listener can be reached: the unspecified address and networks spelt out.
+std::vector<SocketAddress> reached_addresses(const config::Listener& listener,
+                                             const std::vector<IpAddress>& local) {
+  if (listener.single() && listener.network.prefix_bits != 0) {
+    return {listener.address()};
+  }
+  std::vector<SocketAddress> addresses;
+  for (const IpAddress& address : local) {
+    if (listener.network.contains(address)) {
+      addresses.push_back({address, listener.port});
+    }
+  }
+  return addresses;
+}
+
+}  // namespace
+
+std::vector<SocketAddress> bind_addresses(const config::Listener& listener,
+                                          const std::vector<IpAddress>& local) {
+  return listener.single() ? std::vector{listener.address()} : reached_addresses(listener, local);
+}
+
+Status check_listeners(const config::Snapshot& snapshot, const std::vector<IpAddress>& local) {
+  for (const config::Listener& listener : snapshot.global().listeners) {
+    if (bind_addresses(listener, local).empty()) {
+      return Error::of(ErrorCode::not_found, snapshot.place(listener.origin) +
+                                                 ": smtp-listener: this host has no address in " +
+                                                 listener.network.text());
+    }
+  }
+  return {};
+}
+
+ingest::IngestConfigRef ingest_config(const config::Snapshot& snapshot,
+                                      const std::vector<IpAddress>& local) {
+  auto out = std::make_shared<ingest::IngestConfig>();
+  out->hostname = snapshot.global().host_names.front();
+  out->rules.push_back(source_rules(snapshot, config::kNoSource, out->policies));
+  std::map<config::SourceId, std::uint32_t> named;
+  for (const config::Listener& listener : snapshot.global().listeners) {
+    std::uint32_t rules = 0;
+    if (listener.source != config::kNoSource) {
+      const auto [entry, fresh] =
+          named.try_emplace(listener.source, static_cast<std::uint32_t>(out->rules.size()));
+      rules = entry->second;
+      if (fresh) {
+        out->rules.push_back(source_rules(snapshot, listener.source, out->policies));
+      }
+    }
+    for (const SocketAddress& address : bind_addresses(listener, local)) {
+      out->listen.push_back({address, rules});
+    }
   }
   for (const std::string_view domain : snapshot.relay_domains()) {
     out->relay_domains.push_back(to_lower(domain));
@@ -142,7 +200,7 @@ Result<account::LogWriterOptions> account_options(const config::Snapshot& snapsh
 }
 
 ShardSettings shard_settings(std::shared_ptr<const config::Snapshot> snapshot, unsigned shard,
-                             unsigned shards) {
+                             unsigned shards, const std::vector<IpAddress>& local) {
   const config::GlobalSettings& global = snapshot->global();
   ShardSettings settings;
   settings.shard = shard;
@@ -169,15 +227,17 @@ ShardSettings shard_settings(std::shared_ptr<const config::Snapshot> snapshot, u
   } else {
     settings.deliver.sessions_max = 6000;
   }
-  settings.ingest_config = ingest_config(*snapshot);
+  settings.ingest_config = ingest_config(*snapshot, local);
   if (global.total_max_smtp_in != 0 && global.total_max_smtp_in != config::kUnlimited) {
-    settings.ingest_memory.sessions_max = std::max(1U, global.total_max_smtp_in / shards);
+    settings.ingest_memory.sessions_max = std::min(global.total_max_smtp_in, kSessionsInMax);
   }
   for (const std::string_view name : global.host_names) {
     settings.resolve.own_names.emplace_back(name);
   }
   for (const config::Listener& listener : global.listeners) {
-    settings.resolve.own_addresses.push_back(listener.address());
+    for (const SocketAddress& address : reached_addresses(listener, local)) {
+      settings.resolve.own_addresses.push_back(address);
+    }
   }
   settings.snapshot = std::move(snapshot);
   return settings;

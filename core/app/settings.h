@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/account/log_writer.h"
 #include "core/app/shard.h"
@@ -13,11 +14,19 @@ namespace ringpost::app {
 // The configuration in the terms of the rooms that act on it. Pure; errors were found when the
 // configuration was checked, what is refused here as well names its place.
 
-ingest::IngestConfigRef ingest_config(const config::Snapshot& snapshot);
+/// What a listener binds: its address, the unspecified one for 0/0, or each address of this host
+/// (`local`) that lies in its network.
+std::vector<SocketAddress> bind_addresses(const config::Listener& listener,
+                                          const std::vector<IpAddress>& local);
+/// not_found: a listener's network holds no address of this host.
+Status check_listeners(const config::Snapshot& snapshot, const std::vector<IpAddress>& local);
+
+ingest::IngestConfigRef ingest_config(const config::Snapshot& snapshot,
+                                      const std::vector<IpAddress>& local = {});
 /// invalid: an acct-file names a field or record type that accounting does not know.
 Result<account::LogWriterOptions> account_options(const config::Snapshot& snapshot, unsigned shards,
                                                   const account::SpoolId& spool);
 ShardSettings shard_settings(std::shared_ptr<const config::Snapshot> snapshot, unsigned shard,
-                             unsigned shards);
+                             unsigned shards, const std::vector<IpAddress>& local = {});
 
 }  // namespace ringpost::app

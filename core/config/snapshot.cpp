@@ -71,8 +71,8 @@ SourcePolicy Snapshot::source_policy(const IpAddress& client, SourceId named) co
                       [&](const IpNetwork& network) { return network.contains(client); });
 }
 
-SourcePolicy Snapshot::source_policy_of(const IpNetwork& network) const {
-  return source_rules(network.base.is_loopback(), kNoSource, [&](const IpNetwork& wider) {
+SourcePolicy Snapshot::source_policy_of(const IpNetwork& network, SourceId named) const {
+  return source_rules(network.base.is_loopback(), named, [&](const IpNetwork& wider) {
     return wider.prefix_bits <= network.prefix_bits && wider.contains(network.base);
   });
 }

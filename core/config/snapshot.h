@@ -54,7 +54,7 @@ class Snapshot {
   /// always among them, because it may relay unless a source says otherwise.
   std::vector<IpNetwork> source_networks() const;
   /// The rules for those clients of a network that no narrower one names.
-  SourcePolicy source_policy_of(const IpNetwork& network) const;
+  SourcePolicy source_policy_of(const IpNetwork& network, SourceId named = kNoSource) const;
   /// Patterns of `relay-domain`, as written.
   std::span<const std::string_view> relay_domains() const { return relay_domain_patterns_; }
   /// Whether anybody may send to this recipient domain (`relay-domain`).

@@ -18,15 +18,20 @@ void SourcePolicy::prepare() {
   }
 }
 
-const SourcePolicy& IngestConfig::policy_for(const IpAddress& address) const {
+const SourcePolicy& IngestConfig::policy_for(const IpAddress& client,
+                                             const SocketAddress& listener) const {
+  const auto where = std::find_if(listen.begin(), listen.end(), [&](const ListenAddress& entry) {
+    return entry.address == listener;
+  });
+  const SourceRules& set = rules.at(where == listen.end() ? 0 : where->rules);
   const SourceRule* best = nullptr;
-  for (const SourceRule& rule : rules) {
-    if (rule.network.contains(address) &&
+  for (const SourceRule& rule : set.rules) {
+    if (rule.network.contains(client) &&
         (best == nullptr || rule.network.prefix_bits > best->network.prefix_bits)) {
       best = &rule;
     }
   }
-  return policies.at(best == nullptr ? 0 : best->policy);
+  return policies.at(best == nullptr ? set.otherwise : best->policy);
 }
 
 bool IngestConfig::is_relay_domain(std::string_view domain) const {
@@ -58,7 +63,7 @@ std::shared_ptr<IngestConfig> IngestConfig::loopback_only(std::string hostname) 
   for (SourcePolicy& policy : config->policies) {
     policy.prepare();
   }
-  config->rules = {{*IpNetwork::parse("127.0.0.0/8"), 1}, {*IpNetwork::parse("::1/128"), 1}};
+  config->rules = {{0, {{*IpNetwork::parse("127.0.0.0/8"), 1}, {*IpNetwork::parse("::1/128"), 1}}}};
   config->vmtas = {"default"};
   return config;
 }

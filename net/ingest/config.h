@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/address.h"
+#include "core/base/shared_count.h"
 #include "core/base/time.h"
 #include "net/smtp/server_events.h"
 
@@ -64,20 +65,32 @@ struct SourceRule {
   std::uint32_t policy = 0;  ///< index into IngestConfig::policies
 };
 
+/// Rules that hold where mail came in.
+struct SourceRules {
+  std::uint32_t otherwise = 0;    ///< policy of addresses that no rule names
+  std::vector<SourceRule> rules;  ///< the longest matching network counts
+};
+
+struct ListenAddress {
+  SocketAddress address;
+  std::uint32_t rules = 0;  ///< index into IngestConfig::rules
+};
+
 /// What one shard's ingest runs under. Immutable once the service has it; sessions keep it alive
 /// until they end.
 struct IngestConfig {
   std::string hostname = "localhost";  ///< in greeting, Received and Message-ID; at most 255 octets
   std::string banner = "Ringpost ESMTP";
-  std::vector<SocketAddress> listen;
-  std::vector<SourcePolicy> policies;      ///< [0] is for addresses that no rule names
-  std::vector<SourceRule> rules;           ///< the longest matching network counts
+  std::vector<ListenAddress> listen;
+  std::vector<SourcePolicy> policies;
+  std::vector<SourceRules> rules;          ///< [0] where the listener names none
   std::vector<std::string> relay_domains;  ///< open to everybody; `*.d` is any name below d
   std::vector<std::string> vmtas;  ///< names of virtual MTAs and pools, lower case and sorted
   std::uint32_t connections_per_address_max = 0;  ///< on this shard; 0: no limit
   Duration linger = Duration::seconds(2);         ///< for the client to read the last reply
 
-  const SourcePolicy& policy_for(const IpAddress& address) const;
+  /// For a client at a listener of ours.
+  const SourcePolicy& policy_for(const IpAddress& client, const SocketAddress& listener) const;
   bool is_relay_domain(std::string_view domain) const;
   bool has_vmta(std::string_view name) const;
   /// Only loopback may inject, under otherwise default settings.
@@ -88,10 +101,11 @@ using IngestConfigRef = std::shared_ptr<const IngestConfig>;
 
 /// Memory of one shard's ingest, all of it taken at start and touched as it is first used.
 struct IngestMemory {
-  std::uint32_t sessions_max = 1000;
-  std::uint32_t turned_away_max = 32;     ///< sessions beyond, that only get a 421
-  std::uint32_t envelope_blocks = 8192;   ///< of 2 KiB; a transaction holds at least one
-  std::uint32_t recipients_max = 10'000;  ///< of one message, over all policies
+  std::uint32_t sessions_max = 1000;       ///< on this shard
+  SharedCount* sessions_of_all = nullptr;  ///< of all shards together; none: no such limit
+  std::uint32_t turned_away_max = 32;      ///< sessions beyond, that only get a 421
+  std::uint32_t envelope_blocks = 8192;    ///< of 2 KiB; a transaction holds at least one
+  std::uint32_t recipients_max = 10'000;   ///< of one message, over all policies
 };
 
 }  // namespace ringpost::ingest

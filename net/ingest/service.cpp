@@ -37,7 +37,7 @@ IngestService::~IngestService() {
 }
 
 Status IngestService::start() {
-  for (const SocketAddress& address : config_->listen) {
+  for (const auto& [address, rules] : config_->listen) {
     auto id = shard_.net.listen(address);
     if (!id) {
       close_listeners();
@@ -45,6 +45,7 @@ Status IngestService::start() {
     }
     auto& listener = *listeners_.emplace_back(std::make_unique<Listener>());
     listener.id = *id;
+    listener.address = address;
     listener.service = this;
     listener.accept.bind<&Listener::on_accepted>(&listener);
     listener.retry.bind<&Listener::on_retry>(&listener);
@@ -82,7 +83,7 @@ void IngestService::accepted(Listener& listener) {
   --accepting_;
   const bool good = listener.accept.result == 0;
   if (good) {
-    serve(listener.accept.socket);
+    serve(listener.accept.socket, listener.address);
   }
   if (listener.id.valid()) {
     if (good) {
@@ -108,20 +109,26 @@ IngestSession* IngestService::take_session() {
   return ::new (place) IngestSession(shard_, *this);
 }
 
-Welcome IngestService::welcome_for(const IpAddress& address) const {
+// Anything but `serve` takes nothing.
+Welcome IngestService::welcome_for(const IpAddress& client, const SourcePolicy& policy) {
   if (shard_.stopping) {
     return Welcome::stopping;
   }
-  if (!config_->policy_for(address).accept) {
+  if (!policy.accept) {
     return Welcome::not_for_you;
   }
   const std::uint32_t per_address = config_->connections_per_address_max;
   const bool too_many = served_ >= memory_.sessions_max ||
-                        (per_address > 0 && by_address_.count(address) >= per_address);
-  return too_many ? Welcome::too_many : Welcome::serve;
+                        (per_address > 0 && by_address_.count(client) >= per_address);
+  if (too_many || (memory_.sessions_of_all != nullptr && !memory_.sessions_of_all->take())) {
+    return Welcome::too_many;
+  }
+  ++served_;
+  by_address_.add(client);
+  return Welcome::serve;
 }
 
-void IngestService::serve(const RawSocket& socket) {
+void IngestService::serve(const RawSocket& socket, const SocketAddress& listener) {
   ++stats_.connections;
   IngestSession* session = take_session();
   if (session == nullptr) {
@@ -135,22 +142,22 @@ void IngestService::serve(const RawSocket& socket) {
     free_.push_front(*session);
     return;
   }
-  const Welcome welcome = welcome_for(socket.peer.ip);
+  const SourcePolicy& policy = config_->policy_for(socket.peer.ip, listener);
+  const Welcome welcome = welcome_for(socket.peer.ip, policy);
   stats_.turned_away += welcome == Welcome::too_many || welcome == Welcome::stopping ? 1 : 0;
   stats_.not_served += welcome == Welcome::not_for_you ? 1 : 0;
   session->set_counted(welcome == Welcome::serve);
-  if (welcome == Welcome::serve) {
-    ++served_;
-    by_address_.add(socket.peer.ip);
-  }
   sessions_.push_back(*session);
-  session->begin(*stream, socket.peer, config_, welcome);
+  session->begin(*stream, socket.peer, config_, policy, welcome);
 }
 
 void IngestService::session_ended(IngestSession& session) {
   if (session.counted()) {
     --served_;
     by_address_.remove(session.peer().ip);
+    if (memory_.sessions_of_all != nullptr) {
+      memory_.sessions_of_all->give_back();
+    }
   }
   sessions_.remove(session);
   free_.push_front(session);

@@ -27,8 +27,9 @@ class IngestService : private SessionOwner {
   std::vector<SocketAddress> bound_addresses() const;
   /// For new sessions; those under way keep theirs. Listeners stay as they are.
   void use(IngestConfigRef config) { config_ = std::move(config); }
-  /// Begins a session on a socket that was accepted here or on another shard.
-  void serve(const RawSocket& socket);
+  /// Begins a session on a socket that was accepted here or on another shard, at a listener of
+  /// that (configured) address.
+  void serve(const RawSocket& socket, const SocketAddress& listener);
 
   /// Stops listening and ends each session with 421 when its transaction is over. `done` (bound,
   /// idle) is completed when none is left.
@@ -43,6 +44,7 @@ class IngestService : private SessionOwner {
  private:
   struct Listener {
     ListenerId id;
+    SocketAddress address;  ///< as configured
     AcceptOp accept;
     Timer retry;  ///< after an accept that failed
     IngestService* service = nullptr;
@@ -58,7 +60,7 @@ class IngestService : private SessionOwner {
   void accept_next(Listener& listener);
   void close_listeners();
   IngestSession* take_session();
-  Welcome welcome_for(const IpAddress& address) const;
+  Welcome welcome_for(const IpAddress& client, const SourcePolicy& policy);
   void report_if_stopped();
 
   IngestConfigRef config_;

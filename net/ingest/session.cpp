@@ -40,13 +40,13 @@ IngestSession::IngestSession(IngestShard& shard, SessionOwner& owner)
 }
 
 void IngestSession::begin(StreamId stream, const SocketAddress& peer, IngestConfigRef config,
-                          Welcome welcome) {
+                          const SourcePolicy& policy, Welcome welcome) {
   RP_ASSERT(state_ == State::ended && writer_ == nullptr && !committing_ && !have_chunk_);
   state_ = State::open;
   stream_ = stream;
   peer_ = peer;
   config_ = std::move(config);
-  policy_ = &config_->policy_for(peer.ip);
+  policy_ = &policy;
   paused_ = storage_refused_ = waiting_for_room_ = false;
   helo_bytes_ = 0;
   receive_op_.ended = false;

@@ -74,7 +74,8 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   ~IngestSession() override = default;
 
   /// Requires: ended or never begun.
-  void begin(StreamId stream, const SocketAddress& peer, IngestConfigRef config, Welcome welcome);
+  void begin(StreamId stream, const SocketAddress& peer, IngestConfigRef config,
+             const SourcePolicy& policy, Welcome welcome);
   /// The shard is stopping: says 421 now if no transaction is under way, else when it is over.
   void stop_when_at_rest();
   /// Drops the connection now; a commit under way still finishes.

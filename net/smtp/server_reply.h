@@ -50,7 +50,8 @@ inline constexpr ServerReply kParameterTwice{501, "5.5.4", "Parameter given twic
 inline constexpr ServerReply kNotImplemented{502, "5.5.1", "Command not implemented"};
 inline constexpr ServerReply kHelloFirst{503, "5.5.1", "Say EHLO or HELO first"};
 inline constexpr ServerReply kMailFirst{503, "5.5.1", "Need MAIL first"};
-inline constexpr ServerReply kNestedMail{503, "5.5.1", "The transaction begun before is dropped, send MAIL again"};
+inline constexpr ServerReply kNestedMail{
+    503, "5.5.1", "The transaction begun before is dropped, send MAIL again"};
 inline constexpr ServerReply kChunksBegun{503, "5.5.1", "Chunks have begun; only BDAT or RSET now"};
 inline constexpr ServerReply kNoRecipients{554, "5.5.1", "No valid recipients"};
 inline constexpr ServerReply kNullRecipient{553, "5.1.3", "The null path cannot be a recipient"};

@@ -143,7 +143,7 @@ class IngestWorld : public LetterHandler {
     world.add_loop(server_loop_);
     world.add_loop(client_loop_);
     config = IngestConfig::loopback_only("mx.example");
-    config->listen = {{IpAddress::v4(192, 0, 2, 1), 25}};
+    config->listen = {{{IpAddress::v4(192, 0, 2, 1), 25}, 0}};
     memory.sessions_max = 20;
     memory.turned_away_max = 2;
     memory.envelope_blocks = 64;
@@ -175,7 +175,8 @@ class IngestWorld : public LetterHandler {
     ASSERT_TRUE(status.ok());
   }
   TestClient& connect(const IpAddress& from = kLoopback) {
-    clients_.push_back(std::make_unique<TestClient>(client_net, config->listen.front(), from));
+    clients_.push_back(
+        std::make_unique<TestClient>(client_net, config->listen.front().address, from));
     return *clients_.back();
   }
   void stop() {

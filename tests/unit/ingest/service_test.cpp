@@ -44,6 +44,37 @@ TEST(IngestService, LimitsConnectionsOfOneAddress) {
   EXPECT_TRUE(w.hears(w.connect(), "220"));
 }
 
+TEST(IngestService, ALimitOfAllShardsIsSharedAndGivenBack) {
+  SharedCount all(2);
+  ASSERT_TRUE(all.take());  // by another shard
+  IngestWorld w;
+  w.memory.sessions_of_all = &all;
+  w.start();
+  TestClient& first = w.connect();
+  ASSERT_TRUE(w.hears(first, "220"));
+  EXPECT_TRUE(w.hears(w.connect(), "421 4.3.2"));
+  EXPECT_EQ(all.used(), 2U);
+  first.send("QUIT\r\n");
+  ASSERT_TRUE(w.run_until([&] { return first.ended(); }));
+  w.run_for(Duration::seconds(5));
+  EXPECT_EQ(all.used(), 1U);
+  EXPECT_TRUE(w.hears(w.connect(), "220"));
+}
+
+TEST(IngestService, RulesOfTheListenersSourceHold) {
+  IngestWorld w;
+  w.config->policies.emplace_back().accept = false;
+  w.config->policies.back().prepare();
+  w.config->rules.push_back({static_cast<std::uint32_t>(w.config->policies.size() - 1), {}});
+  const SocketAddress other{IpAddress::v4(192, 0, 2, 1), 587};
+  w.config->listen.push_back({other, 1});
+  w.start();
+  EXPECT_TRUE(w.hears(w.connect(), "220"));
+  EXPECT_EQ(&w.config->policy_for(IpAddress::v4(127, 0, 0, 1), other), &w.config->policies[2]);
+  EXPECT_EQ(&w.config->policy_for(IpAddress::v4(127, 0, 0, 1), w.config->listen[0].address),
+            &w.config->policies[1]);
+}
+
 TEST(IngestService, StopEndsIdleSessionsAndLetsOthersFinish) {
   IngestWorld w;
   w.start();
