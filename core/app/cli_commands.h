@@ -17,6 +17,7 @@ int show_status(const CliOptions& options);
 int show_queues(const CliOptions& options, const std::string& pattern);
 int show_domains(const CliOptions& options, const std::string& pattern);
 int trace(const CliOptions& options, const std::string& id);
+int reload(const CliOptions& options);
 /// `verb` is pause, resume, delete or schedule.
 int change_queues(const CliOptions& options, const std::string& verb, const std::string& pattern);
 

@@ -168,6 +168,24 @@ int trace(const CliOptions& options, const std::string& id) {
   return 0;
 }
 
+int reload(const CliOptions& options) {
+  int code = 0;
+  const auto result = ask(options, {{"command", "reload"}}, code);
+  if (!result) {
+    return code;
+  }
+  if (options.json) {
+    print(result->dump(2) + "\n");
+    return 0;
+  }
+  print(result->value("findings", std::string()));
+  print("configuration " + count_of(*result, "version") + " is in force\n");
+  for (const auto& name : (*result)["needs_restart"]) {
+    print(name.get<std::string>() + " keeps its old value until a restart\n");
+  }
+  return 0;
+}
+
 int change_queues(const CliOptions& options, const std::string& verb, const std::string& pattern) {
   int code = 0;
   const auto result =

@@ -28,6 +28,9 @@ void add_live_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   app.add_subcommand("status", "Is the daemon up, and what has it done?")->callback([&] {
     exit_code = ringpost::app::show_status(options);
   });
+  app.add_subcommand("reload", "Read the configuration anew")->callback([&] {
+    exit_code = ringpost::app::reload(options);
+  });
   CLI::App* show = app.add_subcommand("show", "Tables of the running daemon");
   show->require_subcommand(1);
   CLI::App* queues = show->add_subcommand("queues", "Queues: destination/virtual MTA");

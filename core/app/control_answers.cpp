@@ -190,4 +190,13 @@ std::string answer_change(const ControlTask& task) {
   return ok({{"queues", queues}, {"recipients", recipients}, {"dry_run", task.dry_run}});
 }
 
+std::string answer_reload(const ReloadPlan& plan) {
+  const std::string found = config::render_text(plan.diagnostics);
+  if (plan.snapshot == nullptr) {
+    return answer_error("the configuration has errors, nothing was changed\n" + found);
+  }
+  return ok(
+      {{"version", plan.version}, {"needs_restart", plan.needs_restart}, {"findings", found}});
+}
+
 }  // namespace ringpost::app

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/app/control_task.h"
+#include "core/app/reload.h"
 
 namespace ringpost::app {
 
@@ -18,5 +19,6 @@ std::string answer_domains(const ControlTask& task);
 /// `found` has the spools' facts, `waiting` the queues'.
 std::string answer_trace(const ControlTask& found, const ControlTask& waiting);
 std::string answer_change(const ControlTask& task);
+std::string answer_reload(const ReloadPlan& plan);
 
 }  // namespace ringpost::app

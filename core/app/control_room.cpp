@@ -10,6 +10,7 @@
 
 #include "core/app/control_answers.h"
 #include "core/app/letters.h"
+#include "core/app/log.h"
 #include "core/schedule/queue_pattern.h"
 
 namespace ringpost::app {
@@ -22,8 +23,12 @@ constexpr Duration kAnswerTime = Duration::seconds(10);
 }  // namespace
 
 ControlRoom::ControlRoom(Mailroom& mailroom, RingPeers& peers, unsigned endpoint,
-                         ProcessFacts facts)
-    : mailroom_(mailroom), peers_(peers), endpoint_(endpoint), facts_(std::move(facts)) {}
+                         ProcessFacts facts, Reloader& reloader)
+    : mailroom_(mailroom),
+      peers_(peers),
+      endpoint_(endpoint),
+      facts_(std::move(facts)),
+      reloader_(reloader) {}
 
 ControlRoom::~ControlRoom() { peers_.withdraw(endpoint_); }
 
@@ -40,6 +45,7 @@ std::string ControlRoom::answer(const std::string& request) {
   if (parsed.is_discarded() || !parsed.is_object()) {
     return answer_error("the request is not a JSON object");
   }
+  const std::lock_guard lock(mutex_);
   try {
     const auto command = parsed.value("command", std::string());
     const auto pattern = parsed.value("pattern", std::string());
@@ -54,6 +60,9 @@ std::string ControlRoom::answer(const std::string& request) {
     }
     if (command == "pause" || command == "resume" || command == "delete" || command == "schedule") {
       return change(command, pattern, parsed.value("dry_run", false));
+    }
+    if (command == "reload") {
+      return reload();
     }
     return answer_error("unknown command '" + command + "'");
   } catch (const Json::exception& error) {
@@ -194,6 +203,33 @@ std::string ControlRoom::change(const std::string& verb, const std::string& patt
     }
   }
   return answer_change(**done);
+}
+
+// A shard only exchanges what it holds, which cannot fail: the plan is taken up by all or, being
+// faulty, by none.
+std::string ControlRoom::reload() {
+  const ReloadPlan plan = reloader_.plan();
+  if (plan.snapshot == nullptr) {
+    log_error("reload: the configuration has errors, nothing was changed\n" +
+              config::render_text(plan.diagnostics));
+    return answer_reload(plan);
+  }
+  auto task = std::make_unique<ControlTask>();
+  task->kind = ControlKind::reload;
+  task->snapshot = plan.snapshot;
+  task->ingest = plan.ingest;
+  task->version = plan.version;
+  auto done = ask(std::move(task));
+  if (!done && late_.empty()) {
+    return answer_error(done.error().describe() + "; nothing was changed");
+  }
+  reloader_.applied(plan);
+  std::string said = "reload: configuration " + std::to_string(plan.version) + " is in force";
+  for (const std::string& name : plan.needs_restart) {
+    said += "; " + name + " keeps its old value until a restart";
+  }
+  log_info(done ? said : said + " once a slow shard has answered");
+  return answer_reload(plan);
 }
 
 Status ControlRoom::save_pauses(const std::string& rules) {

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "core/app/control_server.h"
 #include "core/app/control_task.h"
+#include "core/app/reload.h"
 #include "core/base/time.h"
 #include "core/loop/mailroom.h"
 #include "net/wire/ring_driver.h"
@@ -21,15 +23,17 @@ struct ProcessFacts {
   std::string pause_file;  ///< where paused queues are kept over restarts
 };
 
-/// Turns requests of the control socket into tasks for all shards and their parts into JSON. An
-/// endpoint of the mailroom; all calls on the control thread.
+/// Turns requests of the control socket, and of the main thread, into tasks for all shards and
+/// their parts into JSON. An endpoint of the mailroom; one request at a time, whoever asks.
 class ControlRoom : public ControlHandler {
  public:
   /// `endpoint` is the control thread's place in the mailroom.
-  ControlRoom(Mailroom& mailroom, RingPeers& peers, unsigned endpoint, ProcessFacts facts);
+  ControlRoom(Mailroom& mailroom, RingPeers& peers, unsigned endpoint, ProcessFacts facts,
+              Reloader& reloader);
   ~ControlRoom() override;
 
   Status start();
+  /// Any thread.
   std::string answer(const std::string& request) override;
 
  private:
@@ -46,11 +50,14 @@ class ControlRoom : public ControlHandler {
   std::string queues(const std::string& pattern, bool by_domain);
   std::string trace(const std::string& id);
   std::string change(const std::string& verb, const std::string& pattern, bool dry_run);
+  std::string reload();
 
   Mailroom& mailroom_;
   RingPeers& peers_;
   unsigned endpoint_;
   ProcessFacts facts_;
+  Reloader& reloader_;
+  std::mutex mutex_;  ///< held while a request is answered
   WakeEvent wake_;
   std::vector<TaskRef> late_;  ///< given up waiting for, still with a shard
   ControlTask* waiting_ = nullptr;

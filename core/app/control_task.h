@@ -1,14 +1,17 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/base/time.h"
+#include "core/config/snapshot.h"
 #include "core/loop/loop.h"
 #include "core/mail/message_id.h"
 #include "core/schedule/queue_pattern.h"
 #include "core/schedule/report.h"
+#include "net/ingest/config.h"
 
 namespace ringpost::app {
 
@@ -21,6 +24,7 @@ enum class ControlKind : std::uint8_t {
   resume,
   cancel,
   retry_now,
+  reload,
 };
 
 /// What a spool knows of one message.
@@ -72,6 +76,9 @@ struct ControlTask {
   ControlKind kind = ControlKind::status;
   schedule::QueuePattern pattern;
   MessageId id;
+  std::shared_ptr<const config::Snapshot> snapshot;  ///< reload: valid, for all shards alike
+  ingest::IngestConfigRef ingest;                    ///< reload: the same, for new sessions
+  std::uint32_t version = 0;                         ///< reload: of the snapshot, growing
   SpoolHandle handle;              ///< trace: second round, once a spool has found the message
   std::size_t rows_max = 100'000;  ///< of each shard
   bool dry_run = false;

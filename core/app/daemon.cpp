@@ -28,15 +28,24 @@ std::string host_name() {
   return name;
 }
 
-config::CheckResult read_config(const DaemonOptions& options) {
-  config::CheckOptions check;
-  check.lenient = options.lenient;
-  check.host_name = host_name();
-  if (!options.config_file.empty()) {
-    return config::check_file(options.config_file, check);
+/// The file named on the command line, or the embedded default.
+class DaemonConfig : public ConfigSource {
+ public:
+  explicit DaemonConfig(const DaemonOptions& options) : options_(options) {}
+
+  config::CheckResult read() override {
+    config::CheckOptions check;
+    check.lenient = options_.lenient;
+    check.host_name = host_name();
+    if (!options_.config_file.empty()) {
+      return config::check_file(options_.config_file, check);
+    }
+    return config::check_text("quickstart.conf", quickstart_config(options_), check);
   }
-  return config::check_text("quickstart.conf", quickstart_config(options), check);
-}
+
+ private:
+  const DaemonOptions& options_;
+};
 
 /// Descriptors for ten thousand sessions each way, where the host allows them.
 void raise_descriptor_limit() {
@@ -72,9 +81,7 @@ int serve(Process& process, int signals) {
   while (true) {
     switch (wait_for_signal(signals)) {
       case SIGUSR1: process.reopen_logs(); break;
-      case SIGHUP:
-        log_warning("SIGHUP: reload is not part of this version; restart to take up the new file");
-        break;
+      case SIGHUP: process.reload(); break;
       default:
         log_info("stopping");
         ::sd_notify(0, "STOPPING=1");
@@ -96,7 +103,8 @@ int run_daemon(const DaemonOptions& options) {
     std::fputs(quickstart_config(options).c_str(), stdout);
     return kExitDone;
   }
-  const config::CheckResult config = read_config(options);
+  DaemonConfig source(options);
+  const config::CheckResult config = source.read();
   std::fputs(config::render_text(config.diagnostics).c_str(), stderr);
   if (!config.ok()) {
     std::fprintf(stderr, "ringpostd: the configuration has errors\n");
@@ -112,7 +120,7 @@ int run_daemon(const DaemonOptions& options) {
   log_info(version_text() + " starts");
   int exit_code = kExitFailed;
   {
-    Process process(config.snapshot);
+    Process process(config.snapshot, source);
     if (auto started = process.start(); started) {
       exit_code = serve(process, signals);
     } else {

@@ -69,6 +69,12 @@ void set_timeouts(QueuePolicy& out, const config::PathPolicy& in) {
 PolicyBook::PolicyBook(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version)
     : cache_(std::move(snapshot)), version_(version) {}
 
+void PolicyBook::use(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version) {
+  translated_.clear();  // its keys are policies of the old one
+  cache_ = config::PolicyCache(std::move(snapshot));
+  version_ = version;
+}
+
 config::VmtaId PolicyBook::vmta_of(std::string_view name) const {
   const config::VmtaRef ref = snapshot().find_vmta(name);
   // Mail of a virtual MTA that the configuration no longer has goes out by the default one.
@@ -117,6 +123,7 @@ schedule::QueueSettings PolicyBook::settings_of(std::string_view queue, std::str
   out->messages_per_connection_max = limit_of(in.max_msg_per_connection);
   out->recipients_per_transaction_max =
       std::clamp(limit_of(in.max_rcpt_per_message), 1U, kMostRecipientsOfATransaction);
+  out->paced = rate_of(in.max_msg_rate).limited() || rate_of(identity.max_msg_rate).limited();
   if (limit_of(in.max_rcpt_per_message) == 0) {
     out->recipients_per_transaction_max = kMostRecipientsOfATransaction;
   }

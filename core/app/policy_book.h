@@ -18,6 +18,9 @@ class PolicyBook : public schedule::PolicySource {
  public:
   explicit PolicyBook(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version = 1);
 
+  /// Takes up another configuration; `version` grows with each.
+  void use(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version);
+
   schedule::QueueSettings settings_of(std::string_view queue, std::string_view vmta) override;
   schedule::GlobalLimits global_limits() override;
 

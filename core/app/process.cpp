@@ -35,10 +35,6 @@ unsigned shard_count(const config::GlobalSettings& global) {
   return global.shards != 0 ? global.shards : std::max(usable, 1U);
 }
 
-std::uint32_t sessions_in_max(const config::GlobalSettings& global) {
-  return global.total_max_smtp_in != 0 ? global.total_max_smtp_in : config::kUnlimited;
-}
-
 std::string read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
@@ -106,11 +102,12 @@ void Process::Ports::close() {
   net.reset();
 }
 
-Process::Process(std::shared_ptr<const config::Snapshot> snapshot)
+Process::Process(std::shared_ptr<const config::Snapshot> snapshot, ConfigSource& source)
     : snapshot_(std::move(snapshot)),
       shards_(shard_count(snapshot_->global())),
       local_addresses_(local_addresses()),
-      sessions_in_(sessions_in_max(snapshot_->global())) {}
+      sessions_in_(sessions_in_max(snapshot_->global())),
+      reloader_(source, snapshot_, local_addresses_, sessions_in_) {}
 
 Process::~Process() { stop(); }
 
@@ -198,7 +195,7 @@ Status Process::prepare() {
   peers_->publish(main_endpoint(), -1, wake_.descriptor());
   control_ = std::make_unique<ControlRoom>(
       *mailroom_, *peers_, control_endpoint(),
-      ProcessFacts{version_text(), shards_, started_, spool_folder_ + "/paused"});
+      ProcessFacts{version_text(), shards_, started_, spool_folder_ + "/paused"}, reloader_);
   if (auto started = control_->start(); !started) {
     return started;
   }
@@ -375,6 +372,8 @@ bool Process::stop() {
   }
   return clean && accounted;
 }
+
+void Process::reload() { control_->answer(R"({"command":"reload"})"); }
 
 void Process::reopen_logs() { accounts_->reopen(); }
 

@@ -10,6 +10,7 @@
 #include "core/account/log_writer.h"
 #include "core/app/control_room.h"
 #include "core/app/control_server.h"
+#include "core/app/reload.h"
 #include "core/app/shard.h"
 #include "core/base/shared_count.h"
 #include "core/config/snapshot.h"
@@ -25,7 +26,8 @@ namespace ringpost::app {
 /// thread.
 class Process {
  public:
-  explicit Process(std::shared_ptr<const config::Snapshot> snapshot);
+  /// `source` is asked again at each reload and outlives the process.
+  Process(std::shared_ptr<const config::Snapshot> snapshot, ConfigSource& source);
   ~Process();
 
   /// Everything up and accepting, or an error and nothing running.
@@ -34,6 +36,8 @@ class Process {
   /// nothing the second time.
   bool stop();
   void reopen_logs();
+  /// Reads the configuration anew; the log says what came of it.
+  void reload();
 
  private:
   struct Ports;
@@ -67,6 +71,7 @@ class Process {
   unsigned shards_;
   std::vector<IpAddress> local_addresses_;
   SharedCount sessions_in_;  ///< total-max-smtp-in
+  Reloader reloader_;
   std::string spool_folder_;
   std::unique_ptr<spool::SpoolFolder> spool_;  ///< holds the spool's lock
   std::string pause_rules_;

@@ -228,8 +228,10 @@ ShardSettings shard_settings(std::shared_ptr<const config::Snapshot> snapshot, u
     settings.deliver.sessions_max = 6000;
   }
   settings.ingest_config = ingest_config(*snapshot, local);
+  // The promised limit is that of all shards together, and a reload may raise it.
   if (global.total_max_smtp_in != 0 && global.total_max_smtp_in != config::kUnlimited) {
-    settings.ingest_memory.sessions_max = std::min(global.total_max_smtp_in, kSessionsInMax);
+    settings.ingest_memory.sessions_max =
+        std::clamp(global.total_max_smtp_in, settings.ingest_memory.sessions_max, kSessionsInMax);
   }
   for (const std::string_view name : global.host_names) {
     settings.resolve.own_names.emplace_back(name);

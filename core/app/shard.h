@@ -96,6 +96,7 @@ class Shard final : public LetterHandler,
 
   // shard_control.cpp
   void on_control(ControlTask& task, unsigned from, Now now);
+  void reload(const ControlTask& task, Now now);
   void answer_control(ControlTask& task, unsigned from);
   void find_message(ControlTask& task, unsigned from);
   void on_inspected(Completion& completion);

@@ -25,8 +25,18 @@ void Shard::on_control(ControlTask& task, unsigned from, Now now) {
     case ControlKind::resume:
     case ControlKind::cancel:
     case ControlKind::retry_now: change_queues(task, part, now); break;
+    case ControlKind::reload: reload(task, now); break;
   }
   answer_control(task, from);
+}
+
+// Sessions under way, in and out, hold what they began with; limits and clocks keep their state.
+void Shard::reload(const ControlTask& task, Now now) {
+  policies_.use(task.snapshot, task.version);
+  scheduler_->refresh(now);
+  if (ingest_ != nullptr) {
+    ingest_->use(task.ingest);
+  }
 }
 
 void Shard::find_message(ControlTask& task, unsigned from) {

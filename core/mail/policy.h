@@ -47,6 +47,7 @@ struct QueuePolicy {
   std::uint32_t connections_max = 20;             ///< max-smtp-out; 0 = unlimited
   std::uint32_t messages_per_connection_max = 0;  ///< 0 = unlimited
   std::uint32_t recipients_per_transaction_max = 100;
+  bool paced = false;  ///< a message rate applies: a job is taken when it can be sent, not before
 
   std::vector<Duration> retry_after = {Duration::minutes(10)};  ///< the queue's clock, a ladder
   std::vector<Duration> retry_recipients_after;  ///< the recipient's clock; empty: retry_after

@@ -53,6 +53,7 @@ void DeliverySession::open(QueueId queue, std::string_view destination,
   failure_ = {};
   failure_text_size_ = 0;
   taken_ = answered_ = 0;
+  ahead_ = 1;
   draining_ = was_ready_ = idle_ = interrupted_ = host_failed_ = connect_late_ = false;
   query_.destination = destination_;
   query_.policy = policy_;

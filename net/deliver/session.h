@@ -59,8 +59,9 @@ class DeliverySession final : private TransmitOwner {
   };
   /// How a broken session is to be told to its engine once its stream is closed.
   enum class Break : std::uint8_t { none, lost, timed_out, aborted };
-  // Two in the engine, one waiting behind them, one held by a zero-copy send.
-  static constexpr std::size_t kWorks = 4;
+  // Those ahead, two in the engine, some held by zero-copy sends.
+  static constexpr std::size_t kAheadMax = 8;
+  static constexpr std::size_t kWorks = kAheadMax + 4;
 
   // Reaching a host (session.cpp).
   void on_route(Completion& completion);
@@ -90,6 +91,7 @@ class DeliverySession final : private TransmitOwner {
   // Work (session_work.cpp).
   void prefetch();
   bool may_take() const;
+  bool may_begin() const;
   void begin_waiting();
   void prepare(Work& work);
   void finish(Work& work);
@@ -139,6 +141,7 @@ class DeliverySession final : private TransmitOwner {
   std::size_t failure_text_size_ = 0;
   std::uint64_t progress_seen_ = 0;
   Instant idle_deadline_;
+  std::size_t ahead_ = 1;       // jobs taken before the engine can begin them, at most
   std::uint32_t taken_ = 0;     // jobs, on this connection
   std::uint32_t answered_ = 0;  // transactions the host answered
   bool draining_ = false;

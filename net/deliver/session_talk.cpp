@@ -195,6 +195,7 @@ void DeliverySession::go_idle() {
     perform();
     return;
   }
+  ahead_ = 1;
   if (!idle_) {
     idle_ = true;
     idle_deadline_ = context_.loop.now().instant + policy_->idle_timeout;

@@ -62,32 +62,41 @@ bool DeliverySession::may_take() const {
   if (limit != 0 && taken_ >= limit) {
     return false;
   }
+  std::size_t ahead = 0;
   bool room = false;
   for (const Work& work : works_) {
-    if (work.stage == Work::Stage::opening || work.stage == Work::Stage::waiting) {
-      return false;  // one ahead is enough to keep the connection busy
-    }
+    ahead += work.stage == Work::Stage::opening || work.stage == Work::Stage::waiting ? 1 : 0;
     room = room || work.stage == Work::Stage::free;
   }
-  return room;
+  if (policy_->paced) {
+    // Its rate permit is taken with it: what is not sent at once would be sent in a burst later.
+    return room && ahead == 0 && may_begin();
+  }
+  return room && ahead < ahead_;
+}
+
+// The engine would take a transaction now.
+bool DeliverySession::may_begin() const {
+  return stage_ == Stage::talking && engine_.wants_transaction() &&
+         (engine_.transactions() == 0 || engine_.groups_next());
 }
 
 // Takes the next job while the last is still on its way, so that its envelope can travel behind
-// that one's content.
+// that one's content. Usually one ahead is enough; where the receiver answers faster than the spool
+// opens (see begin_waiting), more are.
 void DeliverySession::prefetch() {
-  if (!may_take()) {
-    return;
+  while (may_take()) {
+    Job* job = context_.work->take(queue_, context_.loop.now());
+    if (job == nullptr) {
+      return;
+    }
+    ++taken_;
+    Work& work = *work_at(Work::Stage::free);
+    work.stage = Work::Stage::opening;
+    work.job = job;
+    job->opened.bind<&Work::on_opened>(&work);
+    context_.bodies.open(*job);
   }
-  Job* job = context_.work->take(queue_, context_.loop.now());
-  if (job == nullptr) {
-    return;
-  }
-  ++taken_;
-  Work& work = *work_at(Work::Stage::free);
-  work.stage = Work::Stage::opening;
-  work.job = job;
-  job->opened.bind<&Work::on_opened>(&work);
-  context_.bodies.open(*job);
 }
 
 void DeliverySession::Work::on_opened(Completion& completion) {
@@ -132,10 +141,12 @@ void DeliverySession::prepare(Work& work) {
 }
 
 void DeliverySession::begin_waiting() {
-  while (stage_ == Stage::talking && engine_.wants_transaction() &&
-         (engine_.transactions() == 0 || engine_.groups_next())) {
+  while (may_begin()) {
     Work* work = work_at(Work::Stage::waiting);
     if (work == nullptr) {
+      if (answered_ > 0 && work_at(Work::Stage::opening) != nullptr) {
+        ahead_ = std::min(ahead_ + 1, kAheadMax);  // the receiver waits for us
+      }
       return;
     }
     work->stage = Work::Stage::begun;

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/address.h"
+#include "core/base/shared_count.h"
+#include "core/config/check.h"
+#include "core/config/snapshot.h"
+#include "net/ingest/config.h"
+
+namespace ringpost::app {
+
+/// Where the configuration is read from, the first time and at every reload.
+class ConfigSource {
+ public:
+  virtual ~ConfigSource() = default;
+  /// Blocks on disk. Any thread, one at a time.
+  virtual config::CheckResult read() = 0;
+};
+
+/// A configuration that has been read and found whole, with what the shards need of it.
+struct ReloadPlan {
+  std::vector<config::Diagnostic> diagnostics;
+  std::shared_ptr<const config::Snapshot> snapshot;  ///< nullptr: faulty, nothing may change
+  ingest::IngestConfigRef ingest;
+  std::uint32_t version = 0;
+  std::vector<std::string> needs_restart;  ///< directives that differ and keep their old value
+};
+
+/// Reads the configuration anew and knows which one is in force. Used by one thread at a time.
+class Reloader {
+ public:
+  /// `sessions_in` counts incoming sessions of all shards; both references outlive this.
+  Reloader(ConfigSource& source, std::shared_ptr<const config::Snapshot> current,
+           std::vector<IpAddress> local, SharedCount& sessions_in);
+
+  ReloadPlan plan();
+  /// All shards have, or will have, taken the plan up.
+  void applied(const ReloadPlan& plan);
+  std::uint32_t version() const { return version_; }
+
+ private:
+  ConfigSource& source_;
+  std::shared_ptr<const config::Snapshot> first_;  ///< what is fixed at start is still as here
+  std::vector<IpAddress> local_;
+  SharedCount& sessions_in_;
+  std::uint32_t version_ = 1;
+};
+
+/// Directives whose values differ and which are read at start only, by name.
+std::vector<std::string> restart_changes(const config::GlobalSettings& now,
+                                         const config::GlobalSettings& next);
+
+/// total-max-smtp-in as a limit.
+std::uint32_t sessions_in_max(const config::GlobalSettings& global);
+
+}  // namespace ringpost::app
