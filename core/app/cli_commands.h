@@ -23,7 +23,9 @@ int change_queues(const CliOptions& options, const std::string& verb, const std:
 
 int check_config(const CliOptions& options, const std::string& file, bool strict, bool lenient);
 int explain(const CliOptions& options, const std::string& file, const std::string& domain,
-            const std::string& vmta);
+            const std::string& vmta, const std::string& sender);
+int diff_config(const CliOptions& options, const std::string& before, const std::string& after);
+int help_directive(const std::string& name);
 int spool_check(const CliOptions& options, const std::string& folder);
 int spool_stat(const CliOptions& options, const std::string& folder);
 int spool_export(const CliOptions& options, const std::string& folder, const std::string& target);

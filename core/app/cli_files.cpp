@@ -1,10 +1,16 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <memory>
+#include <vector>
 
 #include "core/app/cli_commands.h"
 #include "core/config/check.h"
+#include "core/config/diff.h"
 #include "core/config/explain.h"
+#include "core/config/options.h"
+#include "core/config/reference.h"
+#include "core/config/suggest.h"
 
 namespace ringpost::app {
 namespace {
@@ -30,6 +36,20 @@ config::CheckResult read_config(const std::string& file, bool strict, bool lenie
   return config::check_file(file, check);
 }
 
+/// A snapshot to answer from, faults left out; its errors go to standard error.
+std::shared_ptr<const config::Snapshot> read_snapshot(const std::string& file, int& code) {
+  if (::access(file.c_str(), R_OK) != 0) {
+    code = fail(kUnreadable, "cannot read " + file);
+    return nullptr;
+  }
+  const config::CheckResult result = read_config(file, false, true);
+  if (!result.ok()) {
+    std::fputs(config::render_text(result.diagnostics).c_str(), stderr);
+    code = fail(kFaulty, file + " has errors");
+  }
+  return result.snapshot;
+}
+
 }  // namespace
 
 int check_config(const CliOptions& options, const std::string& file, bool strict, bool lenient) {
@@ -38,7 +58,7 @@ int check_config(const CliOptions& options, const std::string& file, bool strict
   }
   const config::CheckResult result = read_config(file, strict, lenient);
   if (options.json) {
-    print(config::render_json(result.diagnostics) + "\n");
+    print(config::render_json(result.diagnostics));
     return result.ok() ? kDone : kFaulty;
   }
   print(config::render_text(result.diagnostics));
@@ -50,19 +70,45 @@ int check_config(const CliOptions& options, const std::string& file, bool strict
 }
 
 int explain(const CliOptions& options, const std::string& file, const std::string& domain,
-            const std::string& vmta) {
-  const config::CheckResult result = read_config(file, false, true);
-  if (!result.ok()) {
-    std::fputs(config::render_text(result.diagnostics).c_str(), stderr);
-    return fail(kFaulty, file + " has errors");
+            const std::string& vmta, const std::string& sender) {
+  int code = kDone;
+  const auto snapshot = read_snapshot(file, code);
+  if (snapshot == nullptr) {
+    return code;
   }
-  auto explanation = config::explain(*result.snapshot, domain, vmta);
+  auto explanation = config::explain(*snapshot, domain, vmta, sender);
   if (!explanation) {
     return fail(kFaulty, explanation.error().describe());
   }
-  print(options.json ? config::render_json(*explanation) + "\n"
-                     : config::render_text(*explanation));
+  print(options.json ? config::render_json(*explanation) : config::render_text(*explanation));
   return kDone;
+}
+
+int diff_config(const CliOptions& options, const std::string& before, const std::string& after) {
+  int code = kDone;
+  const auto old_snapshot = read_snapshot(before, code);
+  const auto new_snapshot = old_snapshot == nullptr ? nullptr : read_snapshot(after, code);
+  if (new_snapshot == nullptr) {
+    return code;
+  }
+  const config::ConfigDiff diff = config::compare(*old_snapshot, *new_snapshot);
+  print(options.json ? config::render_json(diff) : config::render_text(diff));
+  return kDone;
+}
+
+int help_directive(const std::string& name) {
+  const std::string text = config::describe_directive(name);
+  if (!text.empty()) {
+    print(text);
+    return kDone;
+  }
+  std::vector<std::string_view> names;
+  for (const config::OptionRow& row : config::option_rows()) {
+    names.push_back(row.name);
+  }
+  const std::string nearest = config::nearest_name(name, names);
+  return fail(kFaulty, "there is no directive or section '" + name + "'" +
+                           (nearest.empty() ? "" : "; did you mean '" + nearest + "'?"));
 }
 
 }  // namespace ringpost::app

@@ -19,6 +19,7 @@ struct Arguments {
   std::string file;
   std::string first;
   std::string second;
+  std::string sender;
   bool strict = false;
   bool lenient = false;
 };
@@ -67,6 +68,20 @@ void add_queue_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   }
 }
 
+void add_config_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
+  CLI::App* diff = app.add_subcommand("diff", "Compare files without a running daemon");
+  diff->require_subcommand(1);
+  CLI::App* config = diff->add_subcommand("config", "What a new configuration changes");
+  config->add_option("old", arguments.first, "the file in force")->required();
+  config->add_option("new", arguments.second, "the new file")->required();
+  config->callback([&] {
+    exit_code = ringpost::app::diff_config(arguments.options, arguments.first, arguments.second);
+  });
+  CLI::App* help = app.add_subcommand("help", "What a directive of the configuration means");
+  help->add_option("directive", arguments.first, "its name")->required();
+  help->callback([&] { exit_code = ringpost::app::help_directive(arguments.first); });
+}
+
 void add_file_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   auto& options = arguments.options;
   CLI::App* check = app.add_subcommand("check", "Check files without a running daemon");
@@ -74,7 +89,7 @@ void add_file_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   CLI::App* config = check->add_subcommand("config", "Check a configuration file");
   config->add_option("file", arguments.file, "the file")->required();
   config->add_flag("--strict", arguments.strict, "Warnings count as errors");
-  config->add_flag("--lenient", arguments.lenient, "Unknown directives are warnings");
+  config->add_flag("--lenient", arguments.lenient, "Faulty directives are left out");
   config->callback([&] {
     exit_code =
         ringpost::app::check_config(options, arguments.file, arguments.strict, arguments.lenient);
@@ -82,10 +97,13 @@ void add_file_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   CLI::App* explain = app.add_subcommand("explain", "Effective settings of a queue, with origins");
   explain->add_option("domain", arguments.first, "destination domain")->required();
   explain->add_option("vmta", arguments.second, "virtual MTA");
+  explain->add_option("--sender", arguments.sender, "sender address, whose rules choose too");
   explain->add_option("-c,--config", arguments.file, "configuration file")->required();
   explain->callback([&] {
-    exit_code = ringpost::app::explain(options, arguments.file, arguments.first, arguments.second);
+    exit_code = ringpost::app::explain(options, arguments.file, arguments.first, arguments.second,
+                                       arguments.sender);
   });
+  add_config_commands(app, arguments, exit_code);
   CLI::App* spool = app.add_subcommand("spool", "Tools for the spool of a stopped daemon");
   spool->require_subcommand(1);
   spool->add_subcommand("check", "Verify all segments and journals")

@@ -119,6 +119,10 @@ schedule::QueueSettings PolicyBook::settings_of(std::string_view queue, std::str
   set_route(*out, in);
   out->smtp_port = static_cast<std::uint16_t>(in.default_smtp_port);
   out->allow_private_mx = in.allow_private_mx;
+  out->held = in.held;
+  out->ignore_pipelining = in.ignore_pipelining;
+  out->ignore_8bitmime = in.ignore_8bitmime;
+  out->ignore_dsn = in.ignore_dsn;
   out->connections_max = limit_of(in.max_smtp_out);
   out->messages_per_connection_max = limit_of(in.max_msg_per_connection);
   out->recipients_per_transaction_max =

@@ -45,6 +45,7 @@ ingest::SourcePolicy source_policy(const config::SourcePolicy& in, std::uint64_t
   ingest::SourcePolicy out;
   out.accept = in.smtp_service;
   out.may_relay = in.always_allow_relaying;
+  out.require_auth = in.require_auth;
   if (in.max_rcpt_per_message != config::kUnlimited && in.max_rcpt_per_message != 0) {
     out.limits.recipients_max = std::min(in.max_rcpt_per_message, out.limits.recipients_max);
   }

@@ -43,6 +43,9 @@ struct QueuePolicy {
   std::vector<StaticHost> static_route;  ///< empty: resolve by MX
   std::uint16_t smtp_port = 25;
   bool allow_private_mx = false;
+  /// The mail waits: its settings demand what this version cannot do, and it must not leave in a
+  /// way that they forbid.
+  bool held = false;
 
   std::uint32_t connections_max = 20;             ///< max-smtp-out; 0 = unlimited
   std::uint32_t messages_per_connection_max = 0;  ///< 0 = unlimited
@@ -52,6 +55,11 @@ struct QueuePolicy {
   std::vector<Duration> retry_after = {Duration::minutes(10)};  ///< the queue's clock, a ladder
   std::vector<Duration> retry_recipients_after;  ///< the recipient's clock; empty: retry_after
   Duration bounce_after = Duration::days(4) + Duration::hours(12);
+
+  // Extensions left alone though the host offers them.
+  bool ignore_pipelining = false;
+  bool ignore_8bitmime = false;
+  bool ignore_dsn = false;
 
   PhaseTimeouts timeouts;
   Duration idle_timeout = Duration::seconds(5);

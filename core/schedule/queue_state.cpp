@@ -25,6 +25,7 @@ std::string_view name_of(Gate gate) noexcept {
                                                                   "local-fault",
                                                                   "yielding",
                                                                   "queue-retry",
+                                                                  "held",
                                                                   "journal",
                                                                   "paused",
                                                                   "ending",

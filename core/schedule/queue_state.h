@@ -35,12 +35,13 @@ enum class Gate : std::uint8_t {
   local_fault,   ///< a pause after a fault of our own (no port, no address)
   yielding,      ///< gives a connection up for queues that have waited longer
   queue_retry,   ///< the queue's own clock
+  held,          ///< its settings demand what cannot be done: nothing starts
   journal,       ///< outcomes cannot be written: nothing starts
   paused,
   ending,
   in_flight,  ///< not waiting: in a transaction or being settled
 };
-inline constexpr std::size_t kGates = 19;
+inline constexpr std::size_t kGates = 20;
 
 std::string_view name_of(QueueState state) noexcept;
 std::string_view name_of(Gate gate) noexcept;

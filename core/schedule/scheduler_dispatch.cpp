@@ -166,6 +166,10 @@ bool Scheduler::may_start(Queue& queue, Now now) {
     evaluate(queue, now);
     return false;
   }
+  if (queue.policy->held) {
+    wait_until(queue, Gate::held, Instant::never());
+    return false;
+  }
   if (queue.messages.available(now.instant) == 0) {
     wait_until(queue, Gate::message_rate, queue.messages.opens_at());
     return false;

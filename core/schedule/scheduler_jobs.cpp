@@ -66,6 +66,10 @@ Job* Scheduler::take(QueueId id, Now now) {
     evaluate(queue, now);
     return nullptr;
   }
+  if (queue.policy->held) {
+    wait_until(queue, Gate::held, Instant::never());
+    return nullptr;
+  }
   if (must_yield(queue, now)) {
     place(queue, QueueState::waiting, Gate::yielding, Instant::never(),
           doors_.closer != nullptr ? &yielders_ : nullptr);

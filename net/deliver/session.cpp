@@ -173,7 +173,9 @@ void DeliverySession::start_talking() {
   smtp::ClientOptions options;
   options.helo = policy_->sources[candidate_->source].helo;
   options.own_name = context_.options.own_name;
-  options.pipelining = host.pipelining;
+  options.pipelining = host.pipelining && !policy_->ignore_pipelining;
+  options.eight_bit_mime = !policy_->ignore_8bitmime;
+  options.dsn = !policy_->ignore_dsn;
   options.group_next = host.grouping;
   options.wait_for_recipients_above = context_.options.wait_for_recipients_above;
   engine_.start(options, context_.actions);

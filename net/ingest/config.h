@@ -33,8 +33,9 @@ enum class DateField : std::uint8_t { leave, add_if_missing, replace };
 
 /// How the mail of one kind of source is treated. Fill it in, then call prepare().
 struct SourcePolicy {
-  bool accept = true;      ///< otherwise greeted with 554
-  bool may_relay = false;  ///< otherwise only to relay domains
+  bool accept = true;         ///< otherwise greeted with 554
+  bool may_relay = false;     ///< otherwise only to relay domains
+  bool require_auth = false;  ///< MAIL is refused without; there is no AUTH yet
   smtp::ServerLimits limits;
   bool chunking = true;
   bool smtputf8 = true;

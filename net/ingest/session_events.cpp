@@ -15,6 +15,7 @@ using smtp::ServerReply;
 constexpr ServerReply kNoEnvelopeRoom{452, "4.3.1", "Too many messages under way, try again later"};
 constexpr ServerReply kNoRecipientRoom{452, "4.5.3", "No room for more recipients"};
 constexpr ServerReply kRelayDenied{550, "5.7.1", "Relaying denied for your address"};
+constexpr ServerReply kAuthRequired{530, "5.7.0", "Authentication required"};
 constexpr ServerReply kNoMailboxes{550, "5.1.1", "No mailboxes here; give a full address"};
 
 }  // namespace
@@ -25,6 +26,9 @@ void IngestSession::on_hello(std::string_view name, bool) {
 }
 
 ServerReply IngestSession::on_mail(const smtp::MailArguments& mail) {
+  if (policy_->require_auth) {
+    return kAuthRequired;
+  }
   if (!transaction_.open(mail)) {
     ++shard_.stats.no_room;
     return kNoEnvelopeRoom;

@@ -20,10 +20,12 @@ using ClientActions = FixedVector<ClientAction, 16>;
 
 /// Fixed for one session. Views belong to the host and outlive the session.
 struct ClientOptions {
-  std::string_view helo;      ///< what we call ourselves in EHLO
-  std::string_view own_name;  ///< a server that greets with it is ourselves; empty: not checked
-  bool pipelining = true;     ///< use it where it is offered
-  bool group_next = true;     ///< send the next envelope behind a final dot
+  std::string_view helo;       ///< what we call ourselves in EHLO
+  std::string_view own_name;   ///< a server that greets with it is ourselves; empty: not checked
+  bool pipelining = true;      ///< use it where it is offered
+  bool eight_bit_mime = true;  ///< likewise
+  bool dsn = true;             ///< likewise
+  bool group_next = true;      ///< send the next envelope behind a final dot
   /// Larger content waits for the replies to its RCPTs before DATA, octets.
   std::uint64_t wait_for_recipients_above = 1024 * 1024;
 };

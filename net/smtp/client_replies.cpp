@@ -120,6 +120,8 @@ void ClientEngine::on_banner(const ExpectedReply&, const Reply& reply, ClientAct
 void ClientEngine::on_ehlo(const ExpectedReply&, const Reply& reply, ClientActions& out) {
   if (reply.positive()) {
     capabilities_.esmtp = true;
+    capabilities_.eight_bit_mime &= options_.eight_bit_mime;
+    capabilities_.dsn &= options_.dsn;
     become_ready(out);
   } else if (reply.permanent()) {
     enter(ClientState::awaiting_helo);

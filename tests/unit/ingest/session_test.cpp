@@ -263,6 +263,18 @@ TEST(IngestSession, SourcesWithoutServiceAreTurnedAway) {
   EXPECT_EQ(client.lines(), std::vector<std::string>{"554 5.7.1 No mail service for your address"});
 }
 
+TEST(IngestSession, NobodySendsWhereAuthenticationIsRequired) {
+  IngestWorld w;
+  w.config->policies[1].require_auth = true;
+  w.start();
+  TestClient& client = w.connect();
+  client.send("EHLO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nQUIT\r\n");
+  ASSERT_TRUE(w.run_until([&] { return client.ended(); }));
+  const auto lines = client.lines();
+  EXPECT_EQ(lines[lines.size() - 3], "530 5.7.0 Authentication required");
+  EXPECT_EQ(lines[lines.size() - 2], "503 5.5.1 Need MAIL first");
+}
+
 TEST(IngestSession, RecipientsAreGroupedByDomain) {
   IngestWorld w;
   w.start();

@@ -202,6 +202,35 @@ TEST(Scheduler, AFailedFurtherSessionOnlyPausesGrowth) {
   EXPECT_NE(hand.row("a.com").state, QueueState::deferred);
 }
 
+TEST(Scheduler, HeldMailWaitsExpiresAndLeavesOnceItMay) {
+  Hand hand;
+  const auto open = hand.policy;
+  auto held = std::make_shared<QueuePolicy>(*open);
+  held->held = true;
+  hand.policy = held;
+  hand.admit("a.com", 1);
+  hand.run();
+  EXPECT_TRUE(hand.opened.empty());
+  EXPECT_EQ(hand.row("a.com").gate, Gate::held);
+  hand.policy = open;
+  hand.global.version = 2;
+  hand.scheduler().refresh(hand.now);
+  hand.run();
+  ASSERT_EQ(hand.opened.size(), 1u);
+  const QueueId queue = hand.establish();
+  // Held again under a session: it gets nothing more, and what waits grows too old.
+  hand.policy = held;
+  hand.global.version = 3;
+  hand.scheduler().refresh(hand.now);
+  hand.run();
+  EXPECT_EQ(hand.scheduler().take(queue, hand.now), nullptr);
+  hand.end(queue, SessionEnd::normal);
+  hand.advance_by_wakeups(held->bounce_after + DueWheel::kTick);
+  hand.retire_all();
+  EXPECT_EQ(hand.finals[OutcomeKind::expired], 1);
+  EXPECT_EQ(hand.opened.size(), 1u);
+}
+
 TEST(Scheduler, NoRouteBouncesEveryRecipientInBoundedPieces) {
   SchedulerOptions options;
   options.jobs_max = 16;

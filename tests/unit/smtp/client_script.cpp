@@ -135,6 +135,10 @@ void ClientScript::option(std::string_view text) {
   const std::vector<std::string> words = words_of(text);
   if (words.at(0) == "pipelining") {
     options_.pipelining = words.at(1) == "on";
+  } else if (words.at(0) == "8bitmime") {
+    options_.eight_bit_mime = words.at(1) == "on";
+  } else if (words.at(0) == "dsn") {
+    options_.dsn = words.at(1) == "on";
   } else if (words.at(0) == "group_next") {
     options_.group_next = words.at(1) == "on";
   } else if (words.at(0) == "own_name") {
