@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""What an operator does to a running daemon: readiness, tables, trace, delete, spool tools."""
+
+import json
+import os
+import smtplib
+import socket
+import subprocess
+
+from harness import (BIN, PeerTest, Ringpostd, Sink, free_port, load, main, need_ringpostd,
+                     wait_until)
+
+
+class Commands(PeerTest):
+    def setUp(self):
+        need_ringpostd()
+        super().setUp()
+
+    def unreachable(self):
+        """A daemon whose mail waits, and the ids of three queued messages."""
+        daemon = self.started(Ringpostd(self.folder, "<domain *>\n  retry-after 1h\n</domain>\n",
+                                        sink_port=free_port()))
+        ids = []
+        for recipients in (["a@one.test", "b@one.test"], ["c@two.test"], ["d@other.example"]):
+            with smtplib.SMTP("127.0.0.1", daemon.port) as client:
+                client.ehlo()
+                client.mail("s@load.test")
+                for recipient in recipients:
+                    client.rcpt(recipient)
+                code, text = client.data("Subject: x\r\n\r\nhello\r\n")
+                self.assertEqual(250, code)
+                ids.append(text.decode().split()[-1])
+        wait_until(lambda: all(row["state"].startswith("deferred")
+                               for row in json.loads(daemon.command("show", "queues", "--json"))),
+                   "the first attempts")
+        return daemon, ids
+
+    def test_systemd_is_told_when_it_is_ready(self):
+        path = self.folder / "notify"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.bind(str(path))
+            notify.settimeout(60)
+            daemon = Ringpostd(self.folder, sink_port=free_port())
+            daemon.environment = dict(os.environ, NOTIFY_SOCKET=str(path))
+            self.started(daemon, wait=False)
+            self.assertIn(b"READY=1", notify.recv(4096))
+            with smtplib.SMTP("127.0.0.1", daemon.port) as client:
+                self.assertEqual(250, client.noop()[0])
+            self.assertEqual(0, daemon.stop())
+            self.assertIn(b"STOPPING=1", notify.recv(4096))
+
+    def test_status_without_a_daemon_says_so(self):
+        done = subprocess.run([BIN / "ringpost", "status", "--control", self.folder / "none"],
+                              capture_output=True, text=True, timeout=30, check=False)
+        self.assertEqual(2, done.returncode)
+        self.assertIn("is ringpostd running?", done.stderr)
+
+    def test_tables_and_their_json_agree(self):
+        daemon, _ = self.unreachable()
+        rows = json.loads(daemon.command("show", "queues", "--json"))
+        self.assertEqual(["one.test/{default}", "other.example/{default}", "two.test/{default}"],
+                         sorted(row["queue"] for row in rows))
+        self.assertEqual(4, sum(row["ready"] + row["deferred"] for row in rows))
+        table = daemon.command("show", "queues")
+        for row in rows:
+            self.assertIn(row["queue"], table)
+        self.assertEqual(1, len(json.loads(daemon.command("show", "queues", "two.test",
+                                                          "--json"))))
+        domains = json.loads(daemon.command("show", "domains", "*.test", "--json"))
+        self.assertEqual({"one.test", "two.test"}, {row["domain"] for row in domains})
+        self.assertEqual(4, daemon.status()["totals"]["queued_recipients"])
+
+    def test_trace_tells_what_each_recipient_waits_for(self):
+        daemon, ids = self.unreachable()
+        told = json.loads(daemon.command("trace", ids[0], "--json"))
+        self.assertEqual(["a@one.test", "b@one.test"],
+                         sorted(row["recipient"] for row in told["recipients"]))
+        for row in told["recipients"]:
+            self.assertEqual("one.test/{default}", row["queue"])
+            self.assertGreater(row["until"], 0)
+        done = subprocess.run([BIN / "ringpost", "trace", "0" * 26, "--control", daemon.control],
+                              capture_output=True, text=True, timeout=30, check=False)
+        self.assertEqual(1, done.returncode)
+
+    def test_delete_cancels_and_accounts_only_what_it_names(self):
+        daemon, _ = self.unreachable()
+        counted = daemon.command("delete", "queue", "*.test/*", "--dry-run", "--json")
+        self.assertEqual(3, json.loads(counted)["recipients"])
+        self.assertEqual(4, daemon.status()["totals"]["queued_recipients"])
+        daemon.command("delete", "queue", "*.test/*")
+        wait_until(lambda: daemon.status()["totals"]["queued_recipients"] == 1, "the deletion")
+        rows = wait_until(lambda: [row for row in daemon.accounted() if row["type"] == "b"],
+                          "the rows")
+        wait_until(lambda: len([row for row in daemon.accounted() if row["type"] == "b"]) == 3,
+                   "all rows")
+        self.assertEqual({"a@one.test", "b@one.test", "c@two.test"},
+                         {row["rcpt"] for row in daemon.accounted() if row["type"] == "b"}, rows)
+
+    def test_pauses_survive_a_restart(self):
+        sink = self.started(Sink(self.folder))
+        daemon = self.started(Ringpostd(self.folder, sink_port=sink.port))
+        daemon.command("pause", "queue", "d1.example/*")
+        daemon.stop()
+        daemon.start()
+        code, _, _ = load(self.folder, daemon.port, "-n", "20", "--domains", "2")
+        self.assertEqual(0, code)
+        wait_until(lambda: sink.received() == 10, "the queue that is not paused")
+        self.assertEqual(10, daemon.status()["totals"]["queued_recipients"])
+        daemon.command("resume", "queue", "d1.example/*")
+        wait_until(lambda: sink.received() == 20, "the other")
+
+    def test_spool_tools_read_a_stopped_spool_only(self):
+        daemon, ids = self.unreachable()
+
+        def tool(*arguments):
+            return subprocess.run([BIN / "ringpost", "spool", *arguments], capture_output=True,
+                                  text=True, timeout=60, check=False)
+        busy = tool("check", daemon.spool)
+        self.assertEqual(2, busy.returncode)
+        self.assertIn(str(daemon.process.pid), busy.stderr)
+        daemon.stop()
+        figures = json.loads(tool("stat", daemon.spool, "--json").stdout)
+        self.assertEqual((3, 4), (figures["total"]["messages"], figures["total"]["recipients"]))
+        self.assertEqual(0, tool("check", daemon.spool).returncode)
+        target = self.folder / "out"
+        self.assertEqual(0, tool("export", daemon.spool, target).returncode)
+        for identity in ids:
+            content = (target / f"{identity}.eml").read_bytes()
+            self.assertTrue(content.endswith(b"Subject: x\r\n\r\nhello\r\n"), content)
+
+
+if __name__ == "__main__":
+    main()
