@@ -97,6 +97,8 @@ def check(arguments=None, tree=None):
     except TROUBLE as error:
         return _fail("check", error)
     text, code = report.summary(found)
+    # It has only looked: `tuning/check | head` may end it.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if given.json:
         print(json.dumps(report.as_dictionary(
             found, profile=session.profile.name, because=session.because,
