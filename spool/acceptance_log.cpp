@@ -406,17 +406,15 @@ void AcceptanceLog::flush(Now now) {
     return;
   }
   if (active_ == nullptr && !take_next()) {
-    if (pool_.trouble() != 0 && pool_.spares() == 0 && next_ == nullptr) {
-      fail_waiting(pool_.trouble());
-    }
+    fail_waiting();
     return;
   }
   if (fill_batch(batch_, *active_) == 0) {
     // The segment is full. A fresh one takes at least one record: commit() saw to that.
     if (take_next()) {
       fill_batch(batch_, *active_);
-    } else if (pool_.trouble() != 0 && pool_.spares() == 0 && next_ == nullptr) {
-      fail_waiting(pool_.trouble());
+    } else {
+      fail_waiting();
     }
   }
   if (!batch_.idle()) {
@@ -424,7 +422,13 @@ void AcceptanceLog::flush(Now now) {
   }
 }
 
-void AcceptanceLog::fail_waiting(std::int32_t error) {
+// No segment can be had: those who wait for one are told, unless it is only late.
+void AcceptanceLog::fail_waiting() {
+  const bool none = pool_.spares() == 0 && next_ == nullptr;
+  const std::int32_t error = stopping_ ? -ESHUTDOWN : none ? pool_.trouble() : 0;
+  if (error == 0) {
+    return;
+  }
   while (Writer* writer = committing_.pop_front()) {
     finish(*writer, error);
   }

@@ -131,7 +131,7 @@ class AcceptanceLog : private SegmentOwner {
   void on_batch(Completion& done);
   void accept(Segment& segment, Writer& writer);
   void refuse(CommitBatch& batch, std::int32_t error);
-  void fail_waiting(std::int32_t error);
+  void fail_waiting();
 
   // Streams (acceptance_stream.cpp).
   bool start_stream(Writer& writer);

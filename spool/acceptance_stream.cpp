@@ -11,12 +11,6 @@ namespace ringpost::spool {
 
 namespace {
 
-/// Gathered content that is worth a write.
-constexpr std::uint64_t kStreamWrite = 64 << 10;
-/// Gathered content above which the sender has to wait.
-constexpr std::uint64_t kStreamGather = 256 << 10;
-/// First reservation for a message that did not declare its size.
-constexpr std::uint64_t kFirstExtent = 1 << 20;
 /// Kept free for the summary entries of uploads under way.
 constexpr std::uint64_t kSummaryReserve = kPage;
 
@@ -56,7 +50,7 @@ bool AcceptanceLog::has_room(Writer& writer, Completion& when_room) {
     return true;
   }
   Stream& stream = *streams_[writer.stream_];
-  if (stream.error != 0 || writer.content_.size() < kStreamGather) {
+  if (stream.error != 0 || writer.content_.size() < options_.stream_gather) {
     return true;
   }
   RP_ASSERT(stream.waiter == nullptr);
@@ -65,7 +59,7 @@ bool AcceptanceLog::has_room(Writer& writer, Completion& when_room) {
 }
 
 void AcceptanceLog::wake(Stream& stream) {
-  const bool room = stream.writer->content_.size() < kStreamGather || stream.error != 0;
+  const bool room = stream.writer->content_.size() < options_.stream_gather || stream.error != 0;
   if (stream.waiter != nullptr && room) {
     loop_.complete(*stream.waiter, 0);
     stream.waiter = nullptr;
@@ -87,7 +81,7 @@ void AcceptanceLog::advance(Stream& stream) {
     end_stream(stream);
     return;
   }
-  const bool enough = writer.content_.size() >= kStreamWrite || committing;
+  const bool enough = writer.content_.size() >= options_.stream_write || committing;
   if (stream.error != 0 || !enough) {
     wake(stream);
     return;
@@ -122,7 +116,7 @@ bool AcceptanceLog::make_room(Stream& stream) {
   if (stream.segment == nullptr) {
     const std::uint64_t hope = writer.declared_ > 0
                                    ? writer.declared_ + writer.declared_ / 8 + options_.head_room
-                                   : kFirstExtent;
+                                   : options_.first_extent;
     const bool committing = writer.state_ == Writer::State::committing;
     const std::uint64_t most = options_.segment_bytes / 2;
     return place(stream, std::max(need, committing ? need : std::min(hope, most)));

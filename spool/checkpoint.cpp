@@ -44,8 +44,10 @@ bool Checkpoint::step() {
     const auto [ordinal, generation] = live_[next_segment_];
     Segment* segment = acceptance_.find(ordinal);
     if (segment == nullptr) {
+      // It may have gone after some of its parts were written.
       write_retired(ordinal);
       ++next_segment_;
+      next_local_ = 0;
     } else if (next_local_ >= segment->slots.size()) {
       ++next_segment_;
       next_local_ = 0;

@@ -10,6 +10,8 @@ namespace ringpost::spool {
 namespace {
 
 constexpr char kZeroes[kPage] = {};
+/// Between two syncs that only jobs to be opened wait for: several share one.
+constexpr Duration kOpenSyncSpacing = Duration::microseconds(400);
 
 }  // namespace
 
@@ -70,11 +72,22 @@ void Journal::queue_filling() {
   }
 }
 
-void Journal::notify_written(Job& job) {
-  Batch* batch = filling_ != nullptr && filling_->records > 0 ? filling_ : queue_.back();
-  if (batch == nullptr) {
-    batch = writing_.back();
+Journal::Batch* Journal::last_unwritten() noexcept {
+  if (filling_ != nullptr && filling_->records > 0) {
+    return filling_;
   }
+  return queue_.empty() ? writing_.back() : queue_.back();
+}
+
+void Journal::notify_durable(Job& job) {
+  Batch* batch = last_unwritten();
+  RP_ASSERT_NOTE(batch != nullptr, "a record that was just added is not written yet");
+  batch->opens.push_back(job);
+  ++opens_waiting_;
+}
+
+void Journal::notify_written(Job& job) {
+  Batch* batch = last_unwritten();
   if (batch == nullptr) {
     loop_.complete(job.settled, 0);
   } else {
@@ -173,10 +186,23 @@ void Journal::on_written(Completion& done) {
   }
   if (!healthy()) {
     start_sync();
+  } else if (opens_waiting_ > 0) {
+    sync_for_opens();
   } else if (!sync_timer_.armed()) {
     loop_.timers().arm(sync_timer_, loop_.now().instant + options_.settle_sync_interval);
   }
   flush();
+}
+
+void Journal::sync_for_opens() {
+  const Instant due = last_sync_ + kOpenSyncSpacing;
+  const Instant now = loop_.now().instant;
+  if (now >= due) {
+    last_sync_ = now;
+    start_sync();
+  } else {
+    loop_.timers().arm(sync_timer_, due);
+  }
 }
 
 void Journal::on_sync_due(Now now) {
@@ -216,10 +242,16 @@ void Journal::on_synced(Completion& done) {
     unsynced_.remove(*batch);
     active_->confirm(batch->index);
     unsynced_outcomes_ -= batch->outcomes;
+    while (Job* job = batch->opens.pop_front()) {
+      --opens_waiting_;
+      loop_.complete(job->opened, 0);
+    }
     recycle(*batch);
   }
   synced_ = sync_mark_;
-  if (!unsynced_.empty() && !sync_timer_.armed()) {
+  if (opens_waiting_ > 0) {
+    sync_for_opens();
+  } else if (!unsynced_.empty() && !sync_timer_.armed()) {
     loop_.timers().arm(sync_timer_, loop_.now().instant + options_.settle_sync_interval);
   }
   if (state_ == State::closing) {
@@ -230,7 +262,7 @@ void Journal::on_synced(Completion& done) {
 }
 
 void Journal::recycle(Batch& batch) {
-  RP_ASSERT(batch.jobs.empty());
+  RP_ASSERT(batch.jobs.empty() && batch.opens.empty());
   batch.body.clear();
   batch.records = batch.outcomes = 0;
   spare_batches_.push_back(batch);

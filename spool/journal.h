@@ -50,6 +50,9 @@ class Journal : private SegmentOwner {
   }
   /// job.settled completes once all records added so far are written.
   void notify_written(Job& job);
+  /// job.opened completes once all records added so far are durable; the sync begins as soon as
+  /// they are written.
+  void notify_durable(Job& job);
 
   // Driving.
 
@@ -94,7 +97,8 @@ class Journal : private SegmentOwner {
     std::uint32_t records = 0;
     std::uint32_t outcomes = 0;
     std::uint32_t index = 0;
-    List<Job, Job> jobs;
+    List<Job, Job> jobs;   ///< complete `settled` when it is written
+    List<Job, Job> opens;  ///< complete `opened` when it is synced
   };
   struct BodyOut {
     std::string& body;
@@ -106,6 +110,7 @@ class Journal : private SegmentOwner {
 
   void segment_opened(Segment& segment, std::int32_t result) override;
   Batch& room_for(std::size_t bytes);
+  Batch* last_unwritten() noexcept;
   void queue_filling();
   void flush();
   void start_write();
@@ -118,6 +123,7 @@ class Journal : private SegmentOwner {
   void on_synced(Completion& done);
   void on_sync_due(Now now);
   void recycle(Batch& batch);
+  void sync_for_opens();
 
   const SpoolOptions& options_;
   Loop& loop_;
@@ -131,6 +137,7 @@ class Journal : private SegmentOwner {
   std::uint64_t repaired_at_ = 0;
   std::uint64_t sync_mark_ = 0;
   std::uint32_t unsynced_outcomes_ = 0;
+  std::uint32_t opens_waiting_ = 0;
   std::uint64_t written_bytes_ = 0;
   std::uint64_t errors_ = 0;
   bool hurry_ = false;

@@ -90,6 +90,15 @@ void JournalReplay::load(Segment& segment, const Segment* after) {
   }
   if (after == nullptr) {
     segment.last_sequence = expected - 1;
+    const auto first = std::find_if(
+        loaded.batches.begin(), loaded.batches.end(),
+        [&](const JournalBatchView& batch) { return batch.header.index >= confirmed; });
+    if (first != loaded.batches.end()) {
+      const JournalBatchView& last = loaded.batches.back();
+      tail_offset_ = first->offset;
+      tail_ = std::string_view(loaded.bytes)
+                  .substr(tail_offset_, last.offset + last.header.bytes - tail_offset_);
+    }
   } else if (expected <= segment.last_sequence && after->ordinal() == segment.ordinal() + 1) {
     lost(segment.last_sequence + 1 - expected);
   }
@@ -216,7 +225,10 @@ void JournalReplay::apply_outcome(std::string_view fields) {
 void JournalReplay::apply_dropped(std::string_view fields) {
   Decoder decode(fields);
   const auto first = decode.number<std::uint64_t>();
-  const std::uint64_t count = std::min<std::uint64_t>(decode.varint(), kLocalMax);
+  const auto segment = segments_.find(ordinal_of(first));
+  const std::uint64_t known = segment == segments_.end() ? 0 : segment->second->slots.size();
+  const std::uint64_t left = known - std::min<std::uint64_t>(known, local_of(first));
+  const std::uint64_t count = std::min(decode.varint(), left);
   for (std::uint64_t i = 0; i < count; ++i) {
     if (MessageSlot* slot = message(first + i)) {
       ++report_.refused_dropped;

@@ -30,6 +30,9 @@ class JournalReplay {
   /// Of acceptance segments, as far as the journal knows.
   std::uint32_t highest_ordinal() const { return highest_ordinal_; }
   bool clean() const { return clean_; }
+  /// The batches at the end that nothing vouches for: they may stand in the page cache alone.
+  std::uint64_t tail_offset() const { return tail_offset_; }
+  std::string_view tail() const { return tail_; }
 
  private:
   struct Loaded {
@@ -56,6 +59,8 @@ class JournalReplay {
   std::map<std::uint32_t, std::uint64_t> checkpoint_live_;
   std::uint32_t highest_ordinal_ = 0;
   bool clean_ = false;
+  std::uint64_t tail_offset_ = 0;
+  std::string_view tail_;  ///< into loaded_
 
   SlotTable* slots_ = nullptr;
   std::map<std::uint32_t, Segment*> segments_;  ///< acceptance, by ordinal

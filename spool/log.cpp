@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 
 #include "spool/folder.h"
 
@@ -96,10 +94,6 @@ void Log::take_image(LogImage& image) {
     }
   }
   for (auto& segment : image.journal) {
-    if (&segment == &image.journal.back()) {
-      start_syncs_.push_back(std::make_unique<StartSync>());
-      start_syncs_.back()->file = segment->file;
-    }
     journal_.adopt(std::move(segment));
   }
   for (FreeFile& file : image.free_acceptance) {
@@ -109,7 +103,9 @@ void Log::take_image(LogImage& image) {
     journal_.pool().add_free(std::move(file.path), file.prepared);
   }
   to_unlink_ = std::move(image.misfits);
-  journal_.resume(image.next_sequence);
+  // A sequence that accounting has seen is never given to another outcome, even if the journal
+  // was lost.
+  journal_.resume(std::max(image.next_sequence, ports_.outcomes.archived(number_) + 1));
 }
 
 void Log::start_syncs() {
@@ -128,16 +124,21 @@ void Log::on_start_synced(Completion&) {
 }
 
 void Log::on_housekeeping(Now now) {
-  acceptance_.pool().pump(now);
-  journal_.pool().pump(now);
+  const bool all = drained();
+  if (!all) {
+    journal_.pool().pump(now);
+    // Room for outcomes comes before room for mail.
+    if (mail_may_have_room_) {
+      acceptance_.pool().pump(now);
+    }
+  }
   if (!to_unlink_.empty()) {
     if (ports_.disk.unlink(to_unlink_.back())) {
       to_unlink_.pop_back();
     }
   }
-  const bool all = drained();
   acceptance_.pool().trim(all || !accepts_);
-  journal_.pool().trim(false);
+  journal_.pool().trim(all);
   if (stop_ != Stop::stopped) {
     ports_.loop.timers().arm(housekeeping_, now.instant + options_.retry_interval);
   }
@@ -152,6 +153,10 @@ bool Log::end_of_turn(Now now) {
     journal_.begin();
     feed_.begin();
     checkpoint_.start();
+  }
+  if (!mail_may_have_room_ && journal_.ready()) {
+    mail_may_have_room_ = true;
+    acceptance_.pool().pump(now);
   }
   if (!waiting_opens_.empty() && may_issue()) {
     open_waiting();
@@ -200,7 +205,6 @@ void Log::step_stop() {
 
 void Log::drop_journal() {
   const std::uint64_t begin = checkpoint_.durable_begin();
-  if(getenv("DBG")){fprintf(stderr,"DBG begin %lu passed %lu next %lu synced %lu feed %lu:",begin,feed_.passed(),journal_.next_sequence(),journal_.synced(),feed_.next());for(auto*s=journal_.segments().front();s;s=journal_.segments().after(*s))fprintf(stderr," [%u %lu-%lu a%lu]",s->ordinal(),s->header.first_sequence,s->last_sequence,s->append);fprintf(stderr,"\n");}
   if (begin > 0) {
     journal_.drop_through(std::min(begin - 1, feed_.passed()));
   }

@@ -122,12 +122,12 @@ class Log final : private ViewUser {
   void step_stop();
 
   void view_loaded(const ViewWaiter& waiter, View* view) override;
+  void view_ended(std::uint32_t slot) override;
   void start_open(Job& job);
   void finish_open(Job& job, View& view);
   void finish_settle(Job& job, View& view);
   void record_outcome(const Job& job, const JobRecipient& recipient, MessageSlot& slot,
                       const View& view, std::uint64_t number);
-  void release_view(View& view);
   void end_message(MessageSlot& slot, std::uint64_t sequence);
   void fill(const View& view, MessageView& out) const;
   void write_runs(JournalKind kind, std::uint64_t number, const Job& job, bool returned_only);
@@ -157,6 +157,7 @@ class Log final : private ViewUser {
   std::uint32_t syncs_left_ = 0;
   bool running_ = false;  ///< what recovery found is durable
   bool begun_ = false;
+  bool mail_may_have_room_ = false;  ///< the journal has its first segment
   List<Job, Job> waiting_opens_;
   Timer housekeeping_;
   Stop stop_ = Stop::running;

@@ -95,7 +95,8 @@ void Log::finish_open(Job& job, View& view) {
         recipient.ambiguous_before || state.has(RecipientState::kAmbiguous);
   }
   fill(view, job.view);
-  ports_.loop.complete(job.opened, 0);
+  // An attempt whose mark a crash could lose would be repeated without a word.
+  journal_.notify_durable(job);
 }
 
 void Log::write_runs(JournalKind kind, std::uint64_t number, const Job& job, bool returned_only) {
@@ -161,16 +162,13 @@ void Log::inspect(InspectOp& op) {
 void Log::release(InspectOp& op) {
   MessageSlot* slot = slots_.find(op.message.slot, op.message.generation);
   RP_ASSERT(slot != nullptr && slot->view != kNone);
-  release_view(views_.of(*slot));
+  views_.release(views_.of(*slot));
   op.view = MessageView{};
 }
 
-void Log::release_view(View& view) {
-  const std::uint32_t index = view.slot;
-  views_.release(view);
-  MessageSlot& slot = slots_[index];
-  if (slot.view == kNone && slot.open == 0) {
-    slots_.give(index);
+void Log::view_ended(std::uint32_t slot) {
+  if (slots_[slot].open == 0) {
+    slots_.give(slot);
   }
 }
 
@@ -213,7 +211,7 @@ void Log::finish_settle(Job& job, View& view) {
     record_outcome(job, recipient, slot, view, number);
   }
   job.view = MessageView{};
-  release_view(view);
+  views_.release(view);
   journal_.notify_written(job);
 }
 

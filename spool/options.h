@@ -29,6 +29,9 @@ struct SpoolOptions {
   std::uint32_t small_message_max = 128 << 10;  ///< larger ones stream to an extent
   std::uint32_t message_max = 40U << 20;        ///< largest content in wire form
   std::uint32_t head_room = 64 << 10;           ///< in an extent for record head and envelope
+  std::uint32_t stream_write = 64 << 10;        ///< gathered content that is worth a write
+  std::uint32_t stream_gather = 256 << 10;      ///< above it the sender has to wait
+  std::uint32_t first_extent = 1 << 20;         ///< for a message that did not declare its size
   std::uint32_t batch_bytes_max = 4 << 20;
   std::uint32_t chunk_bytes = 8 << 10;  ///< unit of the gathering buffers
   std::uint32_t chunks = 8192;

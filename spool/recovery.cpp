@@ -33,6 +33,7 @@ class LogReader {
   void set_free(SegmentKind kind, std::string path, std::uint64_t size, bool prepared);
   std::unique_ptr<Segment> open_segment(const Candidate& candidate);
   void read_acceptance(const Candidate& candidate);
+  void keep_tail(const JournalReplay& replay);
   bool read_summary(Segment& segment);
   bool intact(const Segment& segment, const SummaryEntry& entry);
   void scan(Segment& segment);
@@ -74,6 +75,9 @@ Result<LogImage> LogReader::read() {
   JournalReplay replay(source_.disk, report_);
   replay.read(image_.journal);
   image_.next_sequence = replay.next_sequence();
+  if (source_.writable && !replay.clean() && !replay.tail().empty()) {
+    keep_tail(replay);
+  }
   image_.acceptance_ordinal = std::max(image_.acceptance_ordinal, replay.highest_ordinal());
   for (const Candidate& candidate : acceptance_) {
     if (replay.retired(candidate.header)) {
@@ -87,6 +91,15 @@ Result<LogImage> LogReader::read() {
   report_.clean = report_.clean && replay.clean();
   settle_states();
   return std::move(image_);
+}
+
+// After a flush that failed, pages count as clean and a further sync is no use: only writing the
+// same bytes again makes sure that they stay, before anything is accounted on their strength.
+void LogReader::keep_tail(const JournalReplay& replay) {
+  const Segment& last = *image_.journal.back();
+  if (!source_.disk.write_now(last.file, replay.tail_offset(), replay.tail(), true)) {
+    note(last.path + ": its end cannot be written again; outcomes in it may be lost");
+  }
 }
 
 Status LogReader::look_at(const std::string& name, SegmentKind kind) {

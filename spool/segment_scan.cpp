@@ -83,8 +83,8 @@ void scan_bytes(std::string_view segment, const SegmentHeader& header, SegmentSc
     const bool vouched = batch.header.index < confirmed;
     scan_batch(segment, header, batch, vouched, out);
     if (!vouched) {
-      const auto first = static_cast<std::uint32_t>(std::min<std::uint64_t>(batch.header.first,
-                                                                            kLocalMax));
+      const auto first =
+          static_cast<std::uint32_t>(std::min<std::uint64_t>(batch.header.first, kLocalMax));
       out.vouched = std::min(out.vouched, first);
     }
     indices.push_back(batch.header.index);

@@ -11,7 +11,7 @@ RecipientState* StateArena::take(std::uint32_t count) {
   RecipientState* block = free_[size_class];
   const std::size_t size = std::size_t{1} << size_class;
   if (block != nullptr) {
-    std::memcpy(&free_[size_class], block, sizeof block);
+    std::memcpy(&free_[size_class], static_cast<void*>(block), sizeof free_[size_class]);
   } else if (size > kChunkStates) {
     chunks_.push_back(std::make_unique<RecipientState[]>(size));
     block = chunks_.back().get();

@@ -28,6 +28,10 @@ Status SpoolOptions::check() const {
   if (chunk_bytes < 512 || chunks < 8 || small_message_max / chunk_bytes + 16 > kWriteSlicesMax) {
     return bad("gathering buffers");
   }
+  if (stream_write / chunk_bytes + 1 > kWriteSlicesMax / 4 || stream_gather < stream_write ||
+      first_extent == 0) {
+    return bad("streaming of large messages");
+  }
   if (window_bytes < kPage || window_bytes % kPage != 0 || spare_segments == 0 ||
       journal_reserve_segments == 0 || checkpoint_bytes_per_turn < 64) {
     return bad("spool windows, spares or budgets");

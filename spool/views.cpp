@@ -109,6 +109,7 @@ void Views::release(View& view) {
   acceptance_.unpin(*view.segment);
   view.segment = nullptr;
   view.state = View::State::unused;
+  user_.view_ended(view.slot);
 }
 
 void Views::pump() {

@@ -39,12 +39,14 @@ struct View {
   std::vector<ViewWaiter> waiters;
 };
 
-/// Told when a load ends.
+/// Told when a load or the last use ends.
 class ViewUser {
  public:
   virtual ~ViewUser() = default;
   /// `view` is null when the record is damaged or unreadable; the use is over then.
   virtual void view_loaded(const ViewWaiter& waiter, View* view) = 0;
+  /// The last use of the message's view has ended.
+  virtual void view_ended(std::uint32_t slot) = 0;
 };
 
 /// Views of one log. Bytes that were not written or populated lately are brought in off-thread

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/base/hash.h"
 #include "core/base/text.h"
 #include "core/config/suggest.h"
 
@@ -27,15 +28,28 @@ std::string shown_scopes(ScopeSet scopes) {
   return out;
 }
 
-/// What an acting setting means for mail as long as the feature behind it is not built. Mail must
-/// wait rather than leave in a way that the configuration forbids.
-std::string_view consequence_of(OptionId id) {
+/// What a setting that protects somebody means as long as nothing enforces it. Mail must wait, or
+/// the file be refused, rather than anything happen that the configuration forbids.
+struct Consequence {
+  std::string_view text;
+  bool refuse = false;
+};
+
+Consequence consequence_of(OptionId id) {
   switch (id) {
-    case OptionId::require_starttls: return "TLS is not built yet: mail of these queues waits";
+    case OptionId::require_starttls:
+    case OptionId::tls_verification:
+      return {"there is no TLS in this version: mail of these queues is held"};
     case OptionId::delivery_type:
-      return "only delivery by SMTP is built: mail of these queues waits";
+      return {"this version delivers by SMTP only: mail of these queues is held"};
     case OptionId::require_auth:
-      return "SMTP authentication is not built yet: these clients cannot send";
+      return {"there is no authentication in this version: these clients get no service"};
+    case OptionId::suppression_lists:
+      return {"this version would send to the recipients of the lists", true};
+    case OptionId::listener_immediate_tls:
+      return {"there is no TLS in this version, and the listener would accept clear text", true};
+    case OptionId::source_proxy_protocol:
+      return {"this version would take the proxy for the client", true};
     default: return {};
   }
 }
@@ -43,7 +57,9 @@ std::string_view consequence_of(OptionId id) {
 bool demands(const Value& value) {
   const auto* yes = std::get_if<bool>(&value);
   const auto* choice = std::get_if<std::int64_t>(&value);
-  return (yes != nullptr && *yes) || (choice != nullptr && *choice != 0);
+  const auto* list = std::get_if<std::span<const std::string_view>>(&value);
+  return (yes != nullptr && *yes) || (choice != nullptr && *choice != 0) ||
+         (list != nullptr && !list->empty());
 }
 
 std::string more_of(std::size_t times) {
@@ -78,6 +94,19 @@ std::shared_ptr<const Snapshot> Builder::build(const Section& root) {
       case Scope::source: add_source(section); break;
       case Scope::spool: add_spool(section); break;
       case Scope::acct_file: add_acct_file(section); break;
+      case Scope::smtp_user: add_user(section); break;
+      case Scope::source_group: add_group(section); break;
+      case Scope::sender: add_sender(section); break;
+      case Scope::routing: add_routing(section); break;
+      case Scope::relay: add_relay(section); break;
+      case Scope::route: add_route(section); break;
+      case Scope::dkim_signature: add_signature(section); break;
+      case Scope::domain_key_list: add_key_list(section); break;
+      case Scope::smtp_pattern_list: add_reply_patterns(section); break;
+      case Scope::bounce_category_patterns: add_bounce_categories(section); break;
+      case Scope::pattern_list: add_routing_list(section); break;
+      case Scope::mx_rollup_list: add_mx_rollup(section); break;
+      case Scope::address_list: add_address_list(section); break;
       case Scope::smtp_listener:
         add_listener(section.arguments.empty() ? section.kind : section.arguments[0], {}, &section);
         break;
@@ -85,18 +114,28 @@ std::shared_ptr<const Snapshot> Builder::build(const Section& root) {
     }
   }
   place_macro_sections();
+  finish_lists();
   finish_virtual_mtas();
   finish_sources();
+  finish_access();
   resolve_listener_sources();
   check_queue_targets();
+  check_cold_and_warmup();
+  record_written(root, "");
   report_inert();
   return snapshot_;
 }
 
 void Builder::set_defaults() {
   snapshot_->layers_.emplace_back();
+  // The limited broadcast address: a connection to it fails at once and leaves the host never.
+  RouteHop nowhere;
+  nowhere.kind = RouteHop::Kind::address;
+  nowhere.address = IpAddress::v4(255, 255, 255, 255);
+  nowhere.port = 1;
+  snapshot_->nowhere_.hops.push_back(nowhere);
   for (const OptionRow& row : option_rows()) {
-    if (!row.acts() || row.fallback.empty()) {
+    if (!row.is_read() || row.fallback.empty()) {
       continue;
     }
     const Value value = values_.fallback_of(row);
@@ -107,7 +146,9 @@ void Builder::set_defaults() {
       apply(snapshot_->source_defaults_, row.id, value);
     }
     if (has(row.scopes, Scope::global)) {
-      apply(snapshot_->global_, row.id, value);
+      if (!apply(snapshot_->global_, row.id, value)) {
+        apply(snapshot_->global_.server_tls, row.id, value);
+      }
     }
   }
 }
@@ -116,22 +157,51 @@ std::string_view Builder::argument_of(const Section& section) {
   return section.arguments.empty() ? std::string_view{} : section.arguments[0].text;
 }
 
-/// The row of a directive that acts; everything else is reported here.
+/// The row of a directive whose value is kept; everything else is reported here.
 const OptionRow* Builder::accept(const Directive& directive, Scope scope) {
   const OptionRow* row = find_option(directive.name.text, scope);
   if (row == nullptr) {
     report_unknown(directive, scope);
     return nullptr;
   }
-  if (row->acts()) {
-    return row;
+  if (!row->is_read()) {
+    values_.check_inert(*row, directive);
   }
-  values_.check_inert(*row, directive);
-  Inert& inert = inert_options_[row];
-  inert.first = inert.times == 0 ? directive.name.span : inert.first;
-  ++inert.times;
-  return nullptr;
+  // What protects somebody is judged by its value, when that is known.
+  if (!row->acts() && !row->is(kGuards)) {
+    note_inert(*row, directive.name.span);
+  }
+  return row->is_read() ? row : nullptr;
 }
+
+void Builder::note_inert(const OptionRow& row, const Span& span) {
+  Inert& inert = inert_options_[&row];
+  inert.first = inert.times == 0 ? span : inert.first;
+  ++inert.times;
+}
+
+/// Reads the directives of a section of which each sets one member of `target`.
+template <class Target>
+void Builder::read_fields(const Section& section, Target& target) {
+  std::vector<Setting> written;
+  for (const Directive& directive : section.directives) {
+    const OptionRow* row = accept(directive, section.scope);
+    const std::optional<Value> value =
+        row == nullptr ? std::nullopt : values_.read(*row, directive);
+    if (value) {
+      apply(target, row->id, *value);
+      store(written, *row, *value, directive);
+    }
+  }
+}
+
+template void Builder::read_fields(const Section&, SpoolFolder&);
+template void Builder::read_fields(const Section&, SmtpUser&);
+template void Builder::read_fields(const Section&, SourceGroup&);
+template void Builder::read_fields(const Section&, SenderRule&);
+template void Builder::read_fields(const Section&, SmartRoute&);
+template void Builder::read_fields(const Section&, DkimKey&);
+template void Builder::read_fields(const Section&, Warmup&);
 
 void Builder::report_unknown(const Directive& directive, Scope scope) {
   const Severity severity = lenient_ ? Severity::warning : Severity::error;
@@ -155,8 +225,8 @@ void Builder::report_unknown(const Directive& directive, Scope scope) {
 void Builder::store(std::vector<Setting>& list, const OptionRow& row, Value value,
                     const Directive& directive) {
   const Span& span = directive.name.span;
-  if (demands(value)) {
-    warn_of_consequence(row.id, value, span);
+  if (!row.acts() && row.is(kGuards)) {
+    guard(row, value, span);
   }
   const auto old =
       std::find_if(list.begin(), list.end(), [&row](const Setting& s) { return s.id == row.id; });
@@ -168,6 +238,9 @@ void Builder::store(std::vector<Setting>& list, const OptionRow& row, Value valu
       quoted(directive.name.text) + " replaces the value of " +
       (old->origin.file == span.file ? "line " + std::to_string(old->origin.line)
                                      : snapshot_->place(old->origin));
+  if (row.is(kRepeats) && extend(old->value, value)) {
+    return;
+  }
   const bool same = format_value(row, old->value) == format_value(row, value);
   const bool by_another_name = &row_of(row.id) != &row;
   const bool suspicious = !same && !by_another_name && old->origin.file == span.file;
@@ -177,13 +250,39 @@ void Builder::store(std::vector<Setting>& list, const OptionRow& row, Value valu
   old->origin = origin_of(span);
 }
 
-void Builder::warn_of_consequence(OptionId id, const Value&, const Span& span) {
-  if (consequence_of(id).empty()) {
-    return;
+/// A setting that protects somebody and that nothing enforces.
+void Builder::guard(const OptionRow& row, const Value& value, const Span& span) {
+  const Consequence consequence = consequence_of(row.id);
+  if (!demands(value) || consequence.text.empty()) {
+    note_inert(row, span);
+  } else if (consequence.refuse) {
+    log_->refuse(span, quoted(row.name) + " cannot be kept: " + std::string(consequence.text));
+  } else {
+    Inert& inert = consequences_[row.id];
+    inert.first = inert.times == 0 ? span : inert.first;
+    ++inert.times;
   }
-  Inert& inert = consequences_[id];
-  inert.first = inert.times == 0 ? span : inert.first;
-  ++inert.times;
+}
+
+/// Joins two lists of limits by address.
+bool Builder::extend(Value& value, const Value& more) {
+  const auto* old = std::get_if<std::span<const SourceIpLimit>>(&value);
+  const auto* next = std::get_if<std::span<const SourceIpLimit>>(&more);
+  if (old == nullptr || next == nullptr) {
+    return false;
+  }
+  std::vector<SourceIpLimit>& both = snapshot_->ip_limits_.emplace_back();
+  for (const SourceIpLimit& limit : *old) {
+    const bool replaced = std::any_of(next->begin(), next->end(), [&](const SourceIpLimit& other) {
+      return other.network == limit.network;
+    });
+    if (!replaced) {
+      both.push_back(limit);
+    }
+  }
+  both.insert(both.end(), next->begin(), next->end());
+  value = std::span<const SourceIpLimit>(both);
+  return true;
 }
 
 void Builder::skip_inert_section(const Section& section) {
@@ -194,12 +293,37 @@ void Builder::skip_inert_section(const Section& section) {
   inert.first = inert.times == 0 ? section.kind.span : inert.first;
   ++inert.times;
   inert.lines += check_names(section);
-  if (section.scope == Scope::smtp_user) {
-    for (const Directive& directive : section.directives) {
-      if (equals_ignoring_case(directive.name.text, "source") && !directive.values.empty()) {
-        const Word& name = directive.values[0];
-        user_sources_.push_back({std::string(name.text), name.span});
+}
+
+/// Keeps what stands outside the queues' sections as it was written, for comparing with another
+/// configuration. Of secrets only a digest.
+void Builder::record_written(const Section& section, const std::string& label) {
+  for (const Directive& directive : section.directives) {
+    const OptionRow* row = find_option(directive.name.text, section.scope);
+    if (row == nullptr) {
+      continue;
+    }
+    const std::string text = ValueReader::joined(directive);
+    WrittenDirective written;
+    written.row = static_cast<std::uint32_t>(row - option_rows().data());
+    written.section = label.empty() ? std::string_view{} : values_.keep(label);
+    written.digest = hash64(text);
+    written.origin = origin_of(directive.name.span);
+    const bool tail = row->is(kSecretTail) && directive.values.size() > 1;
+    written.value = row->is(kSecret) ? std::string_view("**")
+                    : tail           ? values_.keep(std::string(directive.values[0].text) + " **")
+                                     : values_.keep(text);
+    snapshot_->written_.push_back(written);
+  }
+  for (const Section& inner : section.sections) {
+    const bool of_queues = inner.scope == Scope::domain || inner.scope == Scope::virtual_mta ||
+                           inner.scope == Scope::virtual_mta_pool;
+    if (inner.row != nullptr && !of_queues) {
+      std::string name = label + "<" + std::string(inner.row->kind);
+      for (const Word& argument : inner.arguments) {
+        name += " " + std::string(argument.text);
       }
+      record_written(inner, name + ">");
     }
   }
 }
@@ -223,8 +347,10 @@ std::size_t Builder::check_names(const Section& section) {
 
 void Builder::report_inert() {
   for (const auto& [row, inert] : inert_options_) {
-    log_->warning(inert.first, quoted(row->name) + " has no effect: " +
-                                   std::string(row->no_effect) + more_of(inert.times));
+    log_->warning(inert.first,
+                  quoted(row->name) +
+                      (row->is_read() ? " has no effect in this version: " : " has no effect: ") +
+                      std::string(row->no_effect) + more_of(inert.times));
   }
   for (const auto& [row, inert] : inert_sections_) {
     std::string message = "section <" + std::string(row->kind) +
@@ -236,8 +362,8 @@ void Builder::report_inert() {
     log_->warning(inert.first, std::move(message));
   }
   for (const auto& [id, inert] : consequences_) {
-    log_->warning(inert.first, quoted(row_of(id).name) + ": " + std::string(consequence_of(id)) +
-                                   more_of(inert.times));
+    log_->warning(inert.first, quoted(row_of(id).name) + ": " +
+                                   std::string(consequence_of(id).text) + more_of(inert.times));
   }
 }
 

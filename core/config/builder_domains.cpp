@@ -38,7 +38,12 @@ void Builder::add_macro(const Directive& directive) {
   Macro macro;
   for (const Word& item : ValueReader::list_of(directive.values, 1)) {
     if (equals_ignoring_case(item.text, "shared")) {
-      log_->warning(item.span, "'shared' has no effect: limits shared by a macro are not built");
+      macro.shared = true;
+      if (is_pending(OptionId::group_member)) {
+        log_->warning(item.span, "'shared' has no effect: " +
+                                     std::string(pending_reason(OptionId::group_member)) +
+                                     "; each domain has the limits for itself");
+      }
       continue;
     }
     if (item.text.find('$') == std::string_view::npos) {
@@ -55,6 +60,7 @@ void Builder::add_macro(const Directive& directive) {
     log_->warning(name.span, "the macro is defined again; it stands for both lists");
     std::vector<std::string>& items = old->second.items;
     items.insert(items.end(), macro.items.begin(), macro.items.end());
+    old->second.shared = old->second.shared || macro.shared;
   }
 }
 
@@ -138,6 +144,19 @@ std::uint32_t Builder::domain_entry(const Section& section, std::uint32_t layer,
     return DomainIndex::kNone;
   }
   MacroSection macro{layer, add_entry(argument.text, owner), {}};
+  const auto named = macros_.find(to_lower(argument.text.substr(1)));
+  if (argument.text.front() == '$' && named != macros_.end() && named->second.shared &&
+      !is_pending(OptionId::group_member)) {
+    // One queue for all of them, of the macro's name and with the same settings.
+    snapshot_->entries_[macro.entry].settings.push_back(
+        {OptionId::queue_to, values_.keep(named->first), origin_of(argument.span)});
+    snapshot_->groups_.insert(named->first);
+    DomainPattern queue;
+    queue.kind = DomainPattern::Kind::exact;
+    queue.name = named->first;
+    macro.patterns.push_back(std::move(queue));
+  }
+  snapshot_->macros_.emplace(std::string(argument.text), texts);
   for (const std::string& text : texts) {
     Result<DomainPattern> pattern = DomainPattern::parse(text);
     if (pattern.ok()) {
@@ -167,12 +186,76 @@ void Builder::add_domain(const Section& section, std::uint32_t layer, std::strin
       continue;
     }
     store(snapshot_->entries_[entry].settings, *row, *value, directive);
-    if (row->id == OptionId::queue_to) {
-      queue_targets_.emplace_back(entry, ValueReader::span_of(directive));
-    }
+    note_names(*row, *value, entry, ValueReader::span_of(directive));
   }
   for (const Section& inner : section.sections) {
-    skip_inert_section(inner);
+    if (inner.row == nullptr || inner.scope != Scope::warmup) {
+      skip_inert_section(inner);
+    } else if (entry != DomainIndex::kNone) {
+      add_warmup(inner, snapshot_->entries_[entry].settings, nullptr);
+    }
+  }
+}
+
+/// Values that name something which must exist.
+void Builder::note_names(const OptionRow& row, const Value& value, std::uint32_t entry,
+                         const Span& span) {
+  const auto* name = std::get_if<std::string_view>(&value);
+  if (name == nullptr || name->empty()) {
+    return;
+  }
+  switch (row.id) {
+    case OptionId::queue_to: queue_targets_.emplace_back(entry, span); break;
+    case OptionId::reroute:
+    case OptionId::backoff_reroute: vmta_uses_.emplace_back(*name, span); break;
+    case OptionId::smtp_pattern_list: pattern_list_uses_.emplace_back(*name, span); break;
+    case OptionId::dkim_key_file: key_files_.emplace_back(*name, span); break;
+    default: break;
+  }
+}
+
+/// A block that stands in a domain or a virtual MTA. Where the same section sets a fixed rate, the
+/// warm-up takes its place.
+void Builder::add_warmup(const Section& section, std::vector<Setting>& settings, VirtualMta* vmta) {
+  Warmup warmup;
+  warmup.file = section.kind.span.file;
+  warmup.line = section.kind.span.line;
+  read_fields(section, warmup);
+  if (!row_of(OptionId::warmup).acts()) {
+    note_inert(row_of(OptionId::warmup), section.kind.span);
+  }
+  if (warmup.period.ns <= 0 || warmup.start_rate.unlimited() || warmup.end_rate.unlimited()) {
+    return log_->error(section.kind.span, "a warm-up needs period, start-rate and end-rate");
+  }
+  const auto per_day = [](const Rate& rate) {
+    return static_cast<double>(rate.count) / static_cast<double>(rate.period.ns);
+  };
+  if (per_day(warmup.end_rate) < per_day(warmup.start_rate)) {
+    log_->warning(section.kind.span, "the end-rate is lower than the start-rate");
+  }
+  snapshot_->warmups_.push_back(warmup);
+  const Warmup* kept = &snapshot_->warmups_.back();
+  const auto fixed = vmta != nullptr ? OptionId::vmta_max_msg_rate : OptionId::max_msg_rate;
+  const auto replaced = std::find_if(settings.begin(), settings.end(),
+                                     [fixed](const Setting& s) { return s.id == fixed; });
+  if (replaced != settings.end() && !is_pending(OptionId::warmup)) {
+    log_->note(section.kind.span, "the warm-up replaces max-msg-rate of line " +
+                                      std::to_string(replaced->origin.line));
+    settings.erase(replaced);
+    if (vmta != nullptr) {
+      vmta->max_msg_rate = Rate{};
+    }
+  }
+  const auto old = std::find_if(settings.begin(), settings.end(),
+                                [](const Setting& s) { return s.id == OptionId::warmup; });
+  if (old != settings.end()) {
+    log_->warning(section.kind.span,
+                  "this warm-up replaces that of line " + std::to_string(old->origin.line));
+    settings.erase(old);
+  }
+  settings.push_back({OptionId::warmup, kept, origin_of(section.kind.span)});
+  if (vmta != nullptr) {
+    vmta->warmup = kept;
   }
 }
 
@@ -184,15 +267,22 @@ void Builder::add_group_member(const Section& section, const Directive& directiv
   if (!name.ok() || name->kind != DomainPattern::Kind::exact) {
     return log_->error(directive.name.span, "a group of domains needs a plain name");
   }
+  const std::uint32_t whole = domain_entry(section, layer, owner);
+  snapshot_->groups_.insert(name->name);
   for (const Word& member : ValueReader::list_of(directive.values)) {
-    const Result<DomainPattern> pattern = DomainPattern::parse(member.text);
+    Result<DomainPattern> pattern = DomainPattern::parse(member.text);
     if (!pattern.ok()) {
       log_->error(member.span, pattern.error().detail);
       continue;
     }
+    if (is_pending(OptionId::group_member)) {
+      // The settings for each, as a macro gives them, while one queue cannot take several domains.
+      macro_sections_.push_back({layer, whole, {std::move(pattern).value()}});
+      continue;
+    }
     const std::uint32_t entry = entry_for(*pattern, member.text, layer, owner);
     store(snapshot_->entries_[entry].settings, row_of(OptionId::queue_to),
-          Value(values_.keep(to_lower(group))), directive);
+          Value(values_.keep(name->name)), directive);
   }
 }
 
@@ -240,6 +330,68 @@ void Builder::check_queue_targets() {
       }
     }
   }
+}
+
+/// A cold virtual MTA or a warm-up that cannot do anything.
+void Builder::check_cold_and_warmup() {
+  const Snapshot& snapshot = *snapshot_;
+  std::vector<bool> pooled(snapshot.vmtas_.size(), false);
+  for (const VmtaPool& pool : snapshot.pools_) {
+    for (const VmtaId member : pool.members) {
+      pooled[member] = pooled[member] || pool.members.size() > 1;
+    }
+  }
+  for (VmtaId id = 1; id < snapshot.vmtas_.size(); ++id) {
+    if (pooled[id] || !snapshot.vmtas_[id].cold.empty() ||
+        snapshot.vmta_layer_[id] == DomainIndex::kNone) {
+      continue;
+    }
+    const std::uint32_t all = snapshot.layers_[snapshot.vmta_layer_[id]].defaults;
+    if (all == DomainIndex::kNone) {
+      continue;
+    }
+    for (const Setting& setting : snapshot.entries_[all].settings) {
+      if (setting.id == OptionId::max_cold_msgs) {
+        log_->note({setting.origin.file, setting.origin.line, 0, 1},
+                   "the virtual MTA has neither a cold-virtual-mta nor a pool: beyond this number "
+                   "there is nowhere for mail to go");
+      }
+    }
+  }
+  if (is_pending(OptionId::warmup)) {
+    return;
+  }
+  for (const Warmup& warmup : snapshot.warmups_) {
+    const auto slower = [&warmup](const Rate& fixed) {
+      const double a =
+          static_cast<double>(fixed.count) * static_cast<double>(warmup.start_rate.period.ns);
+      const double b =
+          static_cast<double>(warmup.start_rate.count) * static_cast<double>(fixed.period.ns);
+      return !fixed.unlimited() && a <= b;
+    };
+    const Setting* limit = find_setting_for(warmup);
+    const Rate* rate = limit == nullptr ? nullptr : std::get_if<Rate>(&limit->value);
+    if (rate != nullptr && slower(*rate)) {
+      log_->warning({warmup.file, warmup.line, 0, 1}, "the warm-up is pointless: max-msg-rate of " +
+                                                          snapshot.place(limit->origin) +
+                                                          " is never higher");
+    }
+  }
+}
+
+/// The fixed rate of the global level that lies over a warm-up: that of all domains.
+const Setting* Builder::find_setting_for(const Warmup&) const {
+  std::uint32_t all = DomainIndex::kNone;
+  snapshot_->layers_[0].index.for_each_match("", [&all](std::uint32_t entry) { all = entry; });
+  if (all == DomainIndex::kNone) {
+    return nullptr;
+  }
+  for (const Setting& setting : snapshot_->entries_[all].settings) {
+    if (setting.id == OptionId::max_msg_rate) {
+      return &setting;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace ringpost::config

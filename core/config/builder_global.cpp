@@ -72,18 +72,18 @@ void Builder::check_spool_sizes(const Section& root) {
   const GlobalSettings& global = snapshot_->global_;
   const Span span = ValueReader::span_of(*blamed);
   if (global.spool_segment_size % kUnit != 0 || global.spool_segment_size >= kTooLarge) {
-    return log_->error(span, "spool-segment-size is a multiple of 4K below 4G");
+    return log_->refuse(span, "spool-segment-size is a multiple of 4K below 4G");
   }
   // Without a limit of its own a message may be as large as the spool takes.
   const bool unlimited = global.max_message_size == kUnlimitedSize;
   const std::uint64_t largest =
       unlimited ? kSmallest : std::max(global.max_message_size, kSmallest);
   if (largest > global.spool_segment_size || global.spool_segment_size - largest < kEnvelopeRoom) {
-    log_->error(span,
-                "the largest message must fit into one file of the spool with 128K to "
-                "spare: max-message-size is " +
-                    format_size(global.max_message_size) + ", spool-segment-size is " +
-                    format_size(global.spool_segment_size));
+    log_->refuse(span,
+                 "the largest message must fit into one file of the spool with 128K to "
+                 "spare: max-message-size is " +
+                     format_size(global.max_message_size) + ", spool-segment-size is " +
+                     format_size(global.spool_segment_size));
   }
 }
 
@@ -92,7 +92,12 @@ void Builder::add_global_directive(const OptionRow& row, const Directive& direct
   switch (row.id) {
     case OptionId::domain_macro: return;  // collected before everything else
     case OptionId::smtp_source_host: return add_source_hosts(directive, global_hosts_);
+    case OptionId::smtp_source_ip: return add_source_hosts(directive, global_hosts_);
     case OptionId::name_server: return add_name_server(directive);
+    case OptionId::domain_key: return add_domain_key(directive, snapshot_->domain_keys_);
+    case OptionId::http_access: return add_http_access(directive);
+    case OptionId::mx_connection_limit: return add_host_limit(directive, true);
+    case OptionId::ip_connection_limit: return add_host_limit(directive, false);
     case OptionId::smtp_listener:
       if (directive.values.empty()) {
         return log_->error(directive.name.span, "'smtp-listener' needs ADDRESS:PORT");
@@ -114,6 +119,10 @@ void Builder::add_global_directive(const OptionRow& row, const Directive& direct
     global.host_names.push_back(*text);
   } else if (row.id == OptionId::postmaster) {
     global.postmasters.push_back(*text);
+  } else if (row.id == OptionId::relay_address) {
+    global.relay_addresses.push_back(*text);
+  } else if (row.id == OptionId::http_api_key) {
+    global.http_api_keys.push_back(std::get<Secret>(*value));
   } else if (row.id == OptionId::spool) {
     spool_folder(*text, span);
   } else if (row.id == OptionId::relay_domain) {
@@ -124,10 +133,76 @@ void Builder::add_global_directive(const OptionRow& row, const Directive& direct
     snapshot_->relay_domains_.slot(*pattern, false) = 0;
     snapshot_->relay_domain_patterns_.push_back(*text);
   } else {
-    apply(global, row.id, *value);
-    apply(snapshot_->source_defaults_, row.id, *value);
+    const bool own = apply(global, row.id, *value) || apply(global.server_tls, row.id, *value);
+    if (!own) {
+      apply(snapshot_->source_defaults_, row.id, *value);
+    }
+    if (row.id == OptionId::auth_file) {
+      key_files_.emplace_back(*text, span);
+    } else if (row.id == OptionId::invalid_vmta_fallback) {
+      vmta_uses_.emplace_back(*text, span);
+    } else if (const auto* pem = std::get_if<const CertificateFile*>(&*value)) {
+      key_files_.emplace_back((*pem)->file, span);
+    }
     store(snapshot_->global_written_, row, *value, directive);
   }
+}
+
+/// `NETWORK RIGHT`, the right with `,deny-logs`.
+void Builder::add_http_access(const Directive& directive) {
+  const Span span = ValueReader::span_of(directive);
+  const std::vector<Word> words = ValueReader::list_of(directive.values);
+  if (words.size() < 2 || words.size() > 3) {
+    return log_->error(span, "http-access is written NETWORK none|monitor|operator|admin");
+  }
+  HttpAccess access;
+  access.origin = origin_of(directive.name.span);
+  const Result<IpNetwork> network = IpNetwork::parse(words[0].text);
+  if (!network.ok()) {
+    return log_->error(words[0].span, "not an address or network");
+  }
+  access.network = *network;
+  constexpr std::array<std::string_view, 4> kRights{"none", "monitor", "operator", "admin"};
+  const auto right = std::find_if(kRights.begin(), kRights.end(), [&words](std::string_view name) {
+    return equals_ignoring_case(name, words[1].text);
+  });
+  if (right == kRights.end()) {
+    return log_->error(words[1].span, "the rights are none, monitor, operator and admin",
+                       nearest_name(words[1].text, kRights));
+  }
+  access.right = static_cast<HttpRight>(right - kRights.begin());
+  access.deny_logs = words.size() == 3 && equals_ignoring_case(words[2].text, "deny-logs");
+  if (words.size() == 3 && !access.deny_logs) {
+    return log_->error(words[2].span, "only deny-logs may follow the right");
+  }
+  snapshot_->global_.http_access.push_back(access);
+}
+
+/// `MXNAME N` or `NETWORK N`.
+void Builder::add_host_limit(const Directive& directive, bool by_name) {
+  const std::vector<Word>& words = directive.values;
+  HostConnectionLimit limit;
+  limit.origin = origin_of(directive.name.span);
+  if (words.size() != 2) {
+    return log_->error(ValueReader::span_of(directive),
+                       by_name ? "expected the name of a mail host and a number"
+                               : "expected a network and a number");
+  }
+  const Result<std::uint32_t> count = parse_count(words[1].text);
+  if (!count.ok()) {
+    return log_->error(words[1].span, count.error().detail);
+  }
+  limit.count = *count == 0 ? kUnlimited : *count;
+  if (by_name) {
+    limit.name = values_.keep(to_lower(words[0].text));
+  } else {
+    const Result<IpNetwork> network = IpNetwork::parse(words[0].text);
+    if (!network.ok()) {
+      return log_->error(words[0].span, "not an address or network");
+    }
+    limit.network = *network;
+  }
+  snapshot_->global_.host_limits.push_back(limit);
 }
 
 void Builder::add_name_server(const Directive& directive) {
@@ -188,7 +263,11 @@ void Builder::add_listener(const Word& address, const std::vector<Word>& attribu
   const auto same = [&listener](const Listener& other) {
     return other.port == listener.port && other.network == listener.network;
   };
+  const auto forget_source = [this, index] {
+    std::erase_if(listener_sources_, [index](const auto& use) { return use.first == index; });
+  };
   if (usable && std::any_of(listeners.begin(), listeners.end(), same)) {
+    forget_source();
     return log_->error(address.span, "another smtp-listener has this address and port");
   }
   for (const Word& word : attributes) {
@@ -199,9 +278,7 @@ void Builder::add_listener(const Word& address, const std::vector<Word>& attribu
     if (equals_ignoring_case(name, "source") && !value.empty()) {
       listener_sources_.push_back({index, {std::string(value), word.span}});
     } else if (equals_ignoring_case(name, "tls") && parse_boolean(value).ok()) {
-      if (*parse_boolean(value)) {
-        log_->warning(word.span, "'tls=yes' has no effect: TLS is not built yet");
-      }
+      listener.no_tls = !*parse_boolean(value);
     } else {
       log_->error(word.span, "a listener's attributes are source=NAME and tls=yes or tls=no");
     }
@@ -209,13 +286,28 @@ void Builder::add_listener(const Word& address, const std::vector<Word>& attribu
   if (section != nullptr) {
     for (const Directive& directive : section->directives) {
       const OptionRow* row = accept(directive, Scope::smtp_listener);
-      if (row != nullptr && values_.read(*row, directive)) {
+      const std::optional<Value> value =
+          row == nullptr ? std::nullopt : values_.read(*row, directive);
+      if (!value) {
+        continue;
+      }
+      if (row->id == OptionId::listener_source) {
         const Word& name = directive.values[0];
         listener_sources_.push_back({index, {std::string(name.text), name.span}});
+      } else if (!apply(listener, row->id, *value)) {
+        apply(listener.tls, row->id, *value);
+      }
+      if (!row->acts() && row->is(kGuards)) {
+        guard(*row, *value, directive.name.span);
+      }
+      if (const auto* pem = std::get_if<const CertificateFile*>(&*value)) {
+        key_files_.emplace_back((*pem)->file, ValueReader::span_of(directive));
       }
     }
   }
-  // A faulty one stays in the list so that indices fit; the file is refused anyway.
+  if (!usable) {
+    return forget_source();
+  }
   listeners.push_back(listener);
 }
 
@@ -236,17 +328,7 @@ void Builder::add_spool(const Section& section) {
   if (section.arguments.empty()) {
     return;
   }
-  SpoolFolder& folder = spool_folder(argument_of(section), section.kind.span);
-  std::vector<Setting> written;
-  for (const Directive& directive : section.directives) {
-    const OptionRow* row = accept(directive, Scope::spool);
-    const std::optional<Value> value =
-        row == nullptr ? std::nullopt : values_.read(*row, directive);
-    if (value) {
-      apply(folder, row->id, *value);
-      store(written, *row, *value, directive);
-    }
-  }
+  read_fields(section, spool_folder(argument_of(section), section.kind.span));
 }
 
 void Builder::check_records(const Directive& directive) {
@@ -259,6 +341,36 @@ void Builder::check_records(const Directive& directive) {
       log_->error(word.span, "unknown kind of record", nearest_name(word.text, names));
     }
   }
+}
+
+/// `KIND[,KIND] FIELD[,FIELD...]` of record-fields, `KIND HEADER FIELD` of map-header-to-field.
+void Builder::add_record_fields(AcctFile& file, const Directive& directive) {
+  const Span span = ValueReader::span_of(directive);
+  const OptionRow* row = find_option(directive.name.text, Scope::acct_file);
+  const std::vector<Word> kinds = ValueReader::list_of({directive.values.front()});
+  std::vector<std::string_view>& letters = snapshot_->lists_.emplace_back();
+  for (const Word& kind : kinds) {
+    if (record_letter(kind.text).empty()) {
+      return log_->error(kind.span, "unknown kind of record");
+    }
+    letters.push_back(record_letter(kind.text));
+  }
+  if (row->id == OptionId::acct_map_header) {
+    if (directive.values.size() != 3) {
+      return log_->error(span, "map-header-to-field is written KIND header_NAME FIELD");
+    }
+    file.header_columns.push_back({letters.front(), values_.keep(directive.values[1].text),
+                                   values_.keep(directive.values[2].text)});
+    return;
+  }
+  std::vector<std::string_view>& fields = snapshot_->lists_.emplace_back();
+  for (const Word& field : ValueReader::list_of(directive.values, 1)) {
+    fields.push_back(values_.keep(field.text));
+  }
+  if (fields.empty()) {
+    return log_->error(span, "record-fields needs a kind of record and fields");
+  }
+  file.columns.push_back({letters, fields});
 }
 
 void Builder::add_acct_file(const Section& section) {
@@ -275,16 +387,21 @@ void Builder::add_acct_file(const Section& section) {
   AcctFile file;
   file.path = values_.keep(path);
   file.origin = origin_of(section.kind.span);
-  apply(file, OptionId::acct_records, values_.fallback_of(row_of(OptionId::acct_records)));
-  apply(file, OptionId::acct_fields, values_.fallback_of(row_of(OptionId::acct_fields)));
-  apply(file, OptionId::acct_sync_interval,
-        values_.fallback_of(row_of(OptionId::acct_sync_interval)));
+  for (const OptionRow& row : option_rows()) {
+    if (has(row.scopes, Scope::acct_file) && row.is_read() && !row.fallback.empty()) {
+      apply(file, row.id, values_.fallback_of(row));
+    }
+  }
   std::vector<Setting> written;
   for (const Directive& directive : section.directives) {
     const OptionRow* row = accept(directive, Scope::acct_file);
     const std::optional<Value> value =
         row == nullptr ? std::nullopt : values_.read(*row, directive);
     if (!value) {
+      continue;
+    }
+    if (row->is(kRepeats)) {
+      add_record_fields(file, directive);
       continue;
     }
     if (row->id == OptionId::acct_records) {

@@ -17,12 +17,22 @@ bool meant_as_address(std::string_view text) {
 
 bool is_reserved(std::string_view name) {
   return equals_ignoring_case(name, "{auth}") || equals_ignoring_case(name, "{pickup}") ||
-         equals_ignoring_case(name, "{transmissions-api}");
+         equals_ignoring_case(name, "{transmissions-api}") || name.starts_with("{relay ");
 }
 
 bool asks_to_relay(const SourceEntry& source) {
   return std::any_of(source.settings.begin(), source.settings.end(), [](const Setting& setting) {
     return setting.id == OptionId::always_allow_relaying && std::get<bool>(setting.value);
+  });
+}
+
+/// Whether it takes rights away from clients.
+bool restricts(const SourceEntry& source) {
+  return std::any_of(source.settings.begin(), source.settings.end(), [](const Setting& setting) {
+    const auto* yes = std::get_if<bool>(&setting.value);
+    const bool grants =
+        setting.id == OptionId::always_allow_relaying || setting.id == OptionId::smtp_service;
+    return yes != nullptr && ((grants && !*yes) || (setting.id == OptionId::require_auth && *yes));
   });
 }
 
@@ -36,7 +46,7 @@ SourceEntry* Builder::source_entry(const Section& section) {
   const Word& name = section.arguments[0];
   const Result<IpNetwork> network = IpNetwork::parse(name.text);
   if (!network.ok() && meant_as_address(name.text)) {
-    log_->error(name.span, "not an address or network");
+    log_->refuse(name.span, "not an address or network");
     return nullptr;
   }
   if (name.text.empty() || name.text.size() > kMaxNameBytes) {
@@ -78,6 +88,12 @@ void Builder::add_source(const Section& section) {
       for (const Word& name : ValueReader::list_of(directive.values)) {
         vmta_uses_.emplace_back(name.text, name.span);
       }
+    } else if (row->id == OptionId::source_pattern_list) {
+      routing_list_uses_.emplace_back(std::get<std::string_view>(*value), directive.values[0].span);
+    } else if (row->id == OptionId::suppression_lists) {
+      for (const Word& name : ValueReader::list_of(directive.values)) {
+        address_list_uses_.emplace_back(name.text, name.span);
+      }
     }
   }
   for (const Section& inner : section.sections) {
@@ -116,6 +132,10 @@ void Builder::resolve_listener_sources() {
     const SourceId id = snapshot_->find_source(use.name);
     if (id != kNoSource) {
       snapshot_->global_.listeners[index].source = id;
+      if (is_pending(OptionId::listener_source) && restricts(snapshot_->by_name_[id])) {
+        log_->refuse(use.span, "the source forbids what rules by client address may allow, and " +
+                                   std::string(pending_reason(OptionId::listener_source)));
+      }
       continue;
     }
     std::vector<std::string_view> names;

@@ -30,10 +30,16 @@ void Builder::collect_names(const Section& root) {
   first.name = kDefaultName;
   snapshot_->names_.emplace(kDefaultName, VmtaRef{VmtaRef::Kind::vmta, kDefaultVmta});
   for (const Section& section : root.sections) {
-    if (section.row != nullptr && section.scope == Scope::virtual_mta) {
-      add_name(section, VmtaRef::Kind::vmta);
-    } else if (section.row != nullptr && section.scope == Scope::virtual_mta_pool) {
+    if (is_pool(section)) {
       add_name(section, VmtaRef::Kind::pool);
+    } else if (section.row != nullptr && section.scope == Scope::virtual_mta) {
+      add_name(section, VmtaRef::Kind::vmta);
+    }
+  }
+  for (const Section& section : root.sections) {
+    const VmtaRef ref = is_pool(section) ? snapshot_->find_vmta(argument_of(section)) : VmtaRef{};
+    if (ref.kind == VmtaRef::Kind::pool) {
+      add_bound_members(section, ref.id);
     }
   }
   Snapshot& snapshot = *snapshot_;
@@ -43,12 +49,70 @@ void Builder::collect_names(const Section& root) {
   snapshot.pool_layer_.assign(snapshot.pools_.size(), DomainIndex::kNone);
   vmta_hosts_.resize(snapshot.vmtas_.size());
   pool_written_.resize(snapshot.pools_.size());
+  pool_keys_.resize(snapshot.pools_.size());
+  pool_cold_.resize(snapshot.pools_.size());
   for (const Directive& directive : root.directives) {
     const OptionRow* row = find_option(directive.name.text, Scope::global);
     if (row != nullptr && row->id == OptionId::domain_macro) {
       add_macro(directive);
     }
   }
+}
+
+/// A virtual MTA that spreads mail over a range or by a hash is a pool, whatever it is called.
+bool Builder::is_pool(const Section& section) {
+  if (section.row == nullptr || section.scope == Scope::virtual_mta_pool) {
+    return section.row != nullptr;
+  }
+  return section.scope == Scope::virtual_mta &&
+         std::any_of(
+             section.directives.begin(), section.directives.end(), [](const Directive& directive) {
+               const OptionRow* row = find_option(directive.name.text, Scope::virtual_mta);
+               return row != nullptr &&
+                      (row->id == OptionId::source_hash || row->id == OptionId::bind_ip_range);
+             });
+}
+
+/// `bind-ip-range`, and in a pool that is called a virtual MTA its own addresses too: a virtual MTA
+/// for each address.
+void Builder::add_bound_members(const Section& section, std::uint32_t pool) {
+  for (const Directive& directive : section.directives) {
+    const OptionRow* row = find_option(directive.name.text, section.scope);
+    std::vector<SourceHost> hosts;
+    if (row != nullptr && row->id == OptionId::smtp_source_host) {
+      add_source_hosts(directive, hosts);
+    } else if (row != nullptr && row->id == OptionId::bind_ip_range) {
+      for (const Word& word : ValueReader::list_of(directive.values)) {
+        const Result<std::vector<IpAddress>> set = parse_address_set(word.text);
+        if (!set.ok()) {
+          log_->error(word.span, "bind-ip-range: " + set.error().detail);
+          continue;
+        }
+        std::for_each(set->begin(), set->end(), [&hosts](const IpAddress& address) {
+          hosts.push_back({address, {}});
+        });
+      }
+    }
+    for (const SourceHost& host : hosts) {
+      add_bound_member(host, directive.name.span, pool);
+    }
+  }
+}
+
+void Builder::add_bound_member(const SourceHost& host, const Span& span, std::uint32_t pool) {
+  const std::string name = std::string(snapshot_->pools_[pool].name) + "-" + host.address.text();
+  const auto id = static_cast<std::uint32_t>(snapshot_->vmtas_.size());
+  const VmtaRef ref{VmtaRef::Kind::vmta, id};
+  if (!snapshot_->names_.try_emplace(to_lower(name), ref).second) {
+    log_->warning(span, "there is a virtual MTA '" + name + "' already");
+    return;
+  }
+  VirtualMta& vmta = snapshot_->vmtas_.emplace_back();
+  vmta.name = values_.keep(name);
+  vmta.origin = origin_of(span);
+  vmta_hosts_.resize(snapshot_->vmtas_.size());
+  vmta_hosts_[id].push_back(host);
+  snapshot_->pools_[pool].members.push_back(id);
 }
 
 void Builder::add_name(const Section& section, VmtaRef::Kind kind) {
@@ -79,15 +143,19 @@ void Builder::add_name(const Section& section, VmtaRef::Kind kind) {
   }
 }
 
-std::uint32_t Builder::layer_of(std::vector<std::uint32_t>& layers, std::uint32_t id) {
+std::uint32_t Builder::layer_of(std::vector<std::uint32_t>& layers, std::uint32_t id,
+                                std::string_view owner) {
   if (layers[id] == DomainIndex::kNone) {
     layers[id] = static_cast<std::uint32_t>(snapshot_->layers_.size());
-    snapshot_->layers_.emplace_back();
+    snapshot_->layers_.emplace_back().owner = owner;
   }
   return layers[id];
 }
 
 void Builder::add_virtual_mta(const Section& section) {
+  if (is_pool(section)) {
+    return add_pool(section);
+  }
   const VmtaRef ref = snapshot_->find_vmta(argument_of(section));
   if (ref.kind != VmtaRef::Kind::vmta) {
     return;
@@ -99,12 +167,21 @@ void Builder::add_virtual_mta(const Section& section) {
     if (row == nullptr) {
       continue;
     }
-    if (row->id == OptionId::smtp_source_host) {
+    if (row->id == OptionId::smtp_source_host || row->id == OptionId::smtp_source_ip) {
       add_source_hosts(directive, vmta_hosts_[ref.id]);
+      continue;
+    }
+    if (row->id == OptionId::domain_key) {
+      add_domain_key(directive, snapshot_->vmtas_[ref.id].domain_keys);
       continue;
     }
     const std::optional<Value> value = values_.read(*row, directive);
     if (!value) {
+      continue;
+    }
+    if (row->id == OptionId::vmta_cold) {
+      cold_uses_.push_back(
+          {ref.id, {std::get<std::string_view>(*value), directive.values[0].span}});
       continue;
     }
     if (apply(snapshot_->vmtas_[ref.id], row->id, *value)) {
@@ -112,7 +189,7 @@ void Builder::add_virtual_mta(const Section& section) {
       continue;
     }
     // Not a limit of the whole: the default of each of its queues.
-    DomainLayer& layer = snapshot_->layers_[layer_of(snapshot_->vmta_layer_, ref.id)];
+    DomainLayer& layer = snapshot_->layers_[layer_of(snapshot_->vmta_layer_, ref.id, owner)];
     if (layer.defaults == DomainIndex::kNone) {
       layer.defaults = add_entry("", owner);
     }
@@ -120,7 +197,9 @@ void Builder::add_virtual_mta(const Section& section) {
   }
   for (const Section& inner : section.sections) {
     if (inner.row != nullptr && inner.scope == Scope::domain) {
-      add_domain(inner, layer_of(snapshot_->vmta_layer_, ref.id), owner);
+      add_domain(inner, layer_of(snapshot_->vmta_layer_, ref.id, owner), owner);
+    } else if (inner.row != nullptr && inner.scope == Scope::warmup) {
+      add_warmup(inner, snapshot_->vmta_written_[ref.id], &snapshot_->vmtas_[ref.id]);
     } else {
       skip_inert_section(inner);
     }
@@ -135,15 +214,35 @@ void Builder::add_pool(const Section& section) {
   VmtaPool& pool = snapshot_->pools_[ref.id];
   const std::string_view owner = values_.keep("<virtual-mta-pool " + std::string(pool.name) + ">");
   for (const Directive& directive : section.directives) {
-    const OptionRow* row = accept(directive, Scope::virtual_mta_pool);
-    if (row == nullptr) {
+    // A pool that is called a virtual MTA may say what virtual MTAs say: for each member.
+    const bool of_members = section.scope == Scope::virtual_mta &&
+                            find_option(directive.name.text, Scope::virtual_mta_pool) == nullptr;
+    const OptionRow* row =
+        accept(directive, of_members ? Scope::virtual_mta : Scope::virtual_mta_pool);
+    if (row == nullptr || row->id == OptionId::smtp_source_host) {
+      continue;  // addresses became members when names were collected
+    }
+    if (row->id == OptionId::domain_key) {
+      add_domain_key(directive, pool_keys_[ref.id]);
       continue;
     }
     const std::optional<Value> value = values_.read(*row, directive);
-    if (!value) {
+    if (!value || row->id == OptionId::bind_ip_range) {
+      continue;
+    }
+    VirtualMta probe;
+    if (of_members && !apply(probe, row->id, *value)) {
+      DomainLayer& layer = snapshot_->layers_[layer_of(snapshot_->pool_layer_, ref.id, owner)];
+      layer.defaults = layer.defaults == DomainIndex::kNone ? add_entry("", owner) : layer.defaults;
+      store(snapshot_->entries_[layer.defaults].settings, *row, *value, directive);
+      continue;
+    }
+    if (row->id == OptionId::vmta_cold) {
+      pool_cold_[ref.id].emplace_back(std::get<std::string_view>(*value), directive.values[0].span);
       continue;
     }
     if (row->id != OptionId::pool_member) {
+      apply(pool, row->id, *value);
       store(pool_written_[ref.id], *row, *value, directive);
       continue;
     }
@@ -162,7 +261,7 @@ void Builder::add_pool(const Section& section) {
   }
   for (const Section& inner : section.sections) {
     if (inner.row != nullptr && inner.scope == Scope::domain) {
-      add_domain(inner, layer_of(snapshot_->pool_layer_, ref.id), owner);
+      add_domain(inner, layer_of(snapshot_->pool_layer_, ref.id, owner), owner);
     } else {
       skip_inert_section(inner);
     }
@@ -233,6 +332,11 @@ void Builder::finish_virtual_mtas() {
           own.push_back(setting);
         }
       }
+      auto& keys = snapshot.vmtas_[member].domain_keys;
+      keys.insert(keys.end(), pool_keys_[id].begin(), pool_keys_[id].end());
+      for (const auto& cold : pool_cold_[id]) {
+        cold_uses_.push_back({member, cold});
+      }
       if (snapshot.pool_layer_[id] == DomainIndex::kNone) {
         continue;
       }
@@ -255,6 +359,17 @@ void Builder::finish_virtual_mtas() {
   }
   for (const auto& [name, span] : vmta_uses_) {
     check_vmta_name(name, span);
+  }
+  for (const auto& [warm, use] : cold_uses_) {
+    const VmtaRef ref = snapshot.find_vmta(use.first);
+    std::vector<VmtaId>& cold = snapshot.vmtas_[warm].cold;
+    if (ref.kind == VmtaRef::Kind::none) {
+      check_vmta_name(use.first, use.second);
+    } else if (ref.kind == VmtaRef::Kind::pool || ref.id == warm) {
+      log_->error(use.second, "a cold virtual MTA is another virtual MTA, and not a pool");
+    } else if (std::find(cold.begin(), cold.end(), ref.id) == cold.end()) {
+      cold.push_back(ref.id);
+    }
   }
 }
 

@@ -12,17 +12,28 @@
 namespace ringpost::config {
 
 struct CheckOptions {
-  bool strict = false;   ///< warnings become errors
-  bool lenient = false;  ///< unknown directives and sections are warnings
+  bool strict = false;  ///< warnings become errors
+  /// Unknown directives and sections, and what is faulty, are left out with a warning; what
+  /// protects somebody still refuses the file.
+  bool lenient = false;
   /// Name of the host where the configuration gives none.
   std::string host_name = "localhost";
   ParseLimits limits;
+};
+
+/// Directives of all files, sections not counted.
+struct Tally {
+  std::size_t directives = 0;
+  std::size_t acting = 0;
+  std::size_t without_effect = 0;  ///< known, and accepted for what they say
 };
 
 struct CheckResult {
   std::vector<Diagnostic> diagnostics;
   /// nullptr if there is an error among the diagnostics.
   std::shared_ptr<const Snapshot> snapshot;
+
+  Tally tally;
 
   bool ok() const { return snapshot != nullptr; }
 };

@@ -32,10 +32,18 @@ struct Diagnostic {
 /// Collects the findings of one load.
 class DiagnosticLog {
  public:
-  DiagnosticLog(const SourceMap& sources, std::size_t limit) : sources_(&sources), limit_(limit) {}
+  /// `lenient`: faults that can be left out are warnings.
+  DiagnosticLog(const SourceMap& sources, std::size_t limit, bool lenient = false)
+      : sources_(&sources), limit_(limit), lenient_(lenient) {}
 
   void add(Severity severity, const Span& span, std::string message, std::string suggestion = {});
+  /// What is at fault is left out: it refuses the file, or lenient reading goes on without it.
   void error(const Span& span, std::string message, std::string suggestion = {}) {
+    add(lenient_ ? Severity::warning : Severity::error, span, std::move(message),
+        std::move(suggestion));
+  }
+  /// A fault that no reading may pass over, because somebody would be left without protection.
+  void refuse(const Span& span, std::string message, std::string suggestion = {}) {
     add(Severity::error, span, std::move(message), std::move(suggestion));
   }
   void warning(const Span& span, std::string message, std::string suggestion = {}) {
@@ -62,6 +70,7 @@ class DiagnosticLog {
 
   const SourceMap* sources_;
   std::size_t limit_;
+  bool lenient_;
   std::size_t dropped_ = 0;
   bool dropped_error_ = false;
   std::vector<Entry> entries_;

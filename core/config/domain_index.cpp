@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/idn.h"
 #include "core/base/text.h"
 #include "core/config/values.h"
 
@@ -53,16 +54,26 @@ Result<DomainPattern> DomainPattern::parse(std::string_view text) {
   if (text.find('*') != std::string_view::npos) {
     return invalid("an asterisk stands alone, as *.domain, or as [*.]domain");
   }
-  if (!is_host_name(text)) {
+  const Result<std::string> name = to_a_labels(text);
+  if (!name.ok()) {
+    return name.error();
+  }
+  if (!is_host_name(*name)) {
     return invalid("not a domain name");
   }
-  pattern.name = to_lower(text);
+  pattern.name = *name;
   return pattern;
 }
 
 FoldedName::FoldedName(std::string_view name) {
   if (name.ends_with('.')) {
     name.remove_suffix(1);
+  }
+  std::string converted;
+  if (!is_ascii(name)) {
+    const Result<std::string> ascii = to_a_labels(name);
+    converted = ascii.ok() ? *ascii : std::string(name);
+    name = converted;
   }
   size_ = std::min(name.size(), room_.size());
   for (std::size_t i = 0; i < size_; ++i) {

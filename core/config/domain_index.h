@@ -31,7 +31,8 @@ struct DomainPattern {
   static Result<DomainPattern> parse(std::string_view text);
 };
 
-/// A domain's name in lower case and without a final dot, in place: look-ups allocate nothing.
+/// A domain's name in lower case, as A-labels and without a final dot, in place: look-ups of names
+/// in ASCII allocate nothing.
 class FoldedName {
  public:
   /// Names longer than a domain can be are cut; nothing fits them.

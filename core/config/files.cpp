@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <utility>
@@ -29,8 +30,11 @@ class Descriptor {
   int fd_;
 };
 
-Result<std::string> read_all(int fd, std::size_t max_bytes, const std::string& path) {
+Result<std::string> read_all(int fd, std::size_t max_bytes, const std::string& path,
+                             std::size_t expected) {
   std::string text;
+  // In one piece, so that no copy of a secret stays behind where the text has grown out of.
+  text.reserve(std::min(max_bytes, expected + 1));
   char block[65536];
   for (;;) {
     const ssize_t got = ::read(fd, block, sizeof block);
@@ -72,7 +76,8 @@ Result<LoadedFile> DiskFiles::load(const std::string& path, std::size_t max_byte
   if (!S_ISREG(info.st_mode)) {
     return Error::of(ErrorCode::unsupported, path + " is not a regular file");
   }
-  Result<std::string> text = read_all(file.get(), max_bytes, path);
+  Result<std::string> text = read_all(file.get(), max_bytes, path,
+                                      static_cast<std::size_t>(std::max<off_t>(info.st_size, 0)));
   if (!text.ok()) {
     return text.error();
   }
@@ -97,6 +102,11 @@ std::vector<std::string> DiskFiles::expand(const std::string& pattern) {
   }
   ::globfree(&found);
   return paths;
+}
+
+bool DiskFiles::readable_by_others(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && (info.st_mode & S_IROTH) != 0;
 }
 
 Result<LoadedFile> MemoryFiles::load(const std::string& path, std::size_t max_bytes) {

@@ -25,12 +25,15 @@ class FileSource {
   virtual Result<LoadedFile> load(const std::string& path, std::size_t max_bytes) = 0;
   /// Paths that fit a shell pattern, sorted; the pattern itself where it holds no wildcard.
   virtual std::vector<std::string> expand(const std::string& pattern) = 0;
+  /// Whether every user may read the file; false where it does not exist.
+  virtual bool readable_by_others(const std::string& path) = 0;
 };
 
 class DiskFiles final : public FileSource {
  public:
   Result<LoadedFile> load(const std::string& path, std::size_t max_bytes) override;
   std::vector<std::string> expand(const std::string& pattern) override;
+  bool readable_by_others(const std::string& path) override;
 };
 
 /// Files by path; wildcards are not expanded but fit every path with their beginning and end
@@ -40,6 +43,7 @@ class MemoryFiles final : public FileSource {
   void put(std::string path, std::string text) { files_[std::move(path)] = std::move(text); }
   Result<LoadedFile> load(const std::string& path, std::size_t max_bytes) override;
   std::vector<std::string> expand(const std::string& pattern) override;
+  bool readable_by_others(const std::string&) override { return false; }
 
  private:
   std::map<std::string, std::string> files_;

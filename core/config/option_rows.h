@@ -54,11 +54,17 @@ constexpr OptionRow inert(std::string_view name, ScopeSet scopes, ValueType type
 }
 
 namespace why {
+inline constexpr std::string_view kGroups = "one queue for several domains is not built yet";
+inline constexpr std::string_view kVmtaLimits =
+    "rates over all queues of a virtual MTA or pool are not built yet";
+inline constexpr std::string_view kSources = "rules for single listeners are not built yet";
+inline constexpr std::string_view kCategories = "own categories of returned mail are not built yet";
+inline constexpr std::string_view kSpoolLater = "the spool takes no such orders yet";
 inline constexpr std::string_view kBackoff = "back-off mode is not built yet";
 inline constexpr std::string_view kTls = "TLS is not built yet";
 inline constexpr std::string_view kDkim = "DKIM signing is not built yet";
 inline constexpr std::string_view kAuth = "SMTP authentication is not built yet";
-inline constexpr std::string_view kMonitor = "the web monitor is not built yet";
+inline constexpr std::string_view kMonitor = "the management interface over HTTP is not built yet";
 inline constexpr std::string_view kReports = "processing of returned reports is not built yet";
 inline constexpr std::string_view kDsn = "delivery status notifications are not built yet";
 inline constexpr std::string_view kRouting = "choosing virtual MTAs by rules is not built yet";

@@ -30,6 +30,11 @@ std::vector<OptionRow> make_rows() {
   add_source_inert_rows(rows);
   add_queue_inert_rows(rows);
   add_other_rows(rows);
+  for (OptionRow& row : rows) {
+    if (row.is_read()) {
+      row.no_effect = pending_reason(row.id);
+    }
+  }
   return rows;
 }
 

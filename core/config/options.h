@@ -80,6 +80,12 @@ enum class ValueType : std::uint8_t {
   listener,      ///< ADDRESS:PORT and attributes
   source_host,   ///< addresses and a name
   resolver,      ///< ADDRESS with an optional port
+  data_rate,     ///< a size per time
+  daily_limits,  ///< numbers per day, for successive days
+  ip_limit,      ///< a network and a limit for each address in it
+  secret,        ///< a password or key
+  certificate,   ///< a file, and the password of its key
+  date,          ///< YYYY-MM-DD
   pattern,       ///< a regular expression between slashes, and more
   words          ///< anything
 };
@@ -102,6 +108,7 @@ enum Trait : std::uint16_t {
   kOwn = 32,           ///< Ringpost's own, not known to the original product
   kEmptyClears = 64,   ///< "" takes an inherited value back
   kSecretTail = 128,   ///< everything after the first word is never shown
+  kGuards = 256,       ///< protects somebody: never passed over with a mere warning
 };
 
 /// One directive in one set of scopes: the only place that knows it. Rows with the same name
@@ -110,7 +117,7 @@ struct OptionRow {
   std::string_view name;
   std::string_view aliases;  ///< separated by blanks
   ScopeSet scopes = 0;
-  OptionId id = OptionId::none;  ///< `none` where nothing acts upon it
+  OptionId id = OptionId::none;  ///< `none`: the value is not even kept
   ValueType type = ValueType::words;
   std::string_view fallback;  ///< the default as one would write it; empty: none
   std::string_view example;   ///< a value other than the default
@@ -123,6 +130,9 @@ struct OptionRow {
   std::string_view no_effect;  ///< why it is accepted and does nothing; empty: it acts
 
   bool acts() const { return no_effect.empty(); }
+  /// Whether its value stands in the snapshot. Rows that are read and do not act wait for the part
+  /// of the program that will.
+  bool is_read() const { return id != OptionId::none; }
   bool is(Trait trait) const { return (traits & trait) != 0; }
 };
 
@@ -155,8 +165,11 @@ ScopeSet scopes_of(std::string_view name);
 /// Names and aliases possible in a scope, for suggestions. Sections that may stand there are
 /// included.
 std::vector<std::string_view> names_in(Scope scope);
-/// The first acting row of a setting, whose name stands for it in `explain`.
+/// The first row of a setting, whose name stands for it in `explain`.
 const OptionRow& row_of(OptionId id);
+/// Why nothing consumes the setting yet; empty where something does.
+std::string_view pending_reason(OptionId id);
+bool is_pending(OptionId id);
 /// Splits a row's `aliases` or `choices`.
 std::vector<std::string_view> split_words(std::string_view words);
 /// How messages name a scope: "<domain>", "the global level".

@@ -88,11 +88,70 @@ constexpr OptionRow kSpoolRows[] = {
            "Size of content from which it is sent without copying.", {.traits = kOwn | kEndless}),
 };
 
+constexpr OptionRow kServerRows[] = {
+    acting(Id::domain_suffix, "domain-suffix", kGlobal, T::word, "", "example.com",
+           "Domain appended to addresses that come in without one.", {.reload = kNewSessions}),
+    acting(Id::host_id, "host-id", kGlobal, T::count, "0", "3",
+           "Number of this server among several, used in message ids.", {.reload = kNewSessions}),
+    acting(Id::invalid_vmta_fallback, "invalid-virtual-mta-fallback", kGlobal, T::word, "", "mta1",
+           "Virtual MTA for mail that names one which does not exist.", {.reload = kNewSessions}),
+    acting(Id::relay_address, "relay-address", kGlobal, T::text, "", "abuse@example.com",
+           "Recipient address, or pattern between slashes, that anybody may send to.",
+           {.reload = kNewSessions, .traits = kRepeats}),
+    acting(Id::mx_connection_limit, "mx-connection-limit", kGlobal, T::words, "",
+           "mx.example.com 20", "Most connections to one MX name over all queues.",
+           {.traits = kRepeats}),
+    acting(Id::ip_connection_limit, "ip-connection-limit", kGlobal, T::words, "", "192.0.2.0/24 20",
+           "Most connections to one remote address over all queues.", {.traits = kRepeats}),
+    acting(Id::auth_type, "auth-type", kGlobal, T::choice, "auth_file", "auth_file",
+           "How users are authenticated: by the users file.",
+           {.choices = "auth_file", .reload = kNewSessions, .traits = kOwn}),
+    acting(Id::auth_file, "auth-file", kGlobal, T::path, "", "/etc/ringpost/users",
+           "File of users and the scrypt hashes of their passwords, USER:HASH one a line.",
+           {.reload = kNewSessions, .traits = kOwn}),
+    acting(Id::server_certificate, "smtp-server-tls-certificate", kGlobal, T::certificate, "",
+           "/etc/ringpost/server.pem", "Certificate and key for incoming connections, in one file.",
+           {.reload = kNewSessions, .traits = kSecretTail}),
+    acting(Id::server_ca_file, "smtp-server-tls-ca-file", kGlobal, T::path, "",
+           "/etc/ssl/certs/ca-certificates.crt",
+           "Authorities that clients' certificates are checked against.", {.reload = kNewSessions}),
+    acting(Id::server_tls_v1, "smtp-server-tls-allow-tlsv1", kGlobal, T::boolean, "no", "yes",
+           "Accepts TLS 1.0 from clients.", {.reload = kNewSessions}),
+    acting(Id::server_tls_v1_1, "smtp-server-tls-allow-tlsv1.1", kGlobal, T::boolean, "no", "yes",
+           "Accepts TLS 1.1 from clients.", {.reload = kNewSessions}),
+    acting(Id::server_tls_v1_2, "smtp-server-tls-allow-tlsv1.2", kGlobal, T::boolean, "yes", "no",
+           "Accepts TLS 1.2 from clients.", {.reload = kNewSessions}),
+    acting(Id::server_tls_v1_3, "smtp-server-tls-allow-tlsv1.3", kGlobal, T::boolean, "yes", "no",
+           "Accepts TLS 1.3 from clients.", {.reload = kNewSessions}),
+    acting(Id::server_ciphers, "smtp-server-tls-ciphers", kGlobal, T::text, "", "HIGH:!aNULL",
+           "Ciphers offered to clients up to TLS 1.2, in OpenSSL's form.",
+           {.reload = kNewSessions}),
+    acting(Id::server_suites, "smtp-server-tls-v1.3-ciphersuites", kGlobal, T::text, "",
+           "TLS_AES_128_GCM_SHA256", "Cipher suites offered to clients in TLS 1.3.",
+           {.reload = kNewSessions}),
+    acting(Id::http_port, "http-mgmt-port", kGlobal, T::count, "0", "8080",
+           "Port of the management interface over HTTP; 0 switches it off.",
+           {.max = 65535, .reload = kRestart}),
+    acting(Id::http_access, "http-access", kGlobal, T::words, "", "127.0.0.1 admin",
+           "Network and what it may do on the management interface: none, monitor, operator or "
+           "admin, monitor also with ,deny-logs; the narrowest network counts.",
+           {.traits = kRepeats}),
+    acting(Id::http_api_key, "http-api-key", kGlobal, T::secret, "", "k3y",
+           "Key that opens the administration of the management interface.",
+           {.traits = kSecret | kRepeats}),
+    acting(Id::http_redirect_to_https, "http-redirect-to-https", kGlobal, T::boolean, "yes", "no",
+           "Sends visitors of the management interface to its encrypted form.",
+           {.reload = kRestart}),
+    acting(Id::http_csrf_protection, "http-csrf-protection", kGlobal, T::boolean, "yes", "no",
+           "Asks for a token or key before the management interface changes anything."),
+};
+
 }  // namespace
 
 void add_global_rows(OptionRows& rows) {
   add_rows(rows, kIdentityRows);
   add_rows(rows, kSpoolRows);
+  add_rows(rows, kServerRows);
 }
 
 }  // namespace ringpost::config

@@ -3,6 +3,7 @@
 namespace ringpost::config {
 namespace {
 
+using Id = OptionId;
 using T = ValueType;
 
 constexpr ScopeSet kPatterns = in(Scope::pattern_list);
@@ -10,19 +11,8 @@ constexpr ScopeSet kReports = in(Scope::bounce_processor, Scope::feedback_loop_p
 constexpr ScopeSet kSignals = in(Scope::signals, Scope::signals_filter);
 
 constexpr OptionRow kOriginalRows[] = {
-    inert("reply", in(Scope::smtp_pattern_list), T::pattern, why::kBackoff,
-          "Pattern of a reply and what follows from it.", kRepeats),
-    inert("mail-from", in(Scope::pattern_list, Scope::rewrite_list), T::pattern, why::kRouting,
-          "Pattern of a sender and what follows from it.", kRepeats),
-    inert("rcpt-to", kPatterns, T::pattern, why::kRouting,
-          "Pattern of a recipient and what follows from it.", kRepeats),
-    inert("header", kPatterns, T::pattern, why::kRouting,
-          "Pattern of a header field and what follows from it.", kRepeats),
-    inert("*", kPatterns, T::words, why::kRouting, "What follows where no line fits."),
     inert("from-domain", in(Scope::rewrite_list), T::words, why::kRewrite,
           "Domain of a sender and its replacement.", kRepeats),
-    inert("mx", in(Scope::mx_rollup_list), T::words, why::kRollup,
-          "Name of a mail host and the queue its domains share.", kRepeats),
     inert("deliver-matched-email", kReports, T::boolean, why::kReports,
           "Delivers recognised reports too."),
     inert("deliver-unmatched-email", kReports, T::boolean, why::kReports,
@@ -32,12 +22,6 @@ constexpr OptionRow kOriginalRows[] = {
     inert("forward-errors-to", kReports, T::word, why::kReports, "Address for faulty reports.",
           kRepeats),
     inert("deliver-email", kReports, T::text, why::kOld, "Delivers reports."),
-    inert("address", in(Scope::address_list), T::pattern, why::kReports, "Address of the list.",
-          kRepeats),
-    inert("address-file", in(Scope::address_list), T::path, why::kReports, "File of addresses.",
-          kRepeats),
-    inert("domain", in(Scope::address_list), T::domain, why::kReports,
-          "Domain whose addresses belong to the list.", kRepeats),
     inert("body-pattern-file", in(Scope::email_patterns), T::path, why::kReports,
           "File of patterns of reports.", kRepeats),
     inert("log-match-info", in(Scope::email_patterns), T::boolean, why::kReports,
@@ -73,45 +57,119 @@ constexpr OptionRow kOriginalRows[] = {
           "How long a secret is kept in memory."),
 };
 
+constexpr OptionRow kListRows[] = {
+    acting(Id::reply, "reply", in(Scope::smtp_pattern_list), T::pattern, "",
+           "/too many connections/ mode=backoff",
+           "Pattern of a reply, and what follows: mode=backoff, mode=normal, "
+           "backoff-to-normal-after=T, skip-mx, bounce-queue, bounce-rcpt, defer-queue, "
+           "disable-source-ip[=T], reenable-after=T, type=CATEGORY.",
+           {.traits = kRepeats}),
+    acting(Id::bounce_category, "//", in(Scope::bounce_category_patterns), T::pattern, "",
+           "/mailbox full/ quota-issues",
+           "Pattern of enhanced status, semicolon and diagnostic text, and the category.",
+           {.traits = kRepeats}),
+    acting(Id::route_mail_from, "mail-from", kPatterns, T::pattern, "",
+           "/@example\\.com$/ virtual-mta=mta1", "Pattern of a sender, and what follows.",
+           {.traits = kRepeats}),
+    acting(Id::route_rcpt_to, "rcpt-to", kPatterns, T::pattern, "",
+           "/@example\\.com$/ virtual-mta=mta1", "Pattern of a recipient, and what follows.",
+           {.traits = kRepeats}),
+    acting(Id::route_header, "header", kPatterns, T::pattern, "", "Subject /news/ virtual-mta=mta1",
+           "Name and pattern of a header field, and what follows.", {.traits = kRepeats}),
+    acting(Id::route_any, "*", kPatterns, T::words, "", "virtual-mta=mta1",
+           "What follows for all mail that came to this line.", {.traits = kRepeats}),
+    acting(Id::mx_rollup, "mx", in(Scope::mx_rollup_list), T::words, "",
+           "*.mx.example.com example.rollup",
+           "Name of a mail host, `*.d` for any below d, and the queue its domains share; "
+           "rollup-by-ip leaves that queue the hosts of the domain.",
+           {.traits = kRepeats}),
+    acting(Id::list_address, "address", in(Scope::address_list), T::pattern, "", "user@example.com",
+           "Address, or pattern of addresses, of the list.", {.traits = kRepeats}),
+    acting(Id::list_address_file, "address-file", in(Scope::address_list), T::path, "",
+           "/etc/ringpost/blocked", "File of addresses, one a line.", {.traits = kRepeats}),
+    acting(Id::list_domain, "domain", in(Scope::address_list), T::domain, "", "example.com",
+           "Domain whose addresses belong to the list.", {.traits = kRepeats}),
+    inert("mail-from", in(Scope::rewrite_list), T::words, why::kRewrite,
+          "Address of a sender and its replacement.", kRepeats),
+};
+
+constexpr ScopeSet kSender = in(Scope::sender);
+constexpr ScopeSet kRelay = in(Scope::relay);
+constexpr ScopeSet kRoute = in(Scope::route);
+constexpr ScopeSet kSignature = in(Scope::dkim_signature);
+constexpr ScopeSet kWarmup = in(Scope::warmup);
+constexpr auto kRestart = ReloadClass::restart;
+constexpr auto kNewSessions = ReloadClass::new_sessions;
+
 constexpr OptionRow kOwnRows[] = {
-    inert("vmta", in(Scope::sender), T::word, why::kRouting, "Virtual MTA of the sender.", kOwn),
-    inert("max-msg-rate", in(Scope::sender), T::rate, why::kRouting,
-          "Recipients per time of the sender.", kOwn),
-    inert("max-conn", in(Scope::sender), T::count, why::kRouting,
-          "Most sessions of the sender at a time.", kOwn),
-    inert("bounce-sender", in(Scope::sender), T::word, why::kRouting,
-          "Return path of the sender's mail.", kOwn),
-    inert("default-domain", in(Scope::routing), T::words, why::kRouting,
-          "Virtual MTA of all other domains.", kOwn),
-    inert("domain", in(Scope::routing), T::words, why::kRouting,
-          "Domain and the virtual MTA of its mail.", kOwn | kRepeats),
-    inert("listen", in(Scope::relay), T::words, why::kAuth, "Address and port.", kOwn | kRepeats),
-    inert("auth", in(Scope::relay), T::words, why::kAuth, "Mechanism offered.", kOwn | kRepeats),
-    inert("auth-login", in(Scope::relay), T::flag, why::kAuth, "Offers LOGIN.", kOwn),
-    inert("auth-secret", in(Scope::relay), T::path, why::kAuth, "File of users.", kOwn),
-    inert("allow-mail-from", in(Scope::relay), T::words, why::kAuth, "Senders allowed.",
-          kOwn | kRepeats),
-    inert("allow-recipient", in(Scope::relay), T::words, why::kAuth, "Recipients allowed.",
-          kOwn | kRepeats),
-    inert("route-to-vmta", in(Scope::relay), T::word, why::kAuth, "Virtual MTA.", kOwn),
-    inert("destination", in(Scope::route), T::words, why::kRouting, "Address and port.",
-          kOwn | kRepeats),
-    inert("backup", in(Scope::route), T::boolean, why::kRouting, "Used when others fail.", kOwn),
-    inert("priority", in(Scope::route), T::count, why::kRouting, "Order among routes.", kOwn),
-    inert("domain", in(Scope::dkim_signature), T::word, why::kDkim, "Signing domain.", kOwn),
-    inert("selector", in(Scope::dkim_signature), T::word, why::kDkim, "Selector.", kOwn),
-    inert("private-key-file", in(Scope::dkim_signature), T::path, why::kDkim, "File of the key.",
-          kOwn),
-    inert("period", in(Scope::warmup), T::duration, why::kWarmup, "Length of the warm-up.", kOwn),
-    inert("start-rate", in(Scope::warmup), T::rate, why::kWarmup, "Rate at its start.", kOwn),
-    inert("end-rate", in(Scope::warmup), T::rate, why::kWarmup, "Rate at its end.", kOwn),
-    inert("curve", in(Scope::warmup), T::word, why::kWarmup, "Form of the growth.", kOwn),
-    inert("start", in(Scope::warmup), T::words, why::kWarmup, "Date of its start.", kOwn),
+    acting(Id::sender_vmta, "vmta", kSender, T::word, "", "mta1",
+           "Virtual MTA or pool of the sender's mail.",
+           {.aliases = "virtual-mta", .reload = kNewSessions, .traits = kOwn}),
+    acting(Id::sender_max_msg_rate, "max-msg-rate", kSender, T::rate, "unlimited", "3000/h",
+           "Recipients sent per time of the sender, over all queues.",
+           {.traits = kOwn | kEndless | kZeroIsNoLimit}),
+    acting(Id::sender_max_conn, "max-conn", kSender, T::count, "unlimited", "80",
+           "Most sessions that submit mail of the sender at a time.",
+           {.reload = kNewSessions, .traits = kOwn | kEndless | kZeroIsNoLimit}),
+    acting(Id::sender_bounce_sender, "bounce-sender", kSender, T::word, "", "bounces@example.com",
+           "Return path of the sender's mail.", {.reload = kNewSessions, .traits = kOwn}),
+    acting(Id::routing_default, "default-domain", in(Scope::routing), T::words, "",
+           "* use-vmta mta1", "Virtual MTA of domains that no other line names.",
+           {.reload = kNewSessions, .traits = kOwn}),
+    acting(Id::routing_domain, "domain", in(Scope::routing), T::words, "",
+           "example.com use-vmta mta1", "Domain and the virtual MTA of its mail.",
+           {.reload = kNewSessions, .traits = kOwn | kRepeats}),
+    acting(Id::relay_listen, "listen", kRelay, T::listener, "", "127.0.0.1:2526",
+           "Address and port to accept mail on.", {.reload = kRestart, .traits = kOwn | kRepeats}),
+    acting(Id::relay_auth, "auth", kRelay, T::words, "", "plain",
+           "Mechanism of authentication; with one, no mail is taken without it.",
+           {.reload = kRestart, .traits = kOwn | kRepeats}),
+    acting(Id::relay_auth_login, "auth-login", kRelay, T::flag, "", "", "Offers LOGIN as well.",
+           {.reload = kRestart, .traits = kOwn}),
+    acting(Id::relay_auth_secret, "auth-secret", kRelay, T::path, "", "/etc/ringpost/relay.users",
+           "File of users and hashes for this listener.", {.reload = kRestart, .traits = kOwn}),
+    acting(Id::relay_allow_mail_from, "allow-mail-from", kRelay, T::name_list, "", "*@example.com",
+           "Senders that may be named.", {.reload = kRestart, .traits = kOwn | kRepeats}),
+    acting(Id::relay_allow_recipient, "allow-recipient", kRelay, T::name_list, "", "@",
+           "Recipients that may be named; @ is any. Without it only relay-domain.",
+           {.reload = kRestart, .traits = kOwn | kRepeats}),
+    acting(Id::relay_vmta, "route-to-vmta", kRelay, T::word, "", "mta1",
+           "Virtual MTA or pool of the mail.", {.reload = kRestart, .traits = kOwn}),
+    acting(Id::route_destination, "destination", kRoute, T::host_list, "", "192.0.2.5:2525",
+           "Smart host; several in the form of smtp-hosts.", {.traits = kOwn}),
+    acting(Id::route_backup, "backup", kRoute, T::boolean, "no", "yes",
+           "Whether the host is used only when a domain's own hosts cannot be reached; "
+           "otherwise all mail without a route of its own goes to it.",
+           {.traits = kOwn}),
+    acting(Id::route_priority, "priority", kRoute, T::count, "0", "10",
+           "Order among routes; the lowest comes first.", {.max = 65535, .traits = kOwn}),
+    acting(Id::signature_domain, "domain", kSignature, T::word, "", "example.com",
+           "Domain the key signs for, with those below it.", {.traits = kOwn}),
+    acting(Id::signature_selector, "selector", kSignature, T::word, "", "s1",
+           "Selector under which the public key is published.", {.traits = kOwn}),
+    acting(Id::signature_key_file, "private-key-file", kSignature, T::path, "",
+           "/etc/ringpost/s1.pem", "File of the private key.", {.traits = kOwn}),
+    acting(Id::signature_algorithm, "algorithm", kSignature, T::choice, "rsa-sha256",
+           "ed25519-sha256", "Algorithm of the signature.",
+           {.choices = "rsa-sha256 rsa-sha1 ed25519-sha256", .traits = kOwn}),
+    acting(Id::warmup_period, "period", kWarmup, T::duration, "", "10d", "Length of the warm-up.",
+           {.traits = kOwn}),
+    acting(Id::warmup_start_rate, "start-rate", kWarmup, T::rate, "", "30/h",
+           "Rate on its first day.", {.traits = kOwn}),
+    acting(Id::warmup_end_rate, "end-rate", kWarmup, T::rate, "", "4000/h",
+           "Rate at its end and from then on.", {.traits = kOwn}),
+    acting(Id::warmup_curve, "curve", kWarmup, T::choice, "exponential", "linear",
+           "Form of the growth.", {.choices = "exponential linear", .traits = kOwn}),
+    acting(Id::warmup_start, "start", kWarmup, T::date, "", "2026-01-31",
+           "Day on which it begins (default: that of the first delivery).", {.traits = kOwn}),
+    acting(Id::warmup, "warmup", in(Scope::domain, Scope::virtual_mta), T::words, "", "",
+           "A rate that grows over days; written as a block.", {.traits = kOwn}),
 };
 
 }  // namespace
 
 void add_other_rows(OptionRows& rows) {
+  add_rows(rows, kListRows);
   add_rows(rows, kOriginalRows);
   add_rows(rows, kOwnRows);
 }

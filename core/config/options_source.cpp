@@ -19,7 +19,8 @@ constexpr OptionRow kAccessRows[] = {
            "Clients on loopback may where no source section by address covers them.",
            {.reload = kNewSessions}),
     acting(Id::require_auth, "require-auth", kSource, T::boolean, "no", "yes",
-           "Whether mail is taken only after authentication.", {.reload = kNewSessions}),
+           "Whether mail is taken only after authentication.",
+           {.reload = kNewSessions, .traits = kGuards}),
     acting(Id::max_message_size, "max-message-size", kSource, T::size, "unlimited", "10M",
            "Largest message taken from these clients; the limit of the whole server remains.",
            {.reload = kNewSessions, .traits = kEndless | kZeroIsNoLimit}),
@@ -90,11 +91,96 @@ constexpr OptionRow kMessageRows[] = {
            {.choices = "no yes override", .reload = kNewSessions}),
 };
 
+constexpr ScopeSet kUser = in(Scope::smtp_user);
+constexpr ScopeSet kGroup = in(Scope::source_group);
+
+constexpr OptionRow kAuthRows[] = {
+    acting(Id::allow_auth, "allow-auth", kSource, T::boolean, "yes", "no",
+           "Whether AUTH is offered.", {.reload = kNewSessions}),
+    acting(Id::allow_unencrypted_auth, "allow-unencrypted-plain-auth", kSource, T::boolean, "no",
+           "yes", "Whether PLAIN and LOGIN are offered on unencrypted connections.",
+           {.reload = kNewSessions}),
+    acting(Id::require_starttls_before_auth, "require-starttls-before-auth", kSource, T::boolean,
+           "no", "yes", "Whether AUTH is offered on encrypted connections only.",
+           {.reload = kNewSessions}),
+    acting(Id::allow_starttls, "allow-starttls", kSource, T::boolean, "no", "yes",
+           "Whether STARTTLS is offered; it needs smtp-server-tls-certificate.",
+           {.reload = kNewSessions}),
+    acting(Id::max_auth_failure_rate, "smtp-max-auth-failure-rate", kSource, T::rate, "unlimited",
+           "10/m", "Failed authentications per time from which a client is refused.",
+           {.reload = kNewSessions, .traits = kEndless | kZeroIsNoLimit}),
+    acting(Id::source_proxy_protocol, "allow-proxy-protocol", kSource, T::boolean, "no", "yes",
+           "Whether the sessions of these peers begin with a PROXY header, whose address counts "
+           "for all rules; a session without one is closed.",
+           {.reload = kNewSessions, .traits = kOwn | kGuards}),
+    acting(Id::user_password, "password", kUser, T::secret, "", "scrypt-hash",
+           "The user's password, in clear or as ringpost passwd prints it.",
+           {.reload = kNewSessions, .traits = kSecret}),
+    acting(Id::user_source, "source", kUser, T::word, "{auth}", "{inside}",
+           "Named source whose rules apply to the user's sessions after AUTH.",
+           {.reload = kNewSessions}),
+    acting(Id::user_method, "authentication-method", kUser, T::choice, "password", "certificate",
+           "How the user is known.",
+           {.choices = "password system certificate", .reload = kNewSessions}),
+    acting(Id::user_certificate, "tls-certificate", kUser, T::path, "", "/etc/ringpost/user.pem",
+           "Certificate by which the user is known.", {.reload = kNewSessions}),
+    acting(Id::source_group, "source-group", kSource, T::word, "", "inside",
+           "Group of sources that share a quota of sessions.", {.reload = kNewSessions}),
+    acting(Id::group_max_smtp_in, "max-smtp-in", kGroup, T::count, "unlimited", "50",
+           "Most sessions of the group at a time.",
+           {.reload = kNewSessions, .traits = kEndless | kZeroIsNoLimit}),
+    acting(Id::group_reserved_smtp_in, "reserved-smtp-in", kGroup, T::count, "0", "5",
+           "Sessions kept free for the group.", {.reload = kNewSessions}),
+};
+
+constexpr OptionRow kFurtherRows[] = {
+    acting(Id::source_pattern_list, "pattern-list", kSource, T::word, "", "choice",
+           "List of rules that choose a virtual MTA, before the default.",
+           {.reload = kNewSessions}),
+    acting(Id::suppression_lists, "suppression-lists", kSource, T::name_list, "", "blocked",
+           "Address lists of recipients that nothing is sent to.",
+           {.reload = kNewSessions, .traits = kContinues | kGuards}),
+    acting(Id::add_x_virtual_mta_header, "add-x-virtual-mta-header", kSource, T::boolean, "no",
+           "yes", "Writes the chosen virtual MTA into the message where it names none.",
+           {.reload = kNewSessions}),
+    acting(Id::jobid_prefix, "jobid-prefix", kSource, T::text, "", "{auth}-",
+           "Text put before the job's name; {auth} stands for the user.", {.reload = kNewSessions}),
+    acting(Id::process_x_dkim_options, "process-x-dkim-options", kSource, T::boolean, "no", "yes",
+           "Whether signing options in X-DKIM-Options are obeyed and the field removed.",
+           {.reload = kNewSessions}),
+    acting(Id::retain_x_dkim_options, "retain-x-dkim-options", kSource, T::boolean, "no", "yes",
+           "Whether an obeyed X-DKIM-Options stays in the message.", {.reload = kNewSessions}),
+    acting(Id::date_header_time, "date-header-time", kSource, T::choice, "reception", "delivery",
+           "Which time an added Date field shows.",
+           {.choices = "reception delivery", .reload = kNewSessions}),
+    acting(Id::too_many_rcpts_fails_message, "too-many-rcpts-fails-message", kSource, T::boolean,
+           "no", "yes", "Refuses at DATA a message with too many recipients, instead of at RCPT.",
+           {.reload = kNewSessions}),
+    acting(Id::verp_default, "verp-default", kSource, T::boolean, "no", "yes",
+           "Writes the recipient into the return path: USER-RCPT=DOMAIN@HOST.",
+           {.reload = kNewSessions}),
+    acting(Id::suppress_local_dsn, "suppress-local-dsn", kSource, T::boolean, "no", "yes",
+           "Sends no notifications for mail of this source.", {.reload = kNewSessions}),
+    acting(Id::dsn_return_default, "dsn-return-default", kSource, T::choice, "headers", "full",
+           "How much of a message a notification returns where the client says nothing.",
+           {.choices = "headers full system", .reload = kNewSessions}),
+    acting(Id::source_log_connections, "log-connections", kSource, T::boolean, "no", "yes",
+           "Logs the beginning and end of sessions.", {.reload = kNewSessions}),
+    acting(Id::source_log_commands, "log-commands", kSource, T::boolean, "no", "yes",
+           "Logs commands and replies, credentials left out.", {.reload = kNewSessions}),
+    acting(Id::source_log_data, "log-data", kSource, T::boolean, "no", "yes", "Logs content.",
+           {.reload = kNewSessions}),
+    acting(Id::source_log_tls, "log-tls", kSource, T::boolean, "no", "yes", "Logs handshakes.",
+           {.reload = kNewSessions}),
+};
+
 }  // namespace
 
 void add_source_rows(OptionRows& rows) {
   add_rows(rows, kAccessRows);
   add_rows(rows, kMessageRows);
+  add_rows(rows, kAuthRows);
+  add_rows(rows, kFurtherRows);
 }
 
 }  // namespace ringpost::config

@@ -64,7 +64,12 @@ void Parser::open_file(const std::string& path, const Span& where) {
     if (reading_.empty()) {
       sources_->add(path, "");
     }
-    log_->error(where, "cannot read '" + path + "': " + why);
+    const std::string message = "cannot read '" + path + "': " + why;
+    if (reading_.empty()) {
+      log_->refuse(where, message);
+    } else {
+      log_->error(where, message);
+    }
   };
   if (sources_->file_count() >= limits_.files) {
     return refuse("too many files are included");

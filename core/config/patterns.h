@@ -22,8 +22,8 @@ class PatternSet {
   PatternSet(PatternSet&&) noexcept;
   PatternSet& operator=(PatternSet&&) noexcept;
 
-  /// Adds the pattern with the next number. Errors: invalid, with what is wrong with it: look-around
-  /// and back-references cannot be matched in linear time.
+  /// Adds the pattern with the next number. Errors: invalid, with what is wrong with it:
+  /// look-around and back-references cannot be matched in linear time.
   Status add(std::string_view pattern);
   /// Ends the adding.
   void prepare();
@@ -55,10 +55,10 @@ struct ReplyAction {
   /// Stop using the source address for this queue: for the given time, or until
   /// reenable-source-ip-after (zero).
   std::optional<Duration> disable_source_ip;
-  std::string_view category;   ///< `type=...`: category of the refusal
-  std::string_view pattern;    ///< the pattern that decided the mode, else the first that fitted
-  std::uint32_t file = 0;      ///< where that rule stands: index into Snapshot::files()
-  std::uint32_t line = 0;      ///< 0: in the shipped list
+  std::string_view category;  ///< `type=...`: category of the refusal
+  std::string_view pattern;   ///< the pattern that decided the mode, else the first that fitted
+  std::uint32_t file = 0;     ///< where that rule stands: index into Snapshot::files()
+  std::uint32_t line = 0;     ///< 0: in the shipped list
 
   bool any() const { return !pattern.empty() || line != 0; }
 };
@@ -108,12 +108,12 @@ class HeaderView {
 struct RoutingRule {
   enum class Part : std::uint8_t { mail_from, rcpt_to, header, any };
   Part part = Part::any;
-  std::string_view header;        ///< name of the field, for Part::header
-  PatternSet pattern;             ///< of one pattern; empty for Part::any
-  std::string_view virtual_mta;   ///< virtual MTA or pool; empty if `list` or `priority` is meant
-  std::int32_t list = -1;         ///< index of another list to go on with
-  std::string_view list_name;     ///< its name as written, for call-to
-  std::uint32_t priority = 0;     ///< recipient-priority
+  std::string_view header;       ///< name of the field, for Part::header
+  PatternSet pattern;            ///< of one pattern; empty for Part::any
+  std::string_view virtual_mta;  ///< virtual MTA or pool; empty if `list` or `priority` is meant
+  std::int32_t list = -1;        ///< index of another list to go on with
+  std::string_view list_name;    ///< its name as written, for call-to
+  std::uint32_t priority = 0;    ///< recipient-priority
   std::uint32_t line = 0;
 };
 

@@ -7,6 +7,7 @@
 
 #include "core/base/address.h"
 #include "core/base/time.h"
+#include "core/config/policy_parts.h"
 #include "core/config/values.h"
 
 namespace ringpost::config {
@@ -40,7 +41,7 @@ enum class DeliveryType : std::uint8_t { smtp, pipe, file, discard, http };
 
 /// The effective settings of one queue, a pair of queue name and virtual MTA. Flat, and shared by
 /// all queues to which the same sections apply. Names follow the directives.
-struct PathPolicy {
+struct PathPolicy : BackoffSettings, ClientTlsSettings, DkimSettings, ReportSettings {
   // Limits of the queue.
   std::uint32_t max_smtp_out = 0;
   std::uint32_t max_per_host_out = 0;
@@ -49,7 +50,19 @@ struct PathPolicy {
   std::uint32_t max_errors_per_connection = 0;
   Rate max_msg_rate;
   Rate max_connect_rate;
+  DataRate max_data_rate;
   Pacing pacing = Pacing::even;
+  Duration rampup_interval{};      ///< least time between two new connections
+  const Warmup* warmup = nullptr;  ///< the lower of it and max_msg_rate counts
+  /// Messages a day that a cold virtual MTA takes of this domain, for successive days; the last
+  /// repeats. Empty: none.
+  std::span<const std::uint32_t> max_cold_msgs;
+  std::uint32_t queue_priority = 0;  ///< 0 to 100
+  bool allow_priority_interruption = false;
+  std::span<const SourceIpLimit> source_ip_max_smtp_out;
+  std::span<const SourceIpLimit> source_ip_max_connect_rate;
+  std::span<const SourceIpLimit> source_ip_max_msg_rate;
+  std::span<const SourceIpLimit> source_ip_max_data_rate;
 
   // Its clocks.
   std::span<const Duration> retry_after;  ///< at least one step; the last repeats
@@ -61,15 +74,24 @@ struct PathPolicy {
 
   // Where it goes.
   const StaticRoute* route = nullptr;  ///< nullptr: the MX of the domain
-  std::string_view queue_to;           ///< applied already by queue_name()
+  /// Smart hosts for when none of the domain's own hosts can be reached; nullptr: none.
+  const StaticRoute* backup_route = nullptr;
+  std::string_view reroute_to;  ///< name of the virtual MTA that takes the mail; empty: none
+  VmtaRef reroute;              ///< what it means; kind none: the mail stays
+  bool disable_mx_rollup = false;
+  /// The queue takes the mail of several domains, each of which has its own hosts.
+  bool is_group = false;
+  /// The queue must not be delivered by this version (its type, or TLS it demands): `route` leads
+  /// nowhere and the mail waits.
+  bool held = false;
+  std::string_view queue_to;  ///< applied already by queue_name()
   std::uint32_t default_smtp_port = 0;
   std::uint32_t mx_connection_attempts = 0;
   /// How long a domain without MX is waited for: zero returns mail at once, forever() means that
   /// the domain's own address is used.
   Duration bounce_upon_no_mx{};
   bool allow_private_mx = false;
-  DeliveryType type = DeliveryType::smtp;  ///< other than smtp: hold the mail
-  bool require_starttls = false;           ///< never send in clear
+  DeliveryType delivery_type = DeliveryType::smtp;
 
   // Patience with the host.
   Duration connect_timeout{};
@@ -92,34 +114,36 @@ struct PathPolicy {
   bool ignore_chunking = false;
   bool ignore_pipelining = false;
   bool ignore_dsn = false;
-};
-
-/// A virtual MTA: 0 is `{default}`, the others follow in the order of the file.
-using VmtaId = std::uint32_t;
-inline constexpr VmtaId kDefaultVmta = 0;
-
-/// What a name in the place of a virtual MTA means.
-struct VmtaRef {
-  enum class Kind : std::uint8_t { none, vmta, pool };
-  Kind kind = Kind::none;
-  std::uint32_t id = 0;  ///< index in Snapshot::virtual_mtas() or Snapshot::pools()
-
-  bool operator==(const VmtaRef&) const = default;
+  bool bounce_upon_transfer_failure = false;
 };
 
 enum class BareNewlines : std::uint8_t { reject, normalise };
 enum class AddDate : std::uint8_t { no, if_missing, override_always };
+enum class DateTime : std::uint8_t { reception, delivery };
+enum class DsnReturn : std::uint8_t { headers, full };
 
 /// The effective rules for one client.
 struct SourcePolicy {
   bool smtp_service = false;
   bool always_allow_relaying = false;
   bool require_auth = false;
+  bool allow_auth = false;
+  bool allow_unencrypted_auth = false;
+  bool require_starttls_before_auth = false;
+  bool allow_starttls = false;
+  Rate max_auth_failure_rate;
+  bool proxy_protocol = false;  ///< its sessions begin with a PROXY header
+  /// Of a relay block: senders and recipients that may be named, `*` at the ends of a text; empty
+  /// means any sender, and every recipient that relaying allows.
+  std::span<const std::string_view> allow_mail_from;
+  std::span<const std::string_view> allow_recipient;
+  std::string_view auth_file;  ///< users of this source; empty: those of the whole server
   bool allow_chunking = false;
   bool allow_smtputf8 = false;
   BareNewlines bare_newlines = BareNewlines::reject;
   std::uint32_t max_message_hops = 0;
   std::uint32_t max_rcpt_per_message = 0;
+  bool too_many_rcpts_fails_message = false;
   std::uint64_t max_message_size = 0;  ///< the server's own limit is already applied
   Duration smtp_command_timeout{};
   Duration smtp_data_timeout{};
@@ -130,19 +154,35 @@ struct SourcePolicy {
   VmtaRef default_vmta;
   bool vmta_by_local_address = false;  ///< `by-smtp-source-ip`; then default_vmta is {default}
   std::span<const std::string_view> allow_virtual_mta;  ///< empty: any
+  std::string_view pattern_list;         ///< name of the list that chooses before the default
+  std::int32_t pattern_list_index = -1;  ///< in Snapshot::routing_lists(); -1: none
+  std::string_view source_group;
+  std::span<const std::string_view> suppression_lists;
   bool process_x_virtual_mta = false;
   bool retain_x_virtual_mta = false;
+  bool add_x_virtual_mta_header = false;
   bool reject_invalid_virtual_mta = false;
   bool process_x_job = false;
   bool retain_x_job = false;
   std::string_view jobid_header;
+  std::string_view jobid_prefix;
   bool process_x_envid = false;
+  bool process_x_dkim_options = false;
+  bool retain_x_dkim_options = false;
   bool add_received_header = false;
   bool hide_message_source = false;
   bool remove_received_headers = false;
   std::span<const std::string_view> remove_header;
   bool add_message_id_header = false;
   AddDate add_date_header = AddDate::no;
+  DateTime date_header_time = DateTime::reception;
+  bool verp_default = false;
+  bool suppress_local_dsn = false;
+  DsnReturn dsn_return_default = DsnReturn::headers;
+  bool log_connections = false;
+  bool log_commands = false;
+  bool log_data = false;
+  bool log_tls = false;
 };
 
 }  // namespace ringpost::config

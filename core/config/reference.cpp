@@ -30,6 +30,12 @@ std::string_view form_of(ValueType type) {
     case ValueType::source_host: return "ADDRESS... [NAME]";
     case ValueType::resolver: return "ADDRESS[:PORT]";
     case ValueType::pattern: return "/pattern/ and result";
+    case ValueType::data_rate: return "size per time";
+    case ValueType::daily_limits: return "N/d, ...";
+    case ValueType::ip_limit: return "NETWORK and limit";
+    case ValueType::secret: return "secret";
+    case ValueType::certificate: return "path";
+    case ValueType::date: return "date";
     case ValueType::words: return "words";
   }
   return "";
@@ -92,8 +98,9 @@ void append_scope(std::string& out, Scope scope) {
                 " | " + code(row.fallback) + " | " + std::string(effect_of(row.reload)) + " | " +
                 cell(row.help) + " |\n";
     } else {
-      inert += "| " + names_of(row) + (row.is(kOwn) ? " (own)" : "") + " | " + cell(row.help) +
-               " | " + cell(row.no_effect) + " |\n";
+      inert += "| " + names_of(row) + (row.is(kOwn) ? " (own)" : "") + " | " + value_of(row) +
+               " | " + code(row.fallback) + " | " + cell(row.help) + " | " + cell(row.no_effect) +
+               " |\n";
     }
   }
   if (!acting.empty()) {
@@ -101,8 +108,10 @@ void append_scope(std::string& out, Scope scope) {
     out += "|---|---|---|---|---|\n" + acting;
   }
   if (!inert.empty()) {
-    out += "\nAccepted without effect:\n\n| directive | meaning | why it has no effect |\n";
-    out += "|---|---|---|\n" + inert;
+    out +=
+        "\nAccepted without effect:\n\n"
+        "| directive | value | default | meaning | why it has no effect |\n";
+    out += "|---|---|---|---|---|\n" + inert;
   }
 }
 
@@ -147,6 +156,14 @@ std::string render_reference() {
   return out;
 }
 
+std::string value_form(const OptionRow& row) {
+  std::string out;
+  for (const char c : value_of(row)) {
+    out += c == '`' ? "" : std::string(1, c);
+  }
+  return out;
+}
+
 std::string describe_directive(std::string_view name) {
   std::string out;
   for (unsigned i = 0; i < static_cast<unsigned>(Scope::count_); ++i) {
@@ -156,9 +173,11 @@ std::string describe_directive(std::string_view name) {
       continue;
     }
     out += std::string(row->name) + " " + located(scope) + "\n  " + std::string(row->help) +
-           "\n  value: " + value_of(*row) + "\n";
+           "\n  value: " + value_form(*row) + "\n";
     if (!row->acts()) {
       out += "  no effect: " + std::string(row->no_effect) + "\n";
+    }
+    if (!row->is_read()) {
       continue;
     }
     if (!row->fallback.empty()) {

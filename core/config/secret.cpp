@@ -23,8 +23,7 @@ Secret SecretStore::keep(std::string_view text) {
   }
   if (blocks_.empty() || blocks_.back().size - blocks_.back().used < text.size()) {
     const std::size_t size = (std::max(text.size(), kBlock) + kBlock - 1) / kBlock * kBlock;
-    void* pages =
-        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* pages = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pages == MAP_FAILED) {
       return Secret();
     }

@@ -56,6 +56,16 @@ SourcePolicy Snapshot::source_rules(bool loopback, SourceId named, Covers covers
   if (named < by_name_.size()) {
     apply_all(policy, by_name_[named].settings);
   }
+  if (policy.require_auth && is_pending(OptionId::require_auth)) {
+    // Who must authenticate and cannot gets no service; everything else would be an open door.
+    policy.smtp_service = false;
+    policy.always_allow_relaying = false;
+  }
+  for (std::size_t i = 0; i < routing_lists_.size() && !policy.pattern_list.empty(); ++i) {
+    if (equals_ignoring_case(routing_lists_[i].name, policy.pattern_list)) {
+      policy.pattern_list_index = static_cast<std::int32_t>(i);
+    }
+  }
   policy.max_message_size = std::min(policy.max_message_size, global_.max_message_size);
   policy.vmta_by_local_address = equals_ignoring_case(policy.default_virtual_mta, kByLocalAddress);
   if (policy.default_virtual_mta.empty() || policy.vmta_by_local_address) {
@@ -130,7 +140,43 @@ PathPolicy Snapshot::path_policy(std::string_view queue, VmtaId vmta) const {
       }
     }
   });
+  finish_policy(policy, decided);
+  policy.is_group = groups_.find(FoldedName(queue).view()) != groups_.end();
   return policy;
+}
+
+/// What follows from other settings: back-off values from their normal twins, names from tables.
+void Snapshot::finish_policy(PathPolicy& policy, const std::bitset<kOptionCount>& decided) const {
+  const auto is_set = [&decided](OptionId id) { return decided[static_cast<std::size_t>(id)]; };
+  if (!is_set(OptionId::backoff_max_msg_rate)) {
+    policy.backoff_max_msg_rate = policy.max_msg_rate;
+  }
+  if (!is_set(OptionId::backoff_max_connect_rate)) {
+    policy.backoff_max_connect_rate = policy.max_connect_rate;
+  }
+  if (!is_set(OptionId::backoff_max_data_rate)) {
+    policy.backoff_max_data_rate = policy.max_data_rate;
+  }
+  policy.backoff_max_smtp_out = std::min(policy.backoff_max_smtp_out, policy.max_smtp_out);
+  policy.reply_patterns = find_reply_patterns(policy.smtp_pattern_list);
+  const bool backs_off =
+      is_set(OptionId::backoff_retry_after) || is_set(OptionId::backoff_to_normal_after);
+  if (backs_off && !is_set(OptionId::smtp_pattern_list)) {
+    policy.reply_patterns = &shipped_reply_patterns();
+  }
+  policy.backoff_reroute = find_vmta(policy.backoff_reroute_to);
+  policy.reroute = find_vmta(policy.reroute_to);
+  policy.route = is_set(OptionId::smtp_hosts) ? policy.route : default_route_;
+  policy.backup_route = policy.route == nullptr ? backup_route_ : nullptr;
+  const bool needs_tls =
+      policy.require_starttls || policy.tls_verification != TlsVerification::none;
+  policy.held =
+      (policy.delivery_type != DeliveryType::smtp && is_pending(OptionId::delivery_type)) ||
+      (needs_tls && is_pending(OptionId::require_starttls));
+  if (policy.held) {
+    policy.route = &nowhere_;
+    policy.backup_route = nullptr;
+  }
 }
 
 std::string Snapshot::place(const Origin& origin) const {

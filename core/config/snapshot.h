@@ -1,14 +1,17 @@
 #pragma once
 
+#include <bitset>
 #include <deque>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "core/config/domain_index.h"
+#include "core/config/patterns.h"
 #include "core/config/setting.h"
 #include "core/config/settings.h"
 #include "core/config/text_store.h"
@@ -25,6 +28,7 @@ struct DomainEntry {
 /// The domain sections of one virtual MTA, one pool, or the global level.
 struct DomainLayer {
   DomainIndex index;
+  std::string_view owner;                       ///< as DomainEntry::owner
   std::uint32_t defaults = DomainIndex::kNone;  ///< after everything else in the layer
 };
 
@@ -37,7 +41,8 @@ struct SourceEntry {
 };
 
 /// What a configuration says, checked and typed. Immutable once built and shared by all threads;
-/// views and references into it live as long as it does. Holds no secret and no source text.
+/// views and references into it live as long as it does. Holds no source text, and secrets only in
+/// pages that no core dump contains.
 class Snapshot {
  public:
   const GlobalSettings& global() const { return global_; }
@@ -57,6 +62,40 @@ class Snapshot {
   SourcePolicy source_policy_of(const IpNetwork& network, SourceId named = kNoSource) const;
   /// Patterns of `relay-domain`, as written.
   std::span<const std::string_view> relay_domains() const { return relay_domain_patterns_; }
+  /// Users who authenticate, in the order of the file, and groups of sources.
+  std::span<const SmtpUser> smtp_users() const { return users_; }
+  const SmtpUser* find_user(std::string_view name) const;
+  std::span<const SourceGroup> source_groups() const { return source_groups_; }
+
+  /// Rules for mail of a sender address: of the address itself, else of its domain; or nullptr.
+  const SenderRule* sender_rule(std::string_view address) const;
+  std::span<const SenderRule> sender_rules() const { return senders_; }
+  /// The virtual MTA that the `source` block chooses for a recipient domain; kind none: no choice.
+  VmtaRef routed_vmta(std::string_view domain) const;
+  /// Lists of rules that choose a virtual MTA; SourcePolicy::pattern_list_index counts in them.
+  std::span<const RoutingList> routing_lists() const { return routing_lists_; }
+
+  /// The queue that takes the mail of a domain whose best mail hosts (those of the lowest
+  /// preference) are `hosts`; empty: the domain keeps its own. Ask only where
+  /// PathPolicy::disable_mx_rollup does not forbid it.
+  std::string_view rolled_up_queue(std::span<const std::string_view> hosts) const;
+  std::span<const MxRollupRule> mx_rollup() const { return mx_rollup_; }
+  /// Smart hosts, by priority. PathPolicy::route and backup_route hold them already.
+  std::span<const SmartRoute> smart_routes() const { return smart_routes_; }
+
+  /// The key that signs for a domain through a virtual MTA: its own keys first, then those of its
+  /// pools, then the global ones; nullptr: none.
+  const DkimKey* find_domain_key(std::string_view domain, VmtaId vmta) const;
+  /// A key of a dkim-signature block that signs all mail of the domain, or nullptr.
+  const DkimKey* find_signature(std::string_view domain) const;
+  std::span<const DkimKey> domain_keys() const { return domain_keys_; }
+  std::span<const DkimKeyList> domain_key_lists() const { return domain_key_lists_; }
+
+  std::span<const ReplyPatterns> reply_patterns() const { return reply_patterns_; }
+  const ReplyPatterns* find_reply_patterns(std::string_view name) const;
+  const BounceCategories& bounce_categories() const { return bounce_categories_; }
+  std::span<const AddressList> address_lists() const { return address_lists_; }
+
   /// Whether anybody may send to this recipient domain (`relay-domain`).
   bool is_relay_domain(std::string_view domain) const;
 
@@ -83,6 +122,10 @@ class Snapshot {
   }
   const DomainEntry& entry(std::uint32_t index) const { return entries_[index]; }
   std::span<const DomainEntry> entries() const { return entries_; }
+  /// Patterns that a section of macros, `$name`, stands for in this snapshot.
+  std::vector<std::string> names_of_macro(std::string_view pattern) const;
+  /// Owners of the domain sections of a virtual MTA and of its pool, as DomainEntry has them.
+  std::vector<std::string_view> owners_of(std::string_view vmta) const;
   const PathPolicy& policy_defaults() const { return policy_defaults_; }
 
   /// Files in the order they were read; Origin::file counts in them.
@@ -91,6 +134,8 @@ class Snapshot {
   /// Settings as they were written at the global level and in virtual MTAs, for `explain`.
   std::span<const Setting> global_written() const { return global_written_; }
   std::span<const Setting> vmta_written(VmtaId vmta) const { return vmta_written_[vmta]; }
+  /// Every directive outside virtual MTAs, pools and domains, in the order of the files.
+  std::span<const WrittenDirective> written() const { return written_; }
 
  private:
   friend class Builder;
@@ -99,11 +144,17 @@ class Snapshot {
   std::array<std::uint32_t, 3> layers_of(VmtaRef vmta) const;
   template <class Covers>
   SourcePolicy source_rules(bool loopback, SourceId named, Covers covers) const;
+  void finish_policy(PathPolicy& policy, const std::bitset<kOptionCount>& decided) const;
 
   TextStore texts_;
   std::deque<std::vector<Duration>> ladders_;
   std::deque<std::vector<std::string_view>> lists_;
   std::deque<StaticRoute> routes_;
+  std::deque<std::vector<std::uint32_t>> daily_limits_;
+  std::deque<std::vector<SourceIpLimit>> ip_limits_;
+  std::deque<Warmup> warmups_;
+  std::deque<CertificateFile> certificates_;
+  SecretStore secrets_;
   std::vector<std::string> files_;
   GlobalSettings global_;
   std::vector<Setting> global_written_;
@@ -122,6 +173,24 @@ class Snapshot {
   std::vector<SourceEntry> by_name_;
   DomainIndex relay_domains_;
   std::vector<std::string_view> relay_domain_patterns_;
+  std::vector<SmtpUser> users_;
+  std::vector<SourceGroup> source_groups_;
+  std::vector<SenderRule> senders_;
+  RoutingTable routing_;
+  std::vector<RoutingList> routing_lists_;
+  std::vector<MxRollupRule> mx_rollup_;
+  std::vector<SmartRoute> smart_routes_;
+  const StaticRoute* default_route_ = nullptr;
+  const StaticRoute* backup_route_ = nullptr;
+  StaticRoute nowhere_;
+  std::vector<DkimKey> domain_keys_;
+  std::vector<DkimKeyList> domain_key_lists_;
+  std::vector<ReplyPatterns> reply_patterns_;
+  BounceCategories bounce_categories_;
+  std::vector<AddressList> address_lists_;
+  std::vector<WrittenDirective> written_;
+  std::unordered_map<std::string, std::vector<std::string>, TextHash, std::equal_to<>> macros_;
+  std::unordered_set<std::string, TextHash, std::equal_to<>> groups_;
 };
 
 /// Effective settings of queues, each computed once. One per shard: not shared between threads.

@@ -4,8 +4,21 @@
 #include <utility>
 
 #include "core/base/assert.h"
+#include "core/config/secret.h"
 
 namespace ringpost::config {
+
+SourceMap::~SourceMap() {
+  if (masks_.empty()) {
+    return;
+  }
+  for (File& file : files_) {
+    wipe(file.text.data(), file.text.size());
+  }
+  for (std::string& text : kept_) {
+    wipe(text.data(), text.size());
+  }
+}
 
 std::uint32_t SourceMap::add(std::string path, std::string text) {
   File& file = files_.emplace_back();

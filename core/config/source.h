@@ -21,6 +21,12 @@ struct Span {
 /// rendering of a source line shows one. One thread.
 class SourceMap {
  public:
+  SourceMap() = default;
+  SourceMap(const SourceMap&) = delete;
+  SourceMap& operator=(const SourceMap&) = delete;
+  /// Overwrites all text if there is a secret in it.
+  ~SourceMap();
+
   /// Returns the new file's index. Views into the text stay valid while the map lives.
   std::uint32_t add(std::string path, std::string text);
 

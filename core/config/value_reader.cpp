@@ -21,6 +21,7 @@ bool takes_one_word(ValueType type) {
     case ValueType::per_hour:
     case ValueType::choice:
     case ValueType::word:
+    case ValueType::date:
     case ValueType::path: return true;
     default: return false;
   }
@@ -107,10 +108,13 @@ std::optional<Value> ValueReader::read(const OptionRow& row, const Directive& di
   if (!single_word(row, directive)) {
     return std::nullopt;
   }
+  if (row.type == ValueType::secret || row.type == ValueType::certificate) {
+    return read_hidden(row, directive);
+  }
   const std::string text = joined(directive);
   const Span span = span_of(directive);
   const bool clears = text.empty() && row.is(kEmptyClears);
-  if (text.empty() && !clears) {
+  if (text.empty() && !clears && row.type != ValueType::flag) {
     log_->error(span, "'" + std::string(row.name) + "' needs a value");
     return std::nullopt;
   }
@@ -121,7 +125,12 @@ std::optional<Value> ValueReader::read(const OptionRow& row, const Directive& di
       const auto choices = split_words(row.choices);
       suggestion = nearest_name(text, choices);
     }
-    log_->error(span, "'" + std::string(row.name) + "': " + value.error().detail, suggestion);
+    const std::string message = "'" + std::string(row.name) + "': " + value.error().detail;
+    if (row.is(kGuards) || row.id == OptionId::always_allow_relaying) {
+      log_->refuse(span, message, suggestion);
+    } else {
+      log_->error(span, message, suggestion);
+    }
     return std::nullopt;
   }
   const Rate* rate = std::get_if<Rate>(&*value);
@@ -129,6 +138,30 @@ std::optional<Value> ValueReader::read(const OptionRow& row, const Directive& di
     log_->warning(span, "a rate of 0 means unlimited, not stopped");
   }
   return std::move(value).value();
+}
+
+/// Values that hold a secret: they go to the store of secrets and nowhere else.
+std::optional<Value> ValueReader::read_hidden(const OptionRow& row, const Directive& directive) {
+  std::string text;
+  const std::size_t first = row.type == ValueType::certificate ? 1 : 0;
+  for (std::size_t i = first; i < directive.values.size(); ++i) {
+    text.append(text.empty() ? "" : " ").append(directive.values[i].text);
+  }
+  const Secret secret = snapshot_->secrets_.keep(text);
+  wipe(text.data(), text.size());
+  if (row.type == ValueType::secret) {
+    if (secret.empty() && !row.is(kEmptyClears)) {
+      log_->warning(directive.name.span, "'" + std::string(row.name) + "' is empty");
+    }
+    return Value(secret);
+  }
+  if (directive.values[0].text.empty()) {
+    log_->error(directive.name.span, "'" + std::string(row.name) + "' needs a file");
+    return std::nullopt;
+  }
+  snapshot_->certificates_.push_back({keep(directive.values[0].text), secret});
+  const CertificateFile* kept = &snapshot_->certificates_.back();
+  return Value(kept);
 }
 
 Value ValueReader::fallback_of(const OptionRow& row) {
@@ -171,9 +204,13 @@ Result<Value> ValueReader::parse(const OptionRow& row, std::string_view text) {
     case ValueType::duration_list:
     case ValueType::bool_or_duration:
     case ValueType::rate:
+    case ValueType::data_rate:
+    case ValueType::date:
     case ValueType::per_hour: return parse_time(row, text);
     case ValueType::choice: return parse_choice(row, text);
     case ValueType::name_list: return parse_list(text);
+    case ValueType::daily_limits: return parse_days(text);
+    case ValueType::ip_limit: return parse_ip_limit(row, text);
     case ValueType::host_list: return parse_route(text);
     default: return Value(keep(text));
   }
@@ -223,7 +260,66 @@ Result<Value> ValueReader::parse_number(const OptionRow& row, std::string_view t
   return Value(static_cast<std::int64_t>(number));
 }
 
+Result<Value> ValueReader::parse_days(std::string_view text) {
+  Result<std::vector<std::uint32_t>> days = parse_daily_limits(text);
+  if (!days.ok()) {
+    return days.error();
+  }
+  const auto& kept = snapshot_->daily_limits_.emplace_back(std::move(days).value());
+  return Value(std::span<const std::uint32_t>(kept));
+}
+
+/// `NETWORK LIMIT`, or a limit alone for all addresses.
+Result<Value> ValueReader::parse_ip_limit(const OptionRow& row, std::string_view text) {
+  const std::size_t blank = text.find_first_of(" \t");
+  const std::string_view last =
+      blank == std::string_view::npos ? text : trimmed(text.substr(blank));
+  std::vector<SourceIpLimit> limits;
+  if (blank == std::string_view::npos) {
+    limits.resize(2);
+    limits[0].network = *IpNetwork::parse("0/0");
+    limits[1].network = *IpNetwork::parse("::/0");
+  } else {
+    const Result<IpNetwork> network = IpNetwork::parse(text.substr(0, blank));
+    if (!network.ok()) {
+      return invalid("a network comes first, then its limit, like 0/0 5");
+    }
+    limits.emplace_back().network = *network;
+  }
+  for (SourceIpLimit& limit : limits) {
+    if (row.id == OptionId::source_ip_max_smtp_out) {
+      const Result<std::uint32_t> count = parse_count(last);
+      if (!count.ok()) {
+        return count.error();
+      }
+      limit.count = *count == 0 ? kUnlimited : *count;
+    } else if (row.id == OptionId::source_ip_max_data_rate) {
+      const Result<DataRate> volume = parse_data_rate(last);
+      if (!volume.ok()) {
+        return volume.error();
+      }
+      limit.data = *volume;
+    } else {
+      const Result<Rate> rate = parse_rate(last);
+      if (!rate.ok()) {
+        return rate.error();
+      }
+      limit.rate = *rate;
+    }
+  }
+  const auto& kept = snapshot_->ip_limits_.emplace_back(std::move(limits));
+  return Value(std::span<const SourceIpLimit>(kept));
+}
+
 Result<Value> ValueReader::parse_time(const OptionRow& row, std::string_view text) {
+  if (row.type == ValueType::date) {
+    const Result<std::int64_t> day = parse_day(text);
+    return day.ok() ? Result<Value>(Value(*day)) : day.error();
+  }
+  if (row.type == ValueType::data_rate) {
+    const Result<DataRate> volume = parse_data_rate(text);
+    return volume.ok() ? Result<Value>(Value(*volume)) : volume.error();
+  }
   if (row.type == ValueType::rate) {
     const Result<Rate> rate = parse_rate(text);
     return rate.ok() ? Result<Value>(Value(*rate)) : rate.error();
@@ -263,7 +359,10 @@ Result<Value> ValueReader::parse_choice(const OptionRow& row, std::string_view t
   std::string list;
   for (std::size_t i = 0; i < choices.size(); ++i) {
     if (equals_ignoring_case(choices[i], spelled) || equals_ignoring_case(choices[i], text)) {
-      return Value(static_cast<std::int64_t>(i));
+      // The last of these is another word for an earlier one.
+      const bool twice = row.id == OptionId::acct_compress || row.id == OptionId::source_hash;
+      const bool as_first = row.id == OptionId::dsn_return_default && i == 2;
+      return Value(static_cast<std::int64_t>(as_first ? 0 : twice && i == 3 ? 1 : i));
     }
     list.append(i == 0 ? "" : i + 1 == choices.size() ? " or " : ", ").append(choices[i]);
   }

@@ -39,6 +39,9 @@ class ValueReader {
   Result<Value> parse_time(const OptionRow& row, std::string_view text);
   Result<Value> parse_choice(const OptionRow& row, std::string_view text);
   Result<Value> parse_list(std::string_view text);
+  Result<Value> parse_days(std::string_view text);
+  Result<Value> parse_ip_limit(const OptionRow& row, std::string_view text);
+  std::optional<Value> read_hidden(const OptionRow& row, const Directive& directive);
   Result<Value> parse_route(std::string_view text);
   Result<RouteHop> parse_hop(std::string_view text);
   bool single_word(const OptionRow& row, const Directive& directive);

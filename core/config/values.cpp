@@ -1,6 +1,8 @@
 #include "core/config/values.h"
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <limits>
 #include <utility>
 
@@ -196,19 +198,10 @@ Result<std::vector<Duration>> parse_duration_list(std::string_view text) {
   return list;
 }
 
-Result<Rate> parse_rate(std::string_view text) {
-  if (equals_ignoring_case(text, "unlimited") || text == "0") {
-    return Rate{};
-  }
-  const std::size_t slash = text.find('/');
-  Rate rate;
-  if (slash == std::string_view::npos) {
-    return invalid("a rate is written as a number per time, like 200/h or 83/10m");
-  }
-  if (!parse_decimal(trimmed(text.substr(0, slash)), rate.count)) {
-    return invalid("a rate begins with a number");
-  }
-  std::string_view period = trimmed(text.substr(slash + 1));
+namespace {
+
+/// What stands behind the slash of a rate: a unit, or a multiple of one.
+Result<Duration> parse_period(std::string_view period) {
   std::uint32_t multiple = 1;
   std::size_t digits = 0;
   while (digits < period.size() && is_digit(period[digits])) {
@@ -224,8 +217,91 @@ Result<Rate> parse_rate(std::string_view text) {
   if (multiple > Duration::days(366).ns / unit->length.ns) {
     return invalid("the period of a rate is at most a year");
   }
-  rate.period = rate.count == 0 ? Duration{} : unit->length * multiple;
+  return unit->length * multiple;
+}
+
+}  // namespace
+
+Result<Rate> parse_rate(std::string_view text) {
+  if (equals_ignoring_case(text, "unlimited") || text == "0") {
+    return Rate{};
+  }
+  const std::size_t slash = text.find('/');
+  Rate rate;
+  if (slash == std::string_view::npos) {
+    return invalid("a rate is written as a number per time, like 200/h or 83/10m");
+  }
+  if (!parse_decimal(trimmed(text.substr(0, slash)), rate.count)) {
+    return invalid("a rate begins with a number");
+  }
+  const Result<Duration> period = parse_period(trimmed(text.substr(slash + 1)));
+  if (!period.ok()) {
+    return period.error();
+  }
+  rate.period = rate.count == 0 ? Duration{} : *period;
   return rate;
+}
+
+Result<DataRate> parse_data_rate(std::string_view text) {
+  if (equals_ignoring_case(text, "unlimited") || text == "0") {
+    return DataRate{};
+  }
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos) {
+    return invalid("a volume is written as a size per time, like 10M/h");
+  }
+  const Result<std::uint64_t> bytes = parse_size(trimmed(text.substr(0, slash)));
+  if (!bytes.ok()) {
+    return bytes.error();
+  }
+  const Result<Duration> period = parse_period(trimmed(text.substr(slash + 1)));
+  if (!period.ok()) {
+    return period.error();
+  }
+  const bool unlimited = *bytes == 0 || *bytes == kUnlimitedSize;
+  return unlimited ? DataRate{} : DataRate{*bytes, *period};
+}
+
+Result<std::vector<std::uint32_t>> parse_daily_limits(std::string_view text) {
+  constexpr std::size_t kMostDays = 366;
+  std::vector<std::uint32_t> days;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(','), text.size());
+    const std::string_view part = trimmed(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (part.empty()) {
+      continue;
+    }
+    const bool per_day = part.find('/') != std::string_view::npos;
+    const Result<Rate> rate = parse_rate(per_day ? part : std::string(part) + "/d");
+    if (!rate.ok() || (!rate->unlimited() && rate->period != Duration::days(1))) {
+      return invalid("messages a day are written N/d, several for successive days");
+    }
+    if (days.size() == kMostDays) {
+      return invalid("at most 366 days are possible; the last one repeats");
+    }
+    days.push_back(rate->count);
+  }
+  if (std::all_of(days.begin(), days.end(), [](std::uint32_t day) { return day == 0; })) {
+    days.clear();
+  }
+  return days;
+}
+
+Result<std::int64_t> parse_day(std::string_view text) {
+  std::uint32_t year = 0;
+  std::uint32_t month = 0;
+  std::uint32_t day = 0;
+  const bool shaped = text.size() == 10 && text[4] == '-' && text[7] == '-' &&
+                      parse_decimal(text.substr(0, 4), year) &&
+                      parse_decimal(text.substr(5, 2), month) &&
+                      parse_decimal(text.substr(8, 2), day);
+  const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(year)),
+                                         std::chrono::month(month), std::chrono::day(day)};
+  if (!shaped || !date.ok() || year < 1971) {
+    return invalid("a date is written YYYY-MM-DD");
+  }
+  return std::int64_t{std::chrono::sys_days(date).time_since_epoch().count()};
 }
 
 Result<std::uint64_t> parse_size(std::string_view text) {
@@ -381,23 +457,42 @@ std::string format_duration(Duration value) {
   return out.empty() ? "0s" : out;
 }
 
-std::string format_rate(const Rate& value) {
-  if (value.unlimited()) {
-    return "unlimited";
-  }
+namespace {
+
+std::string format_period(Duration length) {
   constexpr std::array<std::pair<Duration, char>, 4> kPeriods{{{Duration::days(1), 'd'},
                                                                {Duration::hours(1), 'h'},
                                                                {Duration::minutes(1), 'm'},
                                                                {Duration::seconds(1), 's'}}};
-  std::string period;
-  for (const auto& [length, letter] : kPeriods) {
-    if (period.empty() && value.period.ns % length.ns == 0) {
-      const std::int64_t multiple = value.period.ns / length.ns;
-      period = multiple == 1 ? "" : std::to_string(multiple);
-      period += letter;
+  for (const auto& [unit, letter] : kPeriods) {
+    if (length.ns % unit.ns == 0) {
+      const std::int64_t multiple = length.ns / unit.ns;
+      return (multiple == 1 ? "" : std::to_string(multiple)) + letter;
     }
   }
-  return std::to_string(value.count) + "/" + period;
+  return format_duration(length);
+}
+
+}  // namespace
+
+std::string format_rate(const Rate& value) {
+  return value.unlimited() ? "unlimited"
+                           : std::to_string(value.count) + "/" + format_period(value.period);
+}
+
+std::string format_data_rate(const DataRate& value) {
+  return value.unlimited() ? "unlimited"
+                           : format_size(value.bytes) + "/" + format_period(value.period);
+}
+
+std::string format_day(std::int64_t day) {
+  const std::chrono::year_month_day date{std::chrono::sys_days(std::chrono::days(day))};
+  const auto digits = [](unsigned number) {
+    return (number < 10 ? "0" : "") + std::to_string(number);
+  };
+  return std::to_string(static_cast<int>(date.year())) + "-" +
+         digits(static_cast<unsigned>(date.month())) + "-" +
+         digits(static_cast<unsigned>(date.day()));
 }
 
 std::string format_size(std::uint64_t value) {

@@ -26,6 +26,15 @@ struct Rate {
   bool operator==(const Rate&) const = default;
 };
 
+/// At most `bytes` in any window of `period`; 0 means no limit.
+struct DataRate {
+  std::uint64_t bytes = 0;
+  Duration period{};
+
+  bool unlimited() const { return bytes == 0; }
+  bool operator==(const DataRate&) const = default;
+};
+
 // Each parser takes a whole value (blanks at its ends removed) and answers with one sentence of
 // what is wrong, without the value itself: the caller points at it. Nothing here keeps state.
 
@@ -38,6 +47,12 @@ Result<Duration> parse_duration(std::string_view text, bool endless);
 Result<std::vector<Duration>> parse_duration_list(std::string_view text);
 /// `200/h`, `83/10m`, `10000/minute`; `unlimited` and `0` give an unlimited rate.
 Result<Rate> parse_rate(std::string_view text);
+/// `10M/h`, `1g/2d`: bytes per time; `unlimited` and `0` give an unlimited rate.
+Result<DataRate> parse_data_rate(std::string_view text);
+/// `400/day` or `100/d,200/d`: messages of successive days. `0/d` gives none.
+Result<std::vector<std::uint32_t>> parse_daily_limits(std::string_view text);
+/// `2026-11-21` as days since 1970-01-01.
+Result<std::int64_t> parse_day(std::string_view text);
 /// `10K`, `50M`, `2G`, `1T`, bare bytes (1K = 1024); `unlimited` gives kUnlimitedSize.
 Result<std::uint64_t> parse_size(std::string_view text);
 /// A decimal, or `unlimited` for kUnlimited.
@@ -49,6 +64,8 @@ bool is_host_name(std::string_view text);
 
 std::string format_duration(Duration value);
 std::string format_rate(const Rate& value);
+std::string format_data_rate(const DataRate& value);
+std::string format_day(std::int64_t day);
 std::string format_size(std::uint64_t value);
 std::string format_count(std::uint32_t value);
 

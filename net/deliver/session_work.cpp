@@ -70,7 +70,7 @@ bool DeliverySession::may_take() const {
   }
   if (policy_->paced) {
     // Its rate permit is taken with it: what is not sent at once would be sent in a burst later.
-    return room && ahead == 0 && may_begin();
+    return room && ahead == 0 && engine_.state() == smtp::ClientState::idle;
   }
   return room && ahead < ahead_;
 }

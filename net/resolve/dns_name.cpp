@@ -1,7 +1,6 @@
 #include "net/resolve/dns_name.h"
 
-#include <algorithm>
-
+#include "core/base/idn.h"
 #include "core/base/text.h"
 
 namespace ringpost::resolve {
@@ -39,10 +38,14 @@ Result<std::string> normal_domain(std::string_view name) {
   if (is_domain_name(name)) {
     return to_lower(name);
   }
-  const bool ascii = std::none_of(name.begin(), name.end(),
-                                  [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
-  return Error::of(ErrorCode::invalid,
-                   ascii ? "not a domain name" : "not in ASCII form (A-labels, xn--...)");
+  if (is_ascii(name)) {
+    return Error::of(ErrorCode::invalid, "not a domain name");
+  }
+  Result<std::string> ascii = to_a_labels(name);
+  if (ascii.ok() && !is_domain_name(*ascii)) {
+    return Error::of(ErrorCode::invalid, "not a domain name");
+  }
+  return ascii;
 }
 
 }  // namespace ringpost::resolve

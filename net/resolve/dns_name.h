@@ -15,8 +15,8 @@ inline constexpr std::size_t kDomainTextMax = 253;
 /// octets: what may be looked up as a mail domain or host. No final dot.
 bool is_domain_name(std::string_view name) noexcept;
 
-/// Lower case, without one final dot. invalid: not a domain name in ASCII (an internationalised
-/// domain has to come as A-labels, RFC 5890); the detail says what is wrong with it.
+/// Lower case, without one final dot, U-labels as A-labels (RFC 5890). invalid: not a domain name;
+/// the detail says what is wrong with it.
 Result<std::string> normal_domain(std::string_view name);
 
 }  // namespace ringpost::resolve

@@ -32,9 +32,11 @@ endif()
 pkg_check_modules(uring REQUIRED IMPORTED_TARGET liburing)
 pkg_check_modules(cares REQUIRED IMPORTED_TARGET libcares)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(idn2 REQUIRED IMPORTED_TARGET libidn2)
 pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(systemd REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(fmt REQUIRED IMPORTED_TARGET fmt)
+pkg_check_modules(crypto REQUIRED IMPORTED_TARGET libcrypto>=3.0)
 
 # ringpost_room(NAME FOLDER [LINKS rooms...] [SYSTEM libraries...])
 # A static library ringpost_NAME of all sources in FOLDER.

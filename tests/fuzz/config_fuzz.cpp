@@ -8,6 +8,7 @@
 
 #include "core/base/assert.h"
 #include "core/config/check.h"
+#include "core/config/diff.h"
 #include "core/config/explain.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -40,6 +41,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         RP_ASSERT(!explanation.ok() || !render_text(*explanation).empty());
       }
     }
+    const CheckResult empty = check_text("empty.conf", "", {});
+    RP_ASSERT(!render_text(compare(*empty.snapshot, *result.snapshot, 20)).empty());
+    for (const ReplyPatterns& list : result.snapshot->reply_patterns()) {
+      static_cast<void>(list.match("421 4.7.0 too many connections from 192.0.2.1, try later"));
+    }
+    static_cast<void>(result.snapshot->bounce_categories().find("5.1.1;smtp;550 no such user"));
+    static_cast<void>(choose_virtual_mta(result.snapshot->routing_lists(), 0, "a@b.example",
+                                         "c@d.example", nullptr));
+    static_cast<void>(result.snapshot->sender_rule("a@b.example"));
+    static_cast<void>(result.snapshot->routed_vmta("b.example"));
+    static_cast<void>(result.snapshot->find_domain_key("b.example", kDefaultVmta));
     static_cast<void>(result.snapshot->source_policy(IpAddress::v4(127, 0, 0, 1)));
   }
   return 0;

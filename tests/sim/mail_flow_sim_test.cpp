@@ -1,6 +1,8 @@
 // The whole system under virtual time: real shards, spool, scheduler, delivery and accounting over
-// simulated network, disks and DNS, with crashes, stops and changing numbers of shards; at the end
-// everything is held against what was promised.
+// simulated network, disks and DNS, with crashes, stops, changing numbers of shards, operators'
+// commands, full and failing disks, pools that run out and receivers of every kind; at the end
+// everything is held against what was promised: nothing lost, one ending each, no second delivery
+// without its mark, no limit exceeded, content unchanged.
 //
 //   RINGPOST_SIM_SEED=N    first seed (default 1)
 //   RINGPOST_SIM_SEEDS=N   how many (default 100)
@@ -23,8 +25,13 @@
 namespace ringpost::sim {
 namespace {
 
-/// Seeds that failed once; always run.
-constexpr std::uint64_t kFailedOnce[] = {1};
+/// Seeds that failed once; always run. What a seed draws changes with the simulation, so an old
+/// one may meet something else by now.
+constexpr std::uint64_t kFailedOnce[] = {
+    1,     24,    127,   174,   180, 197, 301, 327, 363, 371,  // repeated without a mark
+    16,    44,    66,    118,   150,                           // settled mail that stayed
+    10155, 11195, 11783, 12524,                                // rates, counted over two lives
+};
 
 std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
   const char* text = std::getenv(name);
@@ -40,6 +47,8 @@ struct Totals {
   std::size_t bounces = 0;
   std::size_t ambiguous = 0;
   std::size_t crashes = 0;
+  std::size_t expired = 0;
+  std::size_t cancelled = 0;
   std::map<std::uint64_t, std::uint64_t> hashes;  ///< by seed
 };
 
@@ -47,9 +56,10 @@ void write_result(std::FILE* out, std::uint64_t seed, const FlowResult& result) 
   for (const std::string& complaint : result.complaints) {
     std::fprintf(out, "C%s\n", complaint.c_str());
   }
-  std::fprintf(out, "R%" PRIu64 " %" PRIu64 " %zu %zu %zu %zu %zu %zu %zu\n", seed, result.hash,
-               result.mails, result.accepted, result.deliveries, result.second_deliveries,
-               result.bounces, result.ambiguous, result.crashes);
+  std::fprintf(out, "R%" PRIu64 " %" PRIu64 " %zu %zu %zu %zu %zu %zu %zu %zu %zu\n", seed,
+               result.hash, result.mails, result.accepted, result.deliveries,
+               result.second_deliveries, result.bounces, result.ambiguous, result.crashes,
+               result.expired, result.cancelled);
   std::fflush(out);
 }
 
@@ -64,9 +74,9 @@ std::uint64_t read_results(std::FILE* in, std::uint64_t next, Totals& totals) {
     }
     std::uint64_t seed = 0;
     std::uint64_t hash = 0;
-    std::size_t n[7] = {};
-    if (std::sscanf(line, "R%" SCNu64 " %" SCNu64 " %zu %zu %zu %zu %zu %zu %zu", &seed, &hash,
-                    &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &n[6]) != 9) {
+    std::size_t n[9] = {};
+    if (std::sscanf(line, "R%" SCNu64 " %" SCNu64 " %zu %zu %zu %zu %zu %zu %zu %zu %zu", &seed,
+                    &hash, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &n[6], &n[7], &n[8]) != 11) {
       continue;
     }
     EXPECT_TRUE(complaints.empty()) << "seed " << seed << ":\n" << complaints;
@@ -79,6 +89,8 @@ std::uint64_t read_results(std::FILE* in, std::uint64_t next, Totals& totals) {
     totals.bounces += n[4];
     totals.ambiguous += n[5];
     totals.crashes += n[6];
+    totals.expired += n[7];
+    totals.cancelled += n[8];
     totals.hashes[seed] = hash;
     next = seed + 1;
   }
@@ -138,14 +150,15 @@ Totals run_seeds(std::uint64_t first, std::uint64_t count, const FlowProfile& pr
 void print(const char* what, const Totals& totals) {
   std::printf(
       "%s: %zu seeds, %zu crashes, %zu messages, %zu recipients accepted, %zu deliveries, "
-      "%zu of them repeated, %zu bounces, %zu records ambiguous\n",
+      "%zu of them repeated, %zu bounces, %zu expired, %zu deleted, %zu records ambiguous\n",
       what, totals.seeds, totals.crashes, totals.mails, totals.accepted, totals.deliveries,
-      totals.second_deliveries, totals.bounces, totals.ambiguous);
+      totals.second_deliveries, totals.bounces, totals.expired, totals.cancelled, totals.ambiguous);
 }
 
 TEST(MailFlowSim, CalmWeatherDeliversEachOnce) {
   FlowProfile profile;
   profile.net_faults = profile.peer_faults = profile.crashes = false;
+  profile.commands = profile.disk_faults = profile.expiry = profile.tiny = false;
   profile.shards = 2;
   const Totals totals = run_seeds(number_from("RINGPOST_SIM_SEED", 1), 15, profile);
   print("calm", totals);
@@ -156,7 +169,7 @@ TEST(MailFlowSim, CalmWeatherDeliversEachOnce) {
 TEST(MailFlowSim, NothingIsLostWithoutCrashes) {
   FlowProfile profile;
   profile.crashes = false;
-  const Totals totals = run_seeds(number_from("RINGPOST_SIM_SEED", 1), 25, profile);
+  const Totals totals = run_seeds(number_from("RINGPOST_SIM_SEED", 1), 40, profile);
   print("faults", totals);
 }
 

@@ -28,6 +28,7 @@ FlowRun::FlowRun(std::uint64_t seed, const FlowProfile& profile)
   network_.watch([this](const IpAddress& local, const SocketAddress& remote, int step) {
     on_connection(local, remote, step);
   });
+  tiny_ = profile_.tiny && world_.random().chance(30);
   recipients_max_ = static_cast<unsigned>(1 + world_.random().below(5));
   draw_domains();
   draw_config();
@@ -49,6 +50,14 @@ void FlowRun::draw_domains() {
       zone_.add_mx(domain.name, static_cast<std::uint16_t>(random.chance(50) ? 10 : 10 + h), name);
       zone_.add_a(name, ip.text());
       domain.hosts.push_back(std::make_unique<Receiver>(outside_, SocketAddress{ip, 25}));
+    }
+    if (random.chance(20)) {
+      // A host where nothing listens, now and ever.
+      const std::string name = "dead." + domain.name;
+      zone_.add_mx(domain.name, static_cast<std::uint16_t>(5 + random.below(10)), name);
+      zone_.add_a(
+          name,
+          IpAddress::v4(12, 0, 1, static_cast<std::uint8_t>(d * kHostsMax + kHostsMax)).text());
     }
   }
 }
@@ -74,12 +83,20 @@ void FlowRun::draw_config() {
   }
   text +=
       "<domain *>\nretry-after 5s\nretry-recipients-after 7s\nretry-after-dns-error 5s\n"
-      "bounce-after 2d\nsmtp-data-termination-timeout 30s\nmax-rcpt-per-message " +
+      "smtp-data-termination-timeout 30s\nmax-rcpt-per-message " +
       std::to_string(recipients_max_) + "\nconnection-idle-timeout " +
-      (random.chance(50) ? "0s" : "3s") + "\n</domain>\n";
+      (random.chance(50) ? "0s" : "3s") + "\nbounce-after ";
+  if (profile_.expiry && random.chance(20)) {
+    ledger_.set_life(Duration::minutes(1));
+    text += "1m\n</domain>\n";
+  } else {
+    text += "2d\n</domain>\n";
+  }
   for (const Domain& domain : domains_) {
     text += "<domain " + domain.name + ">\nmax-smtp-out " + std::to_string(domain.connections_max) +
-            "\n</domain>\n";
+            "\n";
+    draw_rate(domain.name, text);
+    text += "</domain>\n";
   }
   config::CheckResult checked = config::check_text("simulated", text, {});
   if (!checked.ok()) {
@@ -88,6 +105,89 @@ void FlowRun::draw_config() {
     }
   }
   snapshot_ = checked.snapshot;
+}
+
+void FlowRun::draw_rate(const std::string& domain, std::string& text) {
+  Random& random = world_.random();
+  if (!random.chance(25)) {
+    return;
+  }
+  const auto count = static_cast<unsigned>(2 + random.below(8));
+  const auto seconds = static_cast<unsigned>(2 + random.below(6));
+  ledger_.set_rate(domain, count, Duration::seconds(seconds));
+  text += "max-msg-rate " + std::to_string(count) + "/" + std::to_string(seconds) + "s\n";
+}
+
+void FlowRun::draw_manners(Manners& manners) {
+  Random& random = world_.random();
+  unsigned* const percents[] = {&manners.busy_greeting,    &manners.mail_later,
+                                &manners.rcpt_later,       &manners.rcpt_never,
+                                &manners.drop_in_data,     &manners.drop_after_dot,
+                                &manners.silent_after_dot, &manners.later_after_dot,
+                                &manners.never_after_dot,  &manners.slow,
+                                &manners.farewell};
+  for (unsigned* percent : percents) {
+    *percent = random.chance(30) ? static_cast<unsigned>(random.below(35)) : 0;
+  }
+  manners.last_message = random.chance(30) ? static_cast<unsigned>(1 + random.below(4)) : 0;
+}
+
+/// A disk that is full for a while, or fails now and then.
+void FlowRun::draw_disk_faults() {
+  Random& random = world_.random();
+  if (!profile_.disk_faults || !random.chance(20)) {
+    return;
+  }
+  // Permits wait with their jobs while the disk does not take the mark.
+  ledger_.forget_rates();
+  const Duration begin = world_.delay_between(Duration{0}, Duration::seconds(20));
+  if (random.chance(50)) {
+    world_.after(begin,
+                 [this] { files_.capacity = files_.used() + world_.random().below(600'000); });
+  } else {
+    world_.after(begin, [this] {
+      DiskFaults& faults = files_.faults;
+      unsigned* const percents[] = {&faults.write_error, &faults.short_write, &faults.sync_error,
+                                    &faults.prepare_error};
+      for (unsigned* percent : percents) {
+        *percent = static_cast<unsigned>(world_.random().chance(50) ? world_.random().below(6) : 0);
+      }
+    });
+  }
+  world_.after(begin + world_.delay_between(Duration{0}, Duration::seconds(20)), [this] {
+    files_.capacity = ~std::uint64_t{0};
+    files_.faults = {};
+  });
+}
+
+void FlowRun::draw_commands() {
+  Random& random = world_.random();
+  if (!profile_.commands || !random.chance(40)) {
+    return;
+  }
+  for (std::uint64_t n = 1 + random.below(6); n > 0; --n) {
+    world_.after(world_.delay_between(Duration{0}, Duration::seconds(60)), [this] {
+      if (machine_ != nullptr && up_ && !at_peace_) {
+        draw_command();
+      }
+    });
+  }
+}
+
+void FlowRun::draw_command() {
+  Random& random = world_.random();
+  const Domain& domain = domains_[random.below(domains_.size())];
+  const auto vmta = static_cast<unsigned>(random.below(2));
+  const std::string queue = domain.name + "/" + kVmtas[vmta];
+  constexpr app::ControlKind kKinds[] = {app::ControlKind::pause, app::ControlKind::resume,
+                                         app::ControlKind::retry_now, app::ControlKind::cancel,
+                                         app::ControlKind::queues};
+  const app::ControlKind kind = kKinds[random.below(5)];
+  world_.trace("command", static_cast<std::uint64_t>(kind));
+  if (kind == app::ControlKind::cancel) {
+    ledger_.cancelled(domain.name, vmta);
+  }
+  machine_->command(kind, random.chance(30) && kind != app::ControlKind::cancel ? "*/*" : queue);
 }
 
 void FlowRun::draw_faults() {
@@ -109,15 +209,7 @@ void FlowRun::draw_faults() {
       if (!profile_.peer_faults || random.chance(30)) {
         continue;
       }
-      unsigned* const percents[] = {&manners.busy_greeting,    &manners.mail_later,
-                                    &manners.rcpt_later,       &manners.rcpt_never,
-                                    &manners.drop_in_data,     &manners.drop_after_dot,
-                                    &manners.silent_after_dot, &manners.later_after_dot,
-                                    &manners.never_after_dot,  &manners.slow};
-      for (unsigned* percent : percents) {
-        *percent = random.chance(30) ? static_cast<unsigned>(random.below(35)) : 0;
-      }
-      manners.last_message = random.chance(30) ? static_cast<unsigned>(1 + random.below(4)) : 0;
+      draw_manners(manners);
     }
     if (profile_.peer_faults && random.chance(10)) {
       zone_.fail(domain.name, DnsType::mx,
@@ -131,6 +223,9 @@ void FlowRun::make_peace() {
   faults.reset_percent = 0;
   faults.refuse_percent = 0;
   faults.lost_syn_percent = 0;
+  files_.capacity = ~std::uint64_t{0};
+  files_.faults = {};
+  at_peace_ = true;
   for (Domain& domain : domains_) {
     zone_.mend(domain.name, DnsType::mx);
     for (auto& host : domain.hosts) {
@@ -150,7 +245,7 @@ std::string FlowRun::draw_content(std::size_t number, unsigned vmta) {
                      "@inject.example>\r\nDate: Sat, 1 Jan 2028 00:00:00 +0000\r\n\r\n";
   std::size_t size = 100 + random.below(1500);
   if (random.chance(25)) {
-    size = 2000 + random.below(18'000);
+    size = 2000 + random.below(random.chance(20) ? 58'000 : 18'000);
   }
   while (text.size() < size) {
     if (random.chance(10)) {
@@ -223,7 +318,9 @@ bool FlowRun::start() {
   const unsigned shards = draw_shards();
   world_.trace("start", shards);
   machine_ = std::make_unique<Machine>(
-      MachineRoom{world_, network_, zone_, files_, accounts_, snapshot_}, shards);
+      MachineRoom{world_, network_, zone_, files_, accounts_, snapshot_, tiny_, pause_rules_},
+      shards);
+  ledger_.life_begins(world_.instant());
   if (auto started = machine_->start(); !started) {
     ledger_.complain("did not start: " + started.error().describe());
     Machine::crash(std::move(machine_), false);
@@ -232,11 +329,14 @@ bool FlowRun::start() {
   if (machine_->damaged()) {
     ledger_.complain("DAMAGE at a start: " + machine_->recovery_summary());
   }
+  up_ = true;
   return true;
 }
 
 bool FlowRun::stop() {
+  up_ = false;
   const std::string fault = machine_->stop();
+  ledger_.life_over();
   world_.trace("stopped");
   if (!fault.empty()) {
     ledger_.complain("STOP: " + fault);
@@ -251,6 +351,8 @@ bool FlowRun::stop() {
 }
 
 void FlowRun::crash() {
+  up_ = false;
+  ledger_.life_over();
   const bool power_cut = world_.random().chance(60);
   world_.trace("crash", power_cut ? 1 : 0);
   ledger_.crashed(world_.instant(), power_cut);
@@ -268,8 +370,28 @@ void FlowRun::live(Duration time) {
   world_.run_until([&steps] { return steps-- == 0; }, Duration::seconds(2));
 }
 
+/// What was on its way comes to its end, and then nothing more is sent.
+bool FlowRun::rest_while_paused() {
+  machine_->command(app::ControlKind::pause, "*/*");
+  world_.run_for(Duration::seconds(45));
+  const std::uint64_t named = ledger_.named_total();
+  world_.run_for(Duration::seconds(30));
+  if (!machine_->commands_answered()) {
+    ledger_.complain("a command was not answered");
+    return false;
+  }
+  if (ledger_.named_total() != named) {
+    ledger_.complain("PAUSE: recipients were sent from paused queues");
+  }
+  return true;
+}
+
 bool FlowRun::finish() {
   make_peace();
+  if (profile_.commands && world_.random().chance(20) && !rest_while_paused()) {
+    return false;
+  }
+  machine_->command(app::ControlKind::resume, "*/*");
   const Instant deadline = world_.instant() + kPatience;
   const auto over = [&] {
     return std::all_of(injectors_.begin(), injectors_.end(),
@@ -294,6 +416,8 @@ bool FlowRun::finish() {
 FlowResult FlowRun::run() {
   if (snapshot_ != nullptr && start()) {
     draw_mails();
+    draw_disk_faults();
+    draw_commands();
     bool up = true;
     for (std::uint64_t n = profile_.crashes ? world_.random().below(5) : 0; n > 0 && up; --n) {
       live(world_.delay_between(Duration{0},
@@ -327,6 +451,8 @@ FlowResult FlowRun::run() {
   result_.deliveries = ledger_.deliveries;
   result_.second_deliveries = ledger_.second_deliveries;
   result_.bounces = ledger_.bounces;
+  result_.expired = ledger_.expired;
+  result_.cancelled = ledger_.cancellations;
   result_.ambiguous = ledger_.ambiguous_rows;
   return result_;
 }

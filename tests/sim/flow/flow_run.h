@@ -18,6 +18,10 @@ struct FlowProfile {
   bool net_faults = true;
   bool peer_faults = true;
   bool crashes = true;
+  bool commands = true;     ///< an operator pauses, resumes, deletes, hurries
+  bool disk_faults = true;  ///< errors, and a full disk
+  bool expiry = true;
+  bool tiny = true;     ///< pools that run out
   unsigned shards = 0;  ///< 0: drawn for each life
 };
 
@@ -29,6 +33,8 @@ struct FlowResult {
   std::size_t deliveries = 0;
   std::size_t second_deliveries = 0;
   std::size_t bounces = 0;
+  std::size_t expired = 0;
+  std::size_t cancelled = 0;
   std::size_t ambiguous = 0;
   std::size_t crashes = 0;
   std::size_t connections_peak = 0;
@@ -51,7 +57,12 @@ class FlowRun {
   void draw_domains();
   void draw_config();
   void draw_mails();
+  void draw_rate(const std::string& domain, std::string& text);
   void draw_faults();
+  void draw_manners(Manners& manners);
+  void draw_disk_faults();
+  void draw_commands();
+  void draw_command();
   Mail draw_mail(std::size_t number);
   std::string draw_content(std::size_t number, unsigned vmta);
   void make_peace();
@@ -62,6 +73,7 @@ class FlowRun {
   void crash();
   void live(Duration time);
   bool finish();
+  bool rest_while_paused();
   unsigned draw_shards();
 
   FlowProfile profile_;
@@ -76,9 +88,13 @@ class FlowRun {
   std::vector<Domain> domains_;
   std::vector<std::unique_ptr<Injector>> injectors_;
   std::unique_ptr<Machine> machine_;
+  bool tiny_ = false;
+  bool up_ = false;
+  bool at_peace_ = false;
   unsigned total_max_ = 0;
   unsigned vmta_max_[2] = {};
   unsigned recipients_max_ = 0;
+  std::string pause_rules_;
   std::map<std::pair<unsigned, unsigned>, int> queue_open_;  ///< by domain and virtual MTA
   int vmta_open_[2] = {};
   int total_open_ = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <ctime>
 
 namespace ringpost::sim {
 namespace {
@@ -9,6 +10,21 @@ namespace {
 constexpr std::size_t kComplaintsMax = 20;
 /// After this long a receiver's reply has been written and synced, whatever the latencies.
 constexpr Duration kSettleWindow = Duration::seconds(3);
+/// What lies between a permit and the receiver's reading of the RCPT: the mark's sync, the way.
+constexpr Duration kRateSlack = Duration::milliseconds(300);
+
+std::string domain_of(std::string_view address) {
+  return std::string(address.substr(address.find('@') + 1));
+}
+
+/// Seconds since 1970 of a cell "2027-01-15 08:00:00+0000".
+std::int64_t seconds_of(const std::string& cell) {
+  std::tm time{};
+  if (::strptime(cell.c_str(), "%Y-%m-%d %H:%M:%S", &time) == nullptr) {
+    return 0;
+  }
+  return ::timegm(&time);
+}
 
 std::vector<std::string> cells_of(std::string_view line) {
   std::vector<std::string> cells(1);
@@ -67,6 +83,35 @@ void Ledger::delivered(std::string_view from, const std::string& to, Instant whe
   deliveries_[to].push_back({when, session});
 }
 
+void Ledger::named(const std::string& to, Instant session, Instant transaction) {
+  ++named_total_;
+  const std::string domain = domain_of(to);
+  const auto number = static_cast<std::size_t>(mail_number(to));
+  // What a dead machine's last segments say belongs to the life before.
+  if (rates_.count(domain) != 0 && number < mails.size() && session >= life_began_) {
+    named_[{domain, mails[number].vmta}].push_back(transaction);
+  }
+}
+
+void Ledger::life_over() {
+  for (auto& [queue, times] : named_) {
+    const Rate& rate = rates_.at(queue.first);
+    std::sort(times.begin(), times.end());
+    for (std::size_t i = rate.count; i < times.size(); ++i) {
+      const Duration span = times[i] - times[i - rate.count];
+      if (span < rate.period - kRateSlack) {
+        complain("RATE: " + std::to_string(rate.count + 1) + " recipients for " + queue.first +
+                 " within " + std::to_string(span.whole_milliseconds()) + " ms, allowed " +
+                 std::to_string(rate.count) + " in " + std::to_string(rate.period.whole_seconds()) +
+                 " s");
+        break;
+      }
+    }
+  }
+  named_.clear();
+  life_began_ = Instant::never();
+}
+
 void Ledger::read_rows(const std::string& accounting) {
   std::map<std::string, std::size_t> columns;
   for (std::size_t at = 0; at < accounting.size();) {
@@ -83,7 +128,11 @@ void Ledger::read_rows(const std::string& accounting) {
       complain("an accounting row has " + std::to_string(cells.size()) + " cells");
       continue;
     }
-    Row row{cells[columns["type"]], cells[columns["ambiguous"]] == "1"};
+    Row row;
+    row.type = cells[columns["type"]];
+    row.category = cells[columns["bounceCat"]];
+    row.ambiguous = cells[columns["ambiguous"]] == "1";
+    row.age_s = seconds_of(cells[columns["timeLogged"]]) - seconds_of(cells[columns["timeQueued"]]);
     ambiguous_rows += row.ambiguous ? 1 : 0;
     rows_[cells[columns["rcpt"]]].push_back(row);
   }
@@ -111,6 +160,25 @@ std::string Ledger::story(const std::vector<Delivery>& came) const {
   return text;
 }
 
+void Ledger::check_bounce(const Mail& mail, const std::string& to, const Row& row) {
+  if (row.category == "cancelled") {
+    ++cancellations;
+    if (cancelled_.count({domain_of(to), mail.vmta}) == 0) {
+      complain("FALSE DELETION: nobody deleted " + to);
+    }
+  } else if (row.category == "message-expired") {
+    ++expired;
+    if (row.age_s + 1 < life_.whole_seconds()) {
+      complain("FALSE EXPIRY: " + to + " ended after " + std::to_string(row.age_s) + " s");
+    }
+  } else {
+    ++bounces;
+    if (rejections_.find(to) == rejections_.end()) {
+      complain("FALSE BOUNCE: " + to + " is recorded as bounced, nobody refused it");
+    }
+  }
+}
+
 void Ledger::check_recipient(const Mail& mail, std::size_t index) {
   const std::string& to = mail.to[index];
   const bool promised = mail.fate == MailFate::accepted && mail.taken[index];
@@ -131,10 +199,7 @@ void Ledger::check_recipient(const Mail& mail, std::size_t index) {
     complain("FALSE DELIVERY: " + to + " is recorded as delivered, nothing came");
   }
   if (!rows.empty() && rows[0].type == "b") {
-    ++bounces;
-    if (rejections_.find(to) == rejections_.end()) {
-      complain("FALSE BOUNCE: " + to + " is recorded as bounced, nobody refused it");
-    }
+    check_bounce(mail, to, rows[0]);
   }
   if (rows.empty() && !came.empty() && promised) {
     complain("UNRECORDED: " + to + " was delivered without a record");

@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/time.h"
@@ -49,6 +51,22 @@ class Ledger {
                  const SessionFate* session, std::string_view content);
   /// The receiver refused this recipient for good.
   void rejected(const std::string& to) { ++rejections_[to]; }
+  /// An operator deleted the mail of this domain and virtual MTA.
+  void cancelled(const std::string& domain, unsigned vmta) { cancelled_.insert({domain, vmta}); }
+  /// Mail over this age may be given up.
+  void set_life(Duration life) { life_ = life; }
+  /// Recipients of this domain may be sent at most so often; for each virtual MTA.
+  void set_rate(const std::string& domain, unsigned count, Duration period) {
+    rates_[domain] = {count, period};
+  }
+  /// A recipient was named to a receiver, in a transaction begun then: that is when it was paid
+  /// for.
+  void named(const std::string& to, Instant session, Instant transaction);
+  void life_begins(Instant now) { life_began_ = now; }
+  void forget_rates() { rates_.clear(); }
+  /// A life of the machine is over: the rates begin anew.
+  void life_over();
+  std::uint64_t named_total() const { return named_total_; }
   void crashed(Instant when, bool power_cut) { crashes_.push_back({when, power_cut}); }
 
   /// Holds the accounting file against all else.
@@ -58,6 +76,8 @@ class Ledger {
   std::size_t deliveries = 0;
   std::size_t second_deliveries = 0;
   std::size_t bounces = 0;
+  std::size_t expired = 0;
+  std::size_t cancellations = 0;
   std::size_t ambiguous_rows = 0;
 
  private:
@@ -69,18 +89,31 @@ class Ledger {
     Instant when;
     bool power_cut = false;
   };
+  struct Rate {
+    unsigned count = 0;
+    Duration period;
+  };
   struct Row {
     std::string type;
+    std::string category;
     bool ambiguous = false;
+    std::int64_t age_s = 0;  ///< from reception to its end
   };
 
   std::string story(const std::vector<Delivery>& came) const;
   bool excused(const Delivery& delivery) const;
   void read_rows(const std::string& accounting);
+  void check_bounce(const Mail& mail, const std::string& to, const Row& row);
   void check_recipient(const Mail& mail, std::size_t index);
 
   std::map<std::string, std::vector<Delivery>, std::less<>> deliveries_;
   std::map<std::string, unsigned> rejections_;
+  std::set<std::pair<std::string, unsigned>> cancelled_;
+  std::map<std::string, Rate> rates_;
+  std::map<std::pair<std::string, unsigned>, std::vector<Instant>> named_;
+  std::uint64_t named_total_ = 0;
+  Instant life_began_;
+  Duration life_ = Duration::hours(48);
   std::map<std::string, std::vector<Row>> rows_;
   std::vector<Crash> crashes_;
   std::vector<std::string> complaints_;

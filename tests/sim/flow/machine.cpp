@@ -96,6 +96,13 @@ app::ShardSettings Machine::settings_of(unsigned shard) const {
   settings.ingest_memory.envelope_blocks = 64;
   settings.ingest_memory.recipients_max = 200;
   settings.parcels = 32;
+  if (room_.tiny) {
+    settings.schedule.jobs_max = 4;
+    settings.schedule.entries_max = 12;
+    settings.parcels = 2;
+    settings.spool.unsettled_max = 6;
+  }
+  settings.pause_rules = room_.pause_rules;
   return settings;
 }
 
@@ -141,8 +148,40 @@ Status Machine::start() {
   return {};
 }
 
+void Machine::command(app::ControlKind kind, const std::string& pattern) {
+  auto task = std::make_unique<app::ControlTask>();
+  task->kind = kind;
+  task->pattern = *schedule::QueuePattern::parse(pattern);
+  task->parts.resize(shards_);
+  app::ControlTask* pointer = task.get();
+  for (unsigned shard = 0; shard < shards_; ++shard) {
+    RP_ASSERT(mailroom_.post(shards_ + 1, shard,
+                             Letter::of(app::kind_of(app::LetterKind::control), pointer)));
+  }
+  tasks_.push_back(std::move(task));
+}
+
+void Machine::collect_answers() {
+  for (unsigned shard = 0; shard < shards_; ++shard) {
+    Letter letter;
+    while (mailroom_.take(shards_ + 1, shard, letter)) {
+      ++letter.as<app::ControlTask*>()->answers;
+    }
+  }
+  std::erase_if(tasks_, [&](const auto& task) {
+    if (task->answers < shards_) {
+      return false;
+    }
+    if (task->kind == app::ControlKind::pause || task->kind == app::ControlKind::resume) {
+      room_.pause_rules = task->parts.front().pause_rules;
+    }
+    return true;
+  });
+}
+
 void Machine::pump() {
   log_->pump(room_.world.instant());
+  collect_answers();
   room_.world.after(kPumpInterval, [this, alive = alive_] {
     if (*alive) {
       pump();

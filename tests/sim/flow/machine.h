@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/account/log_writer.h"
+#include "core/app/control_task.h"
 #include "core/app/shard.h"
 #include "core/config/snapshot.h"
 #include "core/loop/mailroom.h"
@@ -25,6 +26,8 @@ struct MachineRoom {
   SimFiles& files;
   MemoryFiles& accounts;
   std::shared_ptr<const config::Snapshot> snapshot;
+  bool tiny = false;         ///< pools so small that all run out
+  std::string& pause_rules;  ///< kept over lives, as the daemon's file is
   Duration disk_min = Duration::microseconds(30);
   Duration disk_max = Duration::milliseconds(5);
 };
@@ -47,6 +50,10 @@ class Machine {
   /// of the world: no destructor ran in the crash either.
   static void crash(std::unique_ptr<Machine> machine, bool power_cut);
 
+  /// An operator's command to all shards, by the control thread's way; answered later.
+  void command(app::ControlKind kind, const std::string& pattern);
+  bool commands_answered() const { return tasks_.empty(); }
+
   unsigned shards() const { return shards_; }
   app::ShardStatus status();
   bool settled();
@@ -57,6 +64,7 @@ class Machine {
   struct Node;
 
   void pump();
+  void collect_answers();
   void leave_world();
   void tell_all(app::LetterKind kind);
   bool await(app::LetterKind kind, Duration limit);
@@ -68,6 +76,7 @@ class Machine {
   std::unique_ptr<spool::SpoolFolder> folder_;
   std::unique_ptr<account::LogWriter> log_;
   std::vector<std::unique_ptr<Node>> nodes_;
+  std::vector<std::unique_ptr<app::ControlTask>> tasks_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

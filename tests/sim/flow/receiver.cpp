@@ -21,6 +21,7 @@ class Receiver::Session : public TextStream {
 
   void start(const RawSocket& socket) {
     attach(*outside_.net.adopt(socket));
+    begun_ = outside_.world.instant();
     if (chance(manners().busy_greeting)) {
       fate_.broken = true;
       reply("421 4.3.2 busy", true);
@@ -80,7 +81,18 @@ class Receiver::Session : public TextStream {
   }
 
   void command(const std::string& line) {
+    if (line.rfind("MAIL", 0) == 0) {
+      mail_at_ = outside_.world.instant();
+    }
     const auto starts = [&](const char* verb) { return line.rfind(verb, 0) == 0; };
+    if (starts("RCPT")) {
+      outside_.ledger.named(path_in(line), begun_, mail_at_);
+    }
+    if (!starts("QUIT") && chance(manners().farewell)) {
+      fate_.broken = true;
+      reply("421 4.3.2 going down", true);
+      return;
+    }
     if (starts("EHLO")) {
       said_hello_ = true;
       pipelining_ = manners().pipelining;
@@ -181,6 +193,8 @@ class Receiver::Session : public TextStream {
   Receiver& host_;
   SessionFate fate_;
   Instant next_reply_;
+  Instant begun_;
+  Instant mail_at_;
   unsigned replies_waiting_ = 0;
   bool said_hello_ = false;
   bool pipelining_ = true;

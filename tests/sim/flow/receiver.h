@@ -22,6 +22,7 @@ struct Manners {
   unsigned silent_after_dot = 0;  ///< never answers the dot, though it kept the message
   unsigned later_after_dot = 0;   ///< 452 to the content
   unsigned never_after_dot = 0;   ///< 554 to the content
+  unsigned farewell = 0;          ///< 421 instead of any other reply to a command
   unsigned slow = 0;              ///< a reply takes a while
   Duration slow_max = Duration::seconds(4);
   unsigned last_message = 0;    ///< 421 after so many messages on a connection; 0: never

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/config/support.h"
+
 namespace ringpost::config {
 namespace {
 
@@ -65,6 +67,20 @@ TEST(DomainIndex, LongNamesFitNothingButTheStar) {
   index.slot(pattern("*"), false) = 1;
   index.slot(pattern("a.example"), false) = 2;
   EXPECT_EQ(matches(index, std::string(5000, 'a') + ".a.example"), (Entries{1}));
+}
+
+TEST(DomainIndex, ULabelsAndALabelsAreTheSameName) {
+  const auto snapshot = test::load(
+      "<domain b\xc3\xbc"
+      "cher.example>\nmax-smtp-out 3\n</domain>\n");
+  for (const char* name : {"b\xc3\xbc"
+                           "cher.example",
+                           "B\xc3\x9c"
+                           "CHER.example",
+                           "xn--bcher-kva.example"}) {
+    EXPECT_EQ(test::policy(*snapshot, name).max_smtp_out, 3u) << name;
+  }
+  EXPECT_FALSE(DomainPattern::parse("b\xc3.example").ok());
 }
 
 }  // namespace

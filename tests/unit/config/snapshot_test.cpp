@@ -34,7 +34,7 @@ TEST(Snapshot, DefaultsOfAQueue) {
   EXPECT_TRUE(p.bounce_upon_5xx_greeting);
   EXPECT_EQ(p.route, nullptr);
   EXPECT_FALSE(p.allow_private_mx);
-  EXPECT_EQ(p.type, DeliveryType::smtp);
+  EXPECT_EQ(p.delivery_type, DeliveryType::smtp);
 }
 
 TEST(Snapshot, DefaultsOfTheProcess) {
@@ -140,8 +140,11 @@ TEST(Snapshot, QueueToAndGroupsNameTheQueue) {
       "<virtual-mta v>\n<domain a.example>\nqueue-to \"\"\n</domain>\n</virtual-mta>\n");
   EXPECT_EQ(snapshot->queue_name("a.example", kDefaultVmta), "Shared.Queue");
   EXPECT_EQ(policy(*snapshot, "a.example").max_smtp_out, 4u);
-  EXPECT_EQ(snapshot->queue_name("B.example", kDefaultVmta), "group");
-  EXPECT_EQ(snapshot->queue_name("x.c.example", kDefaultVmta), "group");
+  // One queue where one can be delivered to several domains, else the settings for each.
+  const bool one = !is_pending(OptionId::group_member);
+  EXPECT_EQ(snapshot->queue_name("B.example", kDefaultVmta), one ? "group" : "B.example");
+  EXPECT_EQ(snapshot->queue_name("x.c.example", kDefaultVmta), one ? "group" : "x.c.example");
+  EXPECT_EQ(policy(*snapshot, "x.c.example").max_smtp_out, 6u);
   EXPECT_EQ(policy(*snapshot, "b.example").max_smtp_out, 6u);
   EXPECT_EQ(snapshot->queue_name("d.example", kDefaultVmta), "d.example");
   EXPECT_EQ(snapshot->queue_name("a.example", snapshot->find_vmta("v").id), "a.example")

@@ -288,10 +288,7 @@ TEST(Resolver, AddressLiterals) {
 
 TEST(Resolver, WhatIsNoDomainNameBounces) {
   ResolveWorld world;
-  for (const auto* bad : {"",
-                          "b\xc3\xbc"
-                          "cher.example",
-                          "two..dots", "a b", "x\r\nRCPT"}) {
+  for (const auto* bad : {"", "b\xc3.example", "two..dots", "a b", "x\r\nRCPT"}) {
     const auto asked = world.ask(bad);
     EXPECT_TRUE(asked->ended(OutcomeKind::bounced, kBadDomain)) << bad;
     for (const char c : asked->text()) {
@@ -300,6 +297,17 @@ TEST(Resolver, WhatIsNoDomainNameBounces) {
   }
   EXPECT_TRUE(world.ask(std::string(100'000, 'a'))->ended(OutcomeKind::bounced, kBadDomain));
   EXPECT_EQ(world.dns.queries(), 0U);
+}
+
+TEST(Resolver, InternationalisedDomainsAreAskedForAsALabels) {
+  ResolveWorld world;
+  world.zone.add_mx("xn--bcher-kva.example", 5, "mx.example");
+  world.zone.add_a("mx.example", "198.51.100.9");
+  const auto asked = world.ask(
+      "B\xc3\xbc"
+      "cher.example");
+  EXPECT_FALSE(asked->ended(OutcomeKind::bounced, kBadDomain)) << asked->text();
+  EXPECT_GT(world.dns.queries(), 0U);
 }
 
 TEST(Resolver, StaticRoutesGoWhereTheySay) {

@@ -259,6 +259,71 @@ TEST_F(SpoolFault, FullDiskRefusesMailAndDeliversWhatIsThere) {
   ASSERT_TRUE(run->turn_until([&] { return run->deliver_in(make_mail(900, 700)) == 0; }, 50));
 }
 
+TEST_F(SpoolFault, FullDiskTakesMailAgainWhenSomebodyMakesRoom) {
+  auto run = start();
+  run->settle_down(200);
+  files_.capacity = files_.used();
+  std::int32_t result = 0;
+  for (std::uint64_t i = 1; i < 500 && result == 0; ++i) {
+    result = run->deliver_in(make_mail(i, 2'500));
+  }
+  EXPECT_EQ(-28, result);
+  const std::uint64_t queued = run->spool->stats().messages;
+  run->settle_down(100);
+  EXPECT_EQ(-28, run->deliver_in(make_mail(600, 2'500)));
+  EXPECT_TRUE(run->spool->may_issue());
+  files_.capacity += 4 * options_.segment_bytes;
+  ASSERT_TRUE(run->turn_until([&] { return run->deliver_in(make_mail(900, 700)) == 0; }, 50));
+  deliver_all(*run, queued + 1);
+}
+
+// With room for the journal or for mail, but not for both, the journal has it; and with room for
+// both, but not for the journal's reserve, no mail is taken.
+TEST(SpoolRoom, RoomForOutcomesComesBeforeRoomForMail) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    for (const std::uint64_t journals : {0, 1}) {
+      SpoolOptions options = tiny_options();
+      sim::SimFiles files(seed);
+      files.capacity = kSector + options.segment_bytes + journals * options.journal_segment_bytes +
+                       options.journal_segment_bytes / 2;
+      TestAdmissions admissions;
+      TestOutcomes outcomes;
+      Session run(files, options, admissions, outcomes, seed);
+      run.settle_down(100);
+      EXPECT_EQ(options.journal_segment_bytes, run.spool->stats().journal_bytes);
+      EXPECT_EQ(-28, run.deliver_in(make_mail(1, 700))) << seed << ", " << journals;
+      EXPECT_TRUE(run.spool->may_issue());
+    }
+  }
+}
+
+// A flush that failed may have taken the pieces of every upload in that file with it.
+TEST_F(SpoolFault, FailedFlushRefusesAllUploadsOfItsSegment) {
+  auto run = start();
+  ASSERT_EQ(0, run->deliver_in(make_mail(1, 700)));
+  run->settle_down(100);
+  TestMail mail = make_mail(2, 10'000);
+  auto writer = run->spool->begin(10'000);
+  ASSERT_TRUE(writer.ok());
+  ASSERT_TRUE((*writer)->append(mail.content).ok());
+  run->settle_down(20);  // its pieces are written, not synced
+  files_.faults.sync_error = 100;
+  Session::Commit& other = run->submit(make_mail(3, 10'000), 10'000);
+  ASSERT_TRUE(run->turn_until([&] { return other.done; }));
+  EXPECT_EQ(-5, other.result);
+  files_.faults = {};
+  const Recipient to[] = {{"a@example.com", {}, notify::kUnspecified}};
+  Submission submission;
+  submission.envelope.recipients = to;
+  submission.content.wire_bytes = static_cast<std::uint32_t>(mail.content.size());
+  submission.content.size = submission.content.wire_bytes - 3;
+  Session::Commit commit;
+  commit.bind<&Session::Commit::on_done>(&commit);
+  (*writer)->commit(submission, commit);
+  ASSERT_TRUE(run->turn_until([&] { return commit.done; }));
+  EXPECT_EQ(-5, commit.result);
+}
+
 TEST_F(SpoolFault, FailedCommitIsRefusedAndNotDeliveredAfterARestart) {
   auto run = start();
   ASSERT_EQ(0, run->deliver_in(make_mail(1, 700)));
@@ -306,6 +371,57 @@ TEST_F(SpoolFault, MailThatOnlyThePageCacheHeldIsCutAfterAPowerCut) {
   deliver_all(*run, 1);
 }
 
+// The same of an outcome: it was read back and accounted, so it must outlast the power cut.
+TEST_F(SpoolFault, OutcomeThatOnlyThePageCacheHeldIsMadeSureBeforeItIsAccounted) {
+  auto run = start();
+  ASSERT_EQ(0, run->deliver_in(make_mail(1, 700)));
+  ASSERT_EQ(0, run->deliver_in(make_mail(2, 700)));
+  Session::Work& first = run->open_now(take_offer(*run));
+  run->settle_down(100);
+  files_.faults.sync_error = 100;
+  run->settle_now(first, OutcomeKind::delivered);
+  ASSERT_TRUE(run->turn_until([&] { return run->spool->stats().journal_errors > 0; }));
+  kill(run);
+  files_.faults = {};
+  run = start();
+  EXPECT_EQ(1U, run->report.messages);
+  ASSERT_TRUE(run->turn_until([&] { return outcomes_.records.size() == 1; }));
+  cut_power(run);
+  run = start();
+  EXPECT_EQ(1U, run->report.messages);
+  EXPECT_EQ(0U, run->report.lost_outcomes);
+  EXPECT_EQ("sender2@example.net", run->open_now(take_offer(*run)).job.view.envelope.reverse_path);
+}
+
+TEST_F(SpoolFault, SequencesGoOnBehindTheArchiveWhenTheJournalIsLost) {
+  auto run = start();
+  ASSERT_TRUE(run->stop());
+  run.reset();
+  sim::SimDisk disk(files_, 1);
+  for (const std::string& path : files_with(SegmentKind::journal)) {
+    ASSERT_TRUE(disk.unlink(path).ok());
+  }
+  outcomes_.archive[0] = outcomes_.last_sequence[0] = 5'000;
+  run = start();
+  ASSERT_EQ(0, run->deliver_in(make_mail(1, 700)));
+  deliver_all(*run, 1);
+  ASSERT_TRUE(run->turn_until([&] { return outcomes_.records.size() == 1; }));
+  EXPECT_LT(5'000U, outcomes_.records[0].sequence);
+  EXPECT_TRUE(outcomes_.consistent);
+}
+
+TEST_F(SpoolFault, AnAttemptIsMarkedEvenIfThePowerGoesAtOnce) {
+  options_.settle_sync_interval = Duration::hours(1);
+  auto run = start();
+  ASSERT_EQ(0, run->deliver_in(make_mail(1, 700)));
+  run->settle_down(100);
+  EXPECT_TRUE(run->open_now(take_offer(*run)).opened);
+  cut_power(run);
+  run = start();
+  EXPECT_EQ(1U, run->report.ambiguous);
+  EXPECT_TRUE(take_offer(*run).ambiguous);
+}
+
 TEST_F(SpoolFault, AfterAJournalErrorNothingIsIssuedUntilOutcomesAreSafeElsewhere) {
   auto run = start();
   for (std::uint64_t i = 1; i <= 3; ++i) {
@@ -341,8 +457,13 @@ TEST_F(SpoolFault, TooManyUnsyncedOutcomesHoldBackNewJobs) {
     ASSERT_EQ(0, run->deliver_in(make_mail(i, 400)));
   }
   run->settle_down(100);
+  std::vector<Session::Work*> works;
   for (int i = 0; i < 4; ++i) {
-    run->settle_now(run->open_now(take_offer(*run)), OutcomeKind::delivered);
+    works.push_back(&run->open_now(take_offer(*run)));
+  }
+  for (Session::Work* work : works) {
+    EXPECT_TRUE(run->spool->may_issue());
+    run->settle_now(*work, OutcomeKind::delivered);
   }
   EXPECT_FALSE(run->spool->may_issue());
 }

@@ -18,6 +18,9 @@ SpoolOptions tiny_options() {
   options.small_message_max = 4096;
   options.message_max = 24 << 10;
   options.head_room = 2048;
+  options.stream_write = 2048;
+  options.stream_gather = 8192;
+  options.first_extent = 4096;
   options.batch_bytes_max = 16 << 10;
   options.chunk_bytes = 1024;
   options.chunks = 512;
@@ -134,7 +137,7 @@ std::int32_t Session::deliver_in(const TestMail& mail, MessageId* id) {
   return commit.result;
 }
 
-Session::Work& Session::issue(const Offered& offered) {
+Session::Work& Session::plan(const Offered& offered) {
   Work& work = works_.emplace_back();
   work.job.message = offered.message;
   work.job.opened.bind<&Work::on_opened>(&work);
@@ -146,6 +149,11 @@ Session::Work& Session::issue(const Offered& offered) {
     recipient.ambiguous_before = offered.ambiguous;
     work.job.recipients.push_back(recipient);
   }
+  return work;
+}
+
+Session::Work& Session::issue(const Offered& offered) {
+  Work& work = plan(offered);
   spool->open(work.job);
   return work;
 }

@@ -119,7 +119,9 @@ class Session {
   Commit& submit(const TestMail& mail, std::uint64_t declared = 0);
   /// Submits and turns until it is durable or refused; result.
   std::int32_t deliver_in(const TestMail& mail, MessageId* id = nullptr);
-  /// A job for all recipients of an offer.
+  /// A job for all recipients of an offer, not opened.
+  Work& plan(const Offered& offered);
+  /// The same, opened.
   Work& issue(const Offered& offered);
   Work& open_now(const Offered& offered);
   void settle_now(Work& work, OutcomeKind kind, std::string_view text = "ok");

@@ -191,6 +191,24 @@ TEST_F(SpoolTest, ExpiryIsSettledWithoutOpeningFirst) {
   EXPECT_EQ(0U, run->spool->stats().messages);
 }
 
+TEST_F(SpoolTest, ExpiryOfColdMailLeavesNothingBehind) {
+  auto run = start();
+  for (std::uint64_t i = 0; i < 10; ++i) {
+    ASSERT_EQ(0, run->deliver_in(make_mail(i, 700)));
+  }
+  ASSERT_TRUE(run->stop());
+  kill(run);
+  run = start();
+  for (int i = 0; i < 10; ++i) {
+    run->settle_now(run->plan(take_offer(*run)), OutcomeKind::expired);
+  }
+  ASSERT_TRUE(run->turn_until([&] { return outcomes_.records.size() == 10; }));
+  EXPECT_EQ(0U, run->spool->stats().messages);
+  std::size_t live = 0;
+  run->spool->for_each_message([&](const MessageBrief&) { ++live; });
+  EXPECT_EQ(0U, live);
+}
+
 TEST_F(SpoolTest, OpeningAMessageThatIsGoneSaysSo) {
   auto run = start();
   ASSERT_EQ(0, run->deliver_in(make_mail(1, 700)));
@@ -304,6 +322,63 @@ TEST_F(SpoolTest, InspectLendsWithoutIssuing) {
   EXPECT_FALSE(run->spool->find(id, op.message));
 }
 
+// A notification of a zero-copy send may come long after the last outcome; until the use of the
+// view ends, the bytes under it stay what they were.
+TEST_F(SpoolTest, WhatIsLentIsNotRecycled) {
+  auto run = start();
+  const TestMail mail = make_mail(1, 3'000, 2);
+  ASSERT_EQ(0, run->deliver_in(mail));
+  const Offered offered = take_offer(*run);
+  ASSERT_EQ(2U, offered.count);
+  struct Asked : InspectOp {
+    bool done = false;
+    void on_done(Completion&) { done = true; }
+  } op;
+  op.bind<&Asked::on_done>(&op);
+  op.message = offered.message;
+  run->spool->inspect(op);
+  ASSERT_TRUE(run->turn_until([&] { return op.done; }));
+  run->settle_now(run->open_now(offered), OutcomeKind::delivered);
+  for (std::uint64_t i = 2; i < 200; ++i) {
+    ASSERT_EQ(0, run->deliver_in(make_mail(i, 2'000)));
+    run->settle_now(run->open_now(take_offer(*run)), OutcomeKind::delivered);
+  }
+  outcomes_.archive_all();
+  run->settle_down(400);
+  EXPECT_EQ(mail.prefix + mail.content, body_of(op.view));
+  const std::uint64_t held = run->spool->stats().segment_bytes;
+  run->spool->release(op);
+  run->settle_down(20);
+  EXPECT_EQ(held - options_.segment_bytes, run->spool->stats().segment_bytes);
+  EXPECT_EQ(0U, run->spool->stats().messages);
+}
+
+TEST_F(SpoolTest, CommitAfterTheStopIsRefusedAndHoldsNothingUp) {
+  auto run = start();
+  ASSERT_EQ(0, run->deliver_in(make_mail(1, 700)));
+  auto writer = run->spool->begin(0);
+  ASSERT_TRUE(writer.ok());
+  ASSERT_TRUE((*writer)->append("Subject: late\r\n\r\n.\r\n").ok());
+  Completion stopped;
+  struct Done {
+    bool done = false;
+    void on_done(Completion&) { done = true; }
+  } done;
+  stopped.bind<&Done::on_done>(&done);
+  run->spool->stop(stopped);
+  run->settle_down(5);
+  const Recipient to[] = {{"a@example.com", {}, notify::kUnspecified}};
+  Submission submission;
+  submission.envelope.recipients = to;
+  submission.content.wire_bytes = 20;
+  submission.content.size = 17;
+  Session::Commit commit;
+  commit.bind<&Session::Commit::on_done>(&commit);
+  (*writer)->commit(submission, commit);
+  ASSERT_TRUE(run->turn_until([&] { return commit.done && done.done; }));
+  EXPECT_EQ(-108, commit.result);
+}
+
 TEST_F(SpoolTest, SecondInstanceIsToldWhoHoldsTheSpool) {
   auto run = start();
   Session second(files_, options_, admissions_, outcomes_, 77);
@@ -330,6 +405,9 @@ TEST_F(SpoolTest, SurplusLogsAreAdoptedDrainedAndRetired) {
     return std::none_of(names.begin(), names.end(),
                         [](const std::string& name) { return name[0] == 'a'; });
   }));
+  // One journal file stays: it carries the sequence, should the log ever take mail again.
+  ASSERT_TRUE(run->turn_until([&] { return files_.names("/spool/log-0002").size() == 1; }));
+  EXPECT_EQ('j', files_.names("/spool/log-0002")[0][0]);
 }
 
 TEST_F(SpoolTest, SteadyStateKeepsWritersWithinTheirBounds) {

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace ringpost {
+
+/// Octets that base64 of `octets` octets takes (RFC 4648 section 4), padding included.
+constexpr std::size_t base64_size(std::size_t octets) noexcept { return (octets + 2) / 3 * 4; }
+
+/// Base64 with padding, without line ends. Allocates.
+std::string to_base64(std::string_view octets);
+
+/// The octets behind base64 `text`, or nothing where it does not follow RFC 4648 section 4: only
+/// the alphabet, full quanta, padding at the end alone, and no bits left over. Blanks are not
+/// skipped. Allocates.
+std::optional<std::string> from_base64(std::string_view text);
+
+}  // namespace ringpost
