@@ -49,10 +49,6 @@ class Reloader {
   std::uint32_t version_ = 1;
 };
 
-/// Directives whose values differ and which are read at start only, by name.
-std::vector<std::string> restart_changes(const config::GlobalSettings& now,
-                                         const config::GlobalSettings& next);
-
 /// total-max-smtp-in as a limit.
 std::uint32_t sessions_in_max(const config::GlobalSettings& global);
 
