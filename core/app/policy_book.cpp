@@ -127,7 +127,7 @@ schedule::QueueSettings PolicyBook::settings_of(std::string_view queue, std::str
   out->messages_per_connection_max = limit_of(in.max_msg_per_connection);
   out->recipients_per_transaction_max =
       std::clamp(limit_of(in.max_rcpt_per_message), 1U, kMostRecipientsOfATransaction);
-  out->paced = rate_of(in.max_msg_rate).limited() || rate_of(identity.max_msg_rate).limited();
+  out->paced = rate_of(in.max_msg_rate).limited();
   if (limit_of(in.max_rcpt_per_message) == 0) {
     out->recipients_per_transaction_max = kMostRecipientsOfATransaction;
   }

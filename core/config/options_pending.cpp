@@ -160,6 +160,7 @@ constexpr Pending kPending[] = {
     {Id::group_member, why::kGroups},
     {Id::vmta_max_data_rate, why::kVmtaLimits},
     {Id::vmta_max_connect_rate, why::kVmtaLimits},
+    {Id::vmta_max_msg_rate, why::kVmtaLimits},
     {Id::pool_max_msg_rate, why::kVmtaLimits},
     {Id::source_ip_max_smtp_out, why::kPerSource},
     {Id::source_ip_max_connect_rate, why::kPerSource},
