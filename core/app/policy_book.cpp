@@ -43,6 +43,7 @@ void set_route(QueuePolicy& out, const config::PathPolicy& in) {
   }
   for (const config::RouteHop& hop : in.route->hops) {
     StaticHost host;
+    host.preference = hop.preference;
     host.port = hop.port != 0 ? hop.port : static_cast<std::uint16_t>(in.default_smtp_port);
     if (hop.kind == config::RouteHop::Kind::address) {
       host.address = hop.address;

@@ -31,7 +31,8 @@ struct StaticHost {
   std::string name;   ///< host name to resolve, or empty when `address` is set
   IpAddress address;  ///< valid for literals
   std::uint16_t port = 25;
-  bool by_mx = false;  ///< the MX hosts of `name` instead of its addresses
+  bool by_mx = false;            ///< the MX hosts of `name` instead of its addresses
+  std::uint16_t preference = 0;  ///< lower ones first; equal ones share
 };
 
 /// Effective settings of one queue (destination, virtual MTA). Immutable; belongs to the

@@ -42,6 +42,13 @@ std::string shown(std::string_view destination) {
   return "'" + std::string(destination.substr(0, kDomainTextMax)) + "'";
 }
 
+/// Place of a host among those of a configured route: by hop, then by rank of its MX record.
+std::uint16_t preference_of(const StaticHost& hop, unsigned rank) {
+  constexpr unsigned kRanks = 100;
+  const unsigned place = hop.preference * kRanks + std::min(rank, kRanks - 1);
+  return static_cast<std::uint16_t>(std::min(place, 0xffffU));
+}
+
 }  // namespace
 
 Resolver::Resolver(Loop& loop, Dns& dns, ResolverOptions options)
@@ -72,7 +79,11 @@ void Resolver::resolve(RouteQuery& query) {
   task.findings.allow_private = query.policy->allow_private_mx;
   loop_.timers().arm(task.deadline, loop_.now().instant + options_.deadline);
   if (!query.policy->static_route.empty()) {
-    start_static(task);
+    task.findings.kind = RouteKind::static_route;
+    task.domain = query.destination.substr(0, kDomainTextMax);
+    task.findings.expires = Instant::never();
+    task.hop = 0;
+    continue_static(task);
   } else if (!query.destination.empty() && query.destination.front() == '[') {
     start_literal(task);
   } else {
@@ -132,22 +143,43 @@ void Resolver::add_literal(Task& task, const IpAddress& address, std::uint16_t p
   task.hosts.back().literal = address;
 }
 
-void Resolver::start_static(Task& task) {
-  task.findings.kind = RouteKind::static_route;
-  task.domain = task.query->destination.substr(0, kDomainTextMax);
-  std::uint16_t order = 0;
-  for (const StaticHost& host : task.query->policy->static_route) {
-    if (task.hosts.size() == options_.hosts_max) {
-      break;
+// The hops of a configured route in turn; goes on in mx_answered() where one's MX is looked up.
+void Resolver::continue_static(Task& task) {
+  const auto& hops = task.query->policy->static_route;
+  for (; task.hop < hops.size() && task.hosts.size() < options_.hosts_max; ++task.hop) {
+    const StaticHost& hop = hops[task.hop];
+    const std::uint16_t preference = preference_of(hop, 0);
+    if (hop.address.valid()) {
+      add_literal(task, hop.address, preference, hop.port);
+      continue;
     }
-    if (host.address.valid()) {
-      add_literal(task, host.address, order, host.port);
-    } else if (const auto name = normal_domain(host.name)) {
-      add_host(task, *name, order, host.port);
+    const auto name = normal_domain(hop.name);
+    if (!name) {
+      continue;
     }
-    ++order;
+    if (!hop.by_mx) {
+      add_host(task, *name, preference, hop.port);
+      continue;
+    }
+    task.mx.answer = nullptr;
+    if (!lookups_.ask(*name, DnsType::mx, task.mx)) {
+      return;
+    }
+    take_hop(task, hop);
   }
   find_addresses(task);
+}
+
+// The MX hosts of a hop that names a domain. One without any adds none: an operator may mend it, so
+// nothing bounces.
+void Resolver::take_hop(Task& task, const StaticHost& hop) {
+  const Answer& answer = *task.mx.answer;
+  task.findings.expires = std::min(task.findings.expires, answer.expires);
+  if (answer.kind == AnswerKind::found) {
+    take_exchanges(task, answer, &hop);
+  } else if (answer.kind == AnswerKind::no_data && is_domain_name(answer.canonical)) {
+    add_host(task, answer.canonical, preference_of(hop, 0), hop.port);
+  }
 }
 
 void Resolver::start_literal(Task& task) {
@@ -180,6 +212,11 @@ void Resolver::start_mx(Task& task) {
 void Resolver::Task::on_mx(Waiter&) { home->mx_answered(*this); }
 
 void Resolver::mx_answered(Task& task) {
+  if (task.findings.kind == RouteKind::static_route) {
+    take_hop(task, task.query->policy->static_route[task.hop]);
+    ++task.hop;
+    return continue_static(task);
+  }
   const Answer& answer = *task.mx.answer;
   task.findings.expires = answer.expires;
   switch (answer.kind) {
@@ -199,7 +236,7 @@ void Resolver::mx_answered(Task& task) {
       }
       break;
     case AnswerKind::found:
-      take_exchanges(task, answer);
+      take_exchanges(task, answer, nullptr);
       if (task.hosts.empty()) {
         finish(task, no_route(kNullMx, "domain " + task.domain + " accepts no mail (null MX)"));
         return;
@@ -210,8 +247,8 @@ void Resolver::mx_answered(Task& task) {
 }
 
 /// Hosts from MX records: ascending preference, each name once at its best preference, the root
-/// left out; at most hosts_max.
-void Resolver::take_exchanges(Task& task, const Answer& answer) {
+/// left out; at most hosts_max. Below a hop of a configured route they rank inside its preference.
+void Resolver::take_exchanges(Task& task, const Answer& answer, const StaticHost* hop) {
   std::vector<const MxRecord*> records;
   for (const MxRecord& record : answer.mx) {
     if (!record.exchange.empty()) {
@@ -221,12 +258,18 @@ void Resolver::take_exchanges(Task& task, const Answer& answer) {
   std::sort(records.begin(), records.end(), [](const MxRecord* a, const MxRecord* b) {
     return std::tie(a->preference, a->exchange) < std::tie(b->preference, b->exchange);
   });
+  unsigned rank = 0;
+  const MxRecord* last = nullptr;
   for (const MxRecord* record : records) {
+    rank += last != nullptr && last->preference != record->preference ? 1 : 0;
+    last = record;
     const bool known =
         std::any_of(task.hosts.begin(), task.hosts.end(),
                     [record](const HostFindings& host) { return host.name == record->exchange; });
     if (!known && task.hosts.size() < options_.hosts_max) {
-      add_host(task, record->exchange, record->preference, task.query->policy->smtp_port);
+      add_host(task, record->exchange,
+               hop == nullptr ? record->preference : preference_of(*hop, rank),
+               hop == nullptr ? task.query->policy->smtp_port : hop->port);
     }
   }
 }

@@ -64,6 +64,7 @@ class Resolver final : public RouteSource {
     RouteFindings findings;
     std::vector<HostFindings> hosts;
     std::unique_ptr<HostWait[]> waits;  ///< hosts_max of them, made once
+    std::size_t hop = 0;                ///< of a configured route, being looked at
     Waiter mx;
     Timer deadline;
     std::size_t outstanding = 0;  ///< look-ups not yet answered, plus one while asking
@@ -75,11 +76,12 @@ class Resolver final : public RouteSource {
 
   Task& new_task();
   void release(Task& task);
-  void start_static(Task& task);
+  void continue_static(Task& task);
+  void take_hop(Task& task, const StaticHost& hop);
   void start_literal(Task& task);
   void start_mx(Task& task);
   void mx_answered(Task& task);
-  void take_exchanges(Task& task, const Answer& answer);
+  void take_exchanges(Task& task, const Answer& answer, const StaticHost* hop);
   void add_host(Task& task, std::string_view name, std::uint16_t preference, std::uint16_t port);
   void add_literal(Task& task, const IpAddress& address, std::uint16_t preference,
                    std::uint16_t port);

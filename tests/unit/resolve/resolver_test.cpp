@@ -315,16 +315,46 @@ TEST(Resolver, StaticRoutesGoWhereTheySay) {
   world.zone.add_a("relay.example", "10.0.0.9");
   world.zone.add_mx("relay.example", 5, "other.example");
   const auto policy = static_policy({{"", *IpAddress::parse("127.0.0.1"), 2526},
-                                     {"Relay.example", {}, 587},
-                                     {"gone.example", {}, 25}});
+                                     {"Relay.example", {}, 587, false, 1},
+                                     {"gone.example", {}, 25, false, 2}});
   EXPECT_EQ(world.ask("any.example", policy)->text(),
-            "[127.0.0.1]:0:2526=127.0.0.1 relay.example:1:587=10.0.0.9");
+            "[127.0.0.1]:0:2526=127.0.0.1 relay.example:100:587=10.0.0.9");
   EXPECT_EQ(world.ask("", policy)->query.route->hosts.size(), 2U) << "no look at the domain";
   EXPECT_EQ(world.dns.queries_of("relay.example", DnsType::mx), 0U);
   EXPECT_EQ(world.dns.queries_of("any.example", DnsType::mx), 0U);
   EXPECT_EQ(world.ask("x.example", static_policy({{"", *IpAddress::parse("127.0.0.1"), 25}}))
                 ->query.route->expires,
             Instant::never());
+}
+
+TEST(Resolver, ARouteMayNameDomainsWhoseMxItTakes) {
+  ResolveWorld world;
+  world.zone.add_mx("big.example", 20, "mx2.big.example");
+  world.zone.add_mx("big.example", 10, "mx1.big.example");
+  world.zone.add_a("mx1.big.example", "10.0.0.1");
+  world.zone.add_a("mx2.big.example", "10.0.0.2");
+  world.zone.add_a("big.example", "10.0.0.9");
+  world.zone.add_mx("next.example", 5, "mx.next.example");
+  world.zone.add_a("mx.next.example", "10.0.0.3");
+  world.zone.add_a("alone.example", "10.0.0.4");
+  world.zone.add_mx("null.example", 0, "");
+  const auto policy = static_policy({{"null.example", {}, 25, true, 0},
+                                     {"big.example", {}, 2525, true, 0},
+                                     {"", *IpAddress::parse("127.0.0.1"), 2526, false, 1},
+                                     {"next.example", {}, 26, true, 1},
+                                     {"alone.example", {}, 27, true, 2},
+                                     {"gone.example", {}, 25, true, 3}});
+  EXPECT_EQ(world.ask("any.example", policy)->text(),
+            "mx1.big.example:0:2525=10.0.0.1 mx2.big.example:1:2525=10.0.0.2 "
+            "[127.0.0.1]:100:2526=127.0.0.1 mx.next.example:100:26=10.0.0.3 "
+            "alone.example:200:27=10.0.0.4");
+  EXPECT_EQ(world.dns.queries_of("any.example", DnsType::mx), 0U);
+  // Once more, from the cache alone.
+  const auto queries = world.dns.queries();
+  EXPECT_EQ(world.ask("other.example", policy)->query.route->hosts.size(), 5U);
+  EXPECT_EQ(world.dns.queries(), queries);
+  EXPECT_TRUE(world.ask("any.example", static_policy({{"gone.example", {}, 25, true}}))
+                  ->ended(OutcomeKind::deferred, EnhancedStatus{4, 4, 4}));
 }
 
 TEST(Resolver, ABrokenStaticRouteDefers) {
