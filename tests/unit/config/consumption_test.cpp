@@ -3,11 +3,11 @@
 #include <fstream>
 #include <iterator>
 #include <map>
-#include <regex>
 #include <set>
 #include <string>
 
 #include <gtest/gtest.h>
+#include <re2/re2.h>
 
 #include "core/config/options.h"
 
@@ -21,18 +21,23 @@ std::string read(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
+std::string without_comments(std::string text) {
+  RE2::GlobalReplace(&text, "//[^\n]*", "");
+  return text;
+}
+
 fs::path source(const char* path) { return fs::path(RINGPOST_SOURCE_DIR) / path; }
 
 /// Names of the settings in their order, from the header that declares them.
 std::vector<std::string> setting_names() {
   const std::string text = read(source("core/config/option_ids.h"));
   const std::size_t begin = text.find("clang-format off") + 16;
-  std::string body = text.substr(begin, text.find("clang-format on") - begin);
-  body = std::regex_replace(body, std::regex("//[^\n]*"), "");
+  const std::string body =
+      without_comments(text.substr(begin, text.find("clang-format on") - begin));
   std::vector<std::string> names;
-  const std::regex word("[a-z][a-z0-9_]*");
-  for (std::sregex_iterator it(body.begin(), body.end(), word), end; it != end; ++it) {
-    names.push_back(it->str());
+  re2::StringPiece rest(body);
+  for (std::string name; RE2::FindAndConsume(&rest, "([a-z][a-z0-9_]*)", &name);) {
+    names.push_back(name);
   }
   return names;
 }
@@ -110,19 +115,18 @@ const std::map<std::string, std::string>& part_accessors() {
 std::map<std::string, std::string> members() {
   std::map<std::string, std::string> out = special_members();
   const std::string text = read(source("core/config/setting.cpp"));
-  const std::regex table("constexpr Field<\\w+> k(\\w+)Fields");
-  const std::regex row("\\{Id::(\\w+),\\s+kSet<\\w+,\\s+&\\w+::(\\w+)>\\}");
-  std::vector<std::pair<std::ptrdiff_t, std::string>> tables;
-  for (std::sregex_iterator it(text.begin(), text.end(), table), end; it != end; ++it) {
-    tables.emplace_back(it->position(), (*it)[1]);
-  }
-  for (std::sregex_iterator it(text.begin(), text.end(), row), end; it != end; ++it) {
-    std::string owner;
-    for (const auto& [position, name] : tables) {
-      owner = position < it->position() ? name : owner;
+  // In the order of the file, so that a row belongs to the last table that began before it.
+  const RE2 item(
+      "constexpr Field<\\w+> k(\\w+)Fields|\\{Id::(\\w+),\\s+kSet<\\w+,\\s+&\\w+::(\\w+)>\\}");
+  re2::StringPiece rest(text);
+  std::string owner;
+  for (std::string table, id, member; RE2::FindAndConsume(&rest, item, &table, &id, &member);) {
+    if (!table.empty()) {
+      owner = table;
+      continue;
     }
     const auto part = part_accessors().find(owner);
-    out.emplace((*it)[1], part == part_accessors().end() ? (*it)[2].str() : part->second);
+    out.emplace(id, part == part_accessors().end() ? member : part->second);
   }
   return out;
 }
@@ -134,7 +138,7 @@ std::string users_of_the_configuration() {
     const std::string name = entry.path().filename().string();
     const bool code = entry.path().extension() == ".cpp" || entry.path().extension() == ".h";
     if (code && name.rfind("cli_", 0) != 0) {
-      text += std::regex_replace(read(entry.path()), std::regex("//[^\n]*"), "");
+      text += without_comments(read(entry.path()));
     }
   }
   return text;
@@ -158,9 +162,8 @@ TEST(Consumption, WhatActsIsUsedAndWhatIsUsedActs) {
     ASSERT_NE(word, words.end()) << name << " has no member in the snapshot";
     const bool qualified = word->second.find('.') != std::string::npos;
     const std::string wanted =
-        qualified ? "\\b" + std::regex_replace(word->second, std::regex("\\."), "\\.") + "\\b"
-                  : "(\\.|->)" + word->second + "\\b";
-    const bool used = std::regex_search(text, std::regex(wanted));
+        (qualified ? "\\b" : "(\\.|->)") + RE2::QuoteMeta(word->second) + "\\b";
+    const bool used = RE2::PartialMatch(text, wanted);
     EXPECT_EQ(used, !is_pending(id))
         << name
         << (used ? " is used by core/app; take it off core/config/options_pending.cpp"
