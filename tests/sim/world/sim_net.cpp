@@ -342,7 +342,7 @@ void SimNet::arrive(const std::shared_ptr<Connection>& connection, int side, std
       world.delay_between(network_.faults_.latency_min, network_.faults_.latency_max);
   end.last_arrival = std::max(end.last_arrival, world.instant() + latency);
   end.arrived_bytes += bytes.size();
-  world.at(end.last_arrival, [this, connection, side, bytes = std::move(bytes)] {
+  world.at(end.last_arrival, [connection, side, bytes = std::move(bytes)] {
     End& receiver = connection->ends[side];
     if (!receiver.closed && !receiver.end_arrived) {
       receiver.arrived.push_back(bytes);

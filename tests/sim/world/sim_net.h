@@ -133,7 +133,8 @@ class SimNet : public Net {
   StreamId add_stream(std::shared_ptr<Connection> connection, int side);
   void hand_to_accept(const std::shared_ptr<Listener>& listener);
   void finish_connect(ConnectOp& op, const std::shared_ptr<Listener>& listener);
-  void signal(End& end);
+  /// Static: bytes may still arrive after the net that sent them is gone.
+  static void signal(End& end);
   void arrive(const std::shared_ptr<Connection>& connection, int side, std::string bytes);
   void end_stream(const std::shared_ptr<Connection>& connection, int side, std::int32_t result);
   void reset(const std::shared_ptr<Connection>& connection);
