@@ -16,6 +16,7 @@ struct CliOptions {
 int show_status(const CliOptions& options);
 int show_queues(const CliOptions& options, const std::string& pattern);
 int show_domains(const CliOptions& options, const std::string& pattern);
+int show_sources(const CliOptions& options);
 int trace(const CliOptions& options, const std::string& id);
 int reload(const CliOptions& options);
 /// `verb` is pause, resume, delete or schedule.

@@ -148,6 +148,33 @@ int show_domains(const CliOptions& options, const std::string& pattern) {
   return 0;
 }
 
+int show_sources(const CliOptions& options) {
+  int code = 0;
+  const auto result = ask(options, {{"command", "sources"}}, code);
+  if (!result) {
+    return code;
+  }
+  if (options.json) {
+    print(result->dump(2) + "\n");
+    return 0;
+  }
+  Table table({"virtual MTA", "address", "HELO", "state", "queue", "until", "text"});
+  for (const auto& row : *result) {
+    const auto add = [&](const std::string& state, const Json& off) {
+      table.add({text_of(row, "vmta"), text_of(row, "address"), text_of(row, "helo"), state,
+                 text_of(off, "queue"), time_of(off, "until"), text_of(off, "text")});
+    };
+    if (row["off"].empty()) {
+      add("in use", Json::object());
+    }
+    for (const auto& off : row["off"]) {
+      add(off.value("reason", std::string()), off);
+    }
+  }
+  print(table.empty() ? "no virtual MTA has source addresses\n" : table.text());
+  return 0;
+}
+
 int trace(const CliOptions& options, const std::string& id) {
   int code = 0;
   const auto result = ask(options, {{"command", "trace"}, {"id", id}}, code);

@@ -40,6 +40,8 @@ void add_live_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   CLI::App* domains = show->add_subcommand("domains", "Destinations over all virtual MTAs");
   domains->add_option("pattern", arguments.first, "DOMAIN, * as wildcard");
   domains->callback([&] { exit_code = ringpost::app::show_domains(options, arguments.first); });
+  show->add_subcommand("sources", "Source addresses of the virtual MTAs, and which are out of use")
+      ->callback([&] { exit_code = ringpost::app::show_sources(options); });
   CLI::App* trace = app.add_subcommand("trace", "Where a message is and what it waits for");
   trace->add_option("id", arguments.first, "the id of the 250 reply")->required();
   trace->callback([&] { exit_code = ringpost::app::trace(options, arguments.first); });

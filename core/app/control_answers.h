@@ -19,6 +19,8 @@ std::string answer_domains(const ControlTask& task);
 /// `found` has the spools' facts, `waiting` the queues'.
 std::string answer_trace(const ControlTask& found, const ControlTask& waiting);
 std::string answer_change(const ControlTask& task);
+/// The source addresses of all virtual MTAs, and which of them are out of use.
+std::string answer_sources(const ControlTask& task, const config::Snapshot& snapshot, Now now);
 std::string answer_reload(const ReloadPlan& plan);
 
 }  // namespace ringpost::app

@@ -61,6 +61,9 @@ std::string ControlRoom::answer(const std::string& request) {
     if (command == "pause" || command == "resume" || command == "delete" || command == "schedule") {
       return change(command, pattern, parsed.value("dry_run", false));
     }
+    if (command == "sources") {
+      return sources();
+    }
     if (command == "reload") {
       return reload();
     }
@@ -224,12 +227,47 @@ std::string ControlRoom::reload() {
     return answer_error(done.error().describe() + "; nothing was changed");
   }
   reloader_.applied(plan);
+  check_sources_locked(true);
   std::string said = "reload: configuration " + std::to_string(plan.version) + " is in force";
   for (const std::string& name : plan.needs_restart) {
     said += "; " + name + " keeps its old value until a restart";
   }
   log_info(done ? said : said + " once a slow shard has answered");
   return answer_reload(plan);
+}
+
+void ControlRoom::check_sources(bool tell_shards) {
+  const std::lock_guard lock(mutex_);
+  check_sources_locked(tell_shards);
+}
+
+std::vector<IpAddress> ControlRoom::missing_sources() {
+  const std::lock_guard lock(mutex_);
+  return source_check_.missing();
+}
+
+void ControlRoom::check_sources_locked(bool tell_shards) {
+  const bool changed = source_check_.run(*reloader_.current());
+  for (const std::string& note : source_check_.notes()) {
+    log_warning(note);
+  }
+  if (!changed || !tell_shards) {
+    return;
+  }
+  auto task = std::make_unique<ControlTask>();
+  task->kind = ControlKind::sources_checked;
+  task->missing_sources = source_check_.missing();
+  if (auto done = ask(std::move(task)); !done) {
+    log_warning("source addresses: " + done.error().describe());
+  }
+}
+
+std::string ControlRoom::sources() {
+  auto task = std::make_unique<ControlTask>();
+  task->kind = ControlKind::sources;
+  auto done = ask(std::move(task));
+  return done ? answer_sources(**done, *reloader_.current(), read_clocks())
+              : answer_error(done.error().describe());
 }
 
 Status ControlRoom::save_pauses(const std::string& rules) {

@@ -8,6 +8,7 @@
 #include "core/app/control_server.h"
 #include "core/app/control_task.h"
 #include "core/app/reload.h"
+#include "core/app/source_check.h"
 #include "core/base/time.h"
 #include "core/loop/mailroom.h"
 #include "net/wire/ring_driver.h"
@@ -35,6 +36,10 @@ class ControlRoom : public ControlHandler {
   Status start();
   /// Any thread.
   std::string answer(const std::string& request) override;
+  /// Tries whether the configured source addresses are on this host, and tells the shards which
+  /// are not. Before the shards run it only notes them. Any thread.
+  void check_sources(bool tell_shards);
+  std::vector<IpAddress> missing_sources();
 
  private:
   using TaskRef = std::unique_ptr<ControlTask>;
@@ -51,12 +56,15 @@ class ControlRoom : public ControlHandler {
   std::string trace(const std::string& id);
   std::string change(const std::string& verb, const std::string& pattern, bool dry_run);
   std::string reload();
+  std::string sources();
+  void check_sources_locked(bool tell_shards);
 
   Mailroom& mailroom_;
   RingPeers& peers_;
   unsigned endpoint_;
   ProcessFacts facts_;
   Reloader& reloader_;
+  SourceCheck source_check_;
   std::mutex mutex_;  ///< held while a request is answered
   WakeEvent wake_;
   std::vector<TaskRef> late_;  ///< given up waiting for, still with a shard

@@ -11,6 +11,7 @@
 #include "core/mail/message_id.h"
 #include "core/schedule/queue_pattern.h"
 #include "core/schedule/report.h"
+#include "net/deliver/source_book.h"
 #include "net/ingest/config.h"
 
 namespace ringpost::app {
@@ -25,6 +26,8 @@ enum class ControlKind : std::uint8_t {
   cancel,
   retry_now,
   reload,
+  sources_checked,  ///< which source addresses this host lacks
+  sources,          ///< which are out of use, and why
 };
 
 /// What a spool knows of one message.
@@ -70,6 +73,7 @@ struct ControlTask {
     MessageFacts message;                   ///< trace: from the shard whose spool has it
     schedule::Touched touched;
     std::string pause_rules;  ///< pause, resume: the rules now in force, as to be kept
+    std::vector<deliver::SourceOff> sources_off;
     std::string error;
   };
 
@@ -81,6 +85,7 @@ struct ControlTask {
   std::uint32_t version = 0;                         ///< reload: of the snapshot, growing
   SpoolHandle handle;              ///< trace: second round, once a spool has found the message
   std::size_t rows_max = 100'000;  ///< of each shard
+  std::vector<IpAddress> missing_sources;  ///< sources_checked
   bool dry_run = false;
   std::vector<Part> parts;  ///< one per shard
   unsigned answers = 0;     ///< counted by the control thread

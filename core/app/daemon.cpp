@@ -1,5 +1,6 @@
 #include "core/app/daemon.h"
 
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
@@ -18,6 +19,7 @@
 namespace ringpost::app {
 namespace {
 
+constexpr Duration kSourceCheckInterval = Duration::seconds(15);
 constexpr int kExitDone = 0;
 constexpr int kExitFailed = 1;
 constexpr int kExitConfig = 2;
@@ -68,7 +70,12 @@ int open_signals() {
   return ::signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-int wait_for_signal(int signals) {
+/// 0: none came within the time.
+int wait_for_signal(int signals, Duration limit) {
+  pollfd entry{signals, POLLIN, 0};
+  if (::poll(&entry, 1, static_cast<int>(limit.whole_milliseconds())) <= 0) {
+    return 0;
+  }
   signalfd_siginfo info{};
   while (::read(signals, &info, sizeof info) != sizeof info) {
   }
@@ -79,7 +86,8 @@ int serve(Process& process, int signals) {
   ::sd_notify(0, "READY=1");
   log_info("ready");
   while (true) {
-    switch (wait_for_signal(signals)) {
+    switch (wait_for_signal(signals, kSourceCheckInterval)) {
+      case 0: process.check_sources(); break;
       case SIGUSR1: process.reopen_logs(); break;
       case SIGHUP: process.reload(); break;
       default:

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/hash.h"
+#include "core/base/idn.h"
 #include "core/base/text.h"
 
 namespace ringpost::app {
@@ -68,12 +69,15 @@ void set_timeouts(QueuePolicy& out, const config::PathPolicy& in) {
 }  // namespace
 
 PolicyBook::PolicyBook(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version)
-    : cache_(std::move(snapshot)), version_(version) {}
+    : cache_(std::move(snapshot)), version_(version) {
+  make_choices();
+}
 
 void PolicyBook::use(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version) {
   translated_.clear();  // its keys are policies of the old one
   cache_ = config::PolicyCache(std::move(snapshot));
   version_ = version;
+  make_choices();
 }
 
 config::VmtaId PolicyBook::vmta_of(std::string_view name) const {
@@ -83,23 +87,53 @@ config::VmtaId PolicyBook::vmta_of(std::string_view name) const {
 }
 
 std::string_view PolicyBook::queue_name(std::string_view domain, std::string_view vmta) {
-  name_.assign(snapshot().queue_name(domain, vmta_of(vmta)));
-  std::transform(name_.begin(), name_.end(), name_.begin(), ascii_lower);
+  // A domain and its A-labels are one destination; what is no name at all keeps a queue of its own,
+  // where it is returned.
+  const std::string_view name = snapshot().queue_name(domain, vmta_of(vmta));
+  if (is_ascii(name) || name.size() > config::kMaxNameBytes) {
+    name_.assign(name.substr(0, name.size() > 1 && name.ends_with('.') ? name.size() - 1 : ~0UL));
+    std::transform(name_.begin(), name_.end(), name_.begin(), ascii_lower);
+  } else {
+    name_.assign(config::FoldedName(name).view());
+  }
   return name_;
 }
 
-std::string_view PolicyBook::member_of(std::string_view vmta, const MessageId& id) const {
+bool PolicyBook::out_of_use(const config::VirtualMta& vmta) const {
+  return !vmta.sources.empty() && std::none_of(vmta.sources.begin(), vmta.sources.end(),
+                                               [&](const config::SourceHost& host) {
+                                                 return sources_->usable(host.address);
+                                               });
+}
+
+std::string_view PolicyBook::member_of(std::string_view vmta, const MessageId& id) {
   const config::VmtaRef ref = snapshot().find_vmta(vmta);
   if (ref.kind == config::VmtaRef::Kind::vmta) {
     return snapshot().virtual_mtas()[ref.id].name;
   }
-  if (ref.kind == config::VmtaRef::Kind::none || snapshot().pools()[ref.id].members.empty()) {
+  if (ref.kind == config::VmtaRef::Kind::none || choices_[ref.id].empty()) {
     return snapshot().virtual_mtas()[config::kDefaultVmta].name;
   }
-  const auto& members = snapshot().pools()[ref.id].members;
-  const std::uint64_t key[2] = {id.high, id.low};
-  const std::uint64_t place = hash64({reinterpret_cast<const char*>(key), sizeof key});
-  return snapshot().virtual_mtas()[members[place % members.size()]].name;
+  const config::VmtaPool& pool = snapshot().pools()[ref.id];
+  const std::uint64_t number[2] = {id.high, id.low};
+  const std::uint64_t key = hash64({reinterpret_cast<const char*>(number), sizeof number});
+  out_.clear();
+  if (sources_ != nullptr && !sources_->off().empty()) {
+    for (const config::VmtaId member : pool.members) {
+      out_.push_back(out_of_use(snapshot().virtual_mtas()[member]));
+    }
+  }
+  return snapshot().virtual_mtas()[pool.members[choices_[ref.id].choose(key, out_)]].name;
+}
+
+void PolicyBook::make_choices() {
+  choices_.clear();
+  for (const config::VmtaPool& pool : snapshot().pools()) {
+    PoolChoice& choice = choices_.emplace_back();
+    for (const config::VmtaId member : pool.members) {
+      choice.add(snapshot().virtual_mtas()[member].name, snapshot().virtual_mtas()[member].weight);
+    }
+  }
 }
 
 schedule::GlobalLimits PolicyBook::global_limits() {

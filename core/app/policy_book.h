@@ -5,9 +5,11 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "core/app/pool_choice.h"
 #include "core/config/snapshot.h"
 #include "core/mail/message_id.h"
 #include "core/schedule/doors.h"
+#include "net/deliver/source_book.h"
 
 namespace ringpost::app {
 
@@ -27,13 +29,18 @@ class PolicyBook : public schedule::PolicySource {
   /// The queue that takes mail for `domain` of the virtual MTA, lower case, in a buffer of the
   /// book's that holds until the next call.
   std::string_view queue_name(std::string_view domain, std::string_view vmta);
-  /// The virtual MTA a message leaves by: `vmta` itself, or where that is a pool the member that
-  /// falls to this message, always the same while the pool has the same members.
-  std::string_view member_of(std::string_view vmta, const MessageId& id) const;
+  /// The virtual MTA that mail leaves by: `vmta` itself, or where that is a pool the member that
+  /// falls to the message, always the same while the pool has the same members in use. A member
+  /// all of whose source addresses are out of use gets nothing while another is left.
+  std::string_view member_of(std::string_view vmta, const MessageId& id);
+  /// Where it looks which source addresses are out of use; outlives the book.
+  void set_sources(const deliver::SourceBook& sources) { sources_ = &sources; }
   const config::Snapshot& snapshot() const { return cache_.snapshot(); }
 
  private:
   config::VmtaId vmta_of(std::string_view name) const;
+  void make_choices();
+  bool out_of_use(const config::VirtualMta& vmta) const;
 
   struct Key {
     const config::PathPolicy* policy = nullptr;
@@ -50,6 +57,9 @@ class PolicyBook : public schedule::PolicySource {
   std::uint32_t version_;
   std::unordered_map<Key, schedule::QueueSettings, KeyHash> translated_;
   std::string name_;
+  std::vector<PoolChoice> choices_;  ///< by pool
+  std::vector<bool> out_;            ///< members of a pool that are out of use
+  const deliver::SourceBook* sources_ = nullptr;
 };
 
 }  // namespace ringpost::app

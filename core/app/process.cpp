@@ -199,6 +199,7 @@ Status Process::prepare() {
   if (auto started = control_->start(); !started) {
     return started;
   }
+  control_->check_sources(false);
   auto options = account_options(*snapshot_, shards_, spool_->id());
   if (!options) {
     return options.error();
@@ -247,6 +248,7 @@ void Process::run_shard(ShardThread& entry) {
     settings.ingest_memory.sessions_of_all = &sessions_in_;
     settings.main_endpoint = main_endpoint();
     settings.pause_rules = pause_rules_;
+    settings.missing_sources = control_->missing_sources();
     settings.spool_id = spool_->id();
     settings.spool_logs = spool_->logs_of(entry.shard);
     Shard shard(std::move(settings), {*ports.driver, *ports.net, *ports.disk, ports.entropy},
@@ -374,6 +376,8 @@ bool Process::stop() {
 }
 
 void Process::reload() { control_->answer(R"({"command":"reload"})"); }
+
+void Process::check_sources() { control_->check_sources(true); }
 
 void Process::reopen_logs() { accounts_->reopen(); }
 

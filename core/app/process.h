@@ -38,6 +38,8 @@ class Process {
   void reopen_logs();
   /// Reads the configuration anew; the log says what came of it.
   void reload();
+  /// Looks whether source addresses went from this host or came back; every now and then.
+  void check_sources();
 
  private:
   struct Ports;

@@ -13,6 +13,7 @@ Reloader::Reloader(ConfigSource& source, std::shared_ptr<const config::Snapshot>
                    std::vector<IpAddress> local, SharedCount& sessions_in)
     : source_(source),
       first_(std::move(current)),
+      current_(first_),
       local_(std::move(local)),
       sessions_in_(sessions_in) {}
 
@@ -32,6 +33,7 @@ ReloadPlan Reloader::plan() {
 
 void Reloader::applied(const ReloadPlan& plan) {
   version_ = plan.version;
+  current_ = plan.snapshot;
   sessions_in_.set_limit(sessions_in_max(plan.snapshot->global()));
 }
 

@@ -40,10 +40,13 @@ class Reloader {
   /// All shards have, or will have, taken the plan up.
   void applied(const ReloadPlan& plan);
   std::uint32_t version() const { return version_; }
+  /// The configuration in force.
+  const std::shared_ptr<const config::Snapshot>& current() const { return current_; }
 
  private:
   ConfigSource& source_;
   std::shared_ptr<const config::Snapshot> first_;  ///< what is fixed at start is still as here
+  std::shared_ptr<const config::Snapshot> current_;
   std::vector<IpAddress> local_;
   SharedCount& sessions_in_;
   std::uint32_t version_ = 1;

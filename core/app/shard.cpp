@@ -34,6 +34,8 @@ Status Shard::start(Dns& dns) {
   scheduler_ = std::make_unique<schedule::Scheduler>(
       settings_.schedule, schedule::Doors{*deliverer_, *this, policies_, *this}, loop_.now());
   deliverer_->set_work_source(*scheduler_);
+  policies_.set_sources(deliverer_->sources());
+  deliverer_->sources().set_missing(settings_.missing_sources, loop_.now().wall);
   if (auto restored = scheduler_->restore_pauses(settings_.pause_rules, loop_.now()); !restored) {
     return Error::of(restored.error().code, settings_.spool_folder +
                                                 "/paused: " + restored.error().describe() +

@@ -45,7 +45,8 @@ struct ShardSettings {
   ingest::IngestConfigRef ingest_config;
   schedule::SchedulerOptions schedule;
   resolve::ResolverOptions resolve;
-  std::string pause_rules;  ///< as kept by an earlier run
+  std::string pause_rules;                 ///< as kept by an earlier run
+  std::vector<IpAddress> missing_sources;  ///< source addresses that the host lacks
   std::size_t parcels = 2048;
 };
 

@@ -26,6 +26,15 @@ void Shard::on_control(ControlTask& task, unsigned from, Now now) {
     case ControlKind::cancel:
     case ControlKind::retry_now: change_queues(task, part, now); break;
     case ControlKind::reload: reload(task, now); break;
+    case ControlKind::sources_checked:
+      deliverer_->sources().set_missing(task.missing_sources, now.wall);
+      break;
+    case ControlKind::sources: {
+      deliver::SourceBook& book = deliverer_->sources();
+      book.expire(now.instant);
+      part.sources_off.assign(book.off().begin(), book.off().end());
+      break;
+    }
   }
   answer_control(task, from);
 }

@@ -153,7 +153,6 @@ constexpr Pending kPending[] = {
     {Id::warmup_end_rate, why::kWarmup},
     {Id::warmup_curve, why::kWarmup},
     {Id::warmup_start, why::kWarmup},
-    {Id::vmta_weight, why::kPools},
     {Id::source_hash, why::kPools},
     {Id::disable_mx_rollup, why::kRollup},
     {Id::mx_rollup, why::kRollup},

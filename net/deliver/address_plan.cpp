@@ -5,9 +5,15 @@
 
 namespace ringpost::deliver {
 
-int choose_source(const QueuePolicy& policy, const IpAddress& remote, Random& random) noexcept {
+int choose_source(const QueuePolicy& policy, const IpAddress& remote, Random& random,
+                  const UsableSources& usable, Instant now) {
   const auto fits = [&](const SourceAddress& source) {
-    return !source.ip.valid() || source.ip.family == remote.family;
+    if (!source.ip.valid()) {
+      return true;
+    }
+    return source.ip.family == remote.family &&
+           (usable.book == nullptr ||
+            usable.book->usable(source.ip, usable.queue, policy.vmta, now));
   };
   const auto count = std::count_if(policy.sources.begin(), policy.sources.end(), fits);
   if (count == 0) {
@@ -22,28 +28,26 @@ int choose_source(const QueuePolicy& policy, const IpAddress& remote, Random& ra
   return -1;
 }
 
-void AddressPlan::add_host(const Route& route, std::size_t host, const QueuePolicy& policy,
-                           const HostMemory& memory, Random& random, Instant now, List& out) {
-  const RouteHost& entry = route.hosts[host];
-  const std::size_t count = entry.addresses.size();
-  const std::size_t first = count > 1 ? random.below(count) : 0;
-  for (std::size_t i = 0; i < count && !out.full(); ++i) {
-    const IpAddress& ip = entry.addresses[(first + i) % count];
-    const int source = choose_source(policy, ip, random);
-    if (source < 0) {
-      continue;
-    }
-    Candidate candidate;
-    candidate.remote = {ip, entry.port};
-    candidate.host = static_cast<std::uint16_t>(host);
-    candidate.source = static_cast<std::uint16_t>(source);
-    candidate.bad = memory.view(candidate.remote, now).bad;
-    out.push_back(candidate);
-  }
-}
-
 void AddressPlan::build(const Route& route, const QueuePolicy& policy, const HostMemory& memory,
-                        Random& random, Instant now) {
+                        Random& random, Instant now, const UsableSources& usable) {
+  const auto add_host = [&](std::size_t host) {
+    const RouteHost& entry = route.hosts[host];
+    const std::size_t count = entry.addresses.size();
+    const std::size_t first = count > 1 ? random.below(count) : 0;
+    for (std::size_t i = 0; i < count && !order_.full(); ++i) {
+      const IpAddress& ip = entry.addresses[(first + i) % count];
+      const int source = choose_source(policy, ip, random, usable, now);
+      if (source < 0) {
+        continue;
+      }
+      Candidate candidate;
+      candidate.remote = {ip, entry.port};
+      candidate.host = static_cast<std::uint16_t>(host);
+      candidate.source = static_cast<std::uint16_t>(source);
+      candidate.bad = memory.view(candidate.remote, now).bad;
+      order_.push_back(candidate);
+    }
+  };
   order_.clear();
   at_ = 0;
   const std::size_t hosts = std::min<std::size_t>(route.hosts.size(), UINT16_MAX);
@@ -61,7 +65,7 @@ void AddressPlan::build(const Route& route, const QueuePolicy& policy, const Hos
       std::swap(equals[i - 1], equals[random.below(i)]);
     }
     for (const std::uint16_t host : equals) {
-      add_host(route, host, policy, memory, random, now, order_);
+      add_host(host);
     }
     begin = end;
   }

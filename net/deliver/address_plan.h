@@ -2,12 +2,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "core/base/fixed_vector.h"
 #include "core/base/random.h"
 #include "core/mail/policy.h"
 #include "core/mail/route.h"
 #include "net/deliver/host_memory.h"
+#include "net/deliver/source_book.h"
 
 namespace ringpost::deliver {
 
@@ -19,6 +21,12 @@ struct Candidate {
   bool bad = false;          ///< could not be reached lately
 };
 
+/// Which of a queue's source addresses are out of use; without a book none is.
+struct UsableSources {
+  const SourceBook* book = nullptr;
+  std::string_view queue;  ///< its name, without the virtual MTA
+};
+
 /// The order in which one session tries the addresses of a route (RFC 5321 section 5.1): by
 /// preference, equals in random order, each host's addresses in turn; those that failed lately
 /// come last. An address without a source address of its family is left out.
@@ -28,7 +36,7 @@ class AddressPlan {
 
   /// `random` breaks ties. Forgets what was planned before.
   void build(const Route& route, const QueuePolicy& policy, const HostMemory& memory,
-             Random& random, Instant now);
+             Random& random, Instant now, const UsableSources& usable = {});
   /// The next address to try; nullptr when there is none.
   const Candidate* next() noexcept { return at_ < order_.size() ? &order_[at_++] : nullptr; }
   bool more() const noexcept { return at_ < order_.size(); }
@@ -37,15 +45,13 @@ class AddressPlan {
  private:
   using List = FixedVector<Candidate, kCandidatesMax>;
 
-  static void add_host(const Route& route, std::size_t host, const QueuePolicy& policy,
-                       const HostMemory& memory, Random& random, Instant now, List& out);
-
   List order_;
   std::size_t at_ = 0;
 };
 
-/// Index of the policy's source address to use towards `remote`, or -1: it has none of the family.
-/// Several of one family are chosen from at random.
-int choose_source(const QueuePolicy& policy, const IpAddress& remote, Random& random) noexcept;
+/// Index of the policy's source address to use towards `remote`, or -1: it has none of the family
+/// that may be used. Several of one family are chosen from at random.
+int choose_source(const QueuePolicy& policy, const IpAddress& remote, Random& random,
+                  const UsableSources& usable, Instant now);
 
 }  // namespace ringpost::deliver

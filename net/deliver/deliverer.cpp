@@ -15,6 +15,7 @@ Deliverer::Deliverer(Loop& loop, Net& net, RouteSource& routes, BodySource& bodi
                HostMemory(options.hosts),
                Random(options.random_seed),
                {},
+               {},
                {}} {
   free_.reserve(options_.sessions_max);
 }

@@ -39,6 +39,8 @@ class Deliverer final : public SessionHost, private SessionKeeper {
   std::size_t sessions_pooled() const noexcept { return sessions_.size(); }
   const DeliverStats& stats() const noexcept { return context_.stats; }
   const HostMemory& hosts() const noexcept { return context_.hosts; }
+  /// Which local addresses new connections may leave from.
+  SourceBook& sources() noexcept { return context_.sources; }
 
  private:
   void session_idle(DeliverySession& session) override;

@@ -77,9 +77,10 @@ void DeliverySession::on_route(Completion&) {
     return;
   }
   route_ = std::move(query_.route);
-  plan_.build(*route_, *policy_, context_.hosts, context_.random, context_.loop.now().instant);
+  plan_.build(*route_, *policy_, context_.hosts, context_.random, context_.loop.now().instant,
+              {&context_.sources, destination_});
   if (plan_.size() == 0) {
-    note_local_failure("no source address of the family of any address of the route");
+    note_local_failure("no usable source address of the family of any address of the route");
   }
   connect_next();
 }

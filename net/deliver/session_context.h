@@ -8,6 +8,7 @@
 #include "core/mail/doors.h"
 #include "core/mail/route.h"
 #include "net/deliver/host_memory.h"
+#include "net/deliver/source_book.h"
 #include "net/smtp/client_engine.h"
 
 namespace ringpost::deliver {
@@ -58,6 +59,7 @@ struct SessionContext {
   const DeliverOptions& options;
   HostMemory hosts;
   Random random;
+  SourceBook sources;
   DeliverStats stats;
   smtp::ClientActions actions;
 };
