@@ -3,6 +3,7 @@
 
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
+find_package(GTest REQUIRED)
 
 add_library(ringpost_options INTERFACE)
 target_include_directories(ringpost_options INTERFACE ${CMAKE_SOURCE_DIR})
@@ -60,6 +61,18 @@ function(ringpost_room name folder)
   set_property(GLOBAL APPEND PROPERTY RINGPOST_ROOM_FOLDERS ${folder})
 endfunction()
 
+# Code of unit tests runs once, so compiling it is what costs: it is not optimised, and where no
+# compiler cache serves it shares one precompiled header.
+add_library(ringpost_unit_options INTERFACE)
+target_link_libraries(ringpost_unit_options INTERFACE ringpost_options GTest::gtest)
+# -pthread: some libraries bring it along, and a precompiled header must fit all.
+target_compile_options(ringpost_unit_options INTERFACE -O0 -pthread)
+if(RINGPOST_PCH)
+  add_library(ringpost_unit_pch OBJECT ${CMAKE_SOURCE_DIR}/tests/precompiled.cpp)
+  target_link_libraries(ringpost_unit_pch PRIVATE ringpost_unit_options)
+  target_precompile_headers(ringpost_unit_pch PRIVATE ${CMAKE_SOURCE_DIR}/tests/precompiled.h)
+endif()
+
 # ringpost_unit_tests(FOLDER rooms...): one binary unit_FOLDER of tests/unit/FOLDER/*.cpp.
 function(ringpost_unit_tests folder)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/${folder}/*.cpp)
@@ -70,7 +83,10 @@ function(ringpost_unit_tests folder)
   foreach(room ${ARGN})
     target_link_libraries(unit_${folder} PRIVATE ringpost_${room})
   endforeach()
-  target_link_libraries(unit_${folder} PRIVATE GTest::gtest_main)
+  target_link_libraries(unit_${folder} PRIVATE GTest::gtest_main ringpost_unit_options)
+  if(RINGPOST_PCH)
+    target_precompile_headers(unit_${folder} REUSE_FROM ringpost_unit_pch)
+  endif()
   # Only where it is used: objects of the other tests then do not depend on where the clone lies.
   foreach(source ${sources})
     file(STRINGS ${source} uses REGEX RINGPOST_SOURCE_DIR LIMIT_COUNT 1)

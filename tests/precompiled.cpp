@@ -1,0 +1,2 @@
+// Compiles precompiled.h.
+#include "tests/precompiled.h"
