@@ -14,9 +14,11 @@ struct CliOptions {
 // the exit code: 0 done, 1 refused or faulty, 2 no daemon or file to work on.
 
 int show_status(const CliOptions& options);
-int show_queues(const CliOptions& options, const std::string& pattern);
-int show_domains(const CliOptions& options, const std::string& pattern);
 int show_sources(const CliOptions& options);
+/// What the running configuration says of DOMAIN[/VMTA], as explain does of a file.
+int show_settings(const CliOptions& options, const std::string& queue, const std::string& sender);
+/// Renews the screen every `seconds`, `rounds` times; 0: until interrupted.
+int show_top(const CliOptions& options, unsigned seconds, unsigned rounds);
 int trace(const CliOptions& options, const std::string& id);
 int reload(const CliOptions& options);
 /// `verb` is pause, resume, delete or schedule.

@@ -1,83 +1,11 @@
-#include <unistd.h>
-
-#include <nlohmann/json.hpp>
-
-#include <cstdio>
-#include <ctime>
-#include <optional>
-
 #include "core/app/cli_commands.h"
-#include "core/app/control_frame.h"
+#include "core/app/cli_talk.h"
 #include "core/app/table.h"
 
 namespace ringpost::app {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr Duration kAnswerTime = Duration::seconds(30);
-
-int fail(int code, const std::string& text) {
-  std::fprintf(stderr, "ringpost: %s\n", text.c_str());
-  return code;
-}
-
-void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
-
-/// Asks the daemon; prints the error and sets `code` where there is no result.
-std::optional<Json> ask(const CliOptions& options, Json request, int& code) {
-  const auto socket = connect_control(options.control);
-  if (!socket) {
-    code = fail(
-        2, socket.error().detail + " (is ringpostd running? --control names its control-socket)");
-    return std::nullopt;
-  }
-  const std::string body = request.dump(-1, ' ', false, Json::error_handler_t::replace);
-  Status sent = write_frame(*socket, body, kAnswerTime);
-  auto reply =
-      sent ? read_frame(*socket, kReplyBytesMax, kAnswerTime) : Result<std::string>(sent.error());
-  ::close(*socket);
-  if (!reply) {
-    code = fail(2, reply.error().describe());
-    return std::nullopt;
-  }
-  Json parsed = Json::parse(*reply, nullptr, false);
-  if (parsed.is_discarded() || !parsed.is_object()) {
-    code = fail(2, "the daemon's answer is not JSON");
-    return std::nullopt;
-  }
-  if (!parsed.value("ok", false)) {
-    code = fail(1, parsed.value("error", std::string("refused without a reason")));
-    return std::nullopt;
-  }
-  code = 0;
-  return parsed["result"];
-}
-
-std::string count_of(const Json& row, const char* key) {
-  return std::to_string(row.value(key, std::uint64_t{0}));
-}
-
-std::string time_of(const Json& row, const char* key) {
-  const auto seconds = row.value(key, std::int64_t{0});
-  if (seconds == 0) {
-    return "-";
-  }
-  const std::time_t time = seconds;
-  std::tm parts{};
-  ::gmtime_r(&time, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%SZ", &parts);
-  return text;
-}
-
-std::string text_of(const Json& row, const char* key) {
-  auto text = row.value(key, std::string());
-  if (text.size() > 60) {
-    text = text.substr(0, 57) + "...";
-  }
-  return text.empty() ? "-" : text;
-}
 
 void print_status(const Json& status) {
   Table totals({"counter", "value"});
@@ -108,44 +36,14 @@ int show_status(const CliOptions& options) {
   return code;
 }
 
-int show_queues(const CliOptions& options, const std::string& pattern) {
+int show_settings(const CliOptions& options, const std::string& queue, const std::string& sender) {
   int code = 0;
-  const auto result = ask(options, {{"command", "queues"}, {"pattern", pattern}}, code);
-  if (!result) {
-    return code;
+  const auto result =
+      ask(options, {{"command", "settings"}, {"pattern", queue}, {"sender", sender}}, code);
+  if (result) {
+    print(options.json ? (*result)["settings"].dump(2) + "\n" : text_of(*result, "text"));
   }
-  if (options.json) {
-    print(result->dump(2) + "\n");
-    return 0;
-  }
-  Table table({"queue", "state", "ready", "deferred", "in flight", "sessions", "next attempt",
-               "last error"});
-  for (const auto& row : *result) {
-    table.add({row.value("queue", std::string()), text_of(row, "state"), count_of(row, "ready"),
-               count_of(row, "deferred"), count_of(row, "in_flight"), count_of(row, "sessions"),
-               time_of(row, "next_attempt"), text_of(row, "last_error")});
-  }
-  print(table.empty() ? "no queues\n" : table.text());
-  return 0;
-}
-
-int show_domains(const CliOptions& options, const std::string& pattern) {
-  int code = 0;
-  const auto result = ask(options, {{"command", "domains"}, {"pattern", pattern}}, code);
-  if (!result) {
-    return code;
-  }
-  if (options.json) {
-    print(result->dump(2) + "\n");
-    return 0;
-  }
-  Table table({"domain", "queues", "ready", "deferred", "in flight", "sessions"});
-  for (const auto& row : *result) {
-    table.add({row.value("domain", std::string()), count_of(row, "queues"), count_of(row, "ready"),
-               count_of(row, "deferred"), count_of(row, "in_flight"), count_of(row, "sessions")});
-  }
-  print(table.empty() ? "no queues\n" : table.text());
-  return 0;
+  return code;
 }
 
 int show_sources(const CliOptions& options) {
@@ -186,12 +84,13 @@ int trace(const CliOptions& options, const std::string& id) {
     return 0;
   }
   print(result->value("message", std::string()) + "\n");
-  Table table({"recipient", "state", "queue", "until", "attempts"});
+  Table table({"recipient", "state", "queue", "until", "attempts", "setting", "place"});
   for (const auto& row : (*result)["recipients"]) {
     table.add({text_of(row, "recipient"), text_of(row, "state"), text_of(row, "queue"),
-               time_of(row, "until"), count_of(row, "attempts")});
+               time_of(row, "until"), count_of(row, "attempts"), text_of(row, "setting"),
+               text_of(row, "place")});
   }
-  print(table.text());
+  print(table.text(terminal_width()));
   return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/app/cli_commands.h"
+#include "core/app/cli_views.h"
 #include "core/app/version.h"
 
 namespace {
@@ -20,6 +21,9 @@ struct Arguments {
   std::string first;
   std::string second;
   std::string sender;
+  ringpost::app::ViewOptions view;
+  unsigned every = 2;
+  unsigned rounds = 0;
   bool strict = false;
   bool lenient = false;
 };
@@ -34,17 +38,39 @@ void add_live_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   });
   CLI::App* show = app.add_subcommand("show", "Tables of the running daemon");
   show->require_subcommand(1);
-  CLI::App* queues = show->add_subcommand("queues", "Queues: destination/virtual MTA");
-  queues->add_option("pattern", arguments.first, "DOMAIN[/VMTA], * as wildcard");
-  queues->callback([&] { exit_code = ringpost::app::show_queues(options, arguments.first); });
-  CLI::App* domains = show->add_subcommand("domains", "Destinations over all virtual MTAs");
-  domains->add_option("pattern", arguments.first, "DOMAIN, * as wildcard");
-  domains->callback([&] { exit_code = ringpost::app::show_domains(options, arguments.first); });
+  for (const ringpost::app::View& view : ringpost::app::views()) {
+    CLI::App* command = show->add_subcommand(view.name, view.help);
+    if (view.pattern != nullptr) {
+      command->add_option("pattern", arguments.view.pattern, view.pattern);
+    }
+    command->add_option("--sort", arguments.view.sort, "column; -COLUMN for the greatest first");
+    command->add_option("--match", arguments.view.match, "only rows that contain this text");
+    command->add_option("--limit", arguments.view.limit, "rows at most");
+    command->add_option("--watch", arguments.view.watch, "again every so many seconds")
+        ->expected(0, 1)
+        ->default_str("2");
+    command->callback([&arguments, &exit_code, &view] {
+      exit_code = ringpost::app::show_view(arguments.options, view, arguments.view);
+    });
+  }
   show->add_subcommand("sources", "Source addresses of the virtual MTAs, and which are out of use")
       ->callback([&] { exit_code = ringpost::app::show_sources(options); });
-  CLI::App* trace = app.add_subcommand("trace", "Where a message is and what it waits for");
-  trace->add_option("id", arguments.first, "the id of the 250 reply")->required();
-  trace->callback([&] { exit_code = ringpost::app::trace(options, arguments.first); });
+  CLI::App* settings = show->add_subcommand("settings", "Effective settings of a queue");
+  settings->add_option("queue", arguments.first, "DOMAIN[/VMTA]")->required();
+  settings->add_option("--sender", arguments.sender, "sender address, whose rules choose too");
+  settings->callback([&] {
+    exit_code = ringpost::app::show_settings(options, arguments.first, arguments.sender);
+  });
+  CLI::App* top = app.add_subcommand("top", "What each core does, renewed every few seconds");
+  top->add_option("--every", arguments.every, "seconds")->check(CLI::Range(1, 3600));
+  top->add_option("--rounds", arguments.rounds, "how often; 0: until interrupted");
+  top->callback(
+      [&] { exit_code = ringpost::app::show_top(options, arguments.every, arguments.rounds); });
+  for (const char* name : {"trace", "why"}) {
+    CLI::App* trace = app.add_subcommand(name, "Where a message is and what it waits for");
+    trace->add_option("id", arguments.first, "the id of the 250 reply")->required();
+    trace->callback([&] { exit_code = ringpost::app::trace(options, arguments.first); });
+  }
 }
 
 void add_queue_commands(CLI::App& app, Arguments& arguments, int& exit_code) {

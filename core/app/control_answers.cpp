@@ -3,22 +3,15 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/app/control_room.h"
+#include "core/app/gate_setting.h"
 
 namespace ringpost::app {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string dump(const Json& json) {
-  // Names and replies come from strangers and need not be UTF-8.
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-std::string ok(Json result) { return dump({{"ok", true}, {"result", std::move(result)}}); }
 
 Json counters_of(const ShardStatus& s) {
   return {{"sessions_in", s.sessions_in},
@@ -39,6 +32,29 @@ Json counters_of(const ShardStatus& s) {
           {"zero_copy_copied", s.zero_copy_copied}};
 }
 
+/// What an operator reads of a gate: the setting behind it, with its value and place.
+void add_setting(Json& row, const config::Snapshot& snapshot, std::string_view recipient,
+                 const schedule::WhyRow& where) {
+  const std::size_t at = recipient.rfind('@');
+  const auto domain = at == std::string_view::npos ? recipient : recipient.substr(at + 1);
+  if (const auto setting = setting_behind(where.gate, snapshot, domain, where.vmta)) {
+    row["setting"] = setting->name + " " + setting->value;
+    row["place"] = setting->place;
+  }
+}
+
+}  // namespace
+
+std::string answer_ok(Json result) {
+  // Names and replies come from strangers and need not be UTF-8.
+  return Json{{"ok", true}, {"result", std::move(result)}}.dump(-1, ' ', false,
+                                                                Json::error_handler_t::replace);
+}
+
+std::string answer_error(const std::string& text) {
+  return Json{{"ok", false}, {"error", text}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string state_text(const schedule::QueueState state, const schedule::Gate gate) {
   std::string text(schedule::name_of(state));
   if (gate != schedule::Gate::none) {
@@ -46,10 +62,6 @@ std::string state_text(const schedule::QueueState state, const schedule::Gate ga
   }
   return text;
 }
-
-}  // namespace
-
-std::string answer_error(const std::string& text) { return dump({{"ok", false}, {"error", text}}); }
 
 std::string answer_status(const ControlTask& task, const ProcessFacts& facts, WallTime now) {
   Json shards = Json::array();
@@ -70,72 +82,18 @@ std::string answer_status(const ControlTask& task, const ProcessFacts& facts, Wa
       alarms.push_back(alarm);
     }
   }
-  return ok({{"version", facts.version},
-             {"pid", ::getpid()},
-             {"state", "running"},
-             {"uptime_seconds", (now - facts.started).whole_seconds()},
-             {"shards", facts.shards},
-             {"alarms", std::move(alarms)},
-             {"totals", std::move(totals)},
-             {"by_shard", std::move(shards)}});
+  return answer_ok({{"version", facts.version},
+                    {"pid", ::getpid()},
+                    {"state", "running"},
+                    {"uptime_seconds", (now - facts.started).whole_seconds()},
+                    {"shards", facts.shards},
+                    {"alarms", std::move(alarms)},
+                    {"totals", std::move(totals)},
+                    {"by_shard", std::move(shards)}});
 }
 
-std::string answer_queues(const ControlTask& task) {
-  Json rows = Json::array();
-  for (const auto& part : task.parts) {
-    for (const auto& row : part.queues) {
-      rows.push_back({{"queue", row.name + "/" + row.vmta},
-                      {"domain", row.name},
-                      {"vmta", row.vmta},
-                      {"state", state_text(row.state, row.gate)},
-                      {"paused", row.paused},
-                      {"ready", row.ready},
-                      {"deferred", row.deferred},
-                      {"in_flight", row.in_flight},
-                      {"sessions", row.sessions},
-                      {"connections_max", row.connections_max},
-                      {"gate_opens", row.gate_opens.unix_seconds()},
-                      {"next_attempt", row.next_retry.unix_seconds()},
-                      {"last_error", row.last_error}});
-    }
-  }
-  std::sort(rows.begin(), rows.end(),
-            [](const Json& a, const Json& b) { return a["queue"] < b["queue"]; });
-  return ok(std::move(rows));
-}
-
-std::string answer_domains(const ControlTask& task) {
-  struct Sum {
-    std::uint64_t queues = 0;
-    std::uint64_t ready = 0;
-    std::uint64_t deferred = 0;
-    std::uint64_t in_flight = 0;
-    std::uint64_t sessions = 0;
-  };
-  std::map<std::string, Sum> sums;
-  for (const auto& part : task.parts) {
-    for (const auto& row : part.queues) {
-      Sum& sum = sums[row.name];
-      ++sum.queues;
-      sum.ready += row.ready;
-      sum.deferred += row.deferred;
-      sum.in_flight += row.in_flight;
-      sum.sessions += row.sessions;
-    }
-  }
-  Json rows = Json::array();
-  for (const auto& [domain, sum] : sums) {
-    rows.push_back({{"domain", domain},
-                    {"queues", sum.queues},
-                    {"ready", sum.ready},
-                    {"deferred", sum.deferred},
-                    {"in_flight", sum.in_flight},
-                    {"sessions", sum.sessions}});
-  }
-  return ok(std::move(rows));
-}
-
-std::string answer_trace(const ControlTask& found, const ControlTask& waiting) {
+std::string answer_trace(const ControlTask& found, const ControlTask& waiting,
+                         const config::Snapshot& snapshot) {
   const auto part = std::find_if(found.parts.begin(), found.parts.end(),
                                  [](const auto& p) { return p.message.found; });
   if (part == found.parts.end()) {
@@ -161,12 +119,13 @@ std::string answer_trace(const ControlTask& found, const ControlTask& waiting) {
       row["expires"] = where[i]->expires.unix_seconds();
       row["attempts"] = where[i]->attempts;
       row["last_error"] = where[i]->last_error;
+      add_setting(row, snapshot, facts.recipients[i], *where[i]);
     } else {
       row["state"] = "in transit or settled";
     }
     recipients.push_back(std::move(row));
   }
-  return ok(
+  return answer_ok(
       {{"id", found.id.text()},
        {"message", found.id.text() + ": " + std::to_string(facts.size_bytes) + " octets from <" +
                        facts.reverse_path + "> by virtual MTA " + facts.vmta},
@@ -175,6 +134,11 @@ std::string answer_trace(const ControlTask& found, const ControlTask& waiting) {
        {"reverse_path", facts.reverse_path},
        {"vmta", facts.vmta},
        {"recipients", std::move(recipients)}});
+}
+
+std::string answer_settings(const config::Explanation& told) {
+  return answer_ok(
+      {{"text", config::render_text(told)}, {"settings", Json::parse(config::render_json(told))}});
 }
 
 std::string answer_change(const ControlTask& task) {
@@ -187,7 +151,7 @@ std::string answer_change(const ControlTask& task) {
     queues += part.touched.queues;
     recipients += part.touched.recipients;
   }
-  return ok({{"queues", queues}, {"recipients", recipients}, {"dry_run", task.dry_run}});
+  return answer_ok({{"queues", queues}, {"recipients", recipients}, {"dry_run", task.dry_run}});
 }
 
 std::string answer_reload(const ReloadPlan& plan) {
@@ -195,7 +159,7 @@ std::string answer_reload(const ReloadPlan& plan) {
   if (plan.snapshot == nullptr) {
     return answer_error("the configuration has errors, nothing was changed\n" + found);
   }
-  return ok(
+  return answer_ok(
       {{"version", plan.version}, {"needs_restart", plan.needs_restart}, {"findings", found}});
 }
 

@@ -52,8 +52,12 @@ std::string ControlRoom::answer(const std::string& request) {
     if (command == "status") {
       return status();
     }
-    if (command == "queues" || command == "domains") {
-      return queues(pattern, command == "domains");
+    if (command == "queues" || command == "domains" || command == "vmtas" ||
+        command == "sessions" || command == "hosts") {
+      return view(command, pattern);
+    }
+    if (command == "settings") {
+      return settings(pattern, parsed.value("sender", std::string()));
     }
     if (command == "trace") {
       return trace(parsed.value("id", std::string()));
@@ -140,9 +144,11 @@ std::string ControlRoom::status() {
               : answer_error(done.error().describe());
 }
 
-std::string ControlRoom::queues(const std::string& pattern, bool by_domain) {
+std::string ControlRoom::view(const std::string& command, const std::string& pattern) {
   auto task = std::make_unique<ControlTask>();
-  task->kind = ControlKind::queues;
+  task->kind = command == "sessions" ? ControlKind::sessions
+               : command == "hosts"  ? ControlKind::hosts
+                                     : ControlKind::queues;
   if (!pattern.empty()) {
     auto parsed = schedule::QueuePattern::parse(pattern);
     if (!parsed) {
@@ -154,7 +160,22 @@ std::string ControlRoom::queues(const std::string& pattern, bool by_domain) {
   if (!done) {
     return answer_error(done.error().describe());
   }
-  return by_domain ? answer_domains(**done) : answer_queues(**done);
+  switch ((*done)->kind) {
+    case ControlKind::sessions: return answer_sessions(**done);
+    case ControlKind::hosts: return answer_hosts(**done);
+    default: break;
+  }
+  return command == "domains" ? answer_sums(**done, SumBy::domain)
+         : command == "vmtas" ? answer_sums(**done, SumBy::vmta)
+                              : answer_queues(**done);
+}
+
+std::string ControlRoom::settings(const std::string& queue, const std::string& sender) {
+  const std::size_t slash = queue.find('/');
+  const std::string domain = queue.substr(0, slash);
+  const std::string vmta = slash == std::string::npos ? "" : queue.substr(slash + 1);
+  auto told = config::explain(*reloader_.current(), domain, vmta, sender);
+  return told ? answer_settings(*told) : answer_error(told.error().describe());
 }
 
 std::string ControlRoom::trace(const std::string& id) {
@@ -180,7 +201,8 @@ std::string ControlRoom::trace(const std::string& id) {
     }
   }
   auto waiting = ask(std::move(second));
-  return waiting ? answer_trace(**found, **waiting) : answer_error(waiting.error().describe());
+  return waiting ? answer_trace(**found, **waiting, *reloader_.current())
+                 : answer_error(waiting.error().describe());
 }
 
 std::string ControlRoom::change(const std::string& verb, const std::string& pattern, bool dry_run) {

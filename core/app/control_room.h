@@ -52,7 +52,9 @@ class ControlRoom : public ControlHandler {
   Status save_pauses(const std::string& rules);
 
   std::string status();
-  std::string queues(const std::string& pattern, bool by_domain);
+  /// Rows of queues, domains, vmtas, sessions or hosts.
+  std::string view(const std::string& command, const std::string& pattern);
+  std::string settings(const std::string& queue, const std::string& sender);
   std::string trace(const std::string& id);
   std::string change(const std::string& verb, const std::string& pattern, bool dry_run);
   std::string reload();

@@ -11,6 +11,7 @@
 #include "core/mail/message_id.h"
 #include "core/schedule/queue_pattern.h"
 #include "core/schedule/report.h"
+#include "net/deliver/report.h"
 #include "net/deliver/source_book.h"
 #include "net/ingest/config.h"
 
@@ -19,6 +20,8 @@ namespace ringpost::app {
 enum class ControlKind : std::uint8_t {
   status,
   queues,
+  sessions,
+  hosts,
   find,  ///< the spool's facts on one message
   why,   ///< the queues' facts on it
   pause,
@@ -69,6 +72,8 @@ struct ControlTask {
   struct Part {
     ShardStatus status;
     std::vector<schedule::QueueRow> queues;
+    std::vector<deliver::SessionRow> sessions;
+    std::vector<deliver::HostRow> hosts;
     std::vector<schedule::WhyRow> waiting;  ///< trace: the message's recipients in queues here
     MessageFacts message;                   ///< trace: from the shard whose spool has it
     schedule::Touched touched;

@@ -15,6 +15,8 @@ void Shard::on_control(ControlTask& task, unsigned from, Now now) {
     case ControlKind::queues:
       scheduler_->rows(task.pattern, task.rows_max, part.queues, now);
       break;
+    case ControlKind::sessions: deliverer_->rows(task.rows_max, part.sessions); break;
+    case ControlKind::hosts: deliverer_->hosts().rows(part.hosts, now); break;
     case ControlKind::find: find_message(task, from); return;  // it answers later
     case ControlKind::why: {
       std::uint32_t cursor = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,8 @@ class Table {
 
   void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
   bool empty() const { return rows_.empty(); }
-  std::string text() const;
+  /// Lines of at most `width` octets: the widest column of words gives way first. 0: any length.
+  std::string text(std::size_t width = 0) const;
 
  private:
   std::vector<std::string> header_;

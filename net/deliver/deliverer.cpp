@@ -85,6 +85,14 @@ void Deliverer::session_free(DeliverySession& session) {
   --open_;
 }
 
+void Deliverer::rows(std::size_t max, std::vector<SessionRow>& out) const {
+  for (const DeliverySession& session : sessions_) {
+    if (session.stage() != DeliverySession::Stage::free && out.size() < max) {
+      out.push_back(session.row());
+    }
+  }
+}
+
 void Deliverer::drain() {
   draining_ = true;
   for (DeliverySession& session : sessions_) {

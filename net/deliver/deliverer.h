@@ -35,6 +35,8 @@ class Deliverer final : public SessionHost, private SessionKeeper {
   /// else goes back unattempted. Still takes some turns until sessions_open() is 0.
   void abort();
 
+  /// All open sessions, at most `max`.
+  void rows(std::size_t max, std::vector<SessionRow>& out) const;
   std::size_t sessions_open() const noexcept { return open_; }
   std::size_t sessions_pooled() const noexcept { return sessions_.size(); }
   const DeliverStats& stats() const noexcept { return context_.stats; }

@@ -60,6 +60,18 @@ HostView HostMemory::view(const SocketAddress& host, Instant now) const {
   return view;
 }
 
+void HostMemory::rows(std::vector<HostRow>& out, Now now) const {
+  const auto wall_of = [&](Instant until) {
+    return until > now.instant ? now.wall + (until - now.instant) : WallTime{};
+  };
+  for (const Entry& entry : entries_) {
+    if (entry.used) {
+      out.push_back(
+          {entry.host, entry.clean, wall_of(entry.bad_until), wall_of(entry.doubt_until)});
+    }
+  }
+}
+
 void HostMemory::note_unreachable(const SocketAddress& host, Instant now) {
   entry(host, now).bad_until = now + options_.bad_for;
 }

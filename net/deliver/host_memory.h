@@ -6,6 +6,7 @@
 
 #include "core/base/address.h"
 #include "core/base/time.h"
+#include "net/deliver/report.h"
 
 namespace ringpost::deliver {
 
@@ -31,6 +32,8 @@ class HostMemory {
   explicit HostMemory(const HostMemoryOptions& options);
 
   HostView view(const SocketAddress& host, Instant now) const;
+  /// All that are remembered, in no order.
+  void rows(std::vector<HostRow>& out, Now now) const;
   /// It could not be connected or did not greet.
   void note_unreachable(const SocketAddress& host, Instant now);
   /// It greeted and answered EHLO.

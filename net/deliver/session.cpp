@@ -44,6 +44,7 @@ void DeliverySession::open(QueueId queue, std::string_view destination,
                            const QueuePolicyRef& policy) {
   RP_ASSERT(stage_ == Stage::free && wake_.idle());
   stage_ = Stage::resolving;
+  opened_ = context_.loop.now().wall;
   queue_ = queue;
   destination_.assign(destination);
   policy_ = policy;
@@ -61,6 +62,24 @@ void DeliverySession::open(QueueId queue, std::string_view destination,
   query_.failure = {};
   query_.failure_text.clear();
   context_.routes.resolve(query_);
+}
+
+SessionRow DeliverySession::row() const {
+  static constexpr const char* kStages[] = {"free",    "resolving", "connecting",
+                                            "talking", "closing",   "ending"};
+  SessionRow row;
+  row.destination = destination_;
+  row.vmta = policy_->vmta;
+  row.stage = kStages[static_cast<std::size_t>(stage_)];
+  row.idle = idle_listed;
+  if (candidate_ != nullptr && route_ != nullptr) {
+    row.host = route_->hosts[candidate_->host].name;
+    row.remote = candidate_->remote;
+    row.local = policy_->sources[candidate_->source].ip;
+  }
+  row.messages = answered_;
+  row.since = opened_;
+  return row;
 }
 
 void DeliverySession::on_route(Completion&) {

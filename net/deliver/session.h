@@ -7,6 +7,7 @@
 
 #include "net/deliver/address_plan.h"
 #include "net/deliver/outcomes.h"
+#include "net/deliver/report.h"
 #include "net/deliver/session_context.h"
 #include "net/deliver/transmitter.h"
 
@@ -37,6 +38,7 @@ class DeliverySession final : private TransmitOwner {
 
   Stage stage() const noexcept { return stage_; }
   QueueId queue() const noexcept { return queue_; }
+  SessionRow row() const;
   const smtp::ClientEngine& engine() const noexcept { return engine_; }
 
   // For the keeper: its list of idle sessions of one queue.
@@ -113,6 +115,7 @@ class DeliverySession final : private TransmitOwner {
 
   SessionContext& context_;
   Stage stage_ = Stage::free;
+  WallTime opened_;
   QueueId queue_;
   std::string destination_;
   QueuePolicyRef policy_;

@@ -70,6 +70,58 @@ class Commands(PeerTest):
         self.assertEqual({"one.test", "two.test"}, {row["domain"] for row in domains})
         self.assertEqual(4, daemon.status()["totals"]["queued_recipients"])
 
+    def test_views_sort_filter_and_limit(self):
+        daemon, _ = self.unreachable()
+
+        def rows(*arguments):
+            return json.loads(daemon.command("show", *arguments, "--json"))
+        top = rows("topqueues", "--limit", "1")
+        self.assertEqual(["one.test/{default}"], [row["queue"] for row in top])
+        names = [row["queue"] for row in rows("queues", "--sort", "-queue")]
+        self.assertEqual(sorted(names, reverse=True), names)
+        self.assertEqual(["two.test/{default}"],
+                         [row["queue"] for row in rows("queues", "--match", "TWO.")])
+        vmtas = rows("vmtas")
+        self.assertEqual([("{default}", 3, 4)],
+                         [(row["vmta"], row["queues"], row["queued"]) for row in vmtas])
+        done = subprocess.run([BIN / "ringpost", "show", "queues", "--sort", "colour",
+                               "--control", daemon.control],
+                              capture_output=True, text=True, timeout=30, check=False)
+        self.assertEqual(1, done.returncode)
+        self.assertIn("next_attempt", done.stderr)  # what there is instead
+
+    def test_hosts_and_sessions_are_shown_as_they_are(self):
+        daemon, _ = self.unreachable()
+        hosts = json.loads(daemon.command("show", "hosts", "--json"))
+        self.assertEqual(["unreachable lately"], [row["state"] for row in hosts])
+        self.assertEqual([], json.loads(daemon.command("show", "sessions", "--json")))
+        with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, never greets
+            daemon.stop()
+            daemon = self.started(Ringpostd(self.folder, sink_port=silent.getsockname()[1]))
+            daemon.command("schedule", "queue", "*")
+            sessions = wait_until(
+                lambda: json.loads(daemon.command("show", "sessions", "two.test", "--json")),
+                "a session")
+            self.assertEqual([("two.test/{default}", "talking", 0)],
+                             [(row["queue"], row["stage"], row["messages"]) for row in sessions])
+            self.assertEqual(f"127.0.0.1:{silent.getsockname()[1]}", sessions[0]["remote"])
+
+    def test_top_draws_each_core_and_the_queues(self):
+        daemon, _ = self.unreachable()
+        drawn = daemon.command("top", "--every", "1", "--rounds", "2")
+        self.assertEqual(2, drawn.count("accepted/s"))
+        shards = daemon.status()["shards"]
+        self.assertEqual(2 * shards, sum(line.split()[:1] == [str(core)]
+                                         for line in drawn.splitlines()
+                                         for core in range(shards)))
+        self.assertIn("one.test/{default}", drawn)
+
+    def test_show_settings_tells_what_is_in_force(self):
+        daemon, _ = self.unreachable()
+        told = json.loads(daemon.command("show", "settings", "one.test", "--json"))
+        self.assertEqual("1h", told["settings"]["retry-after"]["value"])
+        self.assertIn("retry-after", daemon.command("show", "settings", "one.test"))
+
     def test_trace_tells_what_each_recipient_waits_for(self):
         daemon, ids = self.unreachable()
         told = json.loads(daemon.command("trace", ids[0], "--json"))
@@ -78,6 +130,9 @@ class Commands(PeerTest):
         for row in told["recipients"]:
             self.assertEqual("one.test/{default}", row["queue"])
             self.assertGreater(row["until"], 0)
+            self.assertEqual("retry-after 1h", row["setting"])
+            self.assertRegex(row["place"], r".*\.conf:\d+$")
+        self.assertEqual(told, json.loads(daemon.command("why", ids[0], "--json")))
         done = subprocess.run([BIN / "ringpost", "trace", "0" * 26, "--control", daemon.control],
                               capture_output=True, text=True, timeout=30, check=False)
         self.assertEqual(1, done.returncode)

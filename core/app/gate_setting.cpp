@@ -1,0 +1,74 @@
+#include "core/app/gate_setting.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/config/explain.h"
+
+namespace ringpost::app {
+namespace {
+
+using schedule::Gate;
+
+enum class Scope : std::uint8_t { queue, vmta, process };
+
+struct Row {
+  Gate gate;
+  Scope scope;
+  std::string_view setting;
+};
+
+// A row for each gate that a setting opens and closes.
+constexpr Row kRows[] = {
+    {Gate::next_attempt, Scope::queue, "retry-recipients-after"},
+    {Gate::queue_retry, Scope::queue, "retry-after"},
+    {Gate::queue_connections, Scope::queue, "max-smtp-out"},
+    {Gate::sessions_busy, Scope::queue, "max-smtp-out"},
+    {Gate::connect_rate, Scope::queue, "max-connect-rate"},
+    {Gate::message_rate, Scope::queue, "max-msg-rate"},
+    {Gate::held, Scope::queue, "require-starttls"},
+    {Gate::vmta_connections, Scope::vmta, "max-smtp-out"},
+    {Gate::total_connections, Scope::process, "total-max-smtp-out"},
+};
+
+std::optional<GateSetting> find(const std::vector<config::ExplainedSetting>& settings,
+                                std::string_view name) {
+  const auto found = std::find_if(settings.begin(), settings.end(),
+                                  [&](const auto& setting) { return setting.name == name; });
+  if (found == settings.end()) {
+    return std::nullopt;
+  }
+  return GateSetting{found->name, found->effective.value, found->effective.place};
+}
+
+std::optional<GateSetting> of_process(const config::Snapshot& snapshot, std::string_view name) {
+  std::optional<GateSetting> last;  // the later one counts
+  for (const auto& written : snapshot.written()) {
+    if (written.section.empty() && config::option_rows()[written.row].name == name) {
+      last = {std::string(name), std::string(written.value), snapshot.place(written.origin)};
+    }
+  }
+  return last;
+}
+
+}  // namespace
+
+std::optional<GateSetting> setting_behind(Gate gate, const config::Snapshot& snapshot,
+                                          std::string_view domain, std::string_view vmta) {
+  const auto row = std::find_if(std::begin(kRows), std::end(kRows),
+                                [&](const Row& candidate) { return candidate.gate == gate; });
+  if (row == std::end(kRows)) {
+    return std::nullopt;
+  }
+  if (row->scope == Scope::process) {
+    return of_process(snapshot, row->setting);
+  }
+  const auto told = config::explain(snapshot, domain, vmta);
+  if (!told) {
+    return std::nullopt;
+  }
+  return find(row->scope == Scope::queue ? told->queue_settings : told->vmta_settings,
+              row->setting);
+}
+
+}  // namespace ringpost::app

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/config/snapshot.h"
+#include "core/schedule/queue_state.h"
+
+namespace ringpost::app {
+
+/// The setting that a gate stands for, as the configuration has it.
+struct GateSetting {
+  std::string name;
+  std::string value;
+  std::string place;  ///< "FILE:LINE", or "default"
+};
+
+/// What `why` names for mail of `domain` that waits at `gate` through `vmta`; nullopt where no
+/// setting is behind the gate. A cold path: explains the queue anew.
+std::optional<GateSetting> setting_behind(schedule::Gate gate, const config::Snapshot& snapshot,
+                                          std::string_view domain, std::string_view vmta);
+
+}  // namespace ringpost::app
