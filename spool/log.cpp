@@ -307,6 +307,30 @@ MessageBrief Log::brief(std::uint32_t index) {
   return brief;
 }
 
+bool Log::next_message(std::uint32_t& slot, std::uint32_t& budget, SpoolHandle& handle) {
+  for (; slot < slots_.size() && budget > 0; --budget) {
+    const std::uint32_t index = slot++;
+    if (slots_[index].recipients > 0) {
+      handle = {number_, index, slots_[index].generation};
+      return true;
+    }
+  }
+  return false;
+}
+
+bool Log::recipient(const SpoolHandle& message, std::uint32_t index, RecipientBrief& brief) {
+  const MessageSlot* slot = slots_.find(message.slot, message.generation);
+  if (slot == nullptr || index >= slot->recipients) {
+    return false;
+  }
+  const RecipientState& state = slot->state(index);
+  brief.settled = state.has(RecipientState::kSettled);
+  brief.issued = state.has(RecipientState::kIssued);
+  brief.attempts = state.attempts;
+  brief.next_attempt = WallTime{std::int64_t{state.next_s} * 1'000'000};
+  return true;
+}
+
 bool Log::find(const MessageId& id, SpoolHandle& handle) {
   const Segment* segment = acceptance_.find(ordinal_of(id.low));
   if (segment == nullptr || segment->header.id_high != id.high ||

@@ -24,6 +24,21 @@ struct InspectOp : Completion {
   MessageView view;
 };
 
+/// What the table knows of one recipient of a live message.
+struct RecipientBrief {
+  bool settled = false;
+  bool issued = false;  ///< an attempt is under way, or its outcome not yet written
+  std::uint16_t attempts = 0;
+  WallTime next_attempt;  ///< 0: at once
+};
+
+/// A place among the messages of a shard's spool, for walks that pause. Messages that come or go
+/// meanwhile may be missed or met; none that stays is missed.
+struct MessageCursor {
+  std::uint32_t log = 0;   ///< index among the shard's logs
+  std::uint32_t slot = 0;  ///< of the next message to look at
+};
+
 /// What the table knows of a live message; touches no disk.
 struct MessageBrief {
   SpoolHandle handle;
@@ -97,6 +112,11 @@ class Log final : private ViewUser {
   SpoolStats stats() noexcept;
   /// The slot of a live message, or false.
   bool find(const MessageId& id, SpoolHandle& handle);
+  /// The next live message at or after `slot`, which moves behind it; looks at no more than
+  /// `budget` slots, which it counts down. False: the budget is spent, or there is none.
+  bool next_message(std::uint32_t& slot, std::uint32_t& budget, SpoolHandle& handle);
+  /// False: no such message or recipient.
+  bool recipient(const SpoolHandle& message, std::uint32_t index, RecipientBrief& brief);
   /// Calls visit(const MessageBrief&) for every live message, in no order.
   template <class Visit>
   void for_each(Visit visit) {

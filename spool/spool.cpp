@@ -152,4 +152,21 @@ bool Spool::find(const MessageId& id, SpoolHandle& handle) {
                      [&](const auto& log) { return log->find(id, handle); });
 }
 
+bool Spool::next_message(MessageCursor& cursor, std::uint32_t& budget, SpoolHandle& handle) {
+  for (; cursor.log < logs_.size() && budget > 0; ++cursor.log, cursor.slot = 0) {
+    if (logs_[cursor.log]->next_message(cursor.slot, budget, handle)) {
+      return true;
+    }
+    if (budget == 0) {
+      return false;  // more may be left in this log
+    }
+  }
+  return false;
+}
+
+bool Spool::recipient(const SpoolHandle& message, std::uint32_t index, RecipientBrief& brief) {
+  Log* log = log_of(message.log);
+  return log != nullptr && log->recipient(message, index, brief);
+}
+
 }  // namespace ringpost::spool

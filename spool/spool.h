@@ -46,6 +46,10 @@ class Spool final : public MessageSink, public BodySource, public TurnHook {
   SpoolStats stats() noexcept;
   /// The handle of a live message of this shard; false: unknown here.
   bool find(const MessageId& id, SpoolHandle& handle);
+  /// Walks over the live messages of this shard, see Log::next_message(). False with budget left:
+  /// that was all.
+  bool next_message(MessageCursor& cursor, std::uint32_t& budget, SpoolHandle& handle);
+  bool recipient(const SpoolHandle& message, std::uint32_t index, RecipientBrief& brief);
   /// Calls visit(const MessageBrief&) for every live message of this shard.
   template <class Visit>
   void for_each_message(Visit visit) {

@@ -20,6 +20,17 @@ int show_settings(const CliOptions& options, const std::string& queue, const std
 /// Renews the screen every `seconds`, `rounds` times; 0: until interrupted.
 int show_top(const CliOptions& options, unsigned seconds, unsigned rounds);
 int trace(const CliOptions& options, const std::string& id);
+/// What `list` looks for, each with `*` as wildcard.
+struct ListOptions {
+  std::string recipient = "*";
+  std::string sender = "*";
+  std::string job = "*";
+  std::string vmta = "*";
+  std::size_t limit = 100;
+};
+int list_messages(const CliOptions& options, const ListOptions& what);
+/// `what` is a message id, or a recipient's address, which may have wildcards.
+int why(const CliOptions& options, const std::string& what);
 int reload(const CliOptions& options);
 /// `verb` is pause, resume, delete or schedule.
 int change_queues(const CliOptions& options, const std::string& verb, const std::string& pattern);

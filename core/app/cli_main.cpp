@@ -22,6 +22,7 @@ struct Arguments {
   std::string second;
   std::string sender;
   ringpost::app::ViewOptions view;
+  ringpost::app::ListOptions list;
   unsigned every = 2;
   unsigned rounds = 0;
   bool strict = false;
@@ -66,11 +67,19 @@ void add_live_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   top->add_option("--rounds", arguments.rounds, "how often; 0: until interrupted");
   top->callback(
       [&] { exit_code = ringpost::app::show_top(options, arguments.every, arguments.rounds); });
-  for (const char* name : {"trace", "why"}) {
-    CLI::App* trace = app.add_subcommand(name, "Where a message is and what it waits for");
-    trace->add_option("id", arguments.first, "the id of the 250 reply")->required();
-    trace->callback([&] { exit_code = ringpost::app::trace(options, arguments.first); });
-  }
+  CLI::App* trace = app.add_subcommand("trace", "Where a message is and what it waits for");
+  trace->add_option("id", arguments.first, "the id of the 250 reply")->required();
+  trace->callback([&] { exit_code = ringpost::app::trace(options, arguments.first); });
+  CLI::App* why = app.add_subcommand("why", "What a message or a recipient's mail waits for");
+  why->add_option("what", arguments.first, "message id, or ADDRESS, * as wildcard")->required();
+  why->callback([&] { exit_code = ringpost::app::why(options, arguments.first); });
+  CLI::App* list = app.add_subcommand("list", "Queued mail, searched by");
+  list->add_option("--recipient", arguments.list.recipient, "ADDRESS, * as wildcard");
+  list->add_option("--sender", arguments.list.sender, "ADDRESS, * as wildcard");
+  list->add_option("--job", arguments.list.job, "job id, * as wildcard");
+  list->add_option("--vmta", arguments.list.vmta, "virtual MTA, * as wildcard");
+  list->add_option("--limit", arguments.list.limit, "rows at most")->check(CLI::Range(1, 10'000));
+  list->callback([&] { exit_code = ringpost::app::list_messages(options, arguments.list); });
 }
 
 void add_queue_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
@@ -84,15 +93,29 @@ void add_queue_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
       {"delete", "Cancel all mail of queues; each recipient is accounted as cancelled"},
       {"schedule", "Try deferred mail of queues at once"},
   };
+  struct Target {
+    const char* name;
+    const char* pattern;
+    std::string before;  ///< what makes a pattern of queues of it
+    std::string after;
+  };
+  static const Target kTargets[] = {
+      {"queue", "DOMAIN[/VMTA], * as wildcard", "", ""},
+      {"domain", "DOMAIN, * as wildcard: its queues of all virtual MTAs", "", "/*"},
+      {"vmta", "virtual MTA, * as wildcard: all its queues", "*/", ""},
+  };
   for (const Row& row : kRows) {
     CLI::App* command = app.add_subcommand(row.name, row.help);
     command->require_subcommand(1);
-    CLI::App* queue = command->add_subcommand("queue", row.help);
-    queue->add_option("pattern", arguments.first, "DOMAIN[/VMTA], * as wildcard")->required();
-    queue->add_flag("--dry-run", arguments.options.dry_run, "Only count what it would touch");
-    queue->callback([&arguments, &exit_code, name = std::string(row.name)] {
-      exit_code = ringpost::app::change_queues(arguments.options, name, arguments.first);
-    });
+    for (const Target& target : kTargets) {
+      CLI::App* what = command->add_subcommand(target.name, row.help);
+      what->add_option("pattern", arguments.first, target.pattern)->required();
+      what->add_flag("--dry-run", arguments.options.dry_run, "Only count what it would touch");
+      what->callback([&arguments, &exit_code, &target, verb = std::string(row.name)] {
+        exit_code = ringpost::app::change_queues(arguments.options, verb,
+                                                 target.before + arguments.first + target.after);
+      });
+    }
   }
 }
 

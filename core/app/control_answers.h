@@ -26,6 +26,8 @@ std::string answer_sums(const ControlTask& task, SumBy by);
 std::string answer_sessions(const ControlTask& task);
 /// One row for each host: what the shards that know it remember worst.
 std::string answer_hosts(const ControlTask& task);
+/// Rows of one round over all spools, and the places to go on at.
+std::string answer_list(const ControlTask& task);
 /// `found` has the spools' facts, `waiting` the queues'; settings are looked up in `snapshot`.
 std::string answer_trace(const ControlTask& found, const ControlTask& waiting,
                          const config::Snapshot& snapshot);

@@ -59,6 +59,9 @@ std::string ControlRoom::answer(const std::string& request) {
     if (command == "settings") {
       return settings(pattern, parsed.value("sender", std::string()));
     }
+    if (command == "list") {
+      return list(parsed);
+    }
     if (command == "trace") {
       return trace(parsed.value("id", std::string()));
     }
@@ -176,6 +179,23 @@ std::string ControlRoom::settings(const std::string& queue, const std::string& s
   const std::string vmta = slash == std::string::npos ? "" : queue.substr(slash + 1);
   auto told = config::explain(*reloader_.current(), domain, vmta, sender);
   return told ? answer_settings(*told) : answer_error(told.error().describe());
+}
+
+std::string ControlRoom::list(const nlohmann::json& request) {
+  auto task = std::make_unique<ControlTask>();
+  task->kind = ControlKind::search;
+  task->query.recipient = request.value("recipient", std::string("*"));
+  task->query.sender = request.value("sender", std::string("*"));
+  task->query.job = request.value("job", std::string("*"));
+  task->query.vmta = request.value("vmta", std::string("*"));
+  task->query.rows_max = std::min<std::size_t>(request.value("limit", std::size_t{100}), 10'000);
+  for (const Json& cursor : request.value("cursor", Json::array())) {
+    task->cursors.push_back(
+        {cursor.value("log", std::uint32_t{0}), cursor.value("slot", std::uint32_t{0})});
+    task->searched.push_back(cursor.value("finished", false));
+  }
+  auto done = ask(std::move(task));
+  return done ? answer_list(**done) : answer_error(done.error().describe());
 }
 
 std::string ControlRoom::trace(const std::string& id) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <nlohmann/json.hpp>
+
 #include <memory>
 #include <mutex>
 #include <string>
@@ -55,6 +57,8 @@ class ControlRoom : public ControlHandler {
   /// Rows of queues, domains, vmtas, sessions or hosts.
   std::string view(const std::string& command, const std::string& pattern);
   std::string settings(const std::string& queue, const std::string& sender);
+  /// One round of a search; the answer says where the next one begins.
+  std::string list(const nlohmann::json& request);
   std::string trace(const std::string& id);
   std::string change(const std::string& verb, const std::string& pattern, bool dry_run);
   std::string reload();

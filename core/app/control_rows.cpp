@@ -134,4 +134,37 @@ std::string answer_hosts(const ControlTask& task) {
   return answer_ok(std::move(rows));
 }
 
+std::string answer_list(const ControlTask& task) {
+  Json rows = Json::array();
+  Json cursor = Json::array();
+  std::uint64_t examined = 0;
+  bool finished = true;
+  for (const auto& part : task.parts) {
+    if (!part.error.empty()) {
+      return answer_error(part.error);
+    }
+    const SearchRound& round = part.search;
+    for (const SearchRow& row : round.rows) {
+      rows.push_back({{"id", row.id.text()},
+                      {"recipient", row.recipient},
+                      {"sender", row.sender},
+                      {"vmta", row.vmta},
+                      {"job", row.job},
+                      {"received", row.received.unix_seconds()},
+                      {"size", row.size_bytes},
+                      {"attempts", row.attempts},
+                      {"next_attempt", row.next_attempt.unix_seconds()},
+                      {"under_way", row.under_way}});
+    }
+    cursor.push_back(
+        {{"log", round.cursor.log}, {"slot", round.cursor.slot}, {"finished", round.finished}});
+    examined += round.examined;
+    finished = finished && round.finished;
+  }
+  return answer_ok({{"rows", std::move(rows)},
+                    {"cursor", std::move(cursor)},
+                    {"examined", examined},
+                    {"finished", finished}});
+}
+
 }  // namespace ringpost::app

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/app/search.h"
 #include "core/base/time.h"
 #include "core/config/snapshot.h"
 #include "core/loop/loop.h"
@@ -22,8 +23,9 @@ enum class ControlKind : std::uint8_t {
   queues,
   sessions,
   hosts,
-  find,  ///< the spool's facts on one message
-  why,   ///< the queues' facts on it
+  find,    ///< the spool's facts on one message
+  search,  ///< some messages of each spool, for `list`
+  why,     ///< the queues' facts on it
   pause,
   resume,
   cancel,
@@ -75,6 +77,7 @@ struct ControlTask {
     std::vector<deliver::SessionRow> sessions;
     std::vector<deliver::HostRow> hosts;
     std::vector<schedule::WhyRow> waiting;  ///< trace: the message's recipients in queues here
+    SearchRound search;                     ///< list
     MessageFacts message;                   ///< trace: from the shard whose spool has it
     schedule::Touched touched;
     std::string pause_rules;  ///< pause, resume: the rules now in force, as to be kept
@@ -88,6 +91,9 @@ struct ControlTask {
   std::shared_ptr<const config::Snapshot> snapshot;  ///< reload: valid, for all shards alike
   ingest::IngestConfigRef ingest;                    ///< reload: the same, for new sessions
   std::uint32_t version = 0;                         ///< reload: of the snapshot, growing
+  SearchQuery query;                                 ///< list
+  std::vector<spool::MessageCursor> cursors;         ///< list: where each shard goes on
+  std::vector<bool> searched;                        ///< list: shards that have come to their end
   SpoolHandle handle;              ///< trace: second round, once a spool has found the message
   std::size_t rows_max = 100'000;  ///< of each shard
   std::vector<IpAddress> missing_sources;  ///< sources_checked

@@ -17,10 +17,12 @@ Shard::Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom
       spool_(settings_.spool, settings_.spool_id, settings_.spool_logs,
              {loop_, ports.disk, ports.entropy, *this, accountant_}),
       carrier_(loop_, outbox_, spool_, settings_.shards),
-      parcels_(settings_.parcels, settings_.shard) {
+      parcels_(settings_.parcels, settings_.shard),
+      search_(loop_, spool_) {
   schedule_timer_.bind<&Shard::on_schedule_timer>(this);
   ingest_stopped_.bind<&Shard::on_ingest_stopped>(this);
   inquiry_.op.bind<&Shard::on_inspected>(this);
+  searched_.bind<&Shard::on_searched>(this);
   spool_stopped_.bind<&Shard::on_spool_stopped>(this);
   waiting_parcels_.reserve(settings_.parcels);
 }

@@ -101,6 +101,8 @@ class Shard final : public LetterHandler,
   void answer_control(ControlTask& task, unsigned from);
   void find_message(ControlTask& task, unsigned from);
   void on_inspected(Completion& completion);
+  void search(ControlTask& task, unsigned from);
+  void on_searched(Completion& completion);
   void change_queues(const ControlTask& task, ControlTask::Part& part, Now now);
 
   /// A message looked at for the control thread, one at a time.
@@ -129,6 +131,10 @@ class Shard final : public LetterHandler,
   Completion ingest_stopped_;
   Completion spool_stopped_;
   Inquiry inquiry_;
+  MessageSearch search_;
+  Completion searched_;
+  ControlTask* searching_ = nullptr;  ///< whose answer goes to search_from_
+  unsigned search_from_ = 0;
   ShardStatus counters_;
   Stage stage_ = Stage::running;
 };

@@ -18,6 +18,7 @@ void Shard::on_control(ControlTask& task, unsigned from, Now now) {
     case ControlKind::sessions: deliverer_->rows(task.rows_max, part.sessions); break;
     case ControlKind::hosts: deliverer_->hosts().rows(part.hosts, now); break;
     case ControlKind::find: find_message(task, from); return;  // it answers later
+    case ControlKind::search: search(task, from); return;      // so does this
     case ControlKind::why: {
       std::uint32_t cursor = 0;
       scheduler_->why(task.handle, cursor, ~0U, part.waiting, now);
@@ -81,6 +82,25 @@ void Shard::on_inspected(Completion&) {
   }
   answer_control(task, inquiry_.from);
 }
+
+void Shard::search(ControlTask& task, unsigned from) {
+  if (!search_.idle()) {
+    task.parts[settings_.shard].error = "an earlier search still goes on, try again";
+    answer_control(task, from);
+    return;
+  }
+  SearchRound& round = task.parts[settings_.shard].search;
+  round.query = task.query;
+  if (settings_.shard < task.cursors.size()) {
+    round.cursor = task.cursors[settings_.shard];
+    round.finished = task.searched[settings_.shard];
+  }
+  searching_ = &task;
+  search_from_ = from;
+  search_.start(round, searched_);
+}
+
+void Shard::on_searched(Completion&) { answer_control(*searching_, search_from_); }
 
 ShardStatus Shard::status() {
   ShardStatus status = counters_;

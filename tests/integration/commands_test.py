@@ -137,6 +137,41 @@ class Commands(PeerTest):
                               capture_output=True, text=True, timeout=30, check=False)
         self.assertEqual(1, done.returncode)
 
+    def test_list_and_why_find_queued_mail(self):
+        daemon, ids = self.unreachable()
+
+        def found(*arguments):
+            return json.loads(daemon.command("list", *arguments, "--json"))
+        self.assertEqual(["a@one.test", "b@one.test", "c@two.test", "d@other.example"],
+                         sorted(row["recipient"] for row in found()))
+        self.assertEqual([(ids[0], "s@load.test", 0)],  # the host failed, not the recipient
+                         [(row["id"], row["sender"], row["attempts"])
+                          for row in found("--recipient", "B@one.*")])
+        self.assertEqual([], found("--sender", "nobody@*"))
+        self.assertEqual([], found("--job", "j1"))
+        self.assertEqual(2, len(found("--limit", "2")))
+        self.assertIn("there is more", daemon.command("list", "--limit", "2"))
+        told = daemon.command("why", "d@other.example")
+        self.assertIn("retry-after 1h", told)
+        self.assertIn(ids[2], told)
+        daemon.command("delete", "domain", "*.test")
+        wait_until(lambda: len(found()) == 1, "the deletion")
+        done = subprocess.run([BIN / "ringpost", "why", "a@one.test", "--control", daemon.control],
+                              capture_output=True, text=True, timeout=30, check=False)
+        self.assertEqual(1, done.returncode)
+        self.assertIn("settled", done.stderr)
+
+    def test_commands_on_domains_and_vmtas_touch_their_queues(self):
+        daemon, _ = self.unreachable()
+
+        def touched(*arguments):
+            told = json.loads(daemon.command(*arguments, "--dry-run", "--json"))
+            return told["queues"], told["recipients"]
+        self.assertEqual((2, 3), touched("pause", "domain", "*.test"))
+        self.assertEqual((1, 1), touched("delete", "domain", "two.test"))
+        self.assertEqual((3, 4), touched("schedule", "vmta", "{default}"))
+        self.assertEqual((0, 0), touched("pause", "vmta", "other"))
+
     def test_delete_cancels_and_accounts_only_what_it_names(self):
         daemon, _ = self.unreachable()
         counted = daemon.command("delete", "queue", "*.test/*", "--dry-run", "--json")

@@ -209,6 +209,44 @@ TEST_F(SpoolTest, ExpiryOfColdMailLeavesNothingBehind) {
   EXPECT_EQ(0U, live);
 }
 
+TEST_F(SpoolTest, AWalkInSmallStepsMeetsEveryLiveMessageOnce) {
+  auto run = start();
+  std::vector<MessageId> ids(5);
+  for (std::uint64_t i = 0; i < ids.size(); ++i) {
+    ASSERT_EQ(0, run->deliver_in(make_mail(i, 700), &ids[i]));
+  }
+  Session::Work& work = run->open_now(take_offer(*run));
+  run->settle_now(work, OutcomeKind::delivered);
+  run->settle_down(5);
+  std::vector<SpoolHandle> met;
+  MessageCursor cursor;
+  for (;;) {
+    std::uint32_t budget = 1;
+    SpoolHandle handle;
+    if (run->spool->next_message(cursor, budget, handle)) {
+      met.push_back(handle);
+    } else if (budget > 0) {
+      break;
+    }
+    ASSERT_LT(met.size(), 10U);
+  }
+  std::vector<SpoolHandle> live;
+  for (const MessageId& id : ids) {
+    SpoolHandle handle;
+    if (run->spool->find(id, handle)) {
+      live.push_back(handle);
+    }
+  }
+  std::sort(met.begin(), met.end());
+  std::sort(live.begin(), live.end());
+  EXPECT_EQ(4U, live.size());
+  EXPECT_EQ(live, met);
+  RecipientBrief brief;
+  ASSERT_TRUE(run->spool->recipient(live[0], 0, brief));
+  EXPECT_FALSE(brief.settled);
+  EXPECT_FALSE(run->spool->recipient(live[0], 1, brief));
+}
+
 TEST_F(SpoolTest, OpeningAMessageThatIsGoneSaysSo) {
   auto run = start();
   ASSERT_EQ(0, run->deliver_in(make_mail(1, 700)));

@@ -1,0 +1,121 @@
+// `ringpost list` and `ringpost why RECIPIENT`: searches that go over all spools in rounds.
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+
+#include "core/app/cli_talk.h"
+#include "core/app/table.h"
+
+namespace ringpost::app {
+namespace {
+
+using Json = nlohmann::json;
+
+void show_progress(std::uint64_t examined, std::size_t found, bool last) {
+  if (::isatty(STDERR_FILENO) != 0) {
+    std::fprintf(stderr, "\r%llu messages read, %zu found%s",
+                 static_cast<unsigned long long>(examined), found, last ? "\n" : "");
+  }
+}
+
+/// All rows up to the limit; nullopt: the error was printed.
+std::optional<Json> search(const CliOptions& options, const ListOptions& what, bool& more,
+                           int& code) {
+  Json rows = Json::array();
+  Json cursor = Json::array();
+  std::uint64_t examined = 0;
+  for (bool finished = false; !finished && rows.size() <= what.limit;) {
+    const auto round = ask(options,
+                           {{"command", "list"},
+                            {"recipient", what.recipient},
+                            {"sender", what.sender},
+                            {"job", what.job},
+                            {"vmta", what.vmta},
+                            {"limit", what.limit + 1},
+                            {"cursor", cursor}},
+                           code);
+    if (!round) {
+      return std::nullopt;
+    }
+    for (const auto& row : (*round)["rows"]) {
+      rows.push_back(row);
+    }
+    cursor = (*round)["cursor"];
+    examined += (*round)["examined"].get<std::uint64_t>();
+    finished = (*round)["finished"].get<bool>();
+    show_progress(examined, rows.size(), finished || rows.size() > what.limit);
+  }
+  more = rows.size() > what.limit;
+  if (more) {
+    rows.erase(rows.begin() + static_cast<std::ptrdiff_t>(what.limit), rows.end());
+  }
+  return rows;
+}
+
+}  // namespace
+
+int list_messages(const CliOptions& options, const ListOptions& what) {
+  int code = 0;
+  bool more = false;
+  const auto rows = search(options, what, more, code);
+  if (!rows) {
+    return code;
+  }
+  if (options.json) {
+    print(rows->dump(2) + "\n");
+    return 0;
+  }
+  Table table(
+      {"id", "recipient", "sender", "virtual MTA", "job", "received", "attempts", "next attempt"});
+  for (const auto& row : *rows) {
+    const std::string next = row.value("under_way", false)       ? "under way"
+                             : row.value("next_attempt", 0) == 0 ? "now"
+                                                                 : time_of(row, "next_attempt");
+    table.add({text_of(row, "id"), text_of(row, "recipient"),
+               "<" + row.value("sender", std::string()) + ">", text_of(row, "vmta"),
+               text_of(row, "job"), time_of(row, "received"), count_of(row, "attempts"), next});
+  }
+  print(table.empty() ? "no such mail is queued\n" : table.text(terminal_width()));
+  if (more) {
+    print("there is more; --limit shows it\n");
+  }
+  return 0;
+}
+
+int why(const CliOptions& options, const std::string& what) {
+  if (what.find('@') == std::string::npos) {
+    return trace(options, what);
+  }
+  ListOptions query;
+  query.recipient = what;
+  query.limit = 20;
+  int code = 0;
+  bool more = false;
+  const auto rows = search(options, query, more, code);
+  if (!rows) {
+    return code;
+  }
+  if (rows->empty()) {
+    return fail(1, "no mail for '" + what +
+                       "' is queued: it is settled (see the accounting file) or never was here");
+  }
+  std::string last;
+  for (const auto& row : *rows) {
+    const std::string id = row.value("id", std::string());
+    if (id != last) {
+      code = trace(options, id);
+      last = id;
+    }
+    if (code != 0) {
+      return code;
+    }
+  }
+  if (more) {
+    print("and more; ringpost list --recipient shows all\n");
+  }
+  return 0;
+}
+
+}  // namespace ringpost::app
