@@ -71,11 +71,13 @@ void set_timeouts(QueuePolicy& out, const config::PathPolicy& in) {
 PolicyBook::PolicyBook(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version)
     : cache_(std::move(snapshot)), version_(version) {
   make_choices();
+  rates_.use(cache_.snapshot());
 }
 
 void PolicyBook::use(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version) {
   translated_.clear();  // its keys are policies of the old one
   cache_ = config::PolicyCache(std::move(snapshot));
+  rates_.use(cache_.snapshot());
   version_ = version;
   make_choices();
 }
@@ -140,6 +142,18 @@ schedule::GlobalLimits PolicyBook::global_limits() {
   return {limit_of(snapshot().global().total_max_smtp_out), version_};
 }
 
+void PolicyBook::set_shared_rates(schedule::QueueSettings& settings,
+                                  const config::VirtualMta& vmta) const {
+  const std::uint64_t messages = RatePlans::messages_of(vmta.name);
+  if (rates_.find(messages) != nullptr) {
+    settings.limits.shared_messages = {messages, messages, {}};
+  }
+  const std::uint64_t connects = RatePlans::connects_of(vmta.name);
+  if (rates_.find(connects) != nullptr) {
+    settings.limits.shared_connects = {connects, connects, {}};
+  }
+}
+
 schedule::QueueSettings PolicyBook::settings_of(std::string_view queue, std::string_view vmta) {
   const config::VmtaId id = vmta_of(vmta);
   const config::PathPolicy& in = cache_.policy_for(queue, id);
@@ -162,7 +176,6 @@ schedule::QueueSettings PolicyBook::settings_of(std::string_view queue, std::str
   out->messages_per_connection_max = limit_of(in.max_msg_per_connection);
   out->recipients_per_transaction_max =
       std::clamp(limit_of(in.max_rcpt_per_message), 1U, kMostRecipientsOfATransaction);
-  out->paced = rate_of(in.max_msg_rate).limited();
   if (limit_of(in.max_rcpt_per_message) == 0) {
     out->recipients_per_transaction_max = kMostRecipientsOfATransaction;
   }
@@ -175,6 +188,8 @@ schedule::QueueSettings PolicyBook::settings_of(std::string_view queue, std::str
   out->zero_copy_threshold_bytes = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(snapshot().global().zero_copy_threshold, std::uint64_t{1} << 31));
   schedule::QueueSettings settings;
+  set_shared_rates(settings, identity);
+  out->paced = rate_of(in.max_msg_rate).limited() || settings.limits.shared_messages.scope != 0;
   settings.policy = std::move(out);
   settings.limits.messages = rate_of(in.max_msg_rate);
   settings.limits.connects = rate_of(in.max_connect_rate);

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "core/app/pool_choice.h"
+#include "core/app/rate_plans.h"
 #include "core/config/snapshot.h"
 #include "core/mail/message_id.h"
 #include "core/schedule/doors.h"
@@ -25,6 +26,7 @@ class PolicyBook : public schedule::PolicySource {
 
   schedule::QueueSettings settings_of(std::string_view queue, std::string_view vmta) override;
   schedule::GlobalLimits global_limits() override;
+  const schedule::RatePlan* rate_plan(std::uint64_t plan) override { return rates_.find(plan); }
 
   /// The queue that takes mail for `domain` of the virtual MTA, lower case, in a buffer of the
   /// book's that holds until the next call.
@@ -53,7 +55,10 @@ class PolicyBook : public schedule::PolicySource {
     }
   };
 
+  void set_shared_rates(schedule::QueueSettings& settings, const config::VirtualMta& vmta) const;
+
   config::PolicyCache cache_;
+  RatePlans rates_;
   std::uint32_t version_;
   std::unordered_map<Key, schedule::QueueSettings, KeyHash> translated_;
   std::string name_;

@@ -5,6 +5,7 @@
 #include "core/mail/job.h"
 #include "core/schedule/lease_message.h"
 #include "core/schedule/limits.h"
+#include "core/schedule/rate_plan.h"
 
 // What the scheduler asks of those who compose it. All calls stay on the scheduler's shard; what
 // must cross shards is carried by the implementer.
@@ -28,6 +29,8 @@ class PolicySource {
   virtual ~PolicySource() = default;
   virtual QueueSettings settings_of(std::string_view domain, std::string_view vmta) = 0;
   virtual GlobalLimits global_limits() = 0;
+  /// The rates of a SharedRates::plan, or nullptr: it has none. Stays good until the next snapshot.
+  virtual const RatePlan* rate_plan(std::uint64_t /*plan*/) { return nullptr; }
 };
 
 /// Carries lease messages to other shards, in order for each pair of shards.

@@ -5,7 +5,8 @@
 namespace ringpost::schedule {
 
 /// What shards tell each other about one limit scope. A plain value that fits a letter between
-/// shards. Units are connections. Order matters to fairness only, never to the limit.
+/// shards. Units are connections, or permits of a rate. Order matters to fairness only, never to
+/// the limit.
 struct LeaseMessage {
   enum class Kind : std::uint8_t {
     request,    ///< holder to owner: `units` more are wanted; `adopted` are in use already
@@ -13,13 +14,19 @@ struct LeaseMessage {
     give_back,  ///< holder to owner: `units` are free again
     census,     ///< owner to holder: a limit began; say what is in use (answered by request)
     recall,     ///< owner to holder: give back what is unused now, and `units` as they free up
+    // Of rates (see RateBook).
+    rate_want,   ///< holder to owner: `units` could be used now; `adopted` came in all so far
+    rate_grant,  ///< owner to holder: `units` may be used before `time`
+    rate_later,  ///< owner to holder: none before `time`, because of rate number `adopted`
   };
 
   std::uint64_t scope = 0;  ///< hash of the scope's key
   std::uint32_t units = 0;
   std::uint32_t adopted = 0;
-  std::uint32_t limit = 0;    ///< request, census: the limit as the sender knows it
+  std::uint32_t limit = 0;    ///< request, census, rate_want: the limit as the sender knows it
   std::uint32_t version = 0;  ///< of the configuration that gave it
+  std::uint64_t base = 0;     ///< rate_want: the plan that holds beside `limit`
+  std::int64_t time = 0;      ///< ns; rate_want: period of `limit`; else an instant
   Kind kind = Kind::request;
   bool contended = false;  ///< grant, recall: others want units, keep none unused
   /// request: somebody here has no connection at all. grant, recall: so it is at another shard.

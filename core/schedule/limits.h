@@ -16,13 +16,23 @@ struct RateLimit {
   constexpr bool operator==(const RateLimit&) const = default;
 };
 
+/// Rates that a queue shares with others: the scope its permits are asked for in, and what that
+/// scope counts in. Keys are Scheduler::scope_key()s.
+struct SharedRates {
+  std::uint64_t scope = 0;  ///< 0: no rate is shared
+  std::uint64_t plan = 0;   ///< of PolicySource::rate_plan(): the rates of the virtual MTA
+  RateLimit own;            ///< of the scope itself: a group of destinations
+};
+
 /// Limits and shares of one queue beside its QueuePolicy. Values, copied into the queue.
 struct QueueLimits {
   RateLimit messages;                      ///< recipients sent (RCPT), whatever the answer
   RateLimit connects;                      ///< new connections
   std::uint32_t vmta_connections_max = 0;  ///< of the whole virtual MTA; 0 = unlimited
-  std::uint16_t weight = 1;                ///< steps per round of the dispatcher, 1 to 100
-  bool expire_while_paused = false;        ///< whether a paused queue's mail grows over age
+  SharedRates shared_messages;
+  SharedRates shared_connects;
+  std::uint16_t weight = 1;          ///< steps per round of the dispatcher, 1 to 100
+  bool expire_while_paused = false;  ///< whether a paused queue's mail grows over age
 };
 
 /// Effective settings of one queue, from one configuration snapshot.

@@ -10,6 +10,7 @@
 #include "core/schedule/entry.h"
 #include "core/schedule/leases.h"
 #include "core/schedule/queue_state.h"
+#include "core/schedule/rate_book.h"
 #include "core/schedule/rate_gate.h"
 
 namespace ringpost::schedule {
@@ -39,8 +40,10 @@ struct Queue : Waiter {
   RateGate connects;
   EntryList ready;
   EntryList deferred;
-  EntryList over_age;           ///< grew too old while paused
-  Scope* waiting_in = nullptr;  ///< whose waiting list it stands in
+  EntryList over_age;                    ///< grew too old while paused
+  Scope* waiting_in = nullptr;           ///< whose waiting list it stands in
+  RateScope* shared_messages = nullptr;  ///< rates beside its own, or nullptr
+  RateScope* shared_connects = nullptr;
 
   Instant until;           ///< of the present state: when its gate opens
   Instant deferred_until;  ///< the queue's own clock
@@ -75,6 +78,8 @@ struct Queue : Waiter {
   Ending doom_kind = Ending::none;
   /// Scopes, in their fixed order, of which it holds a unit while it waits for the next one's.
   std::uint8_t reserved = 0;
+  bool approaching = false;  ///< on its way to a connect permit; counted in its scope
+  bool invited = false;      ///< its turn for a shared permit has come
   bool paused = false;
   bool expire_while_paused = false;
   bool live = false;

@@ -18,6 +18,8 @@ std::string_view name_of(Gate gate) noexcept {
                                                                   "total-connections",
                                                                   "connect-rate",
                                                                   "message-rate",
+                                                                  "shared-message-rate",
+                                                                  "shared-connect-rate",
                                                                   "jobs",
                                                                   "session-room",
                                                                   "growth",

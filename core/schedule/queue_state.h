@@ -28,6 +28,8 @@ enum class Gate : std::uint8_t {
   total_connections,  ///< connections of the whole process
   connect_rate,
   message_rate,
+  shared_message_rate,  ///< of the virtual MTA, a pool, a group; the book knows which
+  shared_connect_rate,
   jobs,          ///< places for mail in transit on this shard
   session_room,  ///< the session host has no room
   growth,        ///< a further session came to nothing; those it has go on
@@ -41,7 +43,7 @@ enum class Gate : std::uint8_t {
   ending,
   in_flight,  ///< not waiting: in a transaction or being settled
 };
-inline constexpr std::size_t kGates = 20;
+inline constexpr std::size_t kGates = 22;
 
 std::string_view name_of(QueueState state) noexcept;
 std::string_view name_of(Gate gate) noexcept;

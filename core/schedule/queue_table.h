@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/schedule/placed_timers.h"
 #include "core/schedule/queue.h"
 
 namespace ringpost::schedule {
@@ -44,29 +45,7 @@ class QueueTable {
   std::unordered_map<std::string, std::unique_ptr<Vmta>> vmtas_;  ///< by name in lower case
 };
 
-/// Timers of the queues of one shard: a heap that knows its places, exact to the nanosecond.
-class QueueTimers {
- public:
-  /// Arms or moves the queue's timer.
-  void set(Queue& queue, Instant when);
-  void clear(Queue& queue);
-  bool armed(const Queue& queue) const { return queue.timer_place != kNil; }
-  Instant when(const Queue& queue) const { return heap_[queue.timer_place].when; }
-  Instant next() const { return heap_.empty() ? Instant::never() : heap_.front().when; }
-  /// Takes off a queue whose timer is due, or gives nullptr.
-  Queue* pop_due(Instant now);
-  void reserve(std::size_t queues) { heap_.reserve(queues); }
-
- private:
-  struct Item {
-    Instant when;
-    Queue* queue;
-  };
-  void put(std::size_t place, Item item);
-  void sift_up(std::size_t place);
-  void sift_down(std::size_t place);
-
-  std::vector<Item> heap_;
-};
+/// Timers of the queues of one shard, exact to the nanosecond.
+using QueueTimers = PlacedTimers<Queue>;
 
 }  // namespace ringpost::schedule

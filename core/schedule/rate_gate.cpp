@@ -8,11 +8,16 @@ namespace ringpost::schedule {
 
 namespace {
 
-std::uint32_t burst_of(RateLimit limit) {
+/// N/25 where permits are used at once; half of that where they may be used a while later, which
+/// costs up to 2 % of its own.
+constexpr std::uint32_t kBurstDivisor = 25;
+
+std::uint32_t burst_of(RateLimit limit, bool slack) {
   // count * 100 ms / period; counts are 32 bits and 100 ms is 27, so the product fits.
   const auto tenth = static_cast<std::uint64_t>(limit.count) * 100'000'000ULL /
                      static_cast<std::uint64_t>(limit.period.ns);
-  const std::uint64_t burst = std::min<std::uint64_t>(tenth, limit.count / 25);
+  const std::uint64_t burst =
+      std::min<std::uint64_t>(tenth, limit.count / (kBurstDivisor * (slack ? 2 : 1)));
   return static_cast<std::uint32_t>(std::max<std::uint64_t>(1, burst));
 }
 
@@ -24,22 +29,27 @@ std::int64_t interval_of(RateLimit limit, std::uint32_t burst) {
 
 }  // namespace
 
-void RateGate::configure(RateLimit limit, Instant now) {
-  if (limit == limit_) {
+void RateGate::configure(RateLimit limit, Instant now, Duration slack) {
+  if (limit == limit_ && slack == slack_) {
     return;
   }
   const bool had_limit = limited();
   const Instant next = std::max(opens_at(), now);
   limit_ = limit;
+  slack_ = slack;
   if (!limit.limited()) {
     burst_ = 0;
     interval_ns_ = 0;
     full_at_ = {};
     return;
   }
-  burst_ = burst_of(limit);
-  interval_ns_ = interval_of(limit, burst_);
+  burst_ = burst_of(limit, slack.ns > 0);
+  interval_ns_ = interval_of({limit.count, limit.period + slack}, burst_);
   full_at_ = had_limit ? Instant{next.ns + (burst_ - 1) * interval_ns_} : now;
+}
+
+void RateGate::close_until(Instant when) {
+  full_at_ = std::max(full_at_, Instant{when.ns + (burst_ - 1) * interval_ns_});
 }
 
 std::uint32_t RateGate::available(Instant now) const {

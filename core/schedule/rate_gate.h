@@ -16,8 +16,12 @@ class RateGate {
   static constexpr std::uint32_t kUnlimited = 0xffffffff;
 
   /// Sets or changes the limit. A changed limit starts with an empty burst and not before the
-  /// permit that the old limit would have given next; an equal one keeps its position.
-  void configure(RateLimit limit, Instant now);
+  /// permit that the old limit would have given next; an equal one keeps its position. `slack`:
+  /// permits may be used that much after they were taken, and N still holds in any window of their
+  /// use (the gate then counts in windows longer by `slack`, with half the burst).
+  void configure(RateLimit limit, Instant now, Duration slack = {});
+  /// No permit before `when`, and no burst then.
+  void close_until(Instant when);
 
   bool limited() const { return limit_.limited(); }
   RateLimit limit() const { return limit_; }
@@ -35,6 +39,7 @@ class RateGate {
 
  private:
   RateLimit limit_{0, Duration{}};
+  Duration slack_;
   Instant full_at_;  ///< when the burst will be whole if nothing is taken
   std::int64_t interval_ns_ = 0;
   std::uint32_t burst_ = 0;

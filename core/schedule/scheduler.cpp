@@ -25,9 +25,11 @@ Scheduler::Scheduler(const SchedulerOptions& options, const Doors& doors, Now no
       wheel_(entries_),
       table_(options.queues_max),
       leases_(options.shard, options.shards),
+      rates_(options.shard, options.shards, doors.policies),
       jobs_(options.jobs_max),
       global_(doors.policies.global_limits()),
       total_(&leases_.scope(scope_key("total", ""), global_.connections_max, global_.version)) {
+  rates_.refresh(global_.version);
   RP_ASSERT(options.shard < options.shards && options.backlog_per_session > 0);
   std::uint32_t budget = 1;
   wheel_.take_due(now.instant, budget);
@@ -63,6 +65,7 @@ void Scheduler::apply(Queue& queue, const QueueSettings& settings, Now now) {
   queue.connects.configure(settings.limits.connects, now.instant);
   queue.weight = std::clamp<std::uint16_t>(settings.limits.weight, 1, 100);
   queue.expire_while_paused = settings.limits.expire_while_paused;
+  apply_shared(queue, settings.limits);
   queue.vmta->connections = &leases_.scope(scope_key("vmta", queue.vmta->name),
                                            settings.limits.vmta_connections_max, global_.version);
 }
@@ -244,7 +247,8 @@ bool Scheduler::run(Now now) {
   std::uint32_t served = kVisitsPerRun;
   for (int round = 0; round < 4; ++round) {
     leases_.flush(doors_.leases);
-    if (held_ || !leases_.has_open()) {
+    const bool rates_go_on = drive_rates(now, served);
+    if (held_ || (!leases_.has_open() && !rates_go_on)) {
       break;
     }
     serve_scopes(now, served);
@@ -254,24 +258,29 @@ bool Scheduler::run(Now now) {
 }
 
 Instant Scheduler::next_wakeup(Now now) const {
-  const bool starts = !held_ && (!ring_.empty() || leases_.has_open() ||
+  const bool starts = !held_ && (!ring_.empty() || leases_.has_open() || rates_.has_stirred() ||
                                  (!job_waiters_.empty() && jobs_.delivery_places() > turns_out_));
   const bool ends = (!endings_.empty() && jobs_.room_for_ending()) || !ending_queues_.empty();
-  if (starts || ends || sweeping_ || !rush_.empty() || !leases_.quiet()) {
+  if (starts || ends || sweeping_ || !rush_.empty() || !leases_.quiet() || !rates_.quiet()) {
     return now.instant;
   }
   const Instant room = held_ || room_waiters_.empty() ? Instant::never() : room_retry_;
-  return std::min({timers_.next(), wheel_.next_wakeup(), room});
+  return std::min({timers_.next(), wheel_.next_wakeup(), rates_.next_wakeup(), room});
 }
 
 void Scheduler::on_lease(const LeaseMessage& message, unsigned from) {
-  leases_.on_message(message, from);
+  if (message.kind >= LeaseMessage::Kind::rate_want) {
+    rates_.on_message(message, from);
+  } else {
+    leases_.on_message(message, from);
+  }
 }
 
 void Scheduler::refresh(Now now) {
   static_cast<void>(now);
   global_ = doors_.policies.global_limits();
   total_ = &leases_.scope(scope_key("total", ""), global_.connections_max, global_.version);
+  rates_.refresh(global_.version);
   sweep_queue_ = sweep_entry_ = 0;
   sweeping_ = true;
 }

@@ -13,6 +13,7 @@
 #include "core/schedule/limits.h"
 #include "core/schedule/queue_pattern.h"
 #include "core/schedule/queue_table.h"
+#include "core/schedule/rate_book.h"
 #include "core/schedule/report.h"
 
 namespace ringpost::schedule {
@@ -132,6 +133,7 @@ class Scheduler final : public WorkSource {
   void on_timer(Queue& queue, Now now);
   void visit(Queue& queue, Now now);
   bool may_start(Queue& queue, Now now);
+  bool may_open(Queue& queue, Now now);
   bool open_step(Queue& queue, Now now, const Scope* served);
   bool wants_session(const Queue& queue, Now now) const;
   void serve_scopes(Now now, std::uint32_t& budget);
@@ -145,7 +147,34 @@ class Scheduler final : public WorkSource {
   void clear_turns(Queue& queue);
   void drop_reserved(Queue& queue);
   Scope& scope_of(Queue& queue, unsigned rank);
+  /// What a queue keeps while it goes from one of the gates of a new connection to the next.
+  struct Held {
+    std::uint64_t ticket = 0;
+    std::uint32_t reserved_stamp = 0;
+    std::uint8_t reserved = 0;
+    bool approaching = false;
+  };
+  Held set_aside(Queue& queue);
+  void take_up(Queue& queue, const Held& held);
   void defer(Queue& queue, Now now);
+
+  // scheduler_rates.cpp: rates that queues share
+  void apply_shared(Queue& queue, const QueueLimits& limits);
+  static RateScope* rate_waited_for(const Queue& queue);
+  void leave_rate(Queue& queue, const WaitList* next);
+  void wait_for_permit(Queue& queue, RateScope& scope, Gate gate, bool first);
+  bool may_approach(Queue& queue, Now now);
+  bool may_connect(Queue& queue, Now now);
+  bool has_connect_permit(Queue& queue, Now now);
+  std::uint32_t shared_permits(Queue& queue, Now now);
+  void note_opening(Queue& queue, int change);
+  bool drive_rates(Now now, std::uint32_t& budget);
+  void serve_rate(RateScope& scope, Now now, std::uint32_t& budget);
+  std::uint32_t serve_messages(RateScope& scope, Now now, std::uint32_t& budget);
+  void serve_connects(RateScope& scope, Now now, std::uint32_t& budget);
+  void let_approach(RateScope& scope, bool connects, Now now, std::uint32_t& budget);
+  void send_back(RateScope& scope);
+  std::uint32_t demand(const Waiter& waiter) const;
 
   // scheduler_jobs.cpp: jobs and outcomes
   void fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now);
@@ -170,6 +199,7 @@ class Scheduler final : public WorkSource {
   QueueTable table_;
   QueueTimers timers_;
   LeaseBook leases_;
+  RateBook rates_;
   JobPool jobs_;
   PauseRules pauses_;
   GlobalLimits global_;

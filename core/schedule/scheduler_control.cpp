@@ -161,7 +161,8 @@ void Scheduler::sweep(std::uint32_t& budget, Now now) {
     Queue& queue = table_.at(sweep_queue_);
     if (queue.live) {
       apply(queue, doors_.policies.settings_of(queue.name, queue.vmta->name), now);
-      if (queue.state == QueueState::waiting && queue.place == nullptr) {
+      const bool timed = queue.state == QueueState::waiting && queue.place == nullptr;
+      if (timed || rate_waited_for(queue) != nullptr) {
         evaluate(queue, now);
       }
     }

@@ -22,6 +22,7 @@ void Scheduler::place(Queue& queue, QueueState state, Gate gate, Instant until, 
     RP_ASSERT_NOTE(may_move(queue.state, state), "a move that the queue's states do not allow");
     queue.state = state;
   }
+  leave_rate(queue, list);
   queue.gate = gate;
   queue.until = until;
   drop_reserved(queue);
@@ -61,6 +62,18 @@ Scope& Scheduler::scope_of(Queue& queue, unsigned rank) {
   return rank == 0 ? *queue.vmta->connections : *total_;
 }
 
+Scheduler::Held Scheduler::set_aside(Queue& queue) {
+  return {queue.ticket, queue.reserved_stamp, std::exchange(queue.reserved, std::uint8_t{0}),
+          std::exchange(queue.approaching, false)};
+}
+
+void Scheduler::take_up(Queue& queue, const Held& held) {
+  queue.ticket = held.ticket;
+  queue.reserved_stamp = held.reserved_stamp;
+  queue.reserved = held.reserved;
+  queue.approaching = held.approaching;
+}
+
 void Scheduler::drop_reserved(Queue& queue) {
   while (queue.reserved > 0) {
     leases_.release(scope_of(queue, --queue.reserved));
@@ -98,13 +111,9 @@ void Scheduler::wait_until(Queue& queue, Gate gate, Instant until) {
 }
 
 void Scheduler::wait_in(Queue& queue, Scope& scope, Gate gate) {
-  const std::uint64_t ticket = queue.ticket;
-  const std::uint8_t reserved = std::exchange(queue.reserved, std::uint8_t{0});
-  const std::uint32_t stamp = queue.reserved_stamp;
+  const Held held = set_aside(queue);
   place(queue, QueueState::waiting, gate, Instant::never(), nullptr);
-  queue.ticket = ticket;
-  queue.reserved = reserved;
-  queue.reserved_stamp = stamp;
+  take_up(queue, held);
   queue.waiting_in = &scope;
   leases_.wait(scope, queue, queue.sessions() > 0);
 }
@@ -174,6 +183,9 @@ bool Scheduler::may_start(Queue& queue, Now now) {
     wait_until(queue, Gate::message_rate, queue.messages.opens_at());
     return false;
   }
+  if (!may_approach(queue, now)) {
+    return false;
+  }
   if (!job_waiters_.empty() || jobs_.delivery_places() <= turns_out_) {
     place(queue, QueueState::waiting, Gate::jobs, Instant::never(), &job_waiters_);
     return false;
@@ -191,13 +203,17 @@ bool Scheduler::wants_session(const Queue& queue, Now now) const {
   if (queue.opening >= std::max(1u, queue.established)) {
     return false;
   }
-  const std::uint32_t work = std::min(queue.ready.entries, queue.messages.available(now.instant));
+  std::uint32_t work = std::min(queue.ready.entries, queue.messages.available(now.instant));
+  if (queue.shared_messages != nullptr) {
+    work = std::min(work, queue.shared_messages->ahead_max);
+  }
   const std::uint32_t per = options_.backlog_per_session;
   const std::uint32_t wanted = std::max(1u, work / per + (work % per != 0 ? 1 : 0));
   return live < wanted;
 }
 
-bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
+// The gates that are the queue's own.
+bool Scheduler::may_open(Queue& queue, Now now) {
   if (!wants_session(queue, now)) {
     const std::uint32_t max = queue.policy->connections_max;
     const bool full = max != 0 && queue.sessions() >= max;
@@ -214,6 +230,13 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
   }
   if (queue.connects.available(now.instant) == 0) {
     wait_until(queue, Gate::connect_rate, queue.connects.opens_at());
+    return false;
+  }
+  return true;
+}
+
+bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
+  if (!may_open(queue, now) || !may_connect(queue, now)) {
     return false;
   }
   constexpr Gate kGatesOfScopes[kScopes] = {Gate::vmta_connections, Gate::total_connections};
@@ -235,6 +258,9 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
     ++queue.reserved;
     queue.reserved_stamp += scope.changed;
   }
+  if (!has_connect_permit(queue, now)) {
+    return false;
+  }
   if (!room_waiters_.empty() && room_retry_ > now.instant) {
     place(queue, QueueState::waiting, Gate::session_room, Instant::never(), &room_waiters_);
     return false;
@@ -242,9 +268,11 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
   queue.reserved = 0;  // the units are the session's from here on
   queue.reserved_stamp = 0;
   ++queue.opening;
+  note_opening(queue, +1);
   queue.slice_until = now.instant + kSlice;
   if (!doors_.sessions.open_session(queue.id(), queue.name, queue.policy)) {
     --queue.opening;
+    note_opening(queue, -1);
     leases_.release(*total_);
     leases_.release(*queue.vmta->connections);
     room_retry_ = now.instant + kRoomRetry;
@@ -252,6 +280,12 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
     return false;
   }
   queue.connects.take(1, now.instant);
+  if (queue.shared_connects != nullptr) {
+    RateBook::take(*queue.shared_connects, 1, now.instant);
+    queue.shared_connects->approaching -= std::exchange(queue.approaching, false) ? 1 : 0;
+    rates_.stir(*queue.shared_connects);
+  }
+  queue.invited = false;
   queue.ticket = 0;
   return queue.state == QueueState::ready && queue.place == nullptr;
 }
@@ -263,14 +297,12 @@ void Scheduler::serve_scopes(Now now, std::uint32_t& budget) {
     queue.place->remove(queue);
     queue.place = nullptr;
     queue.waiting_in = nullptr;
-    const std::uint64_t ticket = queue.ticket;
-    const std::uint8_t reserved = std::exchange(queue.reserved, std::uint8_t{0});
-    const std::uint32_t stamp = queue.reserved_stamp;
+    const Held held = set_aside(queue);
     place(queue, QueueState::ready, Gate::none, Instant::never(), nullptr);
-    queue.ticket = ticket;
-    queue.reserved = reserved;
-    queue.reserved_stamp = stamp;
+    take_up(queue, held);
+    queue.invited = true;  // it has been near a permit already
     if (may_start(queue, now)) {
+      queue.invited = false;
       open_step(queue, now, scope);
     }
     leases_.waiter_left(*scope);  // a unit it did not take is the next one's, or goes back
@@ -400,6 +432,7 @@ void Scheduler::session_established(QueueId id, Now now) {
   if (queue->opening > 0) {
     --queue->opening;
     ++queue->established;
+    note_opening(*queue, -1);
   }
   queue->clock_step = 0;
   queue->fault_streak = 0;
@@ -416,7 +449,9 @@ void Scheduler::session_gone(Queue& queue, bool was_established) {
   std::uint32_t& first = was_established ? queue.established : queue.opening;
   std::uint32_t& second = was_established ? queue.opening : queue.established;
   RP_ASSERT_NOTE(first + second > 0, "more sessions ended than were opened");
+  const std::uint32_t opening = queue.opening;
   --(first > 0 ? first : second);
+  note_opening(queue, opening > queue.opening ? -1 : 0);
   if (queue.yielding > 0) {
     forget_yield(queue);
     queue.closing -= queue.closing > 0 ? 1 : 0;
@@ -501,7 +536,8 @@ void Scheduler::session_ended(QueueId id, SessionEnd end, const Outcome& failure
   }
   const bool own_gate = queue.state == QueueState::waiting && queue.place == nullptr &&
                         queue.until == Instant::never();
-  changed |= queue.gate == Gate::growth && queue.sessions() == 0;
+  const bool alone = queue.gate == Gate::growth || queue.gate == Gate::shared_message_rate;
+  changed |= alone && queue.sessions() == 0;
   if (changed || own_gate || queue.state == QueueState::idle || queue.state == QueueState::paused ||
       queue.gate == Gate::yielding) {
     evaluate(queue, now);

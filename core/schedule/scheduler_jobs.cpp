@@ -84,8 +84,13 @@ Job* Scheduler::take(QueueId id, Now now) {
     place(queue, QueueState::waiting, Gate::jobs, Instant::never(), &job_waiters_);
     return nullptr;
   }
+  const std::uint32_t shared = shared_permits(queue, now);
+  if (shared == 0) {
+    return nullptr;
+  }
   PooledJob& job = jobs_.take(false);
-  fill(job, queue, std::min(permits, std::max(1u, queue.policy->recipients_per_transaction_max)),
+  fill(job, queue,
+       std::min({permits, shared, std::max(1u, queue.policy->recipients_per_transaction_max)}),
        now);
   const auto count = static_cast<std::uint32_t>(job.recipients.size());
   if (queue.ready.empty() || count == 0) {
@@ -96,6 +101,10 @@ Job* Scheduler::take(QueueId id, Now now) {
     return nullptr;
   }
   queue.messages.take(count, now.instant);
+  queue.invited = false;
+  if (queue.shared_messages != nullptr) {
+    RateBook::take(*queue.shared_messages, count, now.instant);
+  }
   queue.in_flight += count;
   reserved_ += count;
   return &job;

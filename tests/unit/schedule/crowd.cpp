@@ -37,6 +37,8 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     session.jobs_left =
         static_cast<int>(crowd->random_.between(1, crowd->plan_.jobs_per_session_max));
     crowd->count_open(session, +1);
+    crowd->note_rate("connects " + session.vmta,
+                     crowd->rate_of(crowd->plan_.vmta_connects, session.vmta), 1);
     crowd->sessions_.push_back(session);
     Event event;
     event.what = What::opened;
@@ -73,7 +75,29 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     settings.policy = policy;
     settings.limits.vmta_connections_max = crowd->plan_.vmta_max[v];
     settings.limits.messages = crowd->plan_.messages;
+    if (crowd->plan_.pooled || crowd->rate_of(crowd->plan_.vmta_messages, vmta).limited()) {
+      settings.limits.shared_messages = {1000 + v, 1000 + v, {}};
+    }
+    if (crowd->rate_of(crowd->plan_.vmta_connects, vmta).limited()) {
+      settings.limits.shared_connects = {2000 + v, 2000 + v, {}};
+    }
     return settings;
+  }
+  const RatePlan* rate_plan(std::uint64_t plan) override {
+    const std::string vmta = "v" + std::to_string(plan % 1000);
+    const bool connects = plan >= 2000;
+    const RateLimit own =
+        crowd->rate_of(connects ? crowd->plan_.vmta_connects : crowd->plan_.vmta_messages, vmta);
+    rates.rates.clear();
+    rates.home = plan;
+    if (own.limited()) {
+      rates.rates.push_back({plan, own, RateOf::vmta, false});
+    }
+    if (!connects && crowd->plan_.pooled) {
+      rates.home = 7;
+      rates.rates.push_back({7, crowd->plan_.pool_messages, RateOf::pool, false});
+    }
+    return &rates;
   }
   GlobalLimits global_limits() override { return {crowd->plan_.total_max, crowd->version_}; }
   bool send(unsigned to, const LeaseMessage& message) override {
@@ -94,6 +118,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     return true;
   }
 
+  RatePlan rates;
   Crowd* crowd = nullptr;
   unsigned index = 0;
   std::unique_ptr<Scheduler> scheduler;
@@ -128,6 +153,22 @@ void Crowd::reload(std::uint32_t total_max, std::vector<std::uint32_t> vmta_max,
   plan_.total_max = total_max;
   plan_.vmta_max = std::move(vmta_max);
   plan_.queue_max = std::move(queue_max);
+  change();
+}
+
+void Crowd::reload_rates(const CrowdPlan& rates) {
+  plan_.vmta_messages = rates.vmta_messages;
+  plan_.vmta_connects = rates.vmta_connects;
+  plan_.pool_messages = rates.pool_messages;
+  // A changed rate holds in the windows that begin when permits of the old one have lapsed.
+  rates_settle_ = true;
+  change();
+  run(RateBook::kLifeMax);
+  rates_settle_ = false;
+  sent_.clear();
+}
+
+void Crowd::change() {
   ++version_;
   for (const auto& shard : shards_) {
     shard->scheduler->refresh(now);
@@ -228,14 +269,27 @@ Job* Crowd::take(std::size_t index) {
 
 void Crowd::note_take(const Session& session, const Job& job) {
   first_take.try_emplace(session.name, now.instant);
-  if (plan_.messages.limited()) {
-    auto& times = sent_[session.name];
-    times.insert(times.end(), job.recipients.size(), now.instant.ns);
-    const std::size_t n = plan_.messages.count;
-    if (times.size() > n) {
-      ASSERT_GE(times.back() - times[times.size() - 1 - n], plan_.messages.period.ns)
-          << "rate exceeded: " << session.name;
-    }
+  const std::size_t count = job.recipients.size();
+  taken += count;
+  note_rate(session.name, plan_.messages, count);
+  note_rate("messages " + session.vmta, rate_of(plan_.vmta_messages, session.vmta), count);
+  note_rate("messages of the pool", plan_.pooled ? plan_.pool_messages : RateLimit{}, count);
+}
+
+RateLimit Crowd::rate_of(const std::vector<RateLimit>& rates, std::string_view vmta) const {
+  const std::size_t index = std::stoul(std::string(vmta.substr(1)));
+  return index < rates.size() ? rates[index] : RateLimit{};
+}
+
+void Crowd::note_rate(const std::string& name, RateLimit limit, std::size_t count) {
+  if (!limit.limited() || rates_settle_) {
+    return;
+  }
+  auto& times = sent_[name];
+  times.insert(times.end(), count, now.instant.ns);
+  if (times.size() > limit.count) {
+    ASSERT_GE(times.back() - times[times.size() - 1 - limit.count], limit.period.ns)
+        << "rate exceeded: " << name << " at " << now.instant.ns;
   }
 }
 

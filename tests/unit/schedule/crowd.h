@@ -23,6 +23,10 @@ struct CrowdPlan {
   std::vector<std::uint32_t> vmta_max;   ///< a virtual MTA each
   std::vector<std::uint32_t> queue_max;  ///< a destination each
   RateLimit messages;                    ///< of each queue
+  std::vector<RateLimit> vmta_messages;  ///< of each virtual MTA as a whole; may be shorter
+  std::vector<RateLimit> vmta_connects;
+  RateLimit pool_messages;  ///< of all virtual MTAs together
+  bool pooled = false;      ///< `pool_messages` applies
   std::uint32_t jobs_max = 64;
   Duration letter_delay_max = Duration::milliseconds(20);
   Duration service_max = Duration::milliseconds(300);
@@ -50,6 +54,8 @@ class Crowd {
   /// New limits are in force, on all shards at once.
   void reload(std::uint32_t total_max, std::vector<std::uint32_t> vmta_max,
               std::vector<std::uint32_t> queue_max);
+  /// The same with other rates of virtual MTAs and pool.
+  void reload_rates(const CrowdPlan& rates);
   /// Every shard's scheduler, for commands.
   template <class Act>
   void each(Act act) {
@@ -74,6 +80,7 @@ class Crowd {
   std::uint64_t ended = 0;
   std::uint64_t opens = 0;
   std::uint32_t most_open = 0;
+  std::uint64_t taken = 0;  ///< recipients in transactions
   /// First time a queue's job was taken, by queue name.
   std::map<std::string, Instant> first_take;
   std::map<std::string, std::uint64_t> delivered;
@@ -114,6 +121,9 @@ class Crowd {
   void start(std::size_t index, Job& job);
   Job* take(std::size_t index);
   void note_take(const Session& session, const Job& job);
+  void note_rate(const std::string& name, RateLimit limit, std::size_t count);
+  void change();
+  RateLimit rate_of(const std::vector<RateLimit>& rates, std::string_view vmta) const;
   void work_done(std::size_t index, Job& job);
   void close(std::size_t index, SessionEnd end);
   void settle(unsigned shard, Job& job);
@@ -128,12 +138,13 @@ class Crowd {
   std::vector<Session> sessions_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::map<std::pair<unsigned, unsigned>, std::int64_t> last_letter_;
-  std::map<std::string, std::uint32_t> open_;                    ///< by queue, virtual MTA, "total"
-  std::map<std::string, std::vector<std::int64_t>> sent_;        ///< times of recipients, by queue
+  std::map<std::string, std::uint32_t> open_;              ///< by queue, virtual MTA, "total"
+  std::map<std::string, std::vector<std::int64_t>> sent_;  ///< times of permits used, by limit
   std::map<std::pair<std::uint32_t, std::uint32_t>, int> ends_;  ///< (slot, recipient)
   std::uint64_t order_ = 0;
   std::uint32_t slots_ = 0;
   std::uint32_t version_ = 1;
+  bool rates_settle_ = false;
 };
 
 }  // namespace ringpost::schedule::test

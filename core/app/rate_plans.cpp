@@ -1,0 +1,88 @@
+#include "core/app/rate_plans.h"
+
+#include <numeric>
+
+#include "core/base/text.h"
+#include "core/schedule/scheduler.h"
+
+namespace ringpost::app {
+namespace {
+
+std::uint64_t key_of(std::string_view kind, std::string_view name) {
+  return schedule::Scheduler::scope_key(kind, to_lower(name));
+}
+
+/// For each virtual MTA the first of those it is linked with by pools that have a rate.
+std::vector<std::uint32_t> linked_vmtas(const config::Snapshot& snapshot) {
+  std::vector<std::uint32_t> first(snapshot.virtual_mtas().size());
+  std::iota(first.begin(), first.end(), 0U);
+  const auto find = [&](std::uint32_t vmta) {
+    while (first[vmta] != vmta) {
+      vmta = first[vmta] = first[first[vmta]];
+    }
+    return vmta;
+  };
+  for (const config::VmtaPool& pool : snapshot.pools()) {
+    for (const config::VmtaId member : pool.members) {
+      if (!pool.max_msg_rate.unlimited()) {
+        first[find(member)] = find(pool.members.front());
+      }
+    }
+  }
+  for (std::uint32_t vmta = 0; vmta < first.size(); ++vmta) {
+    first[vmta] = find(vmta);
+  }
+  return first;
+}
+
+}  // namespace
+
+std::uint64_t RatePlans::messages_of(std::string_view vmta) {
+  return key_of("vmta-messages", vmta);
+}
+
+std::uint64_t RatePlans::connects_of(std::string_view vmta) {
+  return key_of("vmta-connects", vmta);
+}
+
+void RatePlans::add(std::uint64_t plan, std::uint64_t home, const config::Rate& rate,
+                    std::uint64_t key, schedule::RateOf of, const Homes& before) {
+  if (rate.unlimited()) {
+    return;
+  }
+  const auto old = before.find(key);
+  homes_[key] = home;
+  schedule::RatePlan& out = plans_[plan];
+  out.home = home;
+  out.rates.push_back(
+      {key, {rate.count, rate.period}, of, old != before.end() && old->second != home});
+}
+
+void RatePlans::use(const config::Snapshot& snapshot) {
+  const Homes before = std::exchange(homes_, {});
+  plans_.clear();
+  const std::vector<std::uint32_t> first = linked_vmtas(snapshot);
+  const auto vmtas = snapshot.virtual_mtas();
+  const auto home_of = [&](std::size_t vmta) { return messages_of(vmtas[first[vmta]].name); };
+  for (std::size_t i = 0; i < vmtas.size(); ++i) {
+    const config::VirtualMta& identity = vmtas[i];
+    const std::uint64_t messages = messages_of(identity.name);
+    const std::uint64_t connects = connects_of(identity.name);
+    add(messages, home_of(i), identity.max_msg_rate, messages, schedule::RateOf::vmta, before);
+    add(connects, connects, identity.max_connect_rate, connects, schedule::RateOf::vmta, before);
+  }
+  for (const config::VmtaPool& pool : snapshot.pools()) {
+    const std::uint64_t key = key_of("pool-messages", pool.name);
+    for (const config::VmtaId member : pool.members) {
+      add(messages_of(vmtas[member].name), home_of(member), pool.max_msg_rate, key,
+          schedule::RateOf::pool, before);
+    }
+  }
+}
+
+const schedule::RatePlan* RatePlans::find(std::uint64_t plan) const {
+  const auto found = plans_.find(plan);
+  return found == plans_.end() ? nullptr : &found->second;
+}
+
+}  // namespace ringpost::app

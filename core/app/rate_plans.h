@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/config/snapshot.h"
+#include "core/schedule/rate_plan.h"
+
+namespace ringpost::app {
+
+/// The rates of virtual MTAs as a whole and of pools, as the scheduler's rate book asks for them.
+/// Virtual MTAs that are linked by pools with a rate are kept at one home shard.
+class RatePlans {
+ public:
+  /// Takes up a snapshot; rates whose home is another than before are marked as moved.
+  void use(const config::Snapshot& snapshot);
+
+  /// nullptr: no such plan.
+  const schedule::RatePlan* find(std::uint64_t plan) const;
+  /// Keys of the plans of a virtual MTA, whether it has any rates or not.
+  static std::uint64_t messages_of(std::string_view vmta);
+  static std::uint64_t connects_of(std::string_view vmta);
+
+ private:
+  using Homes = std::unordered_map<std::uint64_t, std::uint64_t>;
+
+  void add(std::uint64_t plan, std::uint64_t home, const config::Rate& rate, std::uint64_t key,
+           schedule::RateOf of, const Homes& before);
+
+  std::unordered_map<std::uint64_t, schedule::RatePlan> plans_;
+  Homes homes_;  ///< of rates, by their key
+};
+
+}  // namespace ringpost::app

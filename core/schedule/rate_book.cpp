@@ -1,0 +1,427 @@
+#include "core/schedule/rate_book.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/assert.h"
+
+namespace ringpost::schedule {
+
+namespace {
+
+/// How long a permit of such a rate may be on its way to its use.
+Duration life_of(Duration period) {
+  return std::clamp(period / 50, Duration{1}, RateBook::kLifeMax);
+}
+
+Duration interval_of(const RateLimit& limit) { return limit.period / limit.count; }
+
+/// 20 ms of the limit, or one permit.
+std::uint32_t grant_max_of(const RateLimit& limit) {
+  const auto units = static_cast<std::uint64_t>(limit.count) * 20'000'000ULL /
+                     static_cast<std::uint64_t>(limit.period.ns);
+  return static_cast<std::uint32_t>(std::max<std::uint64_t>(1, units));
+}
+
+}  // namespace
+
+// ---- the holder's side -------------------------------------------------------------------------
+
+RateScope& RateBook::scope(std::uint64_t key, std::uint64_t base, RateLimit own,
+                           std::uint32_t version) {
+  std::unique_ptr<RateScope>& place = scopes_[key];
+  if (!place) {
+    place = std::make_unique<RateScope>();
+    place->key = key;
+  }
+  if (place->version != version) {
+    place->tell = place->version != 0;
+    place->version = version;
+    place->base = base;
+    place->own = own;
+    place_scope(*place);
+  }
+  return *place;
+}
+
+void RateBook::place_scope(RateScope& scope) {
+  scope.interval = scope.own.limited() ? interval_of(scope.own) : Duration{};
+  std::uint64_t home = scope.base;
+  if (const RatePlan* plan = policies_.rate_plan(scope.base)) {
+    home = plan->home;
+    for (const SharedRate& rate : plan->rates) {
+      scope.interval = std::max(scope.interval, interval_of(rate.limit));
+    }
+  }
+  const std::int64_t step = std::max<std::int64_t>(1, scope.interval.ns);
+  scope.ahead_max = static_cast<std::uint32_t>(std::min<std::int64_t>(1 + kLead.ns / step, 10'000));
+  scope.opens = {};
+  const auto owner = static_cast<std::uint32_t>(home % shards_);
+  if (owner != scope.owner) {
+    scope.owner = owner;
+    scope.received = 0;
+  }
+  scope.told = 0;
+  stir(scope);
+}
+
+std::uint32_t RateBook::available(const RateScope& scope, Instant now) {
+  std::uint32_t units = 0;
+  for (const RateScope::Lease& lease : scope.leases) {
+    units += now < lease.expires ? lease.units : 0;
+  }
+  return units;
+}
+
+void RateBook::take(RateScope& scope, std::uint32_t count, Instant now) {
+  RP_ASSERT_NOTE(count <= available(scope, now), "a rate permit was taken that is not there");
+  while (count > 0) {
+    RateScope::Lease* first = nullptr;
+    for (RateScope::Lease& lease : scope.leases) {
+      if (lease.units > 0 && now < lease.expires &&
+          (first == nullptr || lease.expires < first->expires)) {
+        first = &lease;
+      }
+    }
+    const std::uint32_t part = std::min(count, first->units);
+    first->units -= part;
+    count -= part;
+  }
+}
+
+void RateBook::stir(RateScope& scope) {
+  if (!static_cast<ListLink<RateStirTag>&>(scope).linked()) {
+    stirred_.push_back(scope);
+  }
+}
+
+void RateBook::calm(RateScope& scope) {
+  if (static_cast<ListLink<RateStirTag>&>(scope).linked()) {
+    stirred_.remove(scope);
+  }
+}
+
+void RateBook::set_want(RateScope& scope, std::uint32_t units) {
+  scope.want = units;
+  scope.tell = scope.tell || units != scope.told;
+  if (scope.tell && !static_cast<ListLink<RateTellTag>&>(scope).linked()) {
+    tell_.push_back(scope);
+  }
+}
+
+void RateBook::on_answer(const LeaseMessage& message, unsigned from) {
+  const auto found = scopes_.find(message.scope);
+  RP_ASSERT_NOTE(found != scopes_.end(), "a rate answers a scope that did not ask");
+  RateScope& scope = *found->second;
+  const Instant when{message.time};
+  if (message.kind == LeaseMessage::Kind::rate_later) {
+    if (from == scope.owner) {
+      scope.opens = when;
+      scope.closed_by = static_cast<RateOf>(message.adopted);
+    }
+  } else {
+    if (from == scope.owner) {
+      scope.received += message.units;
+      scope.told -= std::min(scope.told, message.units);
+    }
+    // The one that lapses first makes room: it is spent or about to be.
+    auto& place = *std::min_element(
+        scope.leases.begin(), scope.leases.end(), [](const auto& a, const auto& b) {
+          return (a.units == 0 ? Instant{} : a.expires) < (b.units == 0 ? Instant{} : b.expires);
+        });
+    place = {message.units, when};
+  }
+  stir(scope);
+}
+
+// ---- the owner's side --------------------------------------------------------------------------
+
+RateBook::Account& RateBook::account(std::uint64_t key) {
+  std::unique_ptr<Account>& place = accounts_[key];
+  if (!place) {
+    place = std::make_unique<Account>();
+    place->key = key;
+    place->peers.resize(shards_);
+    place->turn.reserve(shards_);
+    due_.reserve(accounts_.size());
+  }
+  return *place;
+}
+
+void RateBook::freshen(Account& account) {
+  if (!static_cast<ListLink<RateStirTag>&>(account).linked()) {
+    fresh_.push_back(account);
+  }
+}
+
+void RateBook::tell(Account& account) {
+  if (!static_cast<ListLink<RateTellTag>&>(account).linked()) {
+    tell_peers_.push_back(account);
+  }
+}
+
+void RateBook::refresh(std::uint32_t version) {
+  version_ = version;
+  for (const auto& [key, account] : accounts_) {
+    freshen(*account);
+  }
+}
+
+void RateBook::on_want(const LeaseMessage& message, unsigned from) {
+  Account& account = this->account(message.scope);
+  if (message.version >= account.own_version) {
+    const RateLimit own{message.limit, Duration{message.time}};
+    if (own != account.own || message.base != account.base) {
+      account.own = own;
+      account.base = message.base;
+      account.built = 0;
+    }
+    account.own_version = message.version;
+  }
+  account.needed = std::max(account.needed, message.version);
+  Peer& peer = account.peers[from];
+  // Since it wrote this, some of what it wants may have been sent to it.
+  const std::uint32_t under_way = peer.granted - message.adopted;
+  const std::uint32_t want = message.units - std::min(message.units, under_way);
+  const auto place = std::find(account.turn.begin(), account.turn.end(), from);
+  if (want > 0 && place == account.turn.end()) {
+    account.turn.push_back(static_cast<std::uint16_t>(from));
+  } else if (want == 0 && place != account.turn.end()) {
+    account.turn.erase(place);
+  }
+  peer.want = want;
+  peer.ask = want > 0;
+  freshen(account);
+}
+
+void RateBook::build(Account& account, Instant now) {
+  account.built = version_;
+  account.gates.clear();
+  account.life = kLifeMax;
+  account.grant_max = ~0u;
+  if (const RatePlan* plan = policies_.rate_plan(account.base)) {
+    for (const SharedRate& rate : plan->rates) {
+      add_gate(account, rate, now);
+    }
+  }
+  if (account.own.limited()) {
+    add_gate(account, {account.key, account.own, RateOf::group, false}, now);
+  }
+}
+
+void RateBook::add_gate(Account& account, const SharedRate& rate, Instant now) {
+  std::unique_ptr<Gate>& place = gates_[rate.key];
+  const Duration life = life_of(rate.limit.period);
+  const bool fresh = !place;
+  if (fresh) {
+    place = std::make_unique<Gate>();
+    place->of = rate.of;
+  }
+  place->gate.configure(rate.limit, now, life);
+  if (fresh && rate.moved) {
+    place->gate.close_until(now + rate.limit.period + life);
+  }
+  account.gates.push_back(place.get());
+  account.life = std::min(account.life, life);
+  account.grant_max = std::min(account.grant_max, grant_max_of(rate.limit));
+}
+
+std::uint32_t RateBook::available(const Account& account, Instant now) {
+  std::uint32_t units = RateGate::kUnlimited;
+  for (const Gate* gate : account.gates) {
+    units = std::min(units, gate->gate.available(now));
+  }
+  return units;
+}
+
+Instant RateBook::opens_at(const Account& account, RateOf& closed_by) {
+  Instant when;
+  for (const Gate* gate : account.gates) {
+    if (gate->gate.opens_at() >= when) {
+      when = gate->gate.opens_at();
+      closed_by = gate->of;
+    }
+  }
+  return when;
+}
+
+bool RateBook::serve(Account& account, Instant now) {
+  if (account.turn.empty()) {
+    return false;
+  }
+  const std::uint32_t units_open = std::min(available(account, now), account.grant_max);
+  if (units_open == 0) {
+    return false;
+  }
+  const std::uint16_t shard = account.turn.front();
+  account.turn.erase(account.turn.begin());
+  Peer& peer = account.peers[shard];
+  const std::uint32_t units = std::min(peer.want, units_open);
+  for (Gate* gate : account.gates) {
+    gate->gate.take(units, now);
+  }
+  const Instant expires = now + account.life;
+  if (peer.to_grant > 0 && peer.expires != expires) {
+    peer.granted -= std::exchange(peer.to_grant, 0);  // could not be sent in time
+  }
+  peer.to_grant += units;
+  peer.granted += units;
+  peer.expires = expires;
+  peer.want -= units;
+  if (peer.want > 0) {
+    account.turn.push_back(shard);
+  }
+  account.ticket = ++tickets_;
+  return true;
+}
+
+void RateBook::grant_due(Instant now) {
+  due_.clear();
+  while (Account* account = owner_timers_.pop_due(now)) {
+    due_.push_back(account);
+  }
+  // Of those that share a rate, the one that was served longest ago comes first.
+  std::sort(due_.begin(), due_.end(),
+            [](const Account* a, const Account* b) { return a->ticket < b->ticket; });
+  for (bool any = true; any;) {
+    any = false;
+    for (Account* account : due_) {
+      if (serve(*account, now)) {
+        any = true;
+        tell(*account);
+      }
+    }
+  }
+  for (Account* account : due_) {
+    if (!account->turn.empty()) {
+      RateOf closed_by = RateOf::vmta;
+      owner_timers_.set(*account, opens_at(*account, closed_by));
+    }
+  }
+}
+
+// When the turn of those who ask may come: behind what others want before them.
+void RateBook::answer_asks(Account& account) {
+  RateOf closed_by = RateOf::vmta;
+  Instant when = opens_at(account, closed_by);
+  Duration interval;
+  for (const Gate* gate : account.gates) {
+    interval = std::max(interval, gate->gate.interval());
+  }
+  for (const std::uint16_t shard : account.turn) {
+    Peer& peer = account.peers[shard];
+    peer.later = when;
+    peer.closed_by = static_cast<std::uint8_t>(closed_by);
+    when = when + interval * std::min(peer.want, account.grant_max);
+  }
+}
+
+void RateBook::run(Instant now) {
+  while (RateScope* scope = holder_timers_.pop_due(now)) {
+    stir(*scope);
+  }
+  while (Account* account = fresh_.pop_front()) {
+    if (account->needed > version_) {
+      continue;  // refresh() comes back to it
+    }
+    if (account->built != version_) {
+      build(*account, now);
+    }
+    if (!account->turn.empty()) {
+      owner_timers_.set(*account, now);
+      tell(*account);
+    }
+  }
+  grant_due(now);
+}
+
+// ---- messages ----------------------------------------------------------------------------------
+
+void RateBook::on_message(const LeaseMessage& message, unsigned from) {
+  RP_ASSERT(from < shards_);
+  if (message.kind == LeaseMessage::Kind::rate_want) {
+    on_want(message, from);
+  } else {
+    on_answer(message, from);
+  }
+}
+
+bool RateBook::send(unsigned to, const LeaseMessage& message, LeaseTransport& transport) {
+  if (to == shard_) {
+    on_message(message, shard_);
+    return true;
+  }
+  return transport.send(to, message);
+}
+
+bool RateBook::tell_owner(RateScope& scope, LeaseTransport& transport) {
+  LeaseMessage message;
+  message.kind = LeaseMessage::Kind::rate_want;
+  message.scope = scope.key;
+  message.base = scope.base;
+  message.limit = scope.own.count;
+  message.time = scope.own.period.ns;
+  message.version = scope.version;
+  message.units = scope.want;
+  message.adopted = scope.received;
+  // Noted before sending, because to ourselves sending acts at once.
+  const std::uint32_t told = std::exchange(scope.told, scope.want);
+  scope.tell = false;
+  if (!send(scope.owner, message, transport)) {
+    scope.told = told;
+    scope.tell = true;
+    return false;
+  }
+  return true;
+}
+
+bool RateBook::answer(Account& account, LeaseTransport& transport) {
+  LeaseMessage message;
+  message.scope = account.key;
+  bool answered = false;
+  for (unsigned shard = 0; shard < shards_; ++shard) {
+    Peer& peer = account.peers[shard];
+    if (peer.to_grant > 0) {
+      message.kind = LeaseMessage::Kind::rate_grant;
+      message.time = peer.expires.ns;
+      message.units = std::exchange(peer.to_grant, 0);
+      if (!send(shard, message, transport)) {
+        peer.to_grant = message.units;
+        return false;
+      }
+    } else if (peer.ask && peer.want > 0) {
+      if (!std::exchange(answered, true)) {
+        answer_asks(account);
+      }
+      message.kind = LeaseMessage::Kind::rate_later;
+      message.time = peer.later.ns;
+      message.adopted = peer.closed_by;
+      if (!send(shard, message, transport)) {
+        return false;
+      }
+    }
+    peer.ask = false;
+  }
+  return true;
+}
+
+bool RateBook::flush(LeaseTransport& transport) {
+  bool all_sent = true;
+  for (std::size_t n = tell_.size(); n > 0; --n) {
+    RateScope& scope = *tell_.pop_front();
+    if (!tell_owner(scope, transport)) {
+      all_sent = false;
+      tell_.push_back(scope);
+    }
+  }
+  for (std::size_t n = tell_peers_.size(); n > 0; --n) {
+    Account& account = *tell_peers_.pop_front();
+    if (!answer(account, transport)) {
+      all_sent = false;
+      tell(account);
+    }
+  }
+  return all_sent;
+}
+
+}  // namespace ringpost::schedule

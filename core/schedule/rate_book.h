@@ -1,0 +1,166 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/list.h"
+#include "core/schedule/doors.h"
+#include "core/schedule/lease_message.h"
+#include "core/schedule/leases.h"
+#include "core/schedule/placed_timers.h"
+#include "core/schedule/rate_gate.h"
+#include "core/schedule/rate_plan.h"
+
+namespace ringpost::schedule {
+
+struct RateStirTag;
+struct RateTellTag;
+
+/// One shard's side of the rates that a permit of its queues counts in: permits it holds for a
+/// short time, and the local queues that wait for one, in order.
+struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
+  struct Lease {
+    std::uint32_t units = 0;
+    Instant expires;
+  };
+
+  std::uint64_t key = 0;
+  std::uint64_t base = 0;   ///< of its RatePlan; 0: none
+  RateLimit own;            ///< beside the plan's: of a group of destinations
+  Duration interval;        ///< about the time between two permits of its slowest rate
+  std::uint32_t owner = 0;  ///< shard that grants
+  std::uint32_t version = 0;
+  std::array<Lease, 4> leases;
+  Instant opens;                ///< as the owner said last: no permit before
+  std::uint32_t want = 0;       ///< permits that would be used now
+  std::uint32_t told = 0;       ///< of these, what the owner knows and has not granted
+  std::uint32_t received = 0;   ///< in all, modulo 2^32
+  std::uint32_t ahead_max = 1;  ///< queues that may make themselves ready for permits to come
+  std::uint32_t approaching = 0;
+  std::uint32_t timer_place = kNil;
+  bool tell = false;                ///< the owner is to hear of `want` though it is the same
+  RateOf closed_by = RateOf::vmta;  ///< which rate makes it wait
+  WaitList waiting;                 ///< queues that could use a permit now
+  WaitList hopeful;                 ///< queues that have to make ready first, and hold nothing
+};
+
+/// Rates over all shards. Every permit is given by the scope's owner shard, from gates that count
+/// it in all rates it belongs to at once, and only for mail that could leave now. It reaches the
+/// asking shard by letter, is good for a fiftieth of the shortest period (one second at most) and
+/// lapses then unused; gates count in windows longer by that, so that the limit holds at the time
+/// of use. A grant is at most 20 ms of the limit, or one permit.
+///
+/// Shards are served in turn, and so are scopes that have a rate in common. A scope's rates have
+/// one owner: permits of several accounts, taken at different shards, would wait for each other and
+/// lapse.
+///
+/// One per shard, on its thread; transport and policy source outlive it.
+class RateBook {
+ public:
+  /// A queue may begin to make itself ready so long before the next permit.
+  static constexpr Duration kLead = Duration::seconds(2);
+  static constexpr Duration kLifeMax = Duration::seconds(1);
+
+  RateBook(unsigned shard, unsigned shards, PolicySource& policies)
+      : shard_(shard), shards_(shards), policies_(policies) {}
+  RateBook(const RateBook&) = delete;
+  RateBook& operator=(const RateBook&) = delete;
+
+  /// The scope of a key, made when new; it counts in the plan `base` and in `own`. The reference
+  /// stays good.
+  RateScope& scope(std::uint64_t key, std::uint64_t base, RateLimit own, std::uint32_t version);
+  /// A new configuration is in force, of which rate_plan() tells.
+  void refresh(std::uint32_t version);
+
+  /// Permits that may be used now.
+  static std::uint32_t available(const RateScope& scope, Instant now);
+  /// Requires: count <= available().
+  static void take(RateScope& scope, std::uint32_t count, Instant now);
+
+  /// Something about the scope's waiters changed: next_stirred() will name it.
+  void stir(RateScope& scope);
+  void calm(RateScope& scope);
+  RateScope* next_stirred() { return stirred_.pop_front(); }
+  bool has_stirred() const { return !stirred_.empty(); }
+  /// How many permits could be used now, beside those in hand. Tells the owner.
+  void set_want(RateScope& scope, std::uint32_t units);
+  /// Stirs the scope at `when`.
+  void stir_at(RateScope& scope, Instant when) { holder_timers_.set(scope, when); }
+
+  void on_message(const LeaseMessage& message, unsigned from);
+  /// Works off what time has made possible: at the owner grants, at holders stirred scopes.
+  void run(Instant now);
+  /// Sends what is to be said. False: some of it found no room and is kept.
+  bool flush(LeaseTransport& transport);
+  bool quiet() const { return tell_.empty() && fresh_.empty() && tell_peers_.empty(); }
+  Instant next_wakeup() const { return std::min(holder_timers_.next(), owner_timers_.next()); }
+
+ private:
+  struct Gate {
+    RateGate gate;
+    RateOf of = RateOf::vmta;
+  };
+  struct Peer {
+    std::uint32_t want = 0;
+    std::uint32_t granted = 0;  ///< in all, modulo 2^32
+    std::uint32_t to_grant = 0;
+    Instant expires;   ///< of `to_grant`
+    bool ask = false;  ///< wants to hear when its turn may come
+    Instant later;     ///< the answer, while `ask`
+    std::uint8_t closed_by = 0;
+  };
+  /// The owner's side of a scope.
+  struct Account : ListLink<RateStirTag>, ListLink<RateTellTag> {
+    std::uint64_t key = 0;
+    std::uint64_t base = 0;
+    RateLimit own;
+    std::uint32_t own_version = 0;
+    std::uint32_t built = 0;   ///< version its gates are of
+    std::uint32_t needed = 0;  ///< version a holder asked under
+    std::uint32_t timer_place = kNil;
+    std::uint64_t ticket = 0;  ///< when it was served last
+    std::uint32_t grant_max = 1;
+    Duration life;
+    std::vector<Gate*> gates;
+    std::vector<Peer> peers;
+    std::vector<std::uint16_t> turn;  ///< shards that want permits, in order
+  };
+
+  void place_scope(RateScope& scope);
+  void on_want(const LeaseMessage& message, unsigned from);
+  void on_answer(const LeaseMessage& message, unsigned from);
+  Account& account(std::uint64_t key);
+  void build(Account& account, Instant now);
+  void add_gate(Account& account, const SharedRate& rate, Instant now);
+  static std::uint32_t available(const Account& account, Instant now);
+  static Instant opens_at(const Account& account, RateOf& closed_by);
+  bool serve(Account& account, Instant now);
+  void grant_due(Instant now);
+  void answer_asks(Account& account);
+  bool tell_owner(RateScope& scope, LeaseTransport& transport);
+  bool answer(Account& account, LeaseTransport& transport);
+  bool send(unsigned to, const LeaseMessage& message, LeaseTransport& transport);
+  void freshen(Account& account);
+  void tell(Account& account);
+
+  unsigned shard_;
+  unsigned shards_;
+  PolicySource& policies_;
+  std::uint32_t version_ = 1;
+  std::unordered_map<std::uint64_t, std::unique_ptr<RateScope>> scopes_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Account>> accounts_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Gate>> gates_;
+  List<RateScope, RateStirTag> stirred_;
+  List<RateScope, RateTellTag> tell_;
+  List<Account, RateStirTag> fresh_;  ///< somebody's want has changed, or the rates have
+  List<Account, RateTellTag> tell_peers_;
+  PlacedTimers<RateScope> holder_timers_;
+  PlacedTimers<Account> owner_timers_;
+  std::vector<Account*> due_;
+  std::uint64_t tickets_ = 0;
+};
+
+}  // namespace ringpost::schedule

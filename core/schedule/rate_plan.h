@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/schedule/limits.h"
+
+namespace ringpost::schedule {
+
+/// Whose limit a shared rate is.
+enum class RateOf : std::uint8_t { vmta, pool, group };
+
+/// A rate limit that queues of several destinations share.
+struct SharedRate {
+  std::uint64_t key = 0;  ///< of its gate
+  RateLimit limit;
+  RateOf of = RateOf::vmta;
+  /// The configuration before had it at another shard, where its position stays behind: it begins
+  /// with one period without any permit.
+  bool moved = false;
+};
+
+/// What one permit of a virtual MTA counts in.
+struct RatePlan {
+  /// Shard `home` % shards keeps all its rates. Plans that have a rate in common have one home, so
+  /// that a permit of all of them is taken in one step, or none is.
+  std::uint64_t home = 0;
+  std::vector<SharedRate> rates;
+};
+
+}  // namespace ringpost::schedule

@@ -1,0 +1,286 @@
+#include <algorithm>
+
+#include "core/base/assert.h"
+#include "core/schedule/scheduler.h"
+
+// Rates that queues share: of a virtual MTA as a whole, a pool, a group of destinations.
+//
+// Messages: a queue asks for a permit when one of its sessions could send. A queue without session
+// would let the permit lapse while it connects, so it connects first; but no more queues do than
+// there are permits to come soon, the others stay hopeful and hold nothing.
+// Connections: a queue asks when it has all its connection units, the last thing before it
+// connects. It goes for those units only when a permit is near, and gives them back when the owner
+// says that it is not.
+
+namespace ringpost::schedule {
+
+namespace {
+
+/// Units are kept that long for a connect permit.
+constexpr Duration kConnectPatience = Duration::milliseconds(50);
+/// Where the first of those who want to make ready cannot, the next one tries after this.
+constexpr Duration kBlockedRetry = Duration::seconds(1);
+/// Queues looked at to find out how many permits could be used at once.
+constexpr int kDemandQueues = 32;
+
+}  // namespace
+
+void Scheduler::apply_shared(Queue& queue, const QueueLimits& limits) {
+  const auto scope_of = [&](const SharedRates& shared) {
+    return shared.scope == 0
+               ? nullptr
+               : &rates_.scope(shared.scope, shared.plan, shared.own, global_.version);
+  };
+  RateScope* const messages = scope_of(limits.shared_messages);
+  RateScope* const connects = scope_of(limits.shared_connects);
+  const bool moved = (messages != queue.shared_messages || connects != queue.shared_connects);
+  if (moved && rate_waited_for(queue) != nullptr) {
+    place(queue, QueueState::ready, Gate::none, Instant::never(), &ring_);
+  }
+  if (messages != queue.shared_messages) {
+    const auto opening = static_cast<int>(queue.opening);
+    note_opening(queue, -opening);
+    queue.shared_messages = messages;
+    note_opening(queue, opening);
+  }
+  if (connects != queue.shared_connects) {
+    if (queue.approaching) {
+      --queue.shared_connects->approaching;
+      queue.approaching = false;
+    }
+    queue.shared_connects = connects;
+  }
+}
+
+RateScope* Scheduler::rate_waited_for(const Queue& queue) {
+  return queue.gate == Gate::shared_message_rate   ? queue.shared_messages
+         : queue.gate == Gate::shared_connect_rate ? queue.shared_connects
+                                                   : nullptr;
+}
+
+// Before a queue goes to another place. `next` is the list it will stand in.
+void Scheduler::leave_rate(Queue& queue, const WaitList* next) {
+  RateScope* const scope = rate_waited_for(queue);
+  if (scope != nullptr && queue.place != next) {
+    rates_.stir(*scope);
+  }
+  queue.invited = false;
+  if (queue.approaching) {
+    queue.approaching = false;
+    --queue.shared_connects->approaching;
+    rates_.stir(*queue.shared_connects);
+  }
+}
+
+void Scheduler::note_opening(Queue& queue, int change) {
+  if (queue.shared_messages != nullptr && change != 0) {
+    queue.shared_messages->approaching += static_cast<std::uint32_t>(change);
+    rates_.stir(*queue.shared_messages);
+  }
+}
+
+void Scheduler::wait_for_permit(Queue& queue, RateScope& scope, Gate gate, bool first) {
+  place(queue, QueueState::waiting, gate, Instant::never(), &scope.waiting);
+  if (first && scope.waiting.front() != &queue) {
+    scope.waiting.remove(queue);
+    scope.waiting.push_front(queue);
+  }
+  rates_.stir(scope);
+}
+
+// ---- at the gates ------------------------------------------------------------------------------
+
+bool Scheduler::may_approach(Queue& queue, Now now) {
+  RateScope* const scope = queue.shared_messages;
+  if (scope == nullptr || queue.sessions() > 0 || queue.invited || queue.approaching) {
+    return true;
+  }
+  const bool near = now.instant + RateBook::kLead >= scope->opens;
+  if (near && scope->hopeful.empty() &&
+      scope->waiting.size() + scope->approaching < scope->ahead_max) {
+    return true;
+  }
+  place(queue, QueueState::waiting, Gate::shared_message_rate, Instant::never(), &scope->hopeful);
+  rates_.stir(*scope);
+  return false;
+}
+
+std::uint32_t Scheduler::shared_permits(Queue& queue, Now now) {
+  RateScope* const scope = queue.shared_messages;
+  if (scope == nullptr) {
+    return RateGate::kUnlimited;
+  }
+  const std::uint32_t units = RateBook::available(*scope, now.instant);
+  if (units == 0 || (!queue.invited && !scope->waiting.empty())) {
+    wait_for_permit(queue, *scope, Gate::shared_message_rate, queue.invited);
+    return 0;
+  }
+  return units;
+}
+
+bool Scheduler::may_connect(Queue& queue, Now now) {
+  RateScope* const scope = queue.shared_connects;
+  if (scope == nullptr || queue.approaching) {
+    return true;
+  }
+  if (queue.invited || (scope->hopeful.empty() && now.instant >= scope->opens &&
+                        scope->approaching < scope->ahead_max)) {
+    queue.approaching = true;
+    ++scope->approaching;
+    return true;
+  }
+  place(queue, QueueState::waiting, Gate::shared_connect_rate, Instant::never(), &scope->hopeful);
+  rates_.stir(*scope);
+  return false;
+}
+
+bool Scheduler::has_connect_permit(Queue& queue, Now now) {
+  RateScope* const scope = queue.shared_connects;
+  if (scope == nullptr ||
+      (RateBook::available(*scope, now.instant) > 0 && (queue.invited || scope->waiting.empty()))) {
+    return true;
+  }
+  const bool first = queue.invited;
+  const auto held = set_aside(queue);
+  wait_for_permit(queue, *scope, Gate::shared_connect_rate, first);
+  take_up(queue, held);
+  return false;
+}
+
+// ---- permits come ------------------------------------------------------------------------------
+
+bool Scheduler::drive_rates(Now now, std::uint32_t& budget) {
+  rates_.run(now.instant);
+  while (!held_ && budget > 0) {
+    RateScope* scope = rates_.next_stirred();
+    if (scope == nullptr) {
+      break;
+    }
+    serve_rate(*scope, now, budget);
+  }
+  rates_.flush(doors_.leases);
+  return rates_.has_stirred() || !rates_.quiet();
+}
+
+void Scheduler::serve_rate(RateScope& scope, Now now, std::uint32_t& budget) {
+  --budget;
+  Waiter* const any = scope.waiting.empty() ? scope.hopeful.front() : scope.waiting.front();
+  if (any == nullptr) {
+    rates_.set_want(scope, 0);
+    return;
+  }
+  const bool connects = static_cast<Queue&>(*any).shared_connects == &scope;
+  std::uint32_t promised = 0;
+  if (connects) {
+    serve_connects(scope, now, budget);
+  } else {
+    promised = serve_messages(scope, now, budget);
+  }
+  let_approach(scope, connects, now, budget);
+  std::uint32_t wanted = 0;
+  int looked_at = 0;
+  for (Waiter* one = scope.waiting.front(); one != nullptr && looked_at < kDemandQueues;
+       one = scope.waiting.after(*one), ++looked_at) {
+    wanted += connects ? 1 : demand(*one);
+  }
+  const std::uint32_t units = RateBook::available(scope, now.instant);
+  const std::uint32_t spare = units - std::min(units, promised);
+  rates_.set_want(scope, wanted - std::min(wanted, spare));
+}
+
+// Recipients that the queue's next transaction would carry.
+std::uint32_t Scheduler::demand(const Waiter& waiter) const {
+  const auto& queue = static_cast<const Queue&>(waiter);
+  return queue.ready.empty()
+             ? 1
+             : std::clamp(entries_[queue.ready.head].count, 1u,
+                          std::max(1u, queue.policy->recipients_per_transaction_max));
+}
+
+// Permits that were promised to sessions which take them later in this turn.
+std::uint32_t Scheduler::serve_messages(RateScope& scope, Now now, std::uint32_t& budget) {
+  std::uint32_t promised = 0;
+  while (budget > 0 && !scope.waiting.empty() &&
+         RateBook::available(scope, now.instant) > promised) {
+    --budget;
+    Queue& queue = static_cast<Queue&>(*scope.waiting.front());
+    const std::uint32_t wanted = demand(queue);
+    place(queue, QueueState::ready, Gate::none, Instant::never(), nullptr);
+    queue.invited = true;
+    const bool offered = queue.established > 0 && doors_.sessions.offer(queue.id());
+    const bool takes_later = offered && queue.invited;
+    if (queue.state == QueueState::ready && queue.place == nullptr) {
+      evaluate(queue, now);
+    }
+    if (takes_later && queue.state == QueueState::ready) {
+      queue.invited = true;
+      promised += wanted;
+    }
+  }
+  return promised;
+}
+
+void Scheduler::serve_connects(RateScope& scope, Now now, std::uint32_t& budget) {
+  while (budget > 0 && !scope.waiting.empty() && RateBook::available(scope, now.instant) > 0) {
+    --budget;
+    Queue& queue = static_cast<Queue&>(*scope.waiting.front());
+    const Held held = set_aside(queue);
+    place(queue, QueueState::ready, Gate::none, Instant::never(), nullptr);
+    take_up(queue, held);
+    queue.invited = true;
+    if (may_start(queue, now)) {
+      open_step(queue, now, nullptr);
+    }
+    if (queue.state == QueueState::ready && queue.place == nullptr) {
+      evaluate(queue, now);
+    }
+  }
+  if (scope.opens > now.instant + kConnectPatience &&
+      RateBook::available(scope, now.instant) == 0) {
+    send_back(scope);
+  }
+}
+
+// Those that hold connection units give them back until a permit is near.
+void Scheduler::send_back(RateScope& scope) {
+  while (Waiter* waiter = scope.waiting.back()) {
+    Queue& queue = static_cast<Queue&>(*waiter);
+    place(queue, QueueState::waiting, Gate::shared_connect_rate, Instant::never(), &scope.hopeful);
+    scope.hopeful.remove(queue);
+    scope.hopeful.push_front(queue);
+  }
+}
+
+void Scheduler::let_approach(RateScope& scope, bool connects, Now now, std::uint32_t& budget) {
+  const Duration lead = connects ? Duration{} : RateBook::kLead;
+  if (now.instant + lead < scope.opens) {
+    if (!scope.hopeful.empty()) {
+      rates_.stir_at(scope, scope.opens - lead);
+    }
+    return;
+  }
+  while (budget > 0 && !scope.hopeful.empty() &&
+         scope.approaching + (connects ? 0 : scope.waiting.size()) < scope.ahead_max) {
+    --budget;
+    Queue& queue = static_cast<Queue&>(*scope.hopeful.front());
+    const std::uint32_t approaching = scope.approaching;
+    place(queue, QueueState::ready, Gate::none, Instant::never(), nullptr);
+    queue.invited = true;
+    if (may_start(queue, now)) {
+      queue.invited = connects;  // its turn at the one gate is none at the other
+      open_step(queue, now, nullptr);
+    }
+    if (queue.state == QueueState::ready && queue.place == nullptr) {
+      evaluate(queue, now);
+    }
+    if (!connects && scope.approaching == approaching) {
+      // Something else holds it up. The others are not let run against that too, one by one: they
+      // follow when this one has come through, or after a while.
+      rates_.calm(scope);
+      rates_.stir_at(scope, now.instant + kBlockedRetry);
+      return;
+    }
+  }
+}
+
+}  // namespace ringpost::schedule
