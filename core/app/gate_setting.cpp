@@ -28,6 +28,7 @@ constexpr Row kRows[] = {
     {Gate::message_rate, Scope::queue, "max-msg-rate"},
     {Gate::held, Scope::queue, "require-starttls"},
     {Gate::vmta_connections, Scope::vmta, "max-smtp-out"},
+    {Gate::shared_connect_rate, Scope::vmta, "max-connect-rate"},
     {Gate::total_connections, Scope::process, "total-max-smtp-out"},
 };
 
