@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/app/cli_commands.h"
+#include "core/app/cli_pages.h"
 #include "core/app/cli_views.h"
 #include "core/app/version.h"
 
@@ -179,18 +180,24 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", ringpost::app::version_text());
   app.require_subcommand(1);
   Arguments arguments;
-  if (const char* control = std::getenv("RINGPOST_CONTROL"); control != nullptr) {
-    arguments.options.control = control;
-  }
   app.add_option(
       "--control", arguments.options.control,
       "control socket (default: $RINGPOST_CONTROL, else " + arguments.options.control + ")");
+  if (const char* control = std::getenv("RINGPOST_CONTROL"); control != nullptr) {
+    arguments.options.control = control;
+  }
   app.add_flag("--json", arguments.options.json, "JSON instead of tables");
   app.fallthrough();
   int exit_code = 0;
   add_live_commands(app, arguments, exit_code);
   add_queue_commands(app, arguments, exit_code);
   add_file_commands(app, arguments, exit_code);
+  app.add_subcommand("manual", "Print this tool's manual page, ringpost(1)")->callback([&] {
+    std::cout << ringpost::app::man_page(app);
+  });
+  app.add_subcommand("completion", "Print the completion script for bash")->callback([&] {
+    std::cout << ringpost::app::bash_completion(app);
+  });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -49,6 +49,22 @@ class Commands(PeerTest):
             self.assertEqual(0, daemon.stop())
             self.assertIn(b"STOPPING=1", notify.recv(4096))
 
+    def test_completion_offers_what_may_follow(self):
+        script = subprocess.run([BIN / "ringpost", "completion"], capture_output=True, text=True,
+                                timeout=30, check=True).stdout
+
+        def offered(*words):
+            line = " ".join(f"'{word}'" for word in ("ringpost",) + words)
+            done = subprocess.run(
+                ["bash", "-c", f"{script}\nCOMP_WORDS=({line}); COMP_CWORD={len(words)}\n"
+                 "_ringpost; printf '%s\\n' \"${COMPREPLY[@]}\""],
+                capture_output=True, text=True, timeout=30, check=True)
+            return done.stdout.split()
+        self.assertIn("show", offered("s"))
+        self.assertEqual(["topqueues"], offered("show", "topq"))
+        self.assertEqual(["--dry-run"], offered("pause", "queue", "--d"))
+        self.assertEqual([], offered("show", "queues", "gmail.com", ""))
+
     def test_status_without_a_daemon_says_so(self):
         done = subprocess.run([BIN / "ringpost", "status", "--control", self.folder / "none"],
                               capture_output=True, text=True, timeout=30, check=False)
