@@ -36,6 +36,27 @@ bool state_known(const SettledRecord& record) {
   return record.kind <= OutcomeKind::cancelled && record.phase <= Phase::queue;
 }
 
+/// False: an addition is cut off.
+bool read_additions(Decoder& decode, SettledRecord& record) {
+  while (decode.ok() && !decode.at_end()) {
+    const auto tag = static_cast<OutcomeTag>(decode.number<std::uint8_t>());
+    const std::string_view value = decode.text();
+    Decoder number(value);
+    switch (tag) {
+      case OutcomeTag::queue: record.queue = value; break;
+      case OutcomeTag::vmta:
+        record.submitted = record.vmta;
+        record.vmta = value;
+        break;
+      case OutcomeTag::helo: record.helo = value; break;
+      case OutcomeTag::noted: record.noted = value; break;
+      case OutcomeTag::offered: record.offered = number.number<std::uint16_t>(); break;
+      case OutcomeTag::hidden: record.hidden_records = number.number<std::uint8_t>(); break;
+    }
+  }
+  return decode.ok();
+}
+
 struct StringOut {
   std::string& text;
   void put(const void* data, std::size_t bytes) {
@@ -92,7 +113,7 @@ bool read_outcome(std::string_view fields, OutcomeFields& out) {
   record.user = decode.text();
   record.host = decode.text();
   record.text = decode.text();
-  return decode.ok() && state_known(record);
+  return read_additions(decode, record) && state_known(record);
 }
 
 std::optional<JournalBatchView> next_journal_batch(std::string_view segment,

@@ -56,6 +56,43 @@ void write_address(Encoder<Out>& encode, const IpAddress& address) {
   encode.raw({reinterpret_cast<const char*>(address.octets.data()), size});
 }
 
+/// Additions to an outcome record, each with its tag (docs/spool-format.md, section 3). Readers
+/// pass over tags they do not know.
+enum class OutcomeTag : std::uint8_t {
+  queue = 1,
+  vmta = 2,  ///< of the queue, where the message came in for another
+  helo = 3,
+  noted = 4,
+  offered = 5,
+  hidden = 6,
+};
+
+template <class Out>
+void write_outcome_additions(Encoder<Out>& encode, const SettledRecord& record) {
+  const auto add = [&encode](OutcomeTag tag, std::string_view value) {
+    if (!value.empty()) {
+      encode.number(static_cast<std::uint8_t>(tag));
+      encode.text(value);
+    }
+  };
+  add(OutcomeTag::queue, record.queue);
+  if (!record.submitted.empty()) {
+    add(OutcomeTag::vmta, record.vmta);
+  }
+  add(OutcomeTag::helo, record.helo);
+  add(OutcomeTag::noted, record.noted);
+  if (record.offered != 0) {
+    encode.number(static_cast<std::uint8_t>(OutcomeTag::offered));
+    encode.varint(sizeof record.offered);
+    encode.number(record.offered);
+  }
+  if (record.hidden_records != 0) {
+    encode.number(static_cast<std::uint8_t>(OutcomeTag::hidden));
+    encode.varint(sizeof record.hidden_records);
+    encode.number(record.hidden_records);
+  }
+}
+
 template <class Out>
 void write_outcome_fields(Encoder<Out>& encode, const OutcomeFields& fields) {
   const SettledRecord& record = fields.record;
@@ -83,11 +120,12 @@ void write_outcome_fields(Encoder<Out>& encode, const OutcomeFields& fields) {
   encode.text(record.recipient);
   encode.text(record.original_recipient);
   encode.text(record.envelope_id);
-  encode.text(record.vmta);
+  encode.text(record.submitted.empty() ? record.vmta : record.submitted);
   encode.text(record.job);
   encode.text(record.user);
   encode.text(record.host);
   encode.text(record.text);
+  write_outcome_additions(encode, record);
 }
 bool read_outcome(std::string_view fields, OutcomeFields& out);
 /// Only what changes state: message, recipient, kind, ambiguity, attempts, next attempt.

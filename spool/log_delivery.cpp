@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "core/base/text.h"
 #include "spool/log.h"
 
 namespace ringpost::spool {
@@ -215,6 +216,43 @@ void Log::finish_settle(Job& job, View& view) {
   journal_.notify_written(job);
 }
 
+namespace {
+
+/// What accounting shows of the outcome, the message and the attempt.
+void describe(const Job& job, const JobRecipient& recipient, const Envelope& envelope,
+              SettledRecord& record) {
+  const Outcome& outcome = recipient.outcome;
+  const Recipient& to = envelope.recipients[recipient.index];
+  record.kind = outcome.kind;
+  record.phase = outcome.phase;
+  record.reply_code = outcome.reply_code;
+  record.status = outcome.status;
+  record.text = job.text_of(outcome.text);
+  record.received = envelope.received;
+  record.reverse_path = envelope.reverse_path;
+  record.recipient = to.address;
+  record.original_recipient = to.original;
+  record.notify = to.notify;
+  record.envelope_id = envelope.envelope_id;
+  record.vmta = job.vmta.empty() ? envelope.vmta : std::string_view(job.vmta);
+  if (!equals_ignoring_case(record.vmta, envelope.vmta)) {
+    record.submitted = envelope.vmta;
+  }
+  record.queue = job.queue_name;
+  record.job = envelope.job;
+  record.user = envelope.user;
+  record.helo = envelope.helo;
+  record.noted = envelope.noted;
+  record.origin = envelope.origin;
+  record.offered = job.facts.offered;
+  record.hidden_records = job.hidden_records;
+  record.local = job.facts.local;
+  record.remote = job.facts.remote;
+  record.host = job.facts.host;
+}
+
+}  // namespace
+
 void Log::record_outcome(const Job& job, const JobRecipient& recipient, MessageSlot& slot,
                          const View& view, std::uint64_t number) {
   RecipientState& state = slot.state(recipient.index);
@@ -223,33 +261,14 @@ void Log::record_outcome(const Job& job, const JobRecipient& recipient, MessageS
   if (outcome.kind <= OutcomeKind::returned || state.has(RecipientState::kSettled)) {
     return;
   }
-  const Envelope& envelope = view.record.envelope;
-  const Recipient& to = envelope.recipients[recipient.index];
   OutcomeFields fields;
   SettledRecord& record = fields.record;
   fields.message = number;
   fields.next_attempt = outcome.kind == OutcomeKind::deferred ? recipient.next_attempt : WallTime{};
   record.id.high = view.segment->header.id_high;
-  record.kind = outcome.kind;
   record.ambiguous = outcome.ambiguous || state.has(RecipientState::kAmbiguous);
-  record.phase = outcome.phase;
-  record.reply_code = outcome.reply_code;
-  record.status = outcome.status;
-  record.text = job.text_of(outcome.text);
-  record.received = envelope.received;
   record.settled = ports_.loop.now().wall;
-  record.reverse_path = envelope.reverse_path;
-  record.recipient = to.address;
-  record.original_recipient = to.original;
-  record.notify = to.notify;
-  record.envelope_id = envelope.envelope_id;
-  record.vmta = envelope.vmta;
-  record.job = envelope.job;
-  record.user = envelope.user;
-  record.origin = envelope.origin;
-  record.local = job.facts.local;
-  record.remote = job.facts.remote;
-  record.host = job.facts.host;
+  describe(job, recipient, view.record.envelope, record);
   record.size_bytes = view.record.head.content.size;
   record.recipient_index = recipient.index;
   // What was decided while waiting was no attempt.

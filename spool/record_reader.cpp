@@ -30,6 +30,9 @@ bool read_envelope(Decoder& decode, OpenedRecord& out) {
     out.recipients.push_back(recipient);
   }
   out.prefix = decode.text();
+  if (decode.ok() && !decode.at_end()) {
+    envelope.noted = decode.text();
+  }
   return decode.ok();
 }
 

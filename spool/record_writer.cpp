@@ -54,6 +54,9 @@ void write_envelope(const Submission& submission, Encoder<ChunkChain>& encode) {
     encode.number(recipient.notify);
   }
   encode.text(submission.edits.prefix);
+  if (!envelope.noted.empty()) {
+    encode.text(envelope.noted);
+  }
 }
 
 /// Adds to a string, as an Out of Encoder.

@@ -5,9 +5,9 @@
 namespace ringpost::account {
 
 Accountant::Accountant(LogWriter& writer, unsigned shard)
-    : writer_(writer), ring_(writer.ring(shard)) {
+    : writer_(writer), ring_(writer.ring(shard)), rules_(writer.options().bounce_rules) {
   for (const AccountFileSpec& spec : writer.options().files) {
-    formatters_.emplace_back(spec.fields, spec.iso_times);
+    formatters_.emplace_back(spec.style);
   }
   entry_.resize(sizeof(EntryHead) + formatters_.size() * (sizeof(EntryRowHead) + kRowBytesMax));
   RP_ASSERT(entry_.size() <= ring_.entry_max());
@@ -33,19 +33,34 @@ bool Accountant::account(const SettledRecord& record) {
   return true;
 }
 
+void Accountant::use(std::shared_ptr<const BounceRules> rules) { rules_ = std::move(rules); }
+
+std::string_view Accountant::category_of(const SettledRecord& record) const {
+  return bounce_category(record, rules_.get());
+}
+
+std::string_view Accountant::queue_of(const SettledRecord& record) {
+  TextBuilder text(queue_room_);
+  write_queue(text, record);
+  return text.view();
+}
+
 std::string_view Accountant::make_entry(const SettledRecord& record) {
   EntryHead head;
   head.sequence = record.sequence;
   head.log = record.log;
   std::size_t size = sizeof head;
-  const std::uint8_t type = record_of(record.kind);
+  const auto type =
+      static_cast<std::uint8_t>(record_of(record.kind) & ~unsigned{record.hidden_records});
   const auto& files = writer_.options().files;
+  const std::string_view category =
+      record.kind == OutcomeKind::delivered ? std::string_view{} : category_of(record);
   for (std::uint32_t i = 0; i < files.size(); ++i) {
-    if ((files[i].records & type) == 0) {
+    if ((files[i].records & type) == 0 || !files[i].queues.takes(queue_of(record))) {
       continue;
     }
     const std::span<char> room(entry_.data() + size + sizeof(EntryRowHead), kRowBytesMax);
-    const std::string_view text = formatters_[i].format(record, room);
+    const std::string_view text = formatters_[i].format(record, category, room);
     const EntryRowHead row{i, static_cast<std::uint32_t>(text.size())};
     std::memcpy(entry_.data() + size, &row, sizeof row);
     size += sizeof row + text.size();

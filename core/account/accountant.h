@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "core/account/log_table.h"
@@ -25,12 +27,19 @@ class Accountant final : public OutcomeSink {
   std::uint64_t accepted() const noexcept { return accepted_; }
   std::uint64_t refused() const noexcept { return refused_; }
 
+  /// From now on categories of returned mail are found by these.
+  void use(std::shared_ptr<const BounceRules> rules);
+
  private:
+  std::string_view category_of(const SettledRecord& record) const;
+  std::string_view queue_of(const SettledRecord& record);
   std::string_view make_entry(const SettledRecord& record);
 
   LogWriter& writer_;
   RowRing& ring_;
+  std::shared_ptr<const BounceRules> rules_;
   std::vector<RowFormatter> formatters_;
+  std::array<char, 640> queue_room_{};
   std::vector<char> entry_;
   LogTable taken_;
   std::uint64_t accepted_ = 0;

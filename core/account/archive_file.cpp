@@ -229,6 +229,12 @@ Status ArchiveFile::prepare_content(std::uint64_t& size, bool& misfit) {
     return failed(got < 0 ? static_cast<int>(got) : -EIO, "read");
   }
   misfit = !header.starts_with(begin);
+  if (header.empty() && status.size > 0) {
+    // Rows of JSON: they begin with a brace, and no other form does.
+    char first = '{';
+    calls_.read_at(file_, 0, &first, 1);
+    misfit = first != '{';
+  }
   size = status.size;
   if (misfit) {
     return {};
@@ -238,6 +244,9 @@ Status ArchiveFile::prepare_content(std::uint64_t& size, bool& misfit) {
     result = calls_.truncate(file_, 0);
     size = 0;
     return result < 0 ? Status(failed(result, "empty")) : append_all(header);
+  }
+  if (status.size == 0) {
+    return {};
   }
   char last = '\n';
   calls_.read_at(file_, status.size - 1, &last, 1);

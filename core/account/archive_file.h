@@ -14,7 +14,7 @@ namespace ringpost::account {
 
 struct ArchiveFileOptions {
   std::string path;    ///< the index is `path` + ".pos"
-  std::string header;  ///< first line of a new file, with its line end
+  std::string header;  ///< first line of a new file, with its line end; empty for JSON
   mode_t mode = 0640;
   SpoolId spool{};  ///< positions of another spool are void
 };

@@ -25,11 +25,14 @@ constexpr std::array<FieldRow, kFieldCount> kFields = {{
     {Field::dlv_type, "dlvType", "how the message went out"},
     {Field::dlv_source_ip, "dlvSourceIp", "our address of the attempt"},
     {Field::dlv_destination_ip, "dlvDestinationIp", "the receiver's address"},
+    {Field::dlv_esmtp_available, "dlvEsmtpAvailable", "extensions that the receiver offered"},
     {Field::dlv_size, "dlvSize", "message size in octets"},
     {Field::vmta, "vmta", "virtual MTA"},
     {Field::job_id, "jobId", "job"},
     {Field::env_id, "envId", "ENVID as given (RFC 3461)"},
-    {Field::queue, "queue", "domain/vmta"},
+    {Field::queue, "queue", "destination after roll-up, slash, virtual MTA"},
+    {Field::vmta_pool, "vmtaPool",
+     "pool or virtual MTA the message came in for, where another one sent it"},
     {Field::msg_id, "msgId", "the name given in the 250 reply"},
     {Field::attempts, "attempts", "attempts made, this one included"},
     {Field::ambiguous, "ambiguous", "1: the receiver may have the message a second time, else 0"},
@@ -43,6 +46,7 @@ constexpr std::array<FieldRow, kFieldCount> kFields = {{
     {Field::status, "status", "delivered, bounced, expired, cancelled or deferred"},
     {Field::dsn_status_code, "dsn-status", "enhanced status alone, as in 5.1.1"},
     {Field::size, "size", "same as dlvSize"},
+    {Field::user_string, "userString", "user-string of the file, or the From field"},
 }};
 
 static_assert(
@@ -58,11 +62,13 @@ static_assert(
 
 /// Columns that files written for other products may name.
 constexpr std::string_view kForeign[] = {
-    "dlvEsmtpAvailable", "vmtaPool",       "timeFirstAttempt", "userString",
-    "dlvTlsProtocol",    "dlvTlsCipher",   "rcvSourceIp",      "rcvDestinationIp",
-    "dsnReportingMta",   "format",         "feedbackType",     "userAgent",
-    "reportingMta",      "reportedDomain", "repSourceIp",      "timeImprinted",
+    "timeFirstAttempt", "dlvTlsProtocol", "dlvTlsCipher",  "rcvSourceIp", "rcvDestinationIp",
+    "dsnReportingMta",  "format",         "feedbackType",  "userAgent",   "reportingMta",
+    "reportedDomain",   "repSourceIp",    "timeImprinted",
 };
+
+constexpr std::string_view kHeaderPrefix = "header_";
+constexpr std::size_t kHeaderNameMax = 57;
 
 constexpr char folded(char c) noexcept { return c == '_' ? '-' : ascii_lower(c); }
 
@@ -86,43 +92,83 @@ Error unknown_field(std::string_view name) {
   const bool foreign =
       std::any_of(std::begin(kForeign), std::end(kForeign),
                   [name](std::string_view other) { return same_name(other, name); }) ||
-      starts_ignoring_case(name, "header_") || starts_ignoring_case(name, "arf_");
+      starts_ignoring_case(name, "arf_");
   return foreign ? Error::of(ErrorCode::unsupported,
                              "the accounting field '" + std::string(name) + "' is not recorded")
                  : Error::of(ErrorCode::invalid,
                              "'" + std::string(name) + "' is not an accounting field");
 }
 
-Status add_field(FieldList& list, Field field, std::string_view name) {
-  if (std::find(list.begin(), list.end(), field) != list.end()) {
-    return Error::of(ErrorCode::invalid,
-                     "the accounting field '" + std::string(name) + "' is named twice");
+/// Printable and without colon (RFC 5322 section 2.2), nor comma and quote.
+bool is_header_name(std::string_view name) {
+  return !name.empty() && name.size() <= kHeaderNameMax &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return c > ' ' && c < 0x7f && c != ':' && c != ',' && c != '"' && c != '\\';
+         });
+}
+
+Result<Column> column_of(std::string_view name) {
+  if (starts_ignoring_case(name, kHeaderPrefix)) {
+    const std::string_view header = name.substr(kHeaderPrefix.size());
+    if (!is_header_name(header)) {
+      return Error::of(ErrorCode::invalid, "'" + std::string(name) + "' names no header field");
+    }
+    Column column(Field::header);
+    column.title = std::string(name);
+    column.header = to_lower(header);
+    return column;
   }
-  list.push_back(field);
-  return {};
+  const auto row = std::find_if(kFields.begin(), kFields.end(),
+                                [name](const FieldRow& one) { return same_name(one.name, name); });
+  if (row == kFields.end()) {
+    return unknown_field(name);
+  }
+  return Column(row->field);
+}
+
+/// The column that shows the same, whatever it is called.
+FieldList::iterator find_column(FieldList& list, const Column& column) {
+  return std::find_if(list.begin(), list.end(), [&column](const Column& one) {
+    return one.field == column.field && (one.field != Field::header || one.header == column.header);
+  });
 }
 
 Status add_item(FieldList& list, std::string_view item) {
   if (item == "*") {
-    for (const Field field : default_fields()) {
-      if (std::find(list.begin(), list.end(), field) == list.end()) {
-        list.push_back(field);
+    for (const Column& column : default_fields()) {
+      if (find_column(list, column) == list.end()) {
+        list.push_back(column);
       }
     }
     return {};
   }
   const bool without = item.front() == '!';
   const std::string_view name = without ? item.substr(1) : item;
-  const auto row = std::find_if(kFields.begin(), kFields.end(),
-                                [name](const FieldRow& one) { return same_name(one.name, name); });
-  if (row == kFields.end()) {
-    return unknown_field(name);
+  auto column = column_of(name);
+  if (!column) {
+    return column.error();
   }
+  const auto known = find_column(list, *column);
   if (without) {
-    list.erase(std::remove(list.begin(), list.end(), row->field), list.end());
+    if (known != list.end()) {
+      list.erase(known);
+    }
     return {};
   }
-  return add_field(list, row->field, name);
+  if (known != list.end()) {
+    return Error::of(ErrorCode::invalid,
+                     "the accounting field '" + std::string(name) + "' is named twice");
+  }
+  list.push_back(std::move(*column));
+  return {};
+}
+
+Status check_size(const FieldList& list) {
+  if (list.size() > kColumnsMax) {
+    return Error::of(ErrorCode::invalid,
+                     "an accounting file has at most " + std::to_string(kColumnsMax) + " columns");
+  }
+  return {};
 }
 
 }  // namespace
@@ -130,13 +176,14 @@ Status add_item(FieldList& list, std::string_view item) {
 std::span<const FieldRow> field_table() noexcept { return kFields; }
 
 std::string_view name_of(Field field) noexcept {
-  return kFields[static_cast<std::size_t>(field)].name;
+  const auto place = static_cast<std::size_t>(field);
+  return place < kFields.size() ? kFields[place].name : std::string_view{};
 }
 
 FieldList default_fields() {
   FieldList list;
   for (std::size_t i = 0; i < kDefaultFieldCount; ++i) {
-    list.push_back(kFields[i].field);
+    list.emplace_back(kFields[i].field);
   }
   return list;
 }
@@ -152,7 +199,78 @@ Result<FieldList> parse_fields(std::string_view text) {
   if (list.empty()) {
     return Error::of(ErrorCode::invalid, "no accounting field is named");
   }
+  const Status size = check_size(list);
+  if (!size) {
+    return size.error();
+  }
   return list;
+}
+
+Result<FieldList> join_fields(const std::vector<KindFields>& kinds) {
+  FieldList list;
+  for (const KindFields& kind : kinds) {
+    for (const Column& column : kind.fields) {
+      const auto known = find_column(list, column);
+      if (known != list.end()) {
+        known->records |= kind.records;
+      } else {
+        list.push_back(column);
+        list.back().records = kind.records;
+      }
+    }
+  }
+  // Readers of files with several kinds of rows look for the type in front.
+  const auto type = find_column(list, Column(Field::type));
+  if (type == list.end()) {
+    list.insert(list.begin(), Column(Field::type));
+  } else {
+    std::rotate(list.begin(), type, type + 1);
+  }
+  list.front().records = records::kAll;
+  const Status size = check_size(list);
+  if (!size) {
+    return size.error();
+  }
+  return list;
+}
+
+Status map_header(FieldList& list, std::uint8_t kinds, std::string_view header,
+                  std::string_view field) {
+  const std::string_view name =
+      starts_ignoring_case(header, kHeaderPrefix) ? header.substr(kHeaderPrefix.size()) : header;
+  if (!is_header_name(name)) {
+    return Error::of(ErrorCode::invalid, "'" + std::string(header) + "' names no header field");
+  }
+  const auto wanted = column_of(field);
+  if (!wanted) {
+    return wanted.error();
+  }
+  if (wanted->field == Field::header || wanted->field == Field::type) {
+    return Error::of(ErrorCode::invalid,
+                     "a header field cannot be written into '" + std::string(field) + "'");
+  }
+  auto column = find_column(list, *wanted);
+  if (column == list.end()) {
+    list.push_back(*wanted);
+    list.back().records = kinds;
+    column = list.end() - 1;
+  }
+  if (column->mapped != 0 && column->header != to_lower(name)) {
+    return Error::of(ErrorCode::invalid,
+                     "two header fields are written into '" + std::string(field) + "'");
+  }
+  column->header = to_lower(name);
+  column->mapped |= kinds;
+  return check_size(list);
+}
+
+void collect_headers(const FieldList& list, std::vector<std::string>& names) {
+  for (const Column& column : list) {
+    if (!column.header.empty() &&
+        std::find(names.begin(), names.end(), column.header) == names.end()) {
+      names.push_back(column.header);
+    }
+  }
 }
 
 std::uint8_t record_of(OutcomeKind kind) noexcept {
@@ -168,28 +286,47 @@ std::uint8_t record_of(OutcomeKind kind) noexcept {
   return 0;
 }
 
+namespace {
+
+struct KindName {
+  std::string_view letter;
+  std::string_view word;
+  std::uint8_t bit;
+};
+constexpr KindName kKinds[] = {
+    {"d", "delivery", records::kDelivered},
+    {"b", "bounce", records::kBounced},
+    {"t", "transient", records::kTransient},
+    {"tq", "transient-queue", 0},
+    {"r", "receipt", 0},
+    {"rb", "remote-bounce", 0},
+    {"rs", "remote-status", 0},
+    {"f", "feedback-loop", 0},
+};
+
+const KindName* find_kind(std::string_view text) noexcept {
+  const auto name = std::find_if(std::begin(kKinds), std::end(kKinds), [text](const KindName& one) {
+    return same_name(one.letter, text) || same_name(one.word, text);
+  });
+  return name == std::end(kKinds) ? nullptr : name;
+}
+
+}  // namespace
+
+std::uint8_t records_of(std::span<const std::string_view> letters) noexcept {
+  std::uint8_t set = 0;
+  for (const std::string_view letter : letters) {
+    const KindName* kind = find_kind(letter);
+    set = static_cast<std::uint8_t>(set | (kind == nullptr ? 0 : kind->bit));
+  }
+  return set;
+}
+
 Result<std::uint8_t> parse_records(std::string_view text) {
-  struct Name {
-    std::string_view letter;
-    std::string_view word;
-    std::uint8_t bit;
-  };
-  static constexpr Name kNames[] = {
-      {"d", "delivery", records::kDelivered},
-      {"b", "bounce", records::kBounced},
-      {"t", "transient", records::kTransient},
-      {"tq", "transient-queue", 0},
-      {"r", "receipt", 0},
-      {"rb", "remote-bounce", 0},
-      {"rs", "remote-status", 0},
-      {"f", "feedback-loop", 0},
-  };
   std::uint8_t set = 0;
   for (auto item = next_item(text); !item.empty(); item = next_item(text)) {
-    const auto name = std::find_if(std::begin(kNames), std::end(kNames), [item](const Name& one) {
-      return same_name(one.letter, item) || same_name(one.word, item);
-    });
-    if (name == std::end(kNames)) {
+    const KindName* name = find_kind(item);
+    if (name == nullptr) {
       return Error::of(ErrorCode::invalid,
                        "'" + std::string(item) + "' is not a type of accounting record");
     }

@@ -30,11 +30,13 @@ enum class Field : std::uint8_t {
   dlv_type,
   dlv_source_ip,
   dlv_destination_ip,
+  dlv_esmtp_available,
   dlv_size,
   vmta,
   job_id,
   env_id,
   queue,
+  vmta_pool,
   msg_id,
   attempts,
   ambiguous,
@@ -49,8 +51,10 @@ enum class Field : std::uint8_t {
   status,
   dsn_status_code,
   size,
+  user_string,
+  header,  ///< a header field of the message; not in the table
 };
-inline constexpr std::size_t kFieldCount = static_cast<std::size_t>(Field::size) + 1;
+inline constexpr std::size_t kFieldCount = static_cast<std::size_t>(Field::user_string) + 1;
 inline constexpr std::size_t kDefaultFieldCount = static_cast<std::size_t>(Field::seq) + 1;
 
 /// What the documentation and the header line say of a field.
@@ -62,25 +66,57 @@ struct FieldRow {
 std::span<const FieldRow> field_table() noexcept;
 std::string_view name_of(Field field) noexcept;
 
-/// Columns of a file in order, each once.
-using FieldList = std::vector<Field>;
-FieldList default_fields();
-/// Reads names separated by commas and/or blanks, in any case, `_` for `-`; `*` is the default set,
-/// `!name` takes a field out again. invalid: unknown or repeated name, or nothing left;
-/// unsupported: a column that similar products have and this one knows no value for (the detail
-/// names it in both cases).
-Result<FieldList> parse_fields(std::string_view text);
-
 /// Kinds of accounting records, as a set of bits.
 namespace records {
-inline constexpr std::uint8_t kDelivered = 1;  ///< d
-inline constexpr std::uint8_t kBounced = 2;    ///< b: bounced, expired and cancelled
-inline constexpr std::uint8_t kTransient = 4;  ///< t: an attempt that will be repeated
+inline constexpr std::uint8_t kDelivered = record_bit::kDelivered;
+inline constexpr std::uint8_t kBounced = record_bit::kBounced;
+inline constexpr std::uint8_t kTransient = record_bit::kTransient;
 inline constexpr std::uint8_t kDefault = kDelivered | kBounced;
+inline constexpr std::uint8_t kAll = 0xff;
 }  // namespace records
+
+/// One column of a file.
+struct Column {
+  Column(Field what) : field(what), title(name_of(what)) {}  // NOLINT: a field is a column
+
+  Field field;
+  std::string title;                     ///< in the header line
+  std::uint8_t records = records::kAll;  ///< kinds that fill it; it is empty in the others
+  std::string header;  ///< lower case: the header field shown by Field::header and where mapped
+  std::uint8_t mapped = 0;  ///< kinds that show the header field instead of the column's own value
+
+  bool operator==(const Column&) const = default;
+};
+
+/// Columns of a file in order, each once.
+using FieldList = std::vector<Column>;
+inline constexpr std::size_t kColumnsMax = 64;
+
+FieldList default_fields();
+/// Reads names separated by commas and/or blanks, in any case, `_` for `-`; `*` is the default set,
+/// `!name` takes a field out again, `header_NAME` is a header field of the message. invalid:
+/// unknown or repeated name, nothing left, or more than kColumnsMax; unsupported: a column that
+/// similar products have and this one knows no value for (the detail names it in both cases).
+Result<FieldList> parse_fields(std::string_view text);
+
+/// Columns of some kinds of records.
+struct KindFields {
+  std::uint8_t records = 0;
+  FieldList fields;
+};
+/// The columns of a file that several kinds share: those of the first, then what the others have
+/// beside; `type` leads. Errors as parse_fields.
+Result<FieldList> join_fields(const std::vector<KindFields>& kinds);
+/// Lets the column `field` show `header_NAME` in records of these kinds; adds it if it is missing.
+Status map_header(FieldList& list, std::uint8_t kinds, std::string_view header,
+                  std::string_view field);
+/// Names of the header fields that the columns show, each once.
+void collect_headers(const FieldList& list, std::vector<std::string>& names);
 
 /// The bit of an outcome's record; 0 where it has none (pending, returned).
 std::uint8_t record_of(OutcomeKind kind) noexcept;
+/// The bits of the kinds named; names without records (r, tq...) have none.
+std::uint8_t records_of(std::span<const std::string_view> letters) noexcept;
 /// Reads `d,b,t` or `delivery bounce transient`. Errors as for fields.
 Result<std::uint8_t> parse_records(std::string_view text);
 

@@ -13,7 +13,6 @@
 #include <cstring>
 #include <mutex>
 
-#include "core/account/row.h"
 #include "core/base/fixed_vector.h"
 
 namespace ringpost::account {
@@ -80,8 +79,8 @@ Result<std::unique_ptr<LogWriter>> LogWriter::open(LogWriterOptions options, Fil
       return Error::of(ErrorCode::invalid, "two accounting files are named " + spec.path);
     }
     auto file = std::make_unique<ArchiveFile>(
-        calls, ArchiveFileOptions{spec.path, RowFormatter(spec.fields, spec.iso_times).header(),
-                                  spec.mode, writer->options_.spool});
+        calls, ArchiveFileOptions{spec.path, RowFormatter(spec.style).header(), spec.mode,
+                                  writer->options_.spool});
     const Status recovered = file->recover();
     if (!recovered) {
       return recovered.error();

@@ -10,6 +10,8 @@
 #include "core/account/archive_file.h"
 #include "core/account/fields.h"
 #include "core/account/file_calls.h"
+#include "core/account/queue_filter.h"
+#include "core/account/row.h"
 #include "core/account/row_ring.h"
 #include "core/base/result.h"
 #include "core/base/time.h"
@@ -19,9 +21,9 @@ namespace ringpost::account {
 /// One accounting file as configured.
 struct AccountFileSpec {
   std::string path;
-  FieldList fields = default_fields();
   std::uint8_t records = records::kDefault;
-  bool iso_times = true;
+  RowStyle style;
+  QueueFilter queues;
   mode_t mode = 0640;
 };
 
@@ -33,7 +35,8 @@ struct LogWriterOptions {
   SpoolId spool{};                                ///< positions written for another spool are void
   std::size_t ring_bytes = std::size_t{8} << 20;  ///< per shard, a power of two
   Duration sync_interval = Duration::seconds(1);
-  Duration stop_patience = Duration::seconds(10);  ///< for a failing disk, at stop()
+  std::shared_ptr<const BounceRules> bounce_rules;  ///< none: categories follow the status alone
+  Duration stop_patience = Duration::seconds(10);   ///< for a failing disk, at stop()
 };
 
 /// Counters for metrics; a snapshot.

@@ -2,10 +2,12 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <array>
 
 #include "core/base/assert.h"
 #include "core/base/text.h"
+#include "core/mail/job.h"
 
 namespace ringpost::account {
 namespace {
@@ -99,7 +101,7 @@ void add_code(TextBuilder& text, EnhancedStatus status) noexcept {
   text.add('.').add_number(status.detail);
 }
 
-void add_status(CsvLine& line, const SettledRecord& record, bool with_text) noexcept {
+void add_status(Line& line, const SettledRecord& record, bool with_text) noexcept {
   std::array<char, 96> room;
   TextBuilder text(room);
   const EnhancedStatus status = effective_status(record);
@@ -110,9 +112,7 @@ void add_status(CsvLine& line, const SettledRecord& record, bool with_text) noex
   line.add(text.view());
 }
 
-void add_diagnostic(CsvLine& line, const SettledRecord& record) noexcept {
-  std::array<char, kValueBytesMax> room;
-  TextBuilder text(room);
+void write_diagnostic(TextBuilder& text, const SettledRecord& record) noexcept {
   if (record.reply_code != 0) {
     text.add("smtp;").add_number(record.reply_code);
     if (record.status.known()) {
@@ -125,11 +125,43 @@ void add_diagnostic(CsvLine& line, const SettledRecord& record) noexcept {
   } else if (!record.text.empty()) {
     text.add("x-ringpost;").add(record.text);
   }
+}
+
+void add_diagnostic(Line& line, const SettledRecord& record) noexcept {
+  std::array<char, kValueBytesMax> room;
+  TextBuilder text(room);
+  write_diagnostic(text, record);
+  line.add(text.view());
+}
+
+void add_offered(Line& line, std::uint16_t bits) noexcept {
+  struct Name {
+    std::uint16_t bit;
+    std::string_view name;
+  };
+  static constexpr Name kNames[] = {
+      {offered::kEightBitMime, "8BITMIME"},
+      {offered::kAuth, "AUTH"},
+      {offered::kChunking, "CHUNKING"},
+      {offered::kDsn, "DSN"},
+      {offered::kEnhancedStatusCodes, "ENHANCEDSTATUSCODES"},
+      {offered::kPipelining, "PIPELINING"},
+      {offered::kSize, "SIZE"},
+      {offered::kSmtpUtf8, "SMTPUTF8"},
+      {offered::kStartTls, "STARTTLS"},
+  };
+  std::array<char, 128> room;
+  TextBuilder text(room);
+  for (const Name& row : kNames) {
+    if ((bits & row.bit) != 0) {
+      text.add(text.size() == 0 ? "" : ",").add(row.name);
+    }
+  }
   line.add(text.view());
 }
 
 /// `host (address)`, or what of it there is.
-void add_host(CsvLine& line, std::string_view host, const IpAddress& address) {
+void add_host(Line& line, std::string_view host, const IpAddress& address) {
   std::array<char, kValueBytesMax> room;
   TextBuilder text(room);
   if (!host.empty()) {
@@ -141,7 +173,7 @@ void add_host(CsvLine& line, std::string_view host, const IpAddress& address) {
   line.add(text.view());
 }
 
-void add_address(CsvLine& line, const IpAddress& address) {
+void add_address(Line& line, const IpAddress& address) {
   line.add(address.valid() ? std::string_view(address.text()) : std::string_view());
 }
 
@@ -149,19 +181,42 @@ std::string_view domain_of(const SettledRecord& record) noexcept {
   return Recipient{record.recipient, {}, 0}.domain();
 }
 
-void add_domain(CsvLine& line, const SettledRecord& record, std::string_view suffix) noexcept {
+void add_domain(Line& line, const SettledRecord& record) noexcept {
   std::array<char, kValueBytesMax> room;
   TextBuilder text(room);
   for (const char c : domain_of(record)) {
     text.add(ascii_lower(c));
   }
-  if (!suffix.empty()) {
-    text.add('/').add(suffix);
-  }
+  line.add(text.view());
+}
+
+void add_queue(Line& line, const SettledRecord& record) noexcept {
+  std::array<char, kValueBytesMax> room;
+  TextBuilder text(room);
+  write_queue(text, record);
   line.add(text.view());
 }
 
 }  // namespace
+
+void write_queue(TextBuilder& text, const SettledRecord& record) noexcept {
+  for (const char c : record.queue.empty() ? domain_of(record) : record.queue) {
+    text.add(ascii_lower(c));
+  }
+  text.add('/').add(record.vmta);
+}
+
+std::string_view noted_value(std::string_view noted, std::string_view name) noexcept {
+  while (!noted.empty()) {
+    const std::size_t end = std::min(noted.find('\n'), noted.size());
+    const std::string_view line = noted.substr(0, end);
+    if (line.size() > name.size() && line.starts_with(name) && line[name.size()] == ':') {
+      return line.substr(name.size() + 1);
+    }
+    noted.remove_prefix(std::min(end + 1, noted.size()));
+  }
+  return {};
+}
 
 std::string_view text_of(EnhancedStatus status) noexcept {
   for (const StatusText& row : kStatusTexts) {
@@ -205,37 +260,76 @@ std::string_view bounce_category(const SettledRecord& record) noexcept {
   return category_of(effective_status(record));
 }
 
-RowFormatter::RowFormatter(FieldList fields, bool iso_times)
-    : fields_(std::move(fields)), iso_times_(iso_times) {
-  RP_ASSERT(!fields_.empty() && fields_.size() <= kFieldCount);
+std::string_view bounce_category(const SettledRecord& record, const BounceRules* rules) {
+  const bool by_reply = record.kind == OutcomeKind::bounced || record.kind == OutcomeKind::deferred;
+  if (rules == nullptr || !by_reply) {
+    return bounce_category(record);
+  }
+  std::array<char, kValueBytesMax> room;
+  TextBuilder text(room);
+  add_code(text, effective_status(record));
+  text.add(';');
+  write_diagnostic(text, record);
+  const std::string_view category = rules->category(text.view());
+  return category.empty() ? bounce_category(record) : category;
+}
+
+RowFormatter::RowFormatter(RowStyle style) : style_(std::move(style)) {
+  RP_ASSERT(!style_.fields.empty() && style_.fields.size() <= kColumnsMax);
 }
 
 std::string RowFormatter::header() const {
+  if (style_.form == RowForm::json) {
+    return {};
+  }
   std::string text;
-  for (const Field field : fields_) {
+  for (const Column& column : style_.fields) {
     text += text.empty() ? "" : ",";
-    text += name_of(field);
+    text += column.title;
   }
   return text + "\r\n";
 }
 
-std::string_view RowFormatter::format(const SettledRecord& record, std::span<char> room) {
+std::string_view RowFormatter::format(const SettledRecord& record, std::string_view category,
+                                      std::span<char> room) {
   RP_ASSERT(room.size() >= kRowBytesMax);
-  CsvLine line(room);
-  for (const Field field : fields_) {
-    add(line, field, record);
+  if (style_.form == RowForm::json) {
+    JsonLine line(room);
+    write(line, record, category);
+    return line.finish();
   }
+  CsvLine line(room);
+  write(line, record, category);
   return line.finish();
 }
 
-void RowFormatter::add_time(CsvLine& line, WallTime time, ShownTime& last) const {
+void RowFormatter::write(Line& line, const SettledRecord& record, std::string_view category) {
+  const std::uint8_t kind = record_of(record.kind);
+  for (const Column& column : style_.fields) {
+    line.title(column.title);
+    if ((column.records & kind) == 0) {
+      line.add({});
+    } else if (column.field == Field::header || (column.mapped & kind) != 0) {
+      line.add(noted_value(record.noted, column.header));
+    } else if (column.field == Field::bounce_cat) {
+      line.add(category);
+    } else if (column.field == Field::user_string) {
+      line.add(style_.user_string_from ? noted_value(record.noted, "from")
+                                       : std::string_view(style_.user_string));
+    } else {
+      add(line, column.field, record);
+    }
+  }
+}
+
+void RowFormatter::add_time(Line& line, WallTime time, ShownTime& last) const {
   const std::int64_t second = time.unix_seconds();
   if (second != last.second || last.text.empty()) {
     char room[48];
     TextBuilder text(room);
     struct tm civil {};
     const auto seconds = static_cast<time_t>(second);
-    if (!iso_times_ || second < 0 || ::gmtime_r(&seconds, &civil) == nullptr) {
+    if (!style_.iso_times || second < 0 || ::gmtime_r(&seconds, &civil) == nullptr) {
       text.add_number(second < 0 ? 0 : static_cast<std::uint64_t>(second));
     } else {
       char shown[32];
@@ -247,7 +341,7 @@ void RowFormatter::add_time(CsvLine& line, WallTime time, ShownTime& last) const
   line.add(last.text);
 }
 
-void RowFormatter::add(CsvLine& line, Field field, const SettledRecord& record) {
+void RowFormatter::add(Line& line, Field field, const SettledRecord& record) {
   switch (field) {
     case Field::type: return line.add(letter_of(record.kind));
     case Field::time:
@@ -261,26 +355,27 @@ void RowFormatter::add(CsvLine& line, Field field, const SettledRecord& record) 
     case Field::dsn_status_code: return add_status(line, record, false);
     case Field::dsn_diag: return add_diagnostic(line, record);
     case Field::dsn_mta: return add_host(line, record.host, record.remote.ip);
-    case Field::bounce_cat: return line.add(bounce_category(record));
     case Field::src_type: return line.add(record.origin.valid() ? "smtp" : "local");
-    case Field::src_mta: return add_host(line, {}, record.origin);
+    case Field::src_mta: return add_host(line, record.helo, record.origin);
     case Field::dlv_type: return line.add("smtp");
     case Field::dlv_source_ip: return add_address(line, record.local);
     case Field::dlv_destination_ip: return add_address(line, record.remote.ip);
+    case Field::dlv_esmtp_available: return add_offered(line, record.offered);
     case Field::size:
     case Field::dlv_size: return line.add_number(record.size_bytes);
     case Field::vmta: return line.add(record.vmta);
     case Field::job_id: return line.add(record.job);
     case Field::env_id: return line.add(record.envelope_id);
-    case Field::queue: return add_domain(line, record, record.vmta);
-    case Field::domain: return add_domain(line, record, {});
+    case Field::queue: return add_queue(line, record);
+    case Field::vmta_pool: return line.add(record.submitted);
+    case Field::domain: return add_domain(line, record);
     case Field::msg_id: {
       char text[MessageId::kTextSize];
       record.id.write_text(text);
       return line.add({text, sizeof text});
     }
     case Field::attempts: return line.add_number(record.attempts);
-    case Field::ambiguous: return line.add(record.ambiguous ? "1" : "0");
+    case Field::ambiguous: return line.add_number(record.ambiguous ? 1 : 0);
     case Field::log_id: return line.add_number(record.log);
     case Field::seq: return line.add_number(record.sequence);
     case Field::rcv_smtp_user: return line.add(record.user);
@@ -290,6 +385,9 @@ void RowFormatter::add(CsvLine& line, Field field, const SettledRecord& record) 
     }
     case Field::phase: return line.add(ringpost::name_of(record.phase));
     case Field::status: return line.add(ringpost::name_of(record.kind));
+    case Field::bounce_cat:
+    case Field::user_string:
+    case Field::header: return line.add({});  // written by the caller
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/account/fields.h"
 #include "core/base/hash.h"
 #include "core/base/idn.h"
 #include "core/base/text.h"
@@ -169,6 +170,7 @@ schedule::QueueSettings PolicyBook::settings_of(std::string_view queue, std::str
   out->smtp_port = static_cast<std::uint16_t>(in.default_smtp_port);
   out->allow_private_mx = in.allow_private_mx;
   out->held = in.held;
+  out->hidden_records = account::records_of(in.disable_acct_records);
   out->ignore_pipelining = in.ignore_pipelining;
   out->ignore_8bitmime = in.ignore_8bitmime;
   out->ignore_dsn = in.ignore_dsn;

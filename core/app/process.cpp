@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "core/app/account_settings.h"
 #include "core/app/local_addresses.h"
 #include "core/app/log.h"
 #include "core/app/plain_disk.h"
@@ -200,7 +201,7 @@ Status Process::prepare() {
     return started;
   }
   control_->check_sources(false);
-  auto options = account_options(*snapshot_, shards_, spool_->id());
+  auto options = account_options(snapshot_, shards_, spool_->id());
   if (!options) {
     return options.error();
   }

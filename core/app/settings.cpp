@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/app/account_settings.h"
 #include "core/base/text.h"
 
 namespace ringpost::app {
@@ -161,43 +162,9 @@ ingest::IngestConfigRef ingest_config(const config::Snapshot& snapshot,
     out->vmtas.push_back(to_lower(pool.name));
   }
   std::sort(out->vmtas.begin(), out->vmtas.end());
+  out->noted_fields = noted_headers(snapshot);
+  out->noted_names.assign(out->noted_fields.begin(), out->noted_fields.end());
   return out;
-}
-
-Result<account::LogWriterOptions> account_options(const config::Snapshot& snapshot, unsigned shards,
-                                                  const account::SpoolId& spool) {
-  account::LogWriterOptions options;
-  options.shards = shards;
-  options.spool = spool;
-  for (const config::AcctFile& file : snapshot.global().acct_files) {
-    account::AccountFileSpec spec;
-    spec.path = file.path;
-    std::string names;
-    for (const std::string_view name : file.fields) {
-      names.append(names.empty() ? "" : ",").append(name);
-    }
-    if (!names.empty()) {
-      auto fields = account::parse_fields(names);
-      if (!fields) {
-        return Error::of(fields.error().code,
-                         snapshot.place(file.origin) + ": acct-file: " + fields.error().detail);
-      }
-      spec.fields = std::move(*fields);
-    }
-    std::string kinds;
-    for (const std::string_view name : file.records) {
-      // Record types of capabilities that do not exist yet have no records to show.
-      if (name == "d" || name == "b" || name == "t") {
-        kinds.append(kinds.empty() ? "" : ",").append(name);
-      }
-    }
-    if (!kinds.empty()) {
-      spec.records = *account::parse_records(kinds);
-    }
-    options.sync_interval = std::min(options.sync_interval, file.sync_interval);
-    options.files.push_back(std::move(spec));
-  }
-  return options;
 }
 
 ShardSettings shard_settings(std::shared_ptr<const config::Snapshot> snapshot, unsigned shard,

@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "core/account/log_writer.h"
 #include "core/app/shard.h"
 #include "core/config/snapshot.h"
 #include "net/ingest/config.h"
@@ -23,9 +22,6 @@ Status check_listeners(const config::Snapshot& snapshot, const std::vector<IpAdd
 
 ingest::IngestConfigRef ingest_config(const config::Snapshot& snapshot,
                                       const std::vector<IpAddress>& local = {});
-/// invalid: an acct-file names a field or record type that accounting does not know.
-Result<account::LogWriterOptions> account_options(const config::Snapshot& snapshot, unsigned shards,
-                                                  const account::SpoolId& spool);
 ShardSettings shard_settings(std::shared_ptr<const config::Snapshot> snapshot, unsigned shard,
                              unsigned shards, const std::vector<IpAddress>& local = {});
 

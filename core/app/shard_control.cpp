@@ -1,3 +1,4 @@
+#include "core/app/account_settings.h"
 #include "core/app/letters.h"
 #include "core/app/shard.h"
 
@@ -46,6 +47,7 @@ void Shard::on_control(ControlTask& task, unsigned from, Now now) {
 void Shard::reload(const ControlTask& task, Now now) {
   policies_.use(task.snapshot, task.version);
   scheduler_->refresh(now);
+  accountant_.use(bounce_rules(task.snapshot));
   if (ingest_ != nullptr) {
     ingest_->use(task.ingest);
   }

@@ -56,7 +56,9 @@ constexpr OptionRow kRotationRows[] = {
            "f header_Subject userString", "Writes a header field into a column.",
            {.reload = kRestart, .traits = kRepeats}),
     acting(Id::acct_sync, "sync", kAcct, T::boolean, "no", "yes",
-           "Flushes the file to stable storage at each sync-interval.", {.reload = kRestart}),
+           "Flushes the files to stable storage as soon as rows are written, not only at each "
+           "sync-interval.",
+           {.reload = kRestart}),
     acting(Id::acct_move_to, "move-to", kAcct, T::path, "", "/var/log/ringpost/done",
            "Folder that finished files are moved to.", {.reload = kRestart}),
     acting(Id::acct_move_interval, "move-interval", kAcct, T::duration, "1d", "5m",

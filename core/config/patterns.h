@@ -131,5 +131,7 @@ std::string_view choose_virtual_mta(std::span<const RoutingList> lists, std::siz
 
 /// The shipped list of replies by which large receivers ask for a slower pace.
 const ReplyPatterns& shipped_reply_patterns();
+/// The shipped categories of returned mail; the configuration's own are asked before.
+const BounceCategories& shipped_bounce_categories();
 
 }  // namespace ringpost::config

@@ -145,9 +145,15 @@ struct SettledRecord {
   std::string_view original_recipient;
   std::uint8_t notify = notify::kUnspecified;
   std::string_view envelope_id;
-  std::string_view vmta;
+  std::string_view vmta;       ///< virtual MTA of the queue
+  std::string_view submitted;  ///< virtual MTA or pool the message came in for, where another
+  std::string_view queue;      ///< destination after roll-up; empty in records of older versions
   std::string_view job;
   std::string_view user;
+  std::string_view helo;            ///< what the injector called itself
+  std::string_view noted;           ///< header fields, as in Envelope
+  std::uint16_t offered = 0;        ///< extensions of the receiver, a set of offered bits
+  std::uint8_t hidden_records = 0;  ///< kinds of records that the queue's policy omits
   IpAddress origin;
   IpAddress local;        ///< source address of the attempt
   SocketAddress remote;   ///< host address of the attempt

@@ -47,12 +47,17 @@ struct Envelope {
   std::string_view job;                   ///< job id, or empty
   std::string_view user;                  ///< authenticated user, or empty
   std::string_view helo;                  ///< what the injector called itself
-  IpAddress origin;                       ///< address of the injector
-  WallTime received;                      ///< when the final dot came
+  /// Header fields that accounting shows, as `name:value` lines ended by LF; the names in lower
+  /// case, the values unfolded and printable. At most kNotedBytesMax octets.
+  std::string_view noted;
+  IpAddress origin;   ///< address of the injector
+  WallTime received;  ///< when the final dot came
   DsnReturn dsn_return = DsnReturn::unspecified;
   BodyType body = BodyType::unspecified;
   bool smtputf8 = false;  ///< SMTPUTF8 was given (RFC 6531)
 };
+
+inline constexpr std::size_t kNotedBytesMax = 512;
 
 /// Half-open range of octets inside a message's content.
 struct ByteRange {

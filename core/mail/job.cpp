@@ -27,11 +27,15 @@ TextRef Job::keep_text(std::string_view text) {
 void Job::clear() {
   message = {};
   queue = {};
+  queue_name.clear();
+  vmta.clear();
+  hidden_records = 0;
   recipients.clear();
   facts.started = facts.ended = {};
   facts.host.clear();
   facts.remote = {};
   facts.local = {};
+  facts.offered = 0;
   facts.zero_copy = false;
   view = {};
   texts.clear();

@@ -52,6 +52,19 @@ struct MessageView {
   }
 };
 
+/// Extensions of the receiving server (RFC 1869), as a set of bits.
+namespace offered {
+inline constexpr std::uint16_t kPipelining = 1;
+inline constexpr std::uint16_t kSize = 2;
+inline constexpr std::uint16_t kEightBitMime = 4;
+inline constexpr std::uint16_t kSmtpUtf8 = 8;
+inline constexpr std::uint16_t kDsn = 16;
+inline constexpr std::uint16_t kChunking = 32;
+inline constexpr std::uint16_t kEnhancedStatusCodes = 64;
+inline constexpr std::uint16_t kStartTls = 128;
+inline constexpr std::uint16_t kAuth = 256;
+}  // namespace offered
+
 /// Facts about the session that made the attempt, for accounting.
 struct AttemptFacts {
   WallTime started;
@@ -59,6 +72,7 @@ struct AttemptFacts {
   std::string host;  ///< MX host name, or empty when none was reached
   SocketAddress remote;
   IpAddress local;
+  std::uint16_t offered = 0;  ///< set of offered bits
   bool zero_copy = false;
 };
 
@@ -80,7 +94,10 @@ struct JobCompletion : Completion {
 struct Job : ListLink<Job> {
   SpoolHandle message;
   QueueId queue;
-  std::uint16_t home_shard = 0;  ///< where schedule made it and gets it back
+  std::uint16_t home_shard = 0;     ///< where schedule made it and gets it back
+  std::string queue_name;           ///< destination after roll-up, for accounting
+  std::string vmta;                 ///< the queue's virtual MTA, for accounting
+  std::uint8_t hidden_records = 0;  ///< kinds of accounting records the queue's policy omits
   WallTime message_received;
   WallTime message_expires;
 

@@ -19,6 +19,13 @@ enum class OutcomeKind : std::uint8_t {
 constexpr bool is_final(OutcomeKind kind) { return kind >= OutcomeKind::delivered; }
 std::string_view name_of(OutcomeKind kind) noexcept;
 
+/// Kinds of accounting records, as a set of bits.
+namespace record_bit {
+inline constexpr std::uint8_t kDelivered = 1;  ///< d
+inline constexpr std::uint8_t kBounced = 2;    ///< b: bounced, expired and cancelled
+inline constexpr std::uint8_t kTransient = 4;  ///< t: an attempt that will be repeated
+}  // namespace record_bit
+
 /// The step of a session an outcome came from.
 enum class Phase : std::uint8_t {
   none,

@@ -57,6 +57,8 @@ struct QueuePolicy {
   std::vector<Duration> retry_recipients_after;  ///< the recipient's clock; empty: retry_after
   Duration bounce_after = Duration::days(4) + Duration::hours(12);
 
+  std::uint8_t hidden_records = 0;  ///< disable-acct-records, as bits of record_bit
+
   // Extensions left alone though the host offers them.
   bool ignore_pipelining = false;
   bool ignore_8bitmime = false;

@@ -26,6 +26,8 @@ class JobPool {
   explicit JobPool(std::uint32_t count)
       : count_(std::max(count, 2u)), jobs_(std::make_unique<PooledJob[]>(count_)) {
     for (std::uint32_t i = count_; i > 0; --i) {
+      jobs_[i - 1].queue_name.reserve(kNameRoom);
+      jobs_[i - 1].vmta.reserve(kNameRoom);
       free_.push_front(jobs_[i - 1]);
     }
   }
@@ -56,6 +58,8 @@ class JobPool {
   const PooledJob& operator[](std::uint32_t index) const { return jobs_[index]; }
 
  private:
+  static constexpr std::size_t kNameRoom = 48;  ///< longer names grow it once
+
   bool any() const { return used() < count_; }
 
   std::uint32_t count_;

@@ -40,6 +40,12 @@ bool got_through(const Outcome& outcome) {
   }
 }
 
+void name_queue(Job& job, const Queue& queue) {
+  job.queue_name.assign(queue.name);
+  job.vmta.assign(queue.policy->vmta);
+  job.hidden_records = queue.policy->hidden_records;
+}
+
 }  // namespace
 
 Job* Scheduler::take(QueueId id, Now now) {
@@ -129,6 +135,7 @@ void Scheduler::fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now) 
       job.home_shard = static_cast<std::uint16_t>(options_.shard);
       job.message_received = entry.received();
       job.message_expires = end;
+      name_queue(job, queue);
       job.epoch = queue.epoch;
     } else if (job.message != entry.message()) {
       break;
@@ -287,6 +294,7 @@ bool Scheduler::make_ending_job(Now now) {
   job.home_shard = static_cast<std::uint16_t>(options_.shard);
   job.message_received = head.received();
   job.message_expires = expires(queue, head.received());
+  name_queue(job, queue);
   std::uint32_t room = kRecipientsPerEndingJob;
   while (!endings_.empty() && room > 0) {
     const std::uint32_t index = endings_.head;

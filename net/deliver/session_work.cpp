@@ -13,6 +13,16 @@ bool is_ascii(std::string_view text) {
                      [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
+std::uint16_t offered_by(const smtp::Capabilities& host) {
+  const auto bit = [](bool has, std::uint16_t value) { return has ? value : std::uint16_t{0}; };
+  return static_cast<std::uint16_t>(
+      bit(host.pipelining, offered::kPipelining) | bit(host.size, offered::kSize) |
+      bit(host.eight_bit_mime, offered::kEightBitMime) | bit(host.smtputf8, offered::kSmtpUtf8) |
+      bit(host.dsn, offered::kDsn) | bit(host.chunking, offered::kChunking) |
+      bit(host.enhanced_status_codes, offered::kEnhancedStatusCodes) |
+      bit(host.starttls, offered::kStartTls) | bit(host.auth, offered::kAuth));
+}
+
 // SMTPUTF8 was used at injection; the next host must have it too if something in here needs it
 // (RFC 6531 section 3.2). Header fields are not looked into: 8-bit content counts.
 bool needs_smtputf8(const Job& job) {
@@ -137,6 +147,7 @@ void DeliverySession::prepare(Work& work) {
   job.facts.host.assign(route_->hosts[candidate_->host].name);
   job.facts.remote = candidate_->remote;
   job.facts.local = connect_.bound.ip.valid() ? connect_.bound.ip : connect_.local;
+  job.facts.offered = offered_by(engine_.capabilities());
   job.facts.zero_copy = false;
 }
 

@@ -86,6 +86,8 @@ struct IngestConfig {
   std::vector<SourcePolicy> policies;
   std::vector<SourceRules> rules;          ///< [0] where the listener names none
   std::vector<std::string> relay_domains;  ///< open to everybody; `*.d` is any name below d
+  std::vector<std::string> noted_fields;   ///< header fields for accounting; lower case, at most 64
+  std::vector<std::string_view> noted_names;  ///< the same as the scanner wants them
   std::vector<std::string> vmtas;  ///< names of virtual MTAs and pools, lower case and sorted
   std::uint32_t connections_per_address_max = 0;  ///< on this shard; 0: no limit
   Duration linger = Duration::seconds(2);         ///< for the client to read the last reply

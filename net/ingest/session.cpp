@@ -60,6 +60,7 @@ void IngestSession::begin(StreamId stream, const SocketAddress& peer, IngestConf
   profile_.dsn = policy_->dsn;
   profile_.bare_line_ends = policy_->bare_line_ends;
   profile_.controls = policy_->field_names;
+  profile_.notes = config_->noted_names;
   smtp::ServerLimits limits = policy_->limits;
   limits.recipients_max = std::min(limits.recipients_max, shard_.recipients.capacity());
   engine_.use_limits(limits);

@@ -99,6 +99,7 @@ void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
     envelope.envelope_id = shard_.edits.envid();
   }
   envelope.helo = facts.helo;
+  envelope.noted = {summary.noted.begin(), summary.noted.size()};
   envelope.origin = peer_.ip;
   envelope.received = now.wall;
   submission.content = summary.info;

@@ -40,6 +40,10 @@ void ContentScanner::start(Transfer transfer, BareLineEnds bare, const ContentLi
   summary_.longest_line = 0;
   summary_.eight_bit_header = summary_.ends_with_bare_line = summary_.normalised = false;
   summary_.fields.clear();
+  summary_.noted.clear();
+  RP_ASSERT(note_names_.size() <= 64);
+  notes_seen_ = 0;
+  note_open_ = false;
 }
 
 ContentFault ContentScanner::fault() const {

@@ -38,6 +38,8 @@ struct ContentSummary {
   bool normalised = false;           ///< bare CR or LF were turned into CRLF
   FixedVector<FieldMark, kFieldMarksMax> fields;
   std::array<char, kControlValueBytes> values{};
+  /// The first of each field asked for by name, as Envelope::noted.
+  FixedVector<char, kNotedBytesMax> noted;
 
   std::string_view value_of(const FieldMark& mark) const {
     return {values.data() + mark.value_begin, mark.value_size};
@@ -103,6 +105,9 @@ class ContentScanner {
   /// used until the next start().
   void start(Transfer transfer, BareLineEnds bare, const ContentLimits& limits,
              std::span<const std::string_view> controls, std::span<char> scratch);
+  /// Names, in lower case, of fields whose values go to ContentSummary::noted; at most 64. Before
+  /// start(); used until called again.
+  void use_notes(std::span<const std::string_view> names) { note_names_ = names; }
 
   /// Reads on. Returns the octets consumed: all of them, unless the end of DATA stands before.
   std::size_t feed(std::string_view input, ContentRuns& runs);
@@ -139,6 +144,9 @@ class ContentScanner {
   void classify(std::string_view line);
   void read_field(std::string_view name, std::string_view value, bool cut);
   void append_value(std::string_view text, bool cut);
+  void begin_note(std::string_view name, std::string_view value);
+  void add_to_note(std::string_view text);
+  void end_note();
   void end_header(std::uint64_t fields_end, std::uint64_t body_begin, std::uint64_t raw);
   std::size_t line_begin_in_input() const;
 
@@ -157,6 +165,10 @@ class ContentScanner {
   std::uint32_t faults_ = 0;
   const ContentLimits* limits_ = nullptr;
   std::span<const std::string_view> controls_;
+  std::span<const std::string_view> note_names_;
+  std::uint64_t notes_seen_ = 0;  ///< a bit for each name
+  std::size_t note_begin_ = 0;    ///< where the value of the open note begins
+  bool note_open_ = false;
   std::span<char> scratch_;
   std::size_t partial_ = 0;  ///< octets of the current header line in scratch_
   std::size_t values_used_ = 0;

@@ -120,6 +120,7 @@ void ContentScanner::classify(std::string_view line) {
   }
   if (is_blank(line.front()) && field_open_) {
     append_value(line, cut);
+    add_to_note(trimmed(without_line_end(line)));
     return;
   }
   const std::string_view name = is_blank(line.front()) ? std::string_view{} : field_name(line);
@@ -134,6 +135,8 @@ void ContentScanner::classify(std::string_view line) {
 void ContentScanner::read_field(std::string_view name, std::string_view value, bool cut) {
   field_open_ = true;
   field_marked_ = false;
+  end_note();
+  begin_note(name, trimmed(without_line_end(value)));
   if (++summary_.header_fields > limits_->header_fields_max) {
     set(ContentFault::too_many_fields);
   }
@@ -195,11 +198,58 @@ void ContentScanner::append_value(std::string_view text, bool cut) {
   add(text);
 }
 
+// Notes are for accounting: they are cut where there is no room, they never refuse a message.
+void ContentScanner::begin_note(std::string_view name, std::string_view value) {
+  for (std::size_t i = 0; i < note_names_.size(); ++i) {
+    const std::uint64_t bit = std::uint64_t{1} << i;
+    if ((notes_seen_ & bit) != 0 || !equals_ignoring_case(name, note_names_[i])) {
+      continue;
+    }
+    // The name, colon and line end fit, or the field is left out.
+    if (kNotedBytesMax - summary_.noted.size() < name.size() + 2) {
+      return;
+    }
+    notes_seen_ |= bit;
+    for (const char c : note_names_[i]) {
+      summary_.noted.push_back(c);
+    }
+    summary_.noted.push_back(':');
+    note_begin_ = summary_.noted.size();
+    note_open_ = true;
+    add_to_note(value);
+    return;
+  }
+}
+
+void ContentScanner::add_to_note(std::string_view text) {
+  if (!note_open_ || text.empty()) {
+    return;
+  }
+  const std::size_t room = kNotedBytesMax - summary_.noted.size() - 1;
+  std::size_t used = 0;
+  if (summary_.noted.size() > note_begin_ && room > 0) {
+    summary_.noted.push_back(' ');
+    ++used;
+  }
+  for (const char c : text.substr(0, room - used)) {
+    const auto octet = static_cast<unsigned char>(c);
+    summary_.noted.push_back(octet < 0x20 || octet == 0x7f ? ' ' : c);
+  }
+}
+
+void ContentScanner::end_note() {
+  if (note_open_) {
+    summary_.noted.push_back('\n');
+    note_open_ = false;
+  }
+}
+
 // The last field ends at `fields_end`, the body begins at `body_begin`; `raw` is the latter as the
 // content came.
 void ContentScanner::end_header(std::uint64_t fields_end, std::uint64_t body_begin,
                                 std::uint64_t raw) {
   in_header_ = false;
+  end_note();
   summary_.header_end = narrow(fields_end);
   summary_.info.header_bytes = narrow(body_begin);
   summary_.eight_bit_header = first_high_ < raw;

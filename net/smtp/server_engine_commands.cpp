@@ -205,6 +205,7 @@ bool ServerEngine::begin_content(Transfer transfer, ServerReply& refusal) {
   }
   refusal = events_.on_content_begin();
   if (refusal.accepted()) {
+    scanner_.use_notes(profile_->notes);
     scanner_.start(transfer, profile_->bare_line_ends, limits_.content, profile_->controls,
                    scratch_);
     refused_ = Refusal::none;

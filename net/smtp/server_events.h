@@ -32,6 +32,8 @@ struct ServerProfile {
   BareLineEnds bare_line_ends = BareLineEnds::refuse;
   /// Header fields whose values are wanted, lower case, at most 255.
   std::span<const std::string_view> controls;
+  /// Names, in lower case, of header fields whose values ContentSummary::noted gives; at most 64.
+  std::span<const std::string_view> notes;
 };
 
 /// Why a transaction ended without a message.

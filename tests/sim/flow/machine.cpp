@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/app/account_settings.h"
 #include "core/app/letters.h"
 #include "core/app/settings.h"
 
@@ -118,7 +119,7 @@ Status Machine::start() {
     return opened.error();
   }
   folder_ = std::make_unique<spool::SpoolFolder>(std::move(*opened));
-  auto options = app::account_options(*room_.snapshot, shards_, folder_->id());
+  auto options = app::account_options(room_.snapshot, shards_, folder_->id());
   if (!options) {
     return options.error();
   }

@@ -15,7 +15,7 @@ LogWriterOptions options_for(const std::string& path, unsigned shards = 1) {
   options.shards = shards;
   AccountFileSpec spec;
   spec.path = path;
-  spec.fields = {Field::log_id, Field::seq};
+  spec.style.fields = {Field::log_id, Field::seq};
   spec.records = records::kDelivered | records::kBounced | records::kTransient;
   options.files = {spec};
   return options;
@@ -100,7 +100,7 @@ TEST(LogWriter, EachFileShowsItsTypesAndAllPositionsGoOn) {
   AccountFileSpec other = options.files[0];
   other.path = folder / "bounced.csv";
   other.records = records::kBounced;
-  other.fields = {Field::type, Field::seq};
+  other.style.fields = {Field::type, Field::seq};
   options.files.push_back(other);
   auto writer = open_writer(options, calls);
   Accountant accountant(*writer, 0);

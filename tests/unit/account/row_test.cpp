@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "core/account/queue_filter.h"
+#include "core/mail/job.h"
 #include "tests/unit/account/account_world.h"
 
 namespace ringpost::account {
@@ -19,14 +21,33 @@ std::string csv(const std::vector<std::string>& values) {
   return std::string(line.finish());
 }
 
+std::string row_of(RowStyle style, const SettledRecord& record) {
+  std::vector<char> room(kRowBytesMax);
+  RowFormatter formatter(std::move(style));
+  return std::string(formatter.format(record, bounce_category(record), room));
+}
+
+RowStyle style_of(std::string_view fields) {
+  const auto list = parse_fields(fields);
+  EXPECT_TRUE(list.ok()) << fields;
+  RowStyle style;
+  style.fields = *list;
+  return style;
+}
+
 /// The row of one field for a record.
 std::string cell(std::string_view field, const SettledRecord& record, bool iso = true) {
-  const auto fields = parse_fields(field);
-  EXPECT_TRUE(fields.ok()) << field;
-  std::vector<char> room(kRowBytesMax);
-  std::string row(RowFormatter(*fields, iso).format(record, room));
+  RowStyle style = style_of(field);
+  style.iso_times = iso;
+  const std::string row = row_of(std::move(style), record);
   EXPECT_TRUE(row.ends_with("\r\n"));
   return row.substr(0, row.size() - 2);
+}
+
+std::string header_of(FieldList fields) {
+  RowStyle style;
+  style.fields = std::move(fields);
+  return RowFormatter(style).header();
 }
 
 TEST(Csv, QuotesWhatNeedsItAndNothingElse) {
@@ -63,6 +84,10 @@ TEST(Row, EveryFieldOfADelivery) {
     r.envelope_id = "env1";
     r.user = "alice";
     r.attempts = 2;
+    r.submitted = "pool1";
+    r.queue = "Example.rollup";
+    r.helo = "injector.example.org";
+    r.offered = offered::kPipelining | offered::kSize;
     return r;
   }();
   const std::vector<std::pair<std::string, std::string>> expected = {
@@ -78,15 +103,17 @@ TEST(Row, EveryFieldOfADelivery) {
       {"dsnMta", "mx.example.net (192.0.2.3)"},
       {"bounceCat", ""},
       {"srcType", "smtp"},
-      {"srcMta", "(192.0.2.1)"},
+      {"srcMta", "injector.example.org (192.0.2.1)"},
       {"dlvType", "smtp"},
       {"dlvSourceIp", "192.0.2.2"},
       {"dlvDestinationIp", "192.0.2.3"},
+      {"dlvEsmtpAvailable", "\"PIPELINING,SIZE\""},
       {"dlvSize", "4096"},
       {"vmta", "v1"},
       {"jobId", "j1"},
       {"envId", "env1"},
-      {"queue", "example.net/v1"},
+      {"queue", "example.rollup/v1"},
+      {"vmtaPool", "pool1"},
       {"msgId", record.id.text()},
       {"attempts", "2"},
       {"ambiguous", "0"},
@@ -100,6 +127,7 @@ TEST(Row, EveryFieldOfADelivery) {
       {"status", "delivered"},
       {"dsn-status", "2.0.0"},
       {"size", "4096"},
+      {"userString", ""},
   };
   ASSERT_EQ(expected.size(), kFieldCount);
   for (const auto& [name, value] : expected) {
@@ -188,16 +216,24 @@ TEST(Row, HugeValuesStayWithinTheMaximum) {
   record.envelope_id = record.vmta = record.job = record.user = record.host = huge;
   const auto fields = parse_fields(
       "* rcvSmtpUser totalSecondsQueued phase time domain status "
-      "dsn-status size");
+      "dsn-status size userString header_a header_b header_c");
   ASSERT_TRUE(fields.ok());
-  ASSERT_EQ(fields->size(), kFieldCount);
-  std::vector<char> room(kRowBytesMax);
-  EXPECT_LE(RowFormatter(*fields, true).format(record, room).size(), kRowBytesMax);
+  ASSERT_EQ(fields->size(), kFieldCount + 3);
+  const std::string noted = "a:" + huge + "\nb:" + huge;
+  record.noted = noted;
+  RowStyle style;
+  style.fields = *fields;
+  style.user_string = huge;
+  EXPECT_LE(row_of(style, record).size(), kRowBytesMax);
+  style.form = RowForm::json;
+  EXPECT_LE(row_of(style, record).size(), kRowBytesMax);
+  const std::string wrong(100'000, '\xff');
+  record.text = record.reverse_path = record.recipient = record.original_recipient = wrong;
+  EXPECT_LE(row_of(style, record).size(), kRowBytesMax);
 }
 
 TEST(Fields, ListsSelectOrderAndSet) {
-  EXPECT_EQ(RowFormatter(*parse_fields("time,type,vmta,domain,rcpt,status,dsn-status,size"), true)
-                .header(),
+  EXPECT_EQ(header_of(*parse_fields("time,type,vmta,domain,rcpt,status,dsn-status,size")),
             "time,type,vmta,domain,rcpt,status,dsn-status,size\r\n");
   EXPECT_EQ(*parse_fields("RCPT , DSN_STATUS\ttype"),
             (FieldList{Field::rcpt, Field::dsn_status_code, Field::type}));
@@ -214,7 +250,7 @@ TEST(Fields, WrongListsAreErrorsThatNameTheField) {
   ASSERT_FALSE(unknown.ok());
   EXPECT_EQ(unknown.error().code, ErrorCode::invalid);
   EXPECT_NE(unknown.error().detail.find("'colour'"), std::string::npos);
-  for (const auto* foreign : {"dlvEsmtpAvailable", "vmtaPool", "header_Subject"}) {
+  for (const auto* foreign : {"timeFirstAttempt", "dlvTlsCipher", "arf_x"}) {
     const auto list = parse_fields(foreign);
     ASSERT_FALSE(list.ok());
     EXPECT_EQ(list.error().code, ErrorCode::unsupported);
@@ -224,6 +260,127 @@ TEST(Fields, WrongListsAreErrorsThatNameTheField) {
   EXPECT_FALSE(parse_fields(" , ").ok());
   EXPECT_FALSE(parse_fields("type,type").ok());
   EXPECT_FALSE(parse_fields("type,!type").ok());
+}
+
+TEST(Fields, HeaderFieldsOfTheMessage) {
+  SettledRecord record = sample_record(0, 1);
+  record.noted = "subject:Hello, world\nx-campaign:c 7\nfrom:A <a@example.org>\n";
+  EXPECT_EQ(cell("header_Subject", record), "\"Hello, world\"");
+  EXPECT_EQ(cell("header_X-CAMPAIGN", record), "c 7");
+  EXPECT_EQ(cell("header_x-camp", record), "");
+  EXPECT_EQ(header_of(*parse_fields("rcpt,header_X-Campaign")), "rcpt,header_X-Campaign\r\n");
+  EXPECT_FALSE(parse_fields("header_subject,header_Subject").ok()) << "the same field";
+  EXPECT_FALSE(parse_fields("header_").ok());
+  EXPECT_FALSE(parse_fields("header_a:b").ok());
+  RowStyle style = style_of("userString");
+  style.user_string = "lot 5";
+  EXPECT_EQ(row_of(style, record), "lot 5\r\n");
+  style.user_string_from = true;
+  EXPECT_EQ(row_of(style, record), "A <a@example.org>\r\n");
+}
+
+TEST(Fields, KindsShareAFile) {
+  const auto joined = join_fields({{records::kDelivered, *parse_fields("rcpt,type,dlvSourceIp")},
+                                   {records::kBounced, *parse_fields("dsnStatus,rcpt")}});
+  ASSERT_TRUE(joined.ok());
+  EXPECT_EQ(header_of(*joined), "type,rcpt,dlvSourceIp,dsnStatus\r\n");
+  RowStyle style;
+  style.fields = *joined;
+  SettledRecord record = sample_record(0, 1);
+  EXPECT_EQ(row_of(style, record), "d,to@Example.NET,192.0.2.2,\r\n");
+  record.kind = OutcomeKind::bounced;
+  record.status = {5, 1, 1};
+  EXPECT_EQ(row_of(style, record), "b,to@Example.NET,,5.1.1 (bad destination mailbox address)\r\n");
+}
+
+TEST(Fields, AHeaderFieldMayFillAColumn) {
+  FieldList list = *parse_fields("type,envId");
+  ASSERT_TRUE(map_header(list, records::kBounced, "header_X-Ref", "envId").ok());
+  ASSERT_TRUE(map_header(list, records::kBounced, "Subject", "userString").ok());
+  EXPECT_FALSE(map_header(list, records::kBounced, "header_Other", "envId").ok());
+  EXPECT_FALSE(map_header(list, records::kBounced, "header_a", "colour").ok());
+  EXPECT_FALSE(map_header(list, records::kBounced, "header_a", "type").ok());
+  std::vector<std::string> names;
+  collect_headers(list, names);
+  EXPECT_EQ(names, (std::vector<std::string>{"x-ref", "subject"}));
+  RowStyle style;
+  style.fields = list;
+  SettledRecord record = sample_record(0, 1);
+  record.envelope_id = "e1";
+  record.noted = "x-ref:r1\nsubject:s1\n";
+  EXPECT_EQ(row_of(style, record), "d,e1,\r\n");
+  record.kind = OutcomeKind::expired;
+  EXPECT_EQ(row_of(style, record), "b,r1,s1\r\n");
+}
+
+TEST(Row, LinesOfJson) {
+  RowStyle style = style_of("type,rcpt,dsnDiag,dlvSize,jobId,header_Subject");
+  style.form = RowForm::json;
+  EXPECT_EQ(RowFormatter(style).header(), "");
+  SettledRecord record = sample_record(0, 1);
+  record.text = "a \"quoted\" back\\slash\ttab";
+  record.job = {};
+  record.noted = "subject:\xc3\xbc \xff\xc3 \xed\xa0\x80 \xf0\x9f\x93\xac\n";
+  EXPECT_EQ(row_of(style, record),
+            "{\"type\":\"d\",\"rcpt\":\"to@Example.NET\","
+            "\"dsnDiag\":\"smtp;250 2.0.0 a \\\"quoted\\\" back\\\\slash tab\","
+            "\"dlvSize\":4096,"
+            "\"header_Subject\":\"\xc3\xbc \xef\xbf\xbd\xef\xbf\xbd "
+            "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd \xf0\x9f\x93\xac\"}\n");
+}
+
+TEST(Row, RulesComeBeforeStatusAndPhase) {
+  class Rules final : public BounceRules {
+   public:
+    std::string_view category(std::string_view text) const override {
+      asked = text;
+      return text.find("gone fishing") != std::string_view::npos ? "holiday" : "";
+    }
+    mutable std::string asked;
+  } rules;
+  SettledRecord record = sample_record(0, 1);
+  record.kind = OutcomeKind::bounced;
+  record.status = {5, 1, 1};
+  record.reply_code = 550;
+  record.text = "gone fishing";
+  EXPECT_EQ(bounce_category(record, &rules), "holiday");
+  EXPECT_EQ(rules.asked, "5.1.1;smtp;550 5.1.1 gone fishing");
+  record.text = "no";
+  EXPECT_EQ(bounce_category(record, &rules), "bad-mailbox");
+  record.kind = OutcomeKind::expired;
+  record.text = "gone fishing";
+  EXPECT_EQ(bounce_category(record, &rules), "message-expired") << "our own ending";
+}
+
+TEST(QueueFilter, ChoosesQueues) {
+  QueueFilter all;
+  EXPECT_TRUE(all.takes("a.example/v1"));
+  QueueFilter some;
+  for (const auto* pattern : {"*/mta1", "!b.example/*", "c.example", "!*.rollup"}) {
+    ASSERT_TRUE(some.add(pattern).ok());
+  }
+  EXPECT_TRUE(some.takes("a.example/MTA1"));
+  EXPECT_FALSE(some.takes("a.example/mta10"));
+  EXPECT_FALSE(some.takes("b.example/mta1"));
+  EXPECT_TRUE(some.takes("c.example/mta2"));
+  EXPECT_FALSE(some.takes("google.rollup/mta1"));
+  QueueFilter without;
+  ASSERT_TRUE(without.add("!b.example").ok());
+  EXPECT_TRUE(without.takes("a.example/v"));
+  EXPECT_FALSE(without.takes("b.example/v"));
+  EXPECT_FALSE(without.add("!").ok());
+}
+
+TEST(Fields, TheManualListsThemAllInOrder) {
+  const std::string manual = slurp(RINGPOST_SOURCE_DIR "/docs/accounting.md");
+  std::size_t at = manual.find("## Fields");
+  for (const FieldRow& row : field_table()) {
+    const std::string line =
+        "\n| `" + std::string(row.name) + "` | " + std::string(row.help) + " |\n";
+    const std::size_t found = manual.find(line, at);
+    ASSERT_NE(found, std::string::npos) << line;
+    at = found;
+  }
 }
 
 TEST(Fields, RecordTypes) {

@@ -277,5 +277,35 @@ TEST(Lenient, FaultsAreLeftOut) {
                 count_of(test::check(text).diagnostics, Severity::warning));
 }
 
+TEST(Rules, ShippedCategoriesKnowTheRepliesOfLargeReceivers) {
+  const BounceCategories& shipped = shipped_bounce_categories();
+  const std::pair<std::string_view, std::string_view> replies[] = {
+      {"5.1.1;smtp;550 5.1.1 The email account that you tried to reach does not exist. Please try",
+       "bad-mailbox"},
+      {"5.1.1;smtp;550 5.1.1 <a@example.net>: Recipient address rejected: User unknown",
+       "bad-mailbox"},
+      {"5.1.10;smtp;550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address",
+       "bad-mailbox"},
+      {"5.2.2;smtp;552 5.2.2 The email account that you tried to reach is over quota",
+       "quota-issues"},
+      {"4.2.2;smtp;452 4.2.2 Mailbox full", "quota-issues"},
+      {"5.2.1;smtp;550 5.2.1 The email account is disabled", "inactive-mailbox"},
+      {"5.7.1;smtp;550 5.7.1 Service unavailable, client host [192.0.2.1] blocked using Spamhaus",
+       "spam-related"},
+      {"4.7.0;smtp;421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred", "spam-related"},
+      {"5.7.26;smtp;550 5.7.26 Unauthenticated email from example.org is not accepted",
+       "policy-related"},
+      {"5.7.1;smtp;554 5.7.1 <a@example.net>: Relay access denied", "relaying-issues"},
+      {"5.1.8;smtp;553 5.1.8 Sender address rejected: Domain of sender does not exist",
+       "invalid-sender"},
+      {"4.7.1;smtp;450 4.7.1 Greylisted, please try again later", "policy-related"},
+      {"5.0.0;smtp;550 virus detected: Eicar", "virus-related"},
+      {"5.0.0;smtp;550 hello", ""},
+  };
+  for (const auto& [reply, category] : replies) {
+    EXPECT_EQ(shipped.find(reply), category) << reply;
+  }
+}
+
 }  // namespace
 }  // namespace ringpost::config

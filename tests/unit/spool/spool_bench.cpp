@@ -114,6 +114,7 @@ Session::Commit& Session::submit(const TestMail& mail, std::uint64_t declared) {
   submission.envelope.reverse_path = mail.from;
   submission.envelope.recipients = recipients;
   submission.envelope.vmta = mail.vmta;
+  submission.envelope.noted = mail.noted;
   submission.envelope.job = "job-1";
   submission.envelope.helo = "client.example";
   submission.envelope.origin = IpAddress::v4(192, 0, 2, 7);

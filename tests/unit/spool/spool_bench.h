@@ -72,6 +72,7 @@ struct TestMail {
   std::string content;
   std::string prefix = "Received: by test\r\n";
   std::string vmta = "default";
+  std::string noted;
 };
 TestMail make_mail(std::uint64_t number, std::size_t content_bytes, std::size_t recipients = 1);
 

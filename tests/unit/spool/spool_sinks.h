@@ -51,6 +51,13 @@ struct Accounted {
   std::string reverse_path;
   std::string text;
   std::string host;
+  std::string vmta;
+  std::string submitted;
+  std::string queue;
+  std::string helo;
+  std::string noted;
+  std::uint16_t offered = 0;
+  std::uint8_t hidden = 0;
 };
 
 /// Accounting whose file survives any crash; what is archived is set by the test. As the real one
@@ -69,7 +76,14 @@ class TestOutcomes : public OutcomeSink {
                         std::string(r.recipient),
                         std::string(r.reverse_path),
                         std::string(r.text),
-                        std::string(r.host)};
+                        std::string(r.host),
+                        std::string(r.vmta),
+                        std::string(r.submitted),
+                        std::string(r.queue),
+                        std::string(r.helo),
+                        std::string(r.noted),
+                        r.offered,
+                        r.hidden_records};
     const auto [known, fresh] = ever.emplace(std::pair(r.log, r.sequence), now);
     consistent = consistent && known->second.id == now.id &&
                  known->second.recipient == now.recipient && known->second.kind == now.kind;
