@@ -234,9 +234,10 @@ void describe(const Job& job, const JobRecipient& recipient, const Envelope& env
   record.original_recipient = to.original;
   record.notify = to.notify;
   record.envelope_id = envelope.envelope_id;
-  record.vmta = job.vmta.empty() ? envelope.vmta : std::string_view(job.vmta);
-  if (!equals_ignoring_case(record.vmta, envelope.vmta)) {
-    record.submitted = envelope.vmta;
+  const std::string_view named = to.vmta.empty() ? envelope.vmta : to.vmta;
+  record.vmta = job.vmta.empty() ? named : std::string_view(job.vmta);
+  if (!equals_ignoring_case(record.vmta, named)) {
+    record.submitted = named;
   }
   record.queue = job.queue_name;
   record.job = envelope.job;
@@ -349,15 +350,17 @@ bool Log::admit_entry(Segment& segment, const SummaryEntry& entry, std::uint32_t
   Admission admission;
   admission.message = {number_, index, slot.generation};
   admission.id = {segment.header.id_high, message_number(segment.ordinal(), entry.local)};
-  admission.vmta = groups.vmta();
   admission.job = groups.job();
   admission.size_bytes = entry.size_bytes;
   admission.received = {entry.received_us};
   std::uint32_t group_end = 0;
-  std::uint32_t count = 0;
-  while (groups.next(admission.domain, count)) {
+  IndexGroup group;
+  while (groups.next(group)) {
+    admission.domain = group.domain;
+    admission.vmta = group.vmta;
+    admission.pool_key = group.pool_key;
     std::uint32_t at = group_end;
-    group_end = std::min(slot.recipients, group_end + count);
+    group_end = std::min(slot.recipients, group_end + group.count);
     at = std::max(at, segment.admitted_recipients);
     while (at < group_end) {
       const RecipientState state = slot.state(at);

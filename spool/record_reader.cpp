@@ -49,10 +49,17 @@ bool read_record(std::string_view segment, std::uint64_t generation, std::uint64
   out.head = *head;
   out.content = segment.substr(head->content_offset, head->content.wire_bytes);
   const std::uint64_t meta = offset + kRecordHeadBytes;
-  const IndexReader index(segment.substr(meta, head->index_bytes));
+  IndexReader index(segment.substr(meta, head->index_bytes));
   Decoder decode(segment.substr(meta + head->index_bytes, head->envelope_bytes));
   if (!index.ok() || !read_envelope(decode, out)) {
     return false;
+  }
+  std::size_t at = 0;
+  for (IndexGroup group; index.has_choices() && index.next(group);) {
+    for (std::uint32_t i = 0; i < group.count && at < out.recipients.size(); ++i, ++at) {
+      out.recipients[at].vmta = group.vmta;
+      out.recipients[at].pool_key = group.pool_key;
+    }
   }
   out.envelope.recipients = out.recipients;
   out.envelope.vmta = index.vmta();
@@ -65,20 +72,33 @@ bool read_record(std::string_view segment, std::uint64_t generation, std::uint64
   return true;
 }
 
-IndexReader::IndexReader(std::string_view index) noexcept : decode_(index) {
+IndexReader::IndexReader(std::string_view index) noexcept : decode_(index), choices_("") {
   vmta_ = decode_.text();
   job_ = decode_.text();
   groups_ = decode_.varint();
+  choices_ = decode_;
+  for (std::uint64_t i = 0; i < groups_ && choices_.ok(); ++i) {
+    choices_.varint();
+    choices_.text();
+  }
+  has_choices_ = choices_.ok() && !choices_.at_end();
 }
 
-bool IndexReader::next(std::string_view& domain, std::uint32_t& count) noexcept {
+bool IndexReader::next(IndexGroup& group) noexcept {
   if (groups_ == 0) {
     return false;
   }
   --groups_;
-  count = decode_.varint32();
-  domain = decode_.text();
-  return decode_.ok() && count > 0;
+  group.count = decode_.varint32();
+  group.domain = decode_.text();
+  group.vmta = vmta_;
+  group.pool_key = 0;
+  if (has_choices_) {
+    const std::string_view own = choices_.text();
+    group.vmta = own.empty() ? vmta_ : own;
+    group.pool_key = choices_.varint();
+  }
+  return decode_.ok() && choices_.ok() && group.count > 0;
 }
 
 }  // namespace ringpost::spool

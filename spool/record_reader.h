@@ -26,22 +26,35 @@ struct OpenedRecord {
 bool read_record(std::string_view segment, std::uint64_t generation, std::uint64_t offset,
                  bool verify, OpenedRecord& out);
 
+/// Neighbouring recipients that travel together.
+struct IndexGroup {
+  std::uint32_t count = 0;
+  std::string_view domain;
+  std::string_view vmta;  ///< their own virtual MTA or pool, or the message's
+  std::uint64_t pool_key = 0;
+};
+
 /// Walks the groups of an index section.
 class IndexReader {
  public:
   explicit IndexReader(std::string_view index) noexcept;
 
   bool ok() const noexcept { return decode_.ok(); }
+  /// Of recipients that have none of their own.
   std::string_view vmta() const noexcept { return vmta_; }
   std::string_view job() const noexcept { return job_; }
-  /// The next group of neighbouring recipients; false at the end.
-  bool next(std::string_view& domain, std::uint32_t& count) noexcept;
+  /// Whether groups differ in their choice of a virtual MTA.
+  bool has_choices() const noexcept { return has_choices_; }
+  /// The next group; false at the end.
+  bool next(IndexGroup& group) noexcept;
 
  private:
   Decoder decode_;
   std::string_view vmta_;
   std::string_view job_;
   std::uint64_t groups_;
+  Decoder choices_;  ///< stands at the choice of the next group
+  bool has_choices_ = false;
 };
 
 }  // namespace ringpost::spool

@@ -12,9 +12,8 @@ namespace {
 
 /// Number of neighbours from `first` on that share a domain.
 std::size_t group_size(std::span<const Recipient> recipients, std::size_t first) {
-  const std::string_view domain = recipients[first].domain();
   std::size_t last = first + 1;
-  while (last < recipients.size() && equals_ignoring_case(recipients[last].domain(), domain)) {
+  while (last < recipients.size() && recipients[last].travels_with(recipients[first])) {
     ++last;
   }
   return last - first;
@@ -34,6 +33,14 @@ void write_index(const Envelope& envelope, Encoder<ChunkChain>& encode) {
     encode.varint(count);
     encode.text(envelope.recipients[i].domain());
     i += count;
+  }
+  const bool choices =
+      std::any_of(envelope.recipients.begin(), envelope.recipients.end(),
+                  [](const Recipient& one) { return !one.vmta.empty() || one.pool_key != 0; });
+  for (std::size_t i = 0; choices && i < envelope.recipients.size();) {
+    encode.text(envelope.recipients[i].vmta);
+    encode.varint(envelope.recipients[i].pool_key);
+    i += group_size(envelope.recipients, i);
   }
 }
 

@@ -93,14 +93,12 @@ void count_entry(const SummaryEntry& entry, const MessageSlot& slot, LogFigures&
     figures.oldest_us = entry.received_us;
   }
   IndexReader groups(entry.index);
-  std::string_view domain;
-  std::uint32_t count = 0;
   std::uint32_t at = 0;
-  while (groups.next(domain, count)) {
-    const std::uint32_t end = std::min(slot.recipients, at + count);
+  for (IndexGroup group; groups.next(group);) {
+    const std::uint32_t end = std::min(slot.recipients, at + group.count);
     for (; at < end; ++at) {
       if (!slot.state(at).has(RecipientState::kSettled)) {
-        ++figures.domains[to_lower(domain)];
+        ++figures.domains[to_lower(group.domain)];
       }
     }
   }
@@ -216,6 +214,7 @@ std::string describe(const MessageId& id, const OpenedRecord& record, const Mess
     first = false;
     add_json_field(line, "address", envelope.recipients[i].address);
     add_json_field(line, "original", envelope.recipients[i].original);
+    add_json_field(line, "vmta", envelope.recipients[i].vmta);
     add_json_number(line, "notify", envelope.recipients[i].notify, ',');
     add_json_number(line, "attempts", state.attempts, ',');
     add_json_number(line, "next_attempt", state.next_s, ',');

@@ -109,8 +109,8 @@ bool PolicyBook::out_of_use(const config::VirtualMta& vmta) const {
                                                });
 }
 
-std::string_view PolicyBook::member_of(std::string_view vmta, const MessageId& id) {
-  const config::VmtaRef ref = snapshot().find_vmta(vmta);
+std::string_view PolicyBook::member_of(const Admission& admission) {
+  const config::VmtaRef ref = snapshot().find_vmta(admission.vmta);
   if (ref.kind == config::VmtaRef::Kind::vmta) {
     return snapshot().virtual_mtas()[ref.id].name;
   }
@@ -118,8 +118,13 @@ std::string_view PolicyBook::member_of(std::string_view vmta, const MessageId& i
     return snapshot().virtual_mtas()[config::kDefaultVmta].name;
   }
   const config::VmtaPool& pool = snapshot().pools()[ref.id];
-  const std::uint64_t number[2] = {id.high, id.low};
-  const std::uint64_t key = hash64({reinterpret_cast<const char*>(number), sizeof number});
+  std::uint64_t key = admission.pool_key;
+  if (pool.source_hash == config::SourceHash::domain) {
+    key = hash64(config::FoldedName(admission.domain).view());
+  } else if (pool.source_hash == config::SourceHash::none || key == 0) {
+    const std::uint64_t number[2] = {admission.id.high, admission.id.low};
+    key = hash64({reinterpret_cast<const char*>(number), sizeof number});
+  }
   out_.clear();
   if (sources_ != nullptr && !sources_->off().empty()) {
     for (const config::VmtaId member : pool.members) {

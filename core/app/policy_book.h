@@ -8,7 +8,7 @@
 #include "core/app/pool_choice.h"
 #include "core/app/rate_plans.h"
 #include "core/config/snapshot.h"
-#include "core/mail/message_id.h"
+#include "core/mail/doors.h"
 #include "core/schedule/doors.h"
 #include "net/deliver/source_book.h"
 
@@ -32,9 +32,10 @@ class PolicyBook : public schedule::PolicySource {
   /// book's that holds until the next call.
   std::string_view queue_name(std::string_view domain, std::string_view vmta);
   /// The virtual MTA that mail leaves by: `vmta` itself, or where that is a pool the member that
-  /// falls to the message, always the same while the pool has the same members in use. A member
+  /// falls to the recipients of the admission, always the same while the pool has the same members
+  /// in use: by their domain or pool key where the pool hashes those, else by the message. A member
   /// all of whose source addresses are out of use gets nothing while another is left.
-  std::string_view member_of(std::string_view vmta, const MessageId& id);
+  std::string_view member_of(const Admission& admission);
   /// Where it looks which source addresses are out of use; outlives the book.
   void set_sources(const deliver::SourceBook& sources) { sources_ = &sources; }
   const config::Snapshot& snapshot() const { return cache_.snapshot(); }

@@ -117,6 +117,11 @@ Status Process::start() {
   if (auto listeners = check_listeners(*snapshot_, local_addresses_); !listeners) {
     return listeners;
   }
+  auto ingest = ingest_config(snapshot_, local_addresses_);
+  if (!ingest) {
+    return ingest.error();
+  }
+  ingest_ = std::move(*ingest);
   if (auto prepared = prepare(); !prepared) {
     return prepared;
   }
@@ -246,6 +251,7 @@ void Process::run_shard(ShardThread& entry) {
   }
   {
     ShardSettings settings = shard_settings(snapshot_, entry.shard, shards_, local_addresses_);
+    settings.ingest_config = ingest_;
     settings.ingest_memory.sessions_of_all = &sessions_in_;
     settings.main_endpoint = main_endpoint();
     settings.pause_rules = pause_rules_;

@@ -72,7 +72,8 @@ class Process {
   std::shared_ptr<const config::Snapshot> snapshot_;
   unsigned shards_;
   std::vector<IpAddress> local_addresses_;
-  SharedCount sessions_in_;  ///< total-max-smtp-in
+  ingest::IngestConfigRef ingest_;  ///< what the shards start with
+  SharedCount sessions_in_;         ///< total-max-smtp-in
   Reloader reloader_;
   std::string spool_folder_;
   std::unique_ptr<spool::SpoolFolder> spool_;  ///< holds the spool's lock

@@ -27,7 +27,15 @@ ReloadPlan Reloader::plan() {
     return plan;
   }
   plan.needs_restart = config::restart_needed(*first_, *plan.snapshot);
-  plan.ingest = ingest_config(*plan.snapshot, local_);
+  auto ingest = ingest_config(plan.snapshot, local_);
+  if (!ingest) {
+    config::Diagnostic fault;
+    fault.message = ingest.error().detail;
+    plan.diagnostics.push_back(std::move(fault));
+    plan.snapshot = nullptr;
+    return plan;
+  }
+  plan.ingest = std::move(*ingest);
   return plan;
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "core/app/account_settings.h"
+#include "core/app/mail_rules.h"
 #include "core/base/text.h"
 
 namespace ringpost::app {
@@ -42,7 +43,8 @@ constexpr std::uint32_t kSessionsInMax = 20'000;
 /// Offsets inside a message are 32 bits wide, and replies count octets as RFC 1870 does.
 constexpr std::uint64_t kMessageMax = std::uint64_t{2} << 30;
 
-ingest::SourcePolicy source_policy(const config::SourcePolicy& in, std::uint64_t message_max) {
+ingest::SourcePolicy source_policy(const config::SourcePolicy& in, std::uint64_t message_max,
+                                   MailRules& rules) {
   ingest::SourcePolicy out;
   out.accept = in.smtp_service;
   out.may_relay = in.always_allow_relaying;
@@ -78,17 +80,24 @@ ingest::SourcePolicy source_policy(const config::SourcePolicy& in, std::uint64_t
              : in.add_date_header == config::AddDate::if_missing ? ingest::DateField::add_if_missing
                                                                  : ingest::DateField::replace;
   add_fields(out, in);
+  out.rules = rules.add_source(in);
+  for (const std::string_view name : rules.fields_of(in)) {
+    const std::string lower = to_lower(name);
+    if (std::find(out.watched.begin(), out.watched.end(), lower) == out.watched.end()) {
+      out.watched.push_back(lower);
+    }
+  }
   out.prepare();
   return out;
 }
 
 /// The rules of clients by address, where their listener names a source or none.
 ingest::SourceRules source_rules(const config::Snapshot& snapshot, config::SourceId named,
-                                 std::vector<ingest::SourcePolicy>& policies) {
+                                 std::vector<ingest::SourcePolicy>& policies, MailRules& mail) {
   const std::uint64_t message_max =
       std::min<std::uint64_t>(snapshot.global().spool_segment_size - kSegmentOverhead, kMessageMax);
   const auto add = [&](const config::SourcePolicy& policy) {
-    policies.push_back(source_policy(policy, message_max));
+    policies.push_back(source_policy(policy, message_max, mail));
     return static_cast<std::uint32_t>(policies.size() - 1);
   };
   ingest::SourceRules rules;
@@ -132,11 +141,17 @@ Status check_listeners(const config::Snapshot& snapshot, const std::vector<IpAdd
   return {};
 }
 
-ingest::IngestConfigRef ingest_config(const config::Snapshot& snapshot,
-                                      const std::vector<IpAddress>& local) {
+Result<ingest::IngestConfigRef> ingest_config(const std::shared_ptr<const config::Snapshot>& shared,
+                                              const std::vector<IpAddress>& local) {
+  const config::Snapshot& snapshot = *shared;
+  auto rules_read = MailRules::make(shared);
+  if (!rules_read) {
+    return rules_read.error();
+  }
+  const std::shared_ptr<MailRules> mail = std::move(*rules_read);
   auto out = std::make_shared<ingest::IngestConfig>();
   out->hostname = snapshot.global().host_names.front();
-  out->rules.push_back(source_rules(snapshot, config::kNoSource, out->policies));
+  out->rules.push_back(source_rules(snapshot, config::kNoSource, out->policies, *mail));
   std::map<config::SourceId, std::uint32_t> named;
   for (const config::Listener& listener : snapshot.global().listeners) {
     std::uint32_t rules = 0;
@@ -145,7 +160,7 @@ ingest::IngestConfigRef ingest_config(const config::Snapshot& snapshot,
           named.try_emplace(listener.source, static_cast<std::uint32_t>(out->rules.size()));
       rules = entry->second;
       if (fresh) {
-        out->rules.push_back(source_rules(snapshot, listener.source, out->policies));
+        out->rules.push_back(source_rules(snapshot, listener.source, out->policies, *mail));
       }
     }
     for (const SocketAddress& address : bind_addresses(listener, local)) {
@@ -164,7 +179,12 @@ ingest::IngestConfigRef ingest_config(const config::Snapshot& snapshot,
   std::sort(out->vmtas.begin(), out->vmtas.end());
   out->noted_fields = noted_headers(snapshot);
   out->noted_names.assign(out->noted_fields.begin(), out->noted_fields.end());
-  return out;
+  const std::string_view fallback = snapshot.global().invalid_vmta_fallback;
+  if (snapshot.find_vmta(fallback).kind != config::VmtaRef::Kind::none) {
+    out->fallback_vmta = fallback;
+  }
+  out->mail_rules = mail;
+  return ingest::IngestConfigRef(std::move(out));
 }
 
 ShardSettings shard_settings(std::shared_ptr<const config::Snapshot> snapshot, unsigned shard,
@@ -195,7 +215,6 @@ ShardSettings shard_settings(std::shared_ptr<const config::Snapshot> snapshot, u
   } else {
     settings.deliver.sessions_max = 6000;
   }
-  settings.ingest_config = ingest_config(*snapshot, local);
   // The promised limit is that of all shards together, and a reload may raise it.
   if (global.total_max_smtp_in != 0 && global.total_max_smtp_in != config::kUnlimited) {
     settings.ingest_memory.sessions_max =

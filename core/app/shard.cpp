@@ -86,7 +86,7 @@ void Shard::on_letter(const Letter& letter, Now now) {
 // ---- spool -> schedule -------------------------------------------------------------------------
 
 bool Shard::admit(const Admission& admission) {
-  const std::string_view vmta = policies_.member_of(admission.vmta, admission.id);
+  const std::string_view vmta = policies_.member_of(admission);
   Admission chosen = admission;
   chosen.vmta = vmta;
   const std::string_view name = policies_.queue_name(admission.domain, vmta);

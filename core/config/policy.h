@@ -152,7 +152,8 @@ struct SourcePolicy {
   /// mail which chooses nothing must be refused for the moment, because the name is unknown.
   std::string_view default_virtual_mta;
   VmtaRef default_vmta;
-  bool vmta_by_local_address = false;  ///< `by-smtp-source-ip`; then default_vmta is {default}
+  bool default_vmta_of_listener = false;  ///< the named source of the listener says it
+  bool vmta_by_local_address = false;     ///< `by-smtp-source-ip`; then default_vmta is {default}
   std::span<const std::string_view> allow_virtual_mta;  ///< empty: any
   std::string_view pattern_list;         ///< name of the list that chooses before the default
   std::int32_t pattern_list_index = -1;  ///< in Snapshot::routing_lists(); -1: none

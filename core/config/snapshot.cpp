@@ -55,6 +55,9 @@ SourcePolicy Snapshot::source_rules(bool loopback, SourceId named, Covers covers
   }
   if (named < by_name_.size()) {
     apply_all(policy, by_name_[named].settings);
+    policy.default_vmta_of_listener = std::any_of(
+        by_name_[named].settings.begin(), by_name_[named].settings.end(),
+        [](const Setting& setting) { return setting.id == OptionId::default_virtual_mta; });
   }
   if (policy.require_auth && is_pending(OptionId::require_auth)) {
     // Who must authenticate and cannot gets no service; everything else would be an open door.

@@ -72,6 +72,8 @@ class Snapshot {
   std::span<const SenderRule> sender_rules() const { return senders_; }
   /// The virtual MTA that the `source` block chooses for a recipient domain; kind none: no choice.
   VmtaRef routed_vmta(std::string_view domain) const;
+  /// Whether that depends on the domain at all, or says anything.
+  bool routes_by_domain() const { return !routing_.targets.empty(); }
   /// Lists of rules that choose a virtual MTA; SourcePolicy::pattern_list_index counts in them.
   std::span<const RoutingList> routing_lists() const { return routing_lists_; }
 

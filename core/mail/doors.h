@@ -50,8 +50,8 @@ class MessageSink {
 };
 
 /// Recipients [first, first+count) of a durable message that now need scheduling: all of one
-/// destination domain, equal in attempts and next time. Views point into the spool and hold until
-/// admit() returns.
+/// destination domain and virtual MTA or pool, equal in attempts and next time. Views point into
+/// the spool and hold until admit() returns.
 struct Admission {
   SpoolHandle message;
   MessageId id;
@@ -62,6 +62,7 @@ struct Admission {
   std::uint32_t count = 0;
   std::uint32_t size_bytes = 0;
   std::uint16_t attempts = 0;
+  std::uint64_t pool_key = 0;     ///< what a pool that goes by recipients goes by; 0: the message
   bool ambiguous_before = false;  ///< issued before an unclean stop and never settled
   WallTime received;
   WallTime next_attempt;  ///< 0: at once

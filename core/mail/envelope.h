@@ -29,7 +29,11 @@ struct Recipient {
   std::string_view address;   ///< without angle brackets, as given
   std::string_view original;  ///< ORCPT in xtext as given, or empty
   std::uint8_t notify = notify::kUnspecified;
+  std::string_view vmta{};     ///< its own virtual MTA or pool; empty: the envelope's
+  std::uint64_t pool_key = 0;  ///< what a pool that goes by recipients goes by; 0: by the message
 
+  /// Whether it may stand in one group with `other`: they share domain, virtual MTA and pool key.
+  bool travels_with(const Recipient& other) const;
   /// What follows the last '@', e.g. "example.com" or "[192.0.2.1]"; case as given.
   std::string_view domain() const {
     const auto at = address.rfind('@');
@@ -41,9 +45,9 @@ struct Recipient {
 /// long as the bytes behind it (a session's buffers, or a pinned spool record).
 struct Envelope {
   std::string_view reverse_path;          ///< empty for the null path
-  std::span<const Recipient> recipients;  ///< those of one destination domain are neighbours
+  std::span<const Recipient> recipients;  ///< those that travel together are neighbours
   std::string_view envelope_id;           ///< ENVID in xtext as given, or empty
-  std::string_view vmta;                  ///< name of the virtual MTA or pool, never empty
+  std::string_view vmta;                  ///< virtual MTA or pool of those that name none
   std::string_view job;                   ///< job id, or empty
   std::string_view user;                  ///< authenticated user, or empty
   std::string_view helo;                  ///< what the injector called itself

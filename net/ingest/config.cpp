@@ -8,7 +8,7 @@
 namespace ringpost::ingest {
 
 void SourcePolicy::prepare() {
-  RP_ASSERT(!default_vmta.empty() && fields.size() <= 255);
+  RP_ASSERT(!default_vmta.empty() && fields.size() + watched.size() <= 255);
   // Offsets inside a message are 32 bits wide.
   std::uint64_t& size_max = limits.content.message_bytes_max;
   size_max = std::min(size_max, std::uint64_t{2} << 30);
@@ -16,6 +16,7 @@ void SourcePolicy::prepare() {
   for (const FieldRule& rule : fields) {
     field_names.push_back(rule.name);
   }
+  field_names.insert(field_names.end(), watched.begin(), watched.end());
 }
 
 const SourcePolicy& IngestConfig::policy_for(const IpAddress& client,

@@ -9,6 +9,7 @@
 #include "core/base/address.h"
 #include "core/base/shared_count.h"
 #include "core/base/time.h"
+#include "net/ingest/mail_rules.h"
 #include "net/smtp/server_events.h"
 
 namespace ringpost::ingest {
@@ -53,9 +54,11 @@ struct SourcePolicy {
   bool remove_received = false;
   bool add_message_id = true;  ///< only where missing
   DateField date = DateField::add_if_missing;
-  std::vector<FieldRule> fields;  ///< at most 255
+  std::vector<FieldRule> fields;     ///< with `watched` at most 255
+  std::vector<std::string> watched;  ///< other fields whose values rules look at, lower case
+  std::uint32_t rules = 0;           ///< its number in IngestConfig::mail_rules
 
-  /// The names of `fields` as the scanner wants them.
+  /// The names of `fields` and `watched` as the scanner wants them.
   std::vector<std::string_view> field_names;
   void prepare();
 };
@@ -89,6 +92,9 @@ struct IngestConfig {
   std::vector<std::string> noted_fields;   ///< header fields for accounting; lower case, at most 64
   std::vector<std::string_view> noted_names;  ///< the same as the scanner wants them
   std::vector<std::string> vmtas;  ///< names of virtual MTAs and pools, lower case and sorted
+  std::string fallback_vmta;       ///< instead of one that is unknown; empty: none
+  /// Without rules all mail goes by its source's default_vmta or what its header names.
+  std::shared_ptr<const MailRules> mail_rules;
   std::uint32_t connections_per_address_max = 0;  ///< on this shard; 0: no limit
   Duration linger = Duration::seconds(2);         ///< for the client to read the last reply
 

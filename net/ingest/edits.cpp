@@ -90,7 +90,8 @@ bool is_removed(const FieldMark& mark, const SourcePolicy& policy) {
   switch (mark.field) {
     case KnownField::received: return policy.remove_received;
     case KnownField::date: return policy.date == DateField::replace;
-    case KnownField::control: return policy.fields[mark.control].remove;
+    case KnownField::control:
+      return mark.control < policy.fields.size() && policy.fields[mark.control].remove;
     default: return false;
   }
 }
@@ -100,8 +101,7 @@ bool is_removed(const FieldMark& mark, const SourcePolicy& policy) {
 const ServerReply* EditPlan::make(const ContentSummary& content, const SourcePolicy& policy,
                                   const IngestConfig& config, const TraceFacts& facts) {
   kept_.clear();
-  vmta_ = policy.default_vmta;
-  job_ = envid_ = {};
+  vmta_ = job_ = envid_ = {};
   if (const ServerReply* refusal = obey(content, policy, config)) {
     return refusal;
   }
@@ -122,7 +122,7 @@ const ServerReply* EditPlan::obey(const ContentSummary& content, const SourcePol
   bool chosen = false;
   bool strong_job = false;
   for (const FieldMark& mark : content.fields) {
-    if (mark.field != KnownField::control) {
+    if (mark.field != KnownField::control || mark.control >= policy.fields.size()) {
       continue;
     }
     const FieldCommand command = policy.fields[mark.control].command;
@@ -154,7 +154,8 @@ const ServerReply* EditPlan::obey(const ContentSummary& content, const SourcePol
 const ServerReply* EditPlan::choose_vmta(std::string_view name, const SourcePolicy& policy,
                                          const IngestConfig& config) {
   if (!config.has_vmta(name)) {
-    return policy.refuse_unknown_vmta ? &kUnknownVmta : nullptr;
+    vmta_ = config.fallback_vmta;
+    return vmta_.empty() && policy.refuse_unknown_vmta ? &kUnknownVmta : nullptr;
   }
   const auto& allowed = policy.allowed_vmtas;
   const auto is_name = [name](std::string_view one) { return equals_ignoring_case(one, name); };

@@ -36,6 +36,7 @@ class EditPlan {
                                 const IngestConfig& config, const TraceFacts& facts);
 
   HeaderEdits edits() const;
+  /// The virtual MTA or pool that an obeyed field names, or the fallback for it; empty: none does.
   std::string_view vmta() const { return vmta_; }
   std::string_view job() const { return job_; }
   /// In xtext; empty if no field gave one.

@@ -61,6 +61,7 @@ void IngestSession::begin(StreamId stream, const SocketAddress& peer, IngestConf
   profile_.bare_line_ends = policy_->bare_line_ends;
   profile_.controls = policy_->field_names;
   profile_.notes = config_->noted_names;
+  profile_.watched_controls = policy_->fields.size();
   smtp::ServerLimits limits = policy_->limits;
   limits.recipients_max = std::min(limits.recipients_max, shard_.recipients.capacity());
   engine_.use_limits(limits);

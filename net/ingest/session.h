@@ -25,6 +25,7 @@ struct IngestStats {
   std::uint64_t recipients = 0;   ///< of these
   std::uint64_t bytes = 0;        ///< of these, in wire form
   std::uint64_t relay_denied = 0;
+  std::uint64_t suppressed = 0;       ///< recipients that lists forbid
   std::uint64_t no_room = 0;          ///< 452 for want of memory or disk
   std::uint64_t store_failed = 0;     ///< 451
   std::uint64_t content_refused = 0;  ///< by limits, line ends, header commands
@@ -128,6 +129,7 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   void settle();
   bool waiting_for_us() const;
   Duration patience() const;
+  const smtp::ServerReply* choose_vmtas(Envelope& envelope, const smtp::ContentSummary& summary);
   void drop_writer();
   smtp::ServerReply storage_reply(ErrorCode code);
   void write_queued(const MessageId& id);

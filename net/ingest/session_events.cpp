@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "core/base/assert.h"
+#include "core/base/text.h"
 #include "net/ingest/edits.h"
 #include "net/ingest/session.h"
 
@@ -16,7 +17,29 @@ constexpr ServerReply kNoEnvelopeRoom{452, "4.3.1", "Too many messages under way
 constexpr ServerReply kNoRecipientRoom{452, "4.5.3", "No room for more recipients"};
 constexpr ServerReply kRelayDenied{550, "5.7.1", "Relaying denied for your address"};
 constexpr ServerReply kAuthRequired{530, "5.7.0", "Authentication required"};
+constexpr ServerReply kNoSuchVmta{550, "5.5.0", "The rules name a virtual MTA unknown here"};
+constexpr std::string_view kDefaultVmta = "{default}";
+constexpr ServerReply kSuppressed{550, "5.7.1", "Nothing may be sent to this recipient"};
 constexpr ServerReply kNoMailboxes{550, "5.1.1", "No mailboxes here; give a full address"};
+
+/// The fields of a message that rules look at.
+class SummaryFields : public FieldValues {
+ public:
+  SummaryFields(const smtp::ContentSummary& summary, const SourcePolicy& policy)
+      : summary_(summary), policy_(policy) {}
+  std::string_view value(std::string_view name) const override {
+    for (const smtp::FieldMark& mark : summary_.fields) {
+      if (mark.has_value && equals_ignoring_case(policy_.field_names[mark.control], name)) {
+        return summary_.value_of(mark);
+      }
+    }
+    return {};
+  }
+
+ private:
+  const smtp::ContentSummary& summary_;
+  const SourcePolicy& policy_;
+};
 
 }  // namespace
 
@@ -40,9 +63,15 @@ ServerReply IngestSession::on_rcpt(const smtp::RcptArguments& rcpt) {
   if (rcpt.path.domain.empty()) {
     return kNoMailboxes;
   }
-  if (!policy_->may_relay && !config_->is_relay_domain(rcpt.path.domain)) {
+  const MailRules* rules = config_->mail_rules.get();
+  if (!policy_->may_relay && !config_->is_relay_domain(rcpt.path.domain) &&
+      (rules == nullptr || !rules->is_relay_address(rcpt.path.text))) {
     ++shard_.stats.relay_denied;
     return kRelayDenied;
+  }
+  if (rules != nullptr && rules->is_suppressed(policy_->rules, rcpt.path.text)) {
+    ++shard_.stats.suppressed;
+    return kSuppressed;
   }
   if (!transaction_.add(rcpt)) {
     ++shard_.stats.no_room;
@@ -84,16 +113,20 @@ void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
   facts.smtputf8 = envelope.smtputf8;
   facts.when = now.wall;
   facts.token = {shard_.token_high, ++shard_.token_low};
-  if (envelope.recipients.size() == 1) {
-    facts.sole_recipient = envelope.recipients.front().address;
+  if (shard_.recipients.added().size() == 1) {
+    facts.sole_recipient = shard_.recipients.added().front().address;
   }
-  if (const ServerReply* refusal = shard_.edits.make(summary, *policy_, *config_, facts)) {
+  const ServerReply* refusal = shard_.edits.make(summary, *policy_, *config_, facts);
+  if (refusal == nullptr) {
+    refusal = choose_vmtas(envelope, summary);
+  }
+  if (refusal != nullptr) {
     ++shard_.stats.content_refused;
     drop_writer();
     transaction_.clear();
     return engine_.complete_message(*refusal);
   }
-  envelope.vmta = shard_.edits.vmta();
+  envelope.recipients = shard_.recipients.grouped();
   envelope.job = shard_.edits.job();
   if (envelope.envelope_id.empty()) {
     envelope.envelope_id = shard_.edits.envid();
@@ -112,6 +145,46 @@ void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
   writer->commit(submission, commit_op_);
   // All views were copied: the envelope's blocks serve others while the disk works.
   transaction_.clear();
+}
+
+// Recipients whose virtual MTA is another than the first one's carry it with them.
+const ServerReply* IngestSession::choose_vmtas(Envelope& envelope,
+                                               const smtp::ContentSummary& summary) {
+  const std::string_view named = shard_.edits.vmta();
+  envelope.vmta = named.empty() ? std::string_view(policy_->default_vmta) : named;
+  const MailRules* rules = config_->mail_rules.get();
+  if (rules == nullptr) {
+    return nullptr;
+  }
+  const SummaryFields fields(summary, *policy_);
+  ChoiceQuestion question;
+  question.source = policy_->rules;
+  question.named = named;
+  question.reverse_path = envelope.reverse_path;
+  question.fields = &fields;
+  bool first = true;
+  for (Recipient& recipient : shard_.recipients.added()) {
+    question.recipient = recipient.address;
+    question.domain = recipient.domain();
+    Choice choice = rules->choose(question);
+    if (choice.vmta.empty()) {
+      if (policy_->refuse_unknown_vmta) {
+        return &kNoSuchVmta;
+      }
+      choice.vmta = kDefaultVmta;
+    }
+    if (first) {
+      envelope.vmta = choice.vmta;
+      first = false;
+    } else if (choice.vmta != envelope.vmta) {
+      recipient.vmta = choice.vmta;
+    }
+    recipient.pool_key = choice.pool_key;
+    if (choice.pool_key == 0 && rules->same_for_all(question.source, named)) {
+      break;
+    }
+  }
+  return nullptr;
 }
 
 void IngestSession::on_abort(smtp::AbortReason reason) {

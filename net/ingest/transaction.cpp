@@ -10,12 +10,14 @@
 namespace ringpost::ingest {
 namespace {
 
-std::uint64_t hash_of_domain(std::string_view domain) {
+std::uint64_t hash_of_group(const Recipient& recipient) {
+  const std::string_view domain = recipient.domain();
   char lower[256];
   const std::size_t size = std::min(domain.size(), sizeof lower);
   std::transform(domain.begin(), domain.begin() + static_cast<std::ptrdiff_t>(size), lower,
                  ascii_lower);
-  return hash64({lower, size});
+  const std::uint64_t seed = recipient.vmta.empty() ? 0 : hash64(recipient.vmta);
+  return hash64({lower, size}, seed + recipient.pool_key);
 }
 
 char* put(char* to, std::string_view text) {
@@ -47,13 +49,13 @@ void RecipientTable::add(const Recipient& recipient) {
 // Sorting in place by domain, then by first position, needs no memory; a stable sort would.
 void RecipientTable::order() {
   for (std::uint32_t i = 0; i < recipients_.size(); ++i) {
-    keys_.push_back({hash_of_domain(recipients_[i].domain()), 0, i});
+    keys_.push_back({hash_of_group(recipients_[i]), 0, i});
   }
   std::sort(keys_.begin(), keys_.end(), [](const Key& a, const Key& b) {
-    return a.domain != b.domain ? a.domain < b.domain : a.index < b.index;
+    return a.group != b.group ? a.group < b.group : a.index < b.index;
   });
   for (std::size_t i = 0; i < keys_.size(); ++i) {
-    const bool same = i > 0 && keys_[i].domain == keys_[i - 1].domain;
+    const bool same = i > 0 && keys_[i].group == keys_[i - 1].group;
     keys_[i].first = same ? keys_[i - 1].first : keys_[i].index;
   }
   std::sort(keys_.begin(), keys_.end(), [](const Key& a, const Key& b) {
@@ -62,11 +64,11 @@ void RecipientTable::order() {
 }
 
 std::span<const Recipient> RecipientTable::grouped() {
-  bool one_domain = true;
-  for (std::size_t i = 1; i < recipients_.size() && one_domain; ++i) {
-    one_domain = equals_ignoring_case(recipients_[i].domain(), recipients_[0].domain());
+  bool one_group = true;
+  for (std::size_t i = 1; i < recipients_.size() && one_group; ++i) {
+    one_group = recipients_[i].travels_with(recipients_[0]);
   }
-  if (one_domain) {
+  if (one_group) {
     return recipients_;
   }
   order();
@@ -146,13 +148,15 @@ void Transaction::fill(Envelope& envelope, RecipientTable& table) const {
       at += sizeof entry;
       const std::string_view text(block->bytes + at,
                                   std::size_t{entry.address_bytes} + entry.original_bytes);
-      table.add(
-          {text.substr(0, entry.address_bytes), text.substr(entry.address_bytes), entry.notify});
+      Recipient recipient;
+      recipient.address = text.substr(0, entry.address_bytes);
+      recipient.original = text.substr(entry.address_bytes);
+      recipient.notify = entry.notify;
+      table.add(recipient);
       at += text.size();
     }
     at = 0;
   }
-  envelope.recipients = table.grouped();
 }
 
 }  // namespace ringpost::ingest

@@ -20,14 +20,16 @@ class RecipientTable {
   std::uint32_t capacity() const { return static_cast<std::uint32_t>(sorted_.capacity()); }
   void clear();
   void add(const Recipient& recipient);
-  /// The recipients added, those of one domain side by side, domains in the order of their first
-  /// recipients, recipients of a domain in the order they came.
+  /// The recipients added, in the order they came.
+  std::span<Recipient> added() { return recipients_; }
+  /// The recipients added, those that travel together side by side, groups in the order of their
+  /// first recipients, recipients of a group in the order they came.
   std::span<const Recipient> grouped();
 
  private:
   struct Key {
-    std::uint64_t domain = 0;  ///< hash of the domain in lower case
-    std::uint32_t first = 0;   ///< position of the domain's first recipient
+    std::uint64_t group = 0;  ///< hash of domain in lower case, virtual MTA and pool key
+    std::uint32_t first = 0;  ///< position of the group's first recipient
     std::uint32_t index = 0;
   };
   void order();
@@ -56,7 +58,8 @@ class Transaction {
   std::uint64_t declared_bytes() const { return declared_bytes_; }
   std::uint32_t recipients() const { return recipients_; }
   bool smtputf8() const { return smtputf8_; }
-  /// Fills what MAIL and RCPT said. The views hold until clear() and the table's next use.
+  /// Fills what MAIL said, and the table with what RCPT said; the envelope's recipients are left to
+  /// be set from there. The views hold until clear() and the table's next use.
   void fill(Envelope& envelope, RecipientTable& table) const;
 
  private:

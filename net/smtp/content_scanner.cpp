@@ -20,7 +20,8 @@ std::uint32_t narrow(std::uint64_t offset) {
 }  // namespace
 
 void ContentScanner::start(Transfer transfer, BareLineEnds bare, const ContentLimits& limits,
-                           std::span<const std::string_view> controls, std::span<char> scratch) {
+                           std::span<const std::string_view> controls, std::span<char> scratch,
+                           std::size_t watched) {
   RP_ASSERT(scratch.size() >= kHeaderLookBytes);
   RP_ASSERT(limits.message_bytes_max <= std::uint64_t{2} << 30);
   transfer_ = transfer;
@@ -31,6 +32,7 @@ void ContentScanner::start(Transfer transfer, BareLineEnds bare, const ContentLi
   faults_ = 0;
   limits_ = &limits;
   controls_ = controls;
+  watched_ = watched;
   scratch_ = scratch.first(kHeaderLookBytes);
   partial_ = values_used_ = 0;
   raw_base_ = inserted_ = dots_ = line_raw_ = line_wire_ = 0;

@@ -18,13 +18,16 @@ struct FieldMark {
   ByteRange range;
   KnownField field = KnownField::control;
   std::uint8_t control = 0;       ///< which control field, as numbered by the configured list
+  bool has_value = false;         ///< it is on that list: its value is kept
   bool value_cut = false;         ///< the value did not fit and is incomplete
   std::uint16_t value_begin = 0;  ///< value of a control field, in ContentSummary::values
   std::uint16_t value_size = 0;
 };
 
 inline constexpr std::size_t kFieldMarksMax = 64;
-inline constexpr std::size_t kControlValueBytes = 512;
+inline constexpr std::size_t kControlValueBytes = 1024;
+/// Octets that are kept of the value of a field that is only watched.
+inline constexpr std::size_t kWatchedValueBytes = 192;
 
 /// All that is known about a message when its last octet has come.
 struct ContentSummary {
@@ -102,9 +105,11 @@ class ContentScanner {
   static constexpr std::size_t kHeaderLookBytes = 512;
 
   /// `limits`, `controls` (lower-case field names) and `scratch` (at least kHeaderLookBytes) are
-  /// used until the next start().
+  /// used until the next start(). Controls from `watched` on are only looked at: the first field of
+  /// the name is noted, and the beginning of its value kept.
   void start(Transfer transfer, BareLineEnds bare, const ContentLimits& limits,
-             std::span<const std::string_view> controls, std::span<char> scratch);
+             std::span<const std::string_view> controls, std::span<char> scratch,
+             std::size_t watched = ~std::size_t{0});
   /// Names, in lower case, of fields whose values go to ContentSummary::noted; at most 64. Before
   /// start(); used until called again.
   void use_notes(std::span<const std::string_view> names) { note_names_ = names; }
@@ -143,6 +148,7 @@ class ContentScanner {
   void keep_partial(std::size_t end);
   void classify(std::string_view line);
   void read_field(std::string_view name, std::string_view value, bool cut);
+  bool is_marked(std::size_t control) const;
   void append_value(std::string_view text, bool cut);
   void begin_note(std::string_view name, std::string_view value);
   void add_to_note(std::string_view text);
@@ -169,6 +175,7 @@ class ContentScanner {
   std::uint64_t notes_seen_ = 0;  ///< a bit for each name
   std::size_t note_begin_ = 0;    ///< where the value of the open note begins
   bool note_open_ = false;
+  std::size_t watched_ = ~std::size_t{0};
   std::span<char> scratch_;
   std::size_t partial_ = 0;  ///< octets of the current header line in scratch_
   std::size_t values_used_ = 0;

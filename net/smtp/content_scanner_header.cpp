@@ -148,14 +148,14 @@ void ContentScanner::read_field(std::string_view name, std::string_view value, b
       known = true;
     }
   }
-  for (std::size_t i = 0; i < controls_.size() && !known; ++i) {
+  for (std::size_t i = 0; i < controls_.size() && !mark.has_value; ++i) {
     if (equals_ignoring_case(name, controls_[i])) {
-      mark.field = KnownField::control;
+      mark.has_value = i < watched_ || !is_marked(i);
+      mark.field = known ? mark.field : KnownField::control;
       mark.control = static_cast<std::uint8_t>(i);
-      known = true;
     }
   }
-  if (!known) {
+  if (!known && !mark.has_value) {
     return;
   }
   if (mark.field == KnownField::received &&
@@ -173,17 +173,25 @@ void ContentScanner::read_field(std::string_view name, std::string_view value, b
   append_value(value, cut);
 }
 
+bool ContentScanner::is_marked(std::size_t control) const {
+  return std::any_of(
+      summary_.fields.begin(), summary_.fields.end(),
+      [control](const FieldMark& mark) { return mark.has_value && mark.control == control; });
+}
+
 // Adds to the value of a control field: unfolded, each line trimmed, lines joined by a blank.
 // `cut`: the line went on beyond what was looked at.
 void ContentScanner::append_value(std::string_view text, bool cut) {
-  if (!field_marked_ || summary_.fields.back().field != KnownField::control) {
+  if (!field_marked_ || !summary_.fields.back().has_value) {
     return;
   }
   FieldMark& mark = summary_.fields.back();
+  const std::size_t most = mark.control < watched_ ? kControlValueBytes : kWatchedValueBytes;
   mark.value_cut = mark.value_cut || cut;
   text = trimmed(without_line_end(text));
-  const auto add = [this, &mark](std::string_view part) {
-    const std::size_t fits = std::min(part.size(), kControlValueBytes - values_used_);
+  const auto add = [this, &mark, most](std::string_view part) {
+    const std::size_t fits = std::min(
+        {part.size(), kControlValueBytes - values_used_, std::size_t{most - mark.value_size}});
     std::memcpy(summary_.values.data() + values_used_, part.data(), fits);
     values_used_ += fits;
     mark.value_size = static_cast<std::uint16_t>(mark.value_size + fits);

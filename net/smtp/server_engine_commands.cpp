@@ -207,7 +207,7 @@ bool ServerEngine::begin_content(Transfer transfer, ServerReply& refusal) {
   if (refusal.accepted()) {
     scanner_.use_notes(profile_->notes);
     scanner_.start(transfer, profile_->bare_line_ends, limits_.content, profile_->controls,
-                   scratch_);
+                   scratch_, profile_->watched_controls);
     refused_ = Refusal::none;
     return true;
   }

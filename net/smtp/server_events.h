@@ -32,6 +32,7 @@ struct ServerProfile {
   BareLineEnds bare_line_ends = BareLineEnds::refuse;
   /// Header fields whose values are wanted, lower case, at most 255.
   std::span<const std::string_view> controls;
+  std::size_t watched_controls = ~std::size_t{0};  ///< those from there on are only looked at
   /// Names, in lower case, of header fields whose values ContentSummary::noted gives; at most 64.
   std::span<const std::string_view> notes;
 };

@@ -30,9 +30,8 @@ void decode_alone(std::string_view bytes) {
   std::size_t position = 0;
   while (const auto entry = next_summary_entry(bytes, position)) {
     IndexReader index(entry->index);
-    std::string_view domain;
-    std::uint32_t count = 0;
-    while (index.next(domain, count)) {
+    IndexGroup group;
+    while (index.next(group)) {
     }
   }
   Decoder decode(bytes);

@@ -87,6 +87,7 @@ Machine::~Machine() { *alive_ = false; }
 
 app::ShardSettings Machine::settings_of(unsigned shard) const {
   app::ShardSettings settings = app::shard_settings(room_.snapshot, shard, shards_);
+  settings.ingest_config = *app::ingest_config(room_.snapshot);
   make_small(settings.spool);
   settings.main_endpoint = shards_;
   settings.spool_id = folder_->id();

@@ -55,6 +55,19 @@ TEST(HeaderEdits, NothingAskedForNothingDone) {
   EXPECT_EQ(sent.message.job, "");
 }
 
+TEST(HeaderEdits, WatchedFieldsTakeNoRoomFromCommands) {
+  const auto watching = [](IngestConfig& config, SourcePolicy& policy) {
+    commands(config, policy);
+    policy.watched = {"subject", "date"};
+  };
+  const std::string content = "Subject: " + std::string(450, 's') + "\r\n " +
+                              std::string(450, 's') + "\r\nDate: now\r\nSubject: again\r\n" +
+                              "X-Job: " + std::string(400, 'j') + "\r\n\r\nbody\r\n";
+  const Sent sent = send(watching, content);
+  EXPECT_EQ(sent.message.job, std::string(400, 'j')) << sent.reply;
+  EXPECT_EQ(sent.message.sent, content + ".\r\n") << "what is watched stays";
+}
+
 TEST(HeaderEdits, ObeysAndRemovesCommandFields) {
   const Sent sent = send(commands,
                          "X-Virtual-MTA: V1\r\nSubject: s\r\nX-Job: the\r\n job\r\nX-Envid: a b\r\n"

@@ -16,6 +16,7 @@ struct StoredRecipient {
   std::string address;
   std::string original;
   std::uint8_t notify = 0;
+  std::string vmta;
 };
 
 /// A message a fake sink was told to commit, everything copied.
@@ -146,8 +147,8 @@ class FakeSink : public MessageSink {
     StoredMessage m;
     m.reverse_path = e.reverse_path;
     for (const Recipient& recipient : e.recipients) {
-      m.recipients.push_back(
-          {std::string(recipient.address), std::string(recipient.original), recipient.notify});
+      m.recipients.push_back({std::string(recipient.address), std::string(recipient.original),
+                              recipient.notify, std::string(recipient.vmta)});
     }
     m.envelope_id = e.envelope_id;
     m.vmta = e.vmta;

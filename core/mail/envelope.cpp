@@ -1,0 +1,12 @@
+#include "core/mail/envelope.h"
+
+#include "core/base/text.h"
+
+namespace ringpost {
+
+bool Recipient::travels_with(const Recipient& other) const {
+  return pool_key == other.pool_key && vmta == other.vmta &&
+         equals_ignoring_case(domain(), other.domain());
+}
+
+}  // namespace ringpost
