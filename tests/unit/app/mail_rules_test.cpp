@@ -78,7 +78,7 @@ TEST(MailRules, PatternsLookAtSenderRecipientAndHeaderInTheirOrder) {
       "rcpt-to /@vip[.]/ virtual-mta=c\nmail-from /./ call-to:rest\n</pattern-list>\n"
       "<pattern-list rest>\n* virtual-mta=d\n</pattern-list>\n"
       "<source 192.0.2.0/24>\npattern-list p\n</source>\n");
-  const Fields sale({{"Subject", "a big SALE"}});
+  const Fields sale(std::map<std::string, std::string>{{"Subject", "a big SALE"}});
   EXPECT_EQ(r.choose(r.plain, "news@x.example", "u@vip.example", "", &sale), "a");
   EXPECT_EQ(r.choose(r.plain, "x@x.example", "u@vip.example", "", &sale), "b");
   EXPECT_EQ(r.choose(r.plain, "x@x.example", "u@vip.example"), "c");
