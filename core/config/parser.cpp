@@ -280,7 +280,8 @@ Parser::LineEnd Parser::read_values(Lexer& lexer, Directive& directive, const Op
       if (rest.front() == '}' && top().brace) {
         return LineEnd::directive;
       }
-      if (in_patterns() && rest.front() == '/') {
+      const bool is_path = row != nullptr && row->type == ValueType::path;
+      if (in_patterns() && rest.front() == '/' && !is_path) {
         if (!read_pattern_line(lexer, directive)) {
           return LineEnd::faulty;
         }
