@@ -25,7 +25,7 @@ struct FieldMark {
 };
 
 inline constexpr std::size_t kFieldMarksMax = 64;
-inline constexpr std::size_t kControlValueBytes = 1024;
+inline constexpr std::size_t kControlValueBytes = 640;
 /// Octets that are kept of the value of a field that is only watched.
 inline constexpr std::size_t kWatchedValueBytes = 192;
 
