@@ -25,9 +25,9 @@ struct FieldMark {
 };
 
 inline constexpr std::size_t kFieldMarksMax = 64;
-inline constexpr std::size_t kControlValueBytes = 640;
+inline constexpr std::size_t kControlValueBytes = 544;
 /// Octets that are kept of the value of a field that is only watched.
-inline constexpr std::size_t kWatchedValueBytes = 192;
+inline constexpr std::size_t kWatchedValueBytes = 128;
 
 /// All that is known about a message when its last octet has come.
 struct ContentSummary {
