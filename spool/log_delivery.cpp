@@ -84,6 +84,7 @@ void Log::fill(const View& view, MessageView& out) const {
   out.prefix = record.prefix;
   out.body = record.content;
   out.kept = record.kept;
+  out.signing = record.signing;
 }
 
 void Log::finish_open(Job& job, View& view) {

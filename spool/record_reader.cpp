@@ -1,8 +1,29 @@
 #include "spool/record_reader.h"
 
+#include <cstring>
+
 namespace ringpost::spool {
 
 namespace {
+
+void read_digest(Decoder& decode, BodyDigest& out) {
+  const std::string_view octets = decode.raw(out.sha256.size());
+  if (decode.ok()) {
+    std::memcpy(out.sha256.data(), octets.data(), octets.size());
+  }
+  out.octets = decode.varint();
+}
+
+void read_signing(Decoder& decode, SigningFacts& out) {
+  out.forms = decode.number<std::uint8_t>();
+  if ((out.forms & SigningFacts::kSimple) != 0) {
+    read_digest(decode, out.simple);
+  }
+  if ((out.forms & SigningFacts::kRelaxed) != 0) {
+    read_digest(decode, out.relaxed);
+  }
+  out.options = decode.text();
+}
 
 bool read_envelope(Decoder& decode, OpenedRecord& out) {
   Envelope& envelope = out.envelope;
@@ -33,6 +54,9 @@ bool read_envelope(Decoder& decode, OpenedRecord& out) {
   if (decode.ok() && !decode.at_end()) {
     envelope.noted = decode.text();
   }
+  if (decode.ok() && !decode.at_end()) {
+    read_signing(decode, out.signing);
+  }
   return decode.ok();
 }
 
@@ -42,6 +66,7 @@ bool read_record(std::string_view segment, std::uint64_t generation, std::uint64
                  bool verify, OpenedRecord& out) {
   out.recipients.clear();
   out.kept.clear();
+  out.signing = {};
   const auto head = decode_record_head(segment, generation, offset);
   if (!head || (verify && !record_intact(segment, offset, *head))) {
     return false;

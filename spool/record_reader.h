@@ -19,6 +19,7 @@ struct OpenedRecord {
   std::string_view content;
   std::vector<Recipient> recipients;
   std::vector<ByteRange> kept;
+  SigningFacts signing;
 };
 
 /// Decodes the record at `offset`; with `verify` all of its bytes are checked against their

@@ -44,6 +44,22 @@ void write_index(const Envelope& envelope, Encoder<ChunkChain>& encode) {
   }
 }
 
+void write_digest(const BodyDigest& digest, Encoder<ChunkChain>& encode) {
+  encode.raw({reinterpret_cast<const char*>(digest.sha256.data()), digest.sha256.size()});
+  encode.varint(digest.octets);
+}
+
+void write_signing(const SigningFacts& signing, Encoder<ChunkChain>& encode) {
+  encode.number(signing.forms);
+  if ((signing.forms & SigningFacts::kSimple) != 0) {
+    write_digest(signing.simple, encode);
+  }
+  if ((signing.forms & SigningFacts::kRelaxed) != 0) {
+    write_digest(signing.relaxed, encode);
+  }
+  encode.text(signing.options);
+}
+
 void write_envelope(const Submission& submission, Encoder<ChunkChain>& encode) {
   const Envelope& envelope = submission.envelope;
   encode.text(envelope.reverse_path);
@@ -61,8 +77,12 @@ void write_envelope(const Submission& submission, Encoder<ChunkChain>& encode) {
     encode.number(recipient.notify);
   }
   encode.text(submission.edits.prefix);
-  if (!envelope.noted.empty()) {
+  const bool signing = submission.signing.any();
+  if (signing || !envelope.noted.empty()) {
     encode.text(envelope.noted);
+  }
+  if (signing) {
+    write_signing(submission.signing, encode);
   }
 }
 

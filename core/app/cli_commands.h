@@ -36,6 +36,8 @@ int reload(const CliOptions& options);
 int change_queues(const CliOptions& options, const std::string& verb, const std::string& pattern);
 
 int check_config(const CliOptions& options, const std::string& file, bool strict, bool lenient);
+/// Compares the configuration's DKIM keys with what is published; `domain` empty: all of them.
+int check_dkim(const CliOptions& options, const std::string& file, const std::string& domain);
 int explain(const CliOptions& options, const std::string& file, const std::string& domain,
             const std::string& vmta, const std::string& sender);
 int diff_config(const CliOptions& options, const std::string& before, const std::string& after);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/app/cli_commands.h"
+#include "core/app/cli_config.h"
 #include "core/config/check.h"
 #include "core/config/diff.h"
 #include "core/config/explain.h"
@@ -36,7 +37,8 @@ config::CheckResult read_config(const std::string& file, bool strict, bool lenie
   return config::check_file(file, check);
 }
 
-/// A snapshot to answer from, faults left out; its errors go to standard error.
+}  // namespace
+
 std::shared_ptr<const config::Snapshot> read_snapshot(const std::string& file, int& code) {
   if (::access(file.c_str(), R_OK) != 0) {
     code = fail(kUnreadable, "cannot read " + file);
@@ -49,8 +51,6 @@ std::shared_ptr<const config::Snapshot> read_snapshot(const std::string& file, i
   }
   return result.snapshot;
 }
-
-}  // namespace
 
 int check_config(const CliOptions& options, const std::string& file, bool strict, bool lenient) {
   if (::access(file.c_str(), R_OK) != 0) {

@@ -146,6 +146,11 @@ void add_file_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
     exit_code =
         ringpost::app::check_config(options, arguments.file, arguments.strict, arguments.lenient);
   });
+  CLI::App* dkim = check->add_subcommand("dkim", "Compare DKIM keys with their published records");
+  dkim->add_option("domain", arguments.first, "only keys that sign for this domain");
+  dkim->add_option("-c,--config", arguments.file, "configuration file")->required();
+  dkim->callback(
+      [&] { exit_code = ringpost::app::check_dkim(options, arguments.file, arguments.first); });
   CLI::App* explain = app.add_subcommand("explain", "Effective settings of a queue, with origins");
   explain->add_option("domain", arguments.first, "destination domain")->required();
   explain->add_option("vmta", arguments.second, "virtual MTA");

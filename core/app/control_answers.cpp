@@ -29,7 +29,11 @@ Json counters_of(const ShardStatus& s) {
           {"spool_segments", s.spool_segments},
           {"commits", s.commits},
           {"zero_copy_sends", s.zero_copy_sends},
-          {"zero_copy_copied", s.zero_copy_copied}};
+          {"zero_copy_copied", s.zero_copy_copied},
+          {"signatures", s.signatures},
+          {"signatures_cached", s.signatures_cached},
+          {"not_signed", s.not_signed},
+          {"signing_failed", s.signing_failed}};
 }
 
 /// What an operator reads of a gate: the setting behind it, with its value and place.

@@ -263,6 +263,7 @@ std::string ControlRoom::reload() {
   task->kind = ControlKind::reload;
   task->snapshot = plan.snapshot;
   task->ingest = plan.ingest;
+  task->keys = plan.keys;
   task->version = plan.version;
   auto done = ask(std::move(task));
   if (!done && late_.empty()) {
@@ -273,6 +274,9 @@ std::string ControlRoom::reload() {
   std::string said = "reload: configuration " + std::to_string(plan.version) + " is in force";
   for (const std::string& name : plan.needs_restart) {
     said += "; " + name + " keeps its old value until a restart";
+  }
+  for (const std::string& line : plan.keys->warnings()) {
+    log_warning("DKIM: " + line);
   }
   log_info(done ? said : said + " once a slow shard has answered");
   return answer_reload(plan);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/app/search.h"
+#include "core/app/signing.h"
 #include "core/base/time.h"
 #include "core/config/snapshot.h"
 #include "core/loop/loop.h"
@@ -64,6 +65,10 @@ struct ShardStatus {
   std::uint64_t commits = 0;
   std::uint64_t zero_copy_sends = 0;
   std::uint64_t zero_copy_copied = 0;
+  std::uint64_t signatures = 0;         ///< DKIM signatures made
+  std::uint64_t signatures_cached = 0;  ///< messages whose signatures were still known
+  std::uint64_t not_signed = 0;         ///< messages of signing queues that no key fits
+  std::uint64_t signing_failed = 0;     ///< messages deferred because signing failed
   std::vector<std::string> alarms;
   LoopStats loop;
 };
@@ -90,6 +95,7 @@ struct ControlTask {
   MessageId id;
   std::shared_ptr<const config::Snapshot> snapshot;  ///< reload: valid, for all shards alike
   ingest::IngestConfigRef ingest;                    ///< reload: the same, for new sessions
+  std::shared_ptr<const KeyRing> keys;               ///< reload: its keys
   std::uint32_t version = 0;                         ///< reload: of the snapshot, growing
   SearchQuery query;                                 ///< list
   std::vector<spool::MessageCursor> cursors;         ///< list: where each shard goes on

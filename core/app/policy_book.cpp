@@ -69,17 +69,20 @@ void set_timeouts(QueuePolicy& out, const config::PathPolicy& in) {
 
 }  // namespace
 
-PolicyBook::PolicyBook(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version)
-    : cache_(std::move(snapshot)), version_(version) {
+PolicyBook::PolicyBook(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version,
+                       std::shared_ptr<const KeyRing> keys)
+    : cache_(std::move(snapshot)), version_(version), keys_(std::move(keys)) {
   make_choices();
   rates_.use(cache_.snapshot());
 }
 
-void PolicyBook::use(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version) {
+void PolicyBook::use(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version,
+                     std::shared_ptr<const KeyRing> keys) {
   translated_.clear();  // its keys are policies of the old one
   cache_ = config::PolicyCache(std::move(snapshot));
   rates_.use(cache_.snapshot());
   version_ = version;
+  keys_ = std::move(keys);
   make_choices();
 }
 
@@ -192,6 +195,7 @@ schedule::QueueSettings PolicyBook::settings_of(std::string_view queue, std::str
   }
   out->bounce_after = in.bounce_after;
   set_timeouts(*out, in);
+  out->signing = keys_ != nullptr ? keys_->plan_for(in, id) : nullptr;
   out->zero_copy_threshold_bytes = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(snapshot().global().zero_copy_threshold, std::uint64_t{1} << 31));
   schedule::QueueSettings settings;

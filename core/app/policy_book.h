@@ -7,6 +7,7 @@
 
 #include "core/app/pool_choice.h"
 #include "core/app/rate_plans.h"
+#include "core/app/signing.h"
 #include "core/config/snapshot.h"
 #include "core/mail/doors.h"
 #include "core/schedule/doors.h"
@@ -19,10 +20,13 @@ namespace ringpost::app {
 /// as anyone holds its reference, over reloads too.
 class PolicyBook : public schedule::PolicySource {
  public:
-  explicit PolicyBook(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version = 1);
+  /// `keys` are those of the snapshot; null: nothing is signed.
+  explicit PolicyBook(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version = 1,
+                      std::shared_ptr<const KeyRing> keys = nullptr);
 
   /// Takes up another configuration; `version` grows with each.
-  void use(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version);
+  void use(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version,
+           std::shared_ptr<const KeyRing> keys = nullptr);
 
   schedule::QueueSettings settings_of(std::string_view queue, std::string_view vmta) override;
   schedule::GlobalLimits global_limits() override;
@@ -61,6 +65,7 @@ class PolicyBook : public schedule::PolicySource {
   config::PolicyCache cache_;
   RatePlans rates_;
   std::uint32_t version_;
+  std::shared_ptr<const KeyRing> keys_;
   std::unordered_map<Key, schedule::QueueSettings, KeyHash> translated_;
   std::string name_;
   std::vector<PoolChoice> choices_;  ///< by pool

@@ -29,11 +29,19 @@ std::size_t mailbox_letters(unsigned shards) {
   return std::bit_floor(std::max<std::size_t>(16384 / std::max(shards, 1U), 256));
 }
 constexpr unsigned kWorkers = 2;
+constexpr unsigned kHelpersMax = 32;
 constexpr Duration kCloseTime = Duration::seconds(30);
 
 unsigned shard_count(const config::GlobalSettings& global) {
   const auto usable = static_cast<unsigned>(usable_processors().size());
   return global.shards != 0 ? global.shards : std::max(usable, 1U);
+}
+
+/// Threads for private operations: those processors that have no shard, and one for the moments in
+/// which a shard waits.
+unsigned helper_count(unsigned shards) {
+  const auto usable = static_cast<unsigned>(usable_processors().size());
+  return std::clamp(usable > shards ? usable - shards : 1U, 1U, kHelpersMax);
 }
 
 std::string read_file(const std::string& path) {
@@ -51,18 +59,20 @@ struct Process::Ports {
   std::unique_ptr<Ring> ring;
   std::unique_ptr<RingDriver> driver;
   std::unique_ptr<ThreadWorker> worker;
+  std::unique_ptr<ThreadWorker> crypto;
   KernelEntropy entropy;
   std::unique_ptr<RingNet> net;
   std::unique_ptr<RingDisk> disk;
   std::unique_ptr<AresDns> dns;
   ProbeReport probes;
 
-  Status open(unsigned shard, RingPeers& peers, WorkerPool& workers);
+  Status open(unsigned shard, RingPeers& peers, WorkerPool& workers, WorkerPool& helpers);
   Status open_dns(Loop& loop, const config::GlobalSettings& global);
   void close();
 };
 
-Status Process::Ports::open(unsigned shard, RingPeers& peers, WorkerPool& workers) {
+Status Process::Ports::open(unsigned shard, RingPeers& peers, WorkerPool& workers,
+                            WorkerPool& helpers) {
   auto made = Ring::make({}, probes);
   if (!made) {
     return made.error();
@@ -77,6 +87,7 @@ Status Process::Ports::open(unsigned shard, RingPeers& peers, WorkerPool& worker
   }
   driver = std::move(*drive);
   worker = std::make_unique<ThreadWorker>(workers, *driver);
+  crypto = std::make_unique<ThreadWorker>(helpers, *driver);
   auto sockets = RingNet::make(*ring, {}, probes);
   if (!sockets) {
     return sockets.error();
@@ -220,6 +231,11 @@ Status Process::prepare() {
   }
   accounts_->start();
   workers_ = std::make_unique<WorkerPool>(kWorkers);
+  crypto_ = std::make_unique<WorkerPool>(helper_count(shards_));
+  keys_ = std::make_shared<const KeyRing>(snapshot_);
+  for (const std::string& line : keys_->warnings()) {
+    log_warning("DKIM: " + line);
+  }
   return {};
 }
 
@@ -242,7 +258,7 @@ void Process::run_shard(ShardThread& entry) {
   }
   entry.ports = std::make_unique<Ports>();
   Ports& ports = *entry.ports;
-  if (auto opened = ports.open(entry.shard, *peers_, *workers_); !opened) {
+  if (auto opened = ports.open(entry.shard, *peers_, *workers_, *crypto_); !opened) {
     report(entry, opened);
     return;
   }
@@ -256,9 +272,12 @@ void Process::run_shard(ShardThread& entry) {
     settings.main_endpoint = main_endpoint();
     settings.pause_rules = pause_rules_;
     settings.missing_sources = control_->missing_sources();
+    settings.keys = keys_;
+    settings.signer.helpers_max = 1 + (helper_count(shards_) - 1) / shards_;
     settings.spool_id = spool_->id();
     settings.spool_logs = spool_->logs_of(entry.shard);
-    Shard shard(std::move(settings), {*ports.driver, *ports.net, *ports.disk, ports.entropy},
+    Shard shard(std::move(settings),
+                {*ports.driver, *ports.net, *ports.disk, ports.entropy, ports.crypto.get()},
                 *mailroom_, *accounts_);
     Status started = ports.open_dns(shard.loop(), snapshot_->global());
     if (started) {
@@ -374,6 +393,7 @@ bool Process::stop() {
     entry->thread.join();
   }
   workers_.reset();
+  crypto_.reset();
   threads_.clear();
   const bool accounted = accounts_->stop();
   if (!accounted) {

@@ -83,6 +83,8 @@ class Process {
   account::PosixFiles files_;
   std::unique_ptr<account::LogWriter> accounts_;
   std::unique_ptr<WorkerPool> workers_;
+  std::unique_ptr<WorkerPool> crypto_;  ///< for private operations
+  std::shared_ptr<const KeyRing> keys_;
   std::vector<std::unique_ptr<ShardThread>> threads_;
   std::unique_ptr<ControlRoom> control_;
   std::unique_ptr<ControlServer> control_server_;

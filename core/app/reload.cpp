@@ -36,6 +36,7 @@ ReloadPlan Reloader::plan() {
     return plan;
   }
   plan.ingest = std::move(*ingest);
+  plan.keys = std::make_shared<const KeyRing>(plan.snapshot);
   return plan;
 }
 

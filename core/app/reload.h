@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/app/signing.h"
 #include "core/base/address.h"
 #include "core/base/shared_count.h"
 #include "core/config/check.h"
@@ -25,6 +26,7 @@ struct ReloadPlan {
   std::vector<config::Diagnostic> diagnostics;
   std::shared_ptr<const config::Snapshot> snapshot;  ///< nullptr: faulty, nothing may change
   ingest::IngestConfigRef ingest;
+  std::shared_ptr<const KeyRing> keys;  ///< read anew, so that a reload rotates them
   std::uint32_t version = 0;
   std::vector<std::string> needs_restart;  ///< directives that differ and keep their old value
 };

@@ -28,6 +28,10 @@ void add_fields(ingest::SourcePolicy& out, const config::SourcePolicy& in) {
   if (in.process_x_envid) {
     out.fields.push_back(rule_of("x-envid", FieldCommand::envid, true, false));
   }
+  if (in.process_x_dkim_options) {
+    out.fields.push_back(
+        rule_of("x-dkim-options", FieldCommand::dkim, true, in.retain_x_dkim_options));
+  }
   if (!in.jobid_header.empty()) {
     out.fields.push_back(rule_of(in.jobid_header, FieldCommand::weak_job, true, true));
   }
@@ -38,14 +42,15 @@ void add_fields(ingest::SourcePolicy& out, const config::SourcePolicy& in) {
 
 /// What a file of the spool holds beside the largest message: heads, an envelope, alignment.
 constexpr std::uint64_t kSegmentOverhead = std::uint64_t{112} << 10;
-/// Sessions of one shard; each takes 8 KiB of address space, and memory once it is used.
+/// Sessions of one shard; each takes 9 KiB of address space, and memory once it is used.
 constexpr std::uint32_t kSessionsInMax = 20'000;
 /// Offsets inside a message are 32 bits wide, and replies count octets as RFC 1870 does.
 constexpr std::uint64_t kMessageMax = std::uint64_t{2} << 30;
 
 ingest::SourcePolicy source_policy(const config::SourcePolicy& in, std::uint64_t message_max,
-                                   MailRules& rules) {
+                                   MailRules& rules, const sign::CanonSet& body_forms) {
   ingest::SourcePolicy out;
+  out.body_forms = body_forms;
   out.accept = in.smtp_service;
   out.may_relay = in.always_allow_relaying;
   out.require_auth = in.require_auth;
@@ -96,8 +101,9 @@ ingest::SourceRules source_rules(const config::Snapshot& snapshot, config::Sourc
                                  std::vector<ingest::SourcePolicy>& policies, MailRules& mail) {
   const std::uint64_t message_max =
       std::min<std::uint64_t>(snapshot.global().spool_segment_size - kSegmentOverhead, kMessageMax);
+  const sign::CanonSet forms = body_forms(snapshot);
   const auto add = [&](const config::SourcePolicy& policy) {
-    policies.push_back(source_policy(policy, message_max, mail));
+    policies.push_back(source_policy(policy, message_max, mail, forms));
     return static_cast<std::uint32_t>(policies.size() - 1);
   };
   ingest::SourceRules rules;

@@ -12,11 +12,12 @@ Shard::Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom
       ports_(ports),
       loop_(settings_.shard, ports.driver, mailroom, *this),
       outbox_(loop_, mailroom.endpoints()),
-      policies_(settings_.snapshot),
+      policies_(settings_.snapshot, 1, settings_.keys),
       accountant_(accounts, settings_.shard),
       spool_(settings_.spool, settings_.spool_id, settings_.spool_logs,
              {loop_, ports.disk, ports.entropy, *this, accountant_}),
       carrier_(loop_, outbox_, spool_, settings_.shards),
+      signer_(loop_, carrier_, ports.crypto, settings_.signer),
       parcels_(settings_.parcels, settings_.shard),
       search_(loop_, spool_) {
   schedule_timer_.bind<&Shard::on_schedule_timer>(this);
@@ -31,7 +32,7 @@ Shard::~Shard() { loop_.timers().disarm(schedule_timer_); }
 
 Status Shard::start(Dns& dns) {
   resolver_ = std::make_unique<resolve::Resolver>(loop_, dns, settings_.resolve);
-  deliverer_ = std::make_unique<deliver::Deliverer>(loop_, ports_.net, *resolver_, carrier_,
+  deliverer_ = std::make_unique<deliver::Deliverer>(loop_, ports_.net, *resolver_, signer_,
                                                     settings_.deliver);
   scheduler_ = std::make_unique<schedule::Scheduler>(
       settings_.schedule, schedule::Doors{*deliverer_, *this, policies_, *this}, loop_.now());
@@ -49,6 +50,7 @@ Status Shard::start(Dns& dns) {
   }
   recovery_ = std::move(*recovered);
   // Schedule's settlements of a turn reach the journal in the same turn, letters leave last.
+  loop_.add_hook(signer_);
   loop_.add_hook(*this);
   loop_.add_hook(spool_);
   loop_.add_hook(outbox_);

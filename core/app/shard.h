@@ -19,6 +19,7 @@
 #include "net/deliver/deliverer.h"
 #include "net/ingest/service.h"
 #include "net/resolve/resolver.h"
+#include "net/sign/message_signer.h"
 #include "spool/spool.h"
 
 namespace ringpost::app {
@@ -29,6 +30,7 @@ struct ShardPorts {
   Net& net;
   Disk& disk;
   Entropy& entropy;
+  Worker* crypto = nullptr;  ///< helper threads for private operations; none: all on the shard
 };
 
 struct ShardSettings {
@@ -43,6 +45,8 @@ struct ShardSettings {
   deliver::DeliverOptions deliver;
   ingest::IngestMemory ingest_memory;
   ingest::IngestConfigRef ingest_config;
+  std::shared_ptr<const KeyRing> keys;  ///< of the snapshot; null: nothing is signed
+  sign::SignerOptions signer;
   schedule::SchedulerOptions schedule;
   resolve::ResolverOptions resolve;
   std::string pause_rules;                 ///< as kept by an earlier run
@@ -120,6 +124,7 @@ class Shard final : public LetterHandler,
   account::Accountant accountant_;
   spool::Spool spool_;
   JobCarrier carrier_;
+  sign::MessageSigner signer_;
   ParcelPool parcels_;
   std::vector<AdmissionParcel*> waiting_parcels_;  ///< arrived, but the scheduler had no room
   std::unique_ptr<resolve::Resolver> resolver_;

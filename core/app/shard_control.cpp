@@ -45,7 +45,7 @@ void Shard::on_control(ControlTask& task, unsigned from, Now now) {
 
 // Sessions under way, in and out, hold what they began with; limits and clocks keep their state.
 void Shard::reload(const ControlTask& task, Now now) {
-  policies_.use(task.snapshot, task.version);
+  policies_.use(task.snapshot, task.version, task.keys);
   scheduler_->refresh(now);
   accountant_.use(bounce_rules(task.snapshot));
   if (ingest_ != nullptr) {
@@ -118,6 +118,11 @@ ShardStatus Shard::status() {
   status.commits = spool.commits;
   status.zero_copy_sends = deliverer_->stats().zero_copy;
   status.zero_copy_copied = deliverer_->stats().zero_copy_copied;
+  const sign::SignerStats& signer = signer_.stats();
+  status.signatures = signer.signatures;
+  status.signatures_cached = signer.cached;
+  status.not_signed = signer.unsigned_mail;
+  status.signing_failed = signer.failed;
   const std::string where = "shard " + std::to_string(settings_.shard) + ": ";
   if (spool.journal_alarm) {
     status.alarms.push_back(where + "the outcome journal is half full: accounting is behind");

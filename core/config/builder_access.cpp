@@ -294,8 +294,9 @@ void Builder::add_domain_key(const Directive& directive, std::vector<DkimKey>& k
   if (!is_host_name(key.selector)) {
     return log_->error(parts[0].span, "not a selector");
   }
-  if (!key.domain.empty() && !is_host_name(key.domain)) {
-    return log_->error(parts[1].span, "not a domain name, nor *");
+  const auto name = key.domain.substr(key.domain.starts_with("*.") ? 2 : 0);
+  if (!key.domain.empty() && !is_host_name(name)) {
+    return log_->error(parts[1].span, "not a domain name, nor *.DOMAIN, nor *");
   }
   keys.push_back(key);
   key_files_.emplace_back(key.file, parts[2].span);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -84,6 +85,27 @@ struct ContentInfo {
   bool eight_bit = false;          ///< some octet has the high bit set
 };
 
+/// Hash of a body in a canonical form of DKIM (RFC 6376 section 3.4).
+struct BodyDigest {
+  std::array<unsigned char, 32> sha256{};
+  std::uint64_t octets = 0;  ///< of the canonical body; 0 of an empty one
+
+  bool operator==(const BodyDigest&) const = default;
+};
+
+/// What signing needs of a message and only reception can know or knows cheaply.
+struct SigningFacts {
+  static constexpr std::uint8_t kSimple = 1;
+  static constexpr std::uint8_t kRelaxed = 2;
+
+  std::uint8_t forms = 0;  ///< which digests are known: a set of the bits above
+  BodyDigest simple;
+  BodyDigest relaxed;
+  std::string_view options;  ///< value of an X-DKIM-Options field that was obeyed, or empty
+
+  bool any() const { return forms != 0 || !options.empty(); }
+};
+
 /// The message as it is to be sent: `prefix`, then the kept ranges of the content in order. The
 /// last range always ends with the content's final dot line. `prefix` is in wire form too.
 struct HeaderEdits {
@@ -96,6 +118,7 @@ struct Submission {
   Envelope envelope;
   ContentInfo content;
   HeaderEdits edits;
+  SigningFacts signing;
 };
 
 }  // namespace ringpost

@@ -38,6 +38,8 @@ void Job::clear() {
   facts.offered = 0;
   facts.zero_copy = false;
   view = {};
+  policy = nullptr;
+  signature.clear();
   texts.clear();
   last_text_ = {};
 }

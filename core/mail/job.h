@@ -13,6 +13,7 @@
 #include "core/mail/envelope.h"
 #include "core/mail/message_id.h"
 #include "core/mail/outcome.h"
+#include "core/mail/policy.h"
 
 namespace ringpost {
 
@@ -41,8 +42,9 @@ struct MessageView {
   std::string_view prefix;          ///< header fields added, wire form
   std::string_view body;            ///< all content in wire form
   std::span<const ByteRange> kept;  ///< ranges of `body` to send after `prefix`
+  SigningFacts signing;
 
-  /// Octets that leave, with prefix and final dot line.
+  /// Octets that leave, with prefix and final dot line, without signatures.
   std::uint64_t sent_bytes() const {
     std::uint64_t sum = prefix.size();
     for (const ByteRange& range : kept) {
@@ -104,6 +106,15 @@ struct Job : ListLink<Job> {
   std::vector<JobRecipient> recipients;
   AttemptFacts facts;
   MessageView view;
+
+  /// Settings of the attempt; set by who takes the job, valid until it is finished.
+  const QueuePolicy* policy = nullptr;
+  /// Signature fields in wire form, sent before everything else of the message; made while the
+  /// message is opened.
+  std::string signature;
+
+  /// Octets that leave in this attempt, with final dot line.
+  std::uint64_t sent_bytes() const { return signature.size() + view.sent_bytes(); }
 
   /// Completed by the spool when `view` may be read (result 0) or cannot (negative errno).
   JobCompletion opened{*this};

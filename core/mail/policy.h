@@ -8,6 +8,10 @@
 #include "core/base/address.h"
 #include "core/base/time.h"
 
+namespace ringpost::sign {
+struct SigningPlan;
+}
+
 namespace ringpost {
 
 /// Time allowed for each step of a session (RFC 5321 section 4.5.3.2 gives the lower bounds).
@@ -63,6 +67,8 @@ struct QueuePolicy {
   bool ignore_pipelining = false;
   bool ignore_8bitmime = false;
   bool ignore_dsn = false;
+
+  std::shared_ptr<const sign::SigningPlan> signing;  ///< how messages are signed; null: not at all
 
   PhaseTimeouts timeouts;
   Duration idle_timeout = Duration::seconds(5);

@@ -3,6 +3,7 @@
 #include "net/deliver/session.h"
 
 #include <algorithm>
+#include <cerrno>
 
 namespace ringpost::deliver {
 
@@ -104,6 +105,7 @@ void DeliverySession::prefetch() {
     Work& work = *work_at(Work::Stage::free);
     work.stage = Work::Stage::opening;
     work.job = job;
+    job->policy = policy_.get();
     job->opened.bind<&Work::on_opened>(&work);
     context_.bodies.open(*job);
   }
@@ -117,7 +119,9 @@ void DeliverySession::Work::on_opened(Completion& completion) {
     outcome.kind = OutcomeKind::deferred;
     outcome.phase = Phase::content;
     outcome.status = {4, 3, 0};
-    outcome.text = job->keep_text("local failure: the message cannot be read from the spool");
+    outcome.text = job->keep_text(completion.result == -ENOKEY
+                                      ? "local failure: the message cannot be signed"
+                                      : "local failure: the message cannot be read from the spool");
     settle_pending(*job, outcome);
     owner.finish(*this);
   } else {
@@ -140,8 +144,8 @@ void DeliverySession::prepare(Work& work) {
   }
   work.transaction.envelope = &view.envelope;
   work.transaction.recipients = job.recipients;
-  work.transaction.size = view.content.size + view.prefix.size();
-  work.transaction.body_bytes = view.sent_bytes();
+  work.transaction.size = view.content.size + view.prefix.size() + job.signature.size();
+  work.transaction.body_bytes = job.sent_bytes();
   work.transaction.eight_bit = view.content.eight_bit;
   work.transaction.needs_smtputf8 = needs_smtputf8(job);
   job.facts.host.assign(route_->hosts[candidate_->host].name);

@@ -40,6 +40,7 @@ void Transmitter::add_command(std::string_view bytes) noexcept { add(Slice::of(b
 void Transmitter::add_body(Job& job) noexcept {
   RP_ASSERT_NOTE(pending_body_ == nullptr, "two contents between two flushes");
   const std::uint64_t before = pending_bytes_;
+  add(Slice::of(job.signature));
   add(Slice::of(job.view.prefix));
   for (const ByteRange& range : job.view.kept) {
     add(Slice::of(job.view.body.substr(range.begin, range.size())));

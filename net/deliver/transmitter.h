@@ -50,7 +50,7 @@ class Transmitter {
   std::uint64_t progress() const noexcept { return current_ != nullptr ? current_->op.sent : 0; }
 
  private:
-  static constexpr std::size_t kSlicesMax = 24;
+  static constexpr std::size_t kSlicesMax = 25;
   static constexpr std::size_t kFlights = 3;
   using Slices = FixedVector<Slice, kSlicesMax>;
 

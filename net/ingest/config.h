@@ -10,6 +10,7 @@
 #include "core/base/shared_count.h"
 #include "core/base/time.h"
 #include "net/ingest/mail_rules.h"
+#include "net/sign/body_hasher.h"
 #include "net/smtp/server_events.h"
 
 namespace ringpost::ingest {
@@ -21,6 +22,7 @@ enum class FieldCommand : std::uint8_t {
   job,       ///< the job id
   weak_job,  ///< the job id, unless a `job` field gives one
   envid,     ///< the DSN envelope id, unless MAIL gave one
+  dkim,      ///< how the message is to be signed
 };
 
 /// A header field that is looked for; those not listed pass on untouched.
@@ -48,6 +50,8 @@ struct SourcePolicy {
   std::string default_vmta = "default";    ///< never empty
   std::vector<std::string> allowed_vmtas;  ///< what a field may choose; empty: any that exists
   bool refuse_unknown_vmta = true;         ///< otherwise such mail goes to the default
+
+  sign::CanonSet body_forms;  ///< canonical forms in which bodies are hashed for signatures
 
   bool add_received = true;
   bool hide_source = false;  ///< the Received field says neither name nor address of the client

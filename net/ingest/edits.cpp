@@ -101,7 +101,7 @@ bool is_removed(const FieldMark& mark, const SourcePolicy& policy) {
 const ServerReply* EditPlan::make(const ContentSummary& content, const SourcePolicy& policy,
                                   const IngestConfig& config, const TraceFacts& facts) {
   kept_.clear();
-  vmta_ = job_ = envid_ = {};
+  vmta_ = job_ = envid_ = dkim_options_ = {};
   if (const ServerReply* refusal = obey(content, policy, config)) {
     return refusal;
   }
@@ -140,6 +140,8 @@ const ServerReply* EditPlan::obey(const ContentSummary& content, const SourcePol
       strong_job = true;
     } else if (command == FieldCommand::weak_job && job_.empty()) {
       job_ = value;
+    } else if (command == FieldCommand::dkim && dkim_options_.empty()) {
+      dkim_options_ = value;
     } else if (command == FieldCommand::envid && envid_.empty() && !value.empty()) {
       TextBuilder out(envid_text_);
       if (!write_xtext(value, out)) {

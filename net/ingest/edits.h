@@ -41,6 +41,7 @@ class EditPlan {
   std::string_view job() const { return job_; }
   /// In xtext; empty if no field gave one.
   std::string_view envid() const { return envid_; }
+  std::string_view dkim_options() const { return dkim_options_; }
 
  private:
   const smtp::ServerReply* obey(const smtp::ContentSummary& content, const SourcePolicy& policy,
@@ -54,6 +55,7 @@ class EditPlan {
   std::string_view vmta_;
   std::string_view job_;
   std::string_view envid_;
+  std::string_view dkim_options_;
   std::size_t prefix_bytes_ = 0;
   FixedVector<ByteRange, kKeptRangesMax> kept_;
   std::array<char, 300> envid_text_{};

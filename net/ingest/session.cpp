@@ -25,7 +25,7 @@ constexpr std::size_t kBannerBytesMax = 200;
 constexpr Duration kFlushTime = Duration::seconds(30);
 
 // An idle connection costs this and an armed receive.
-static_assert(sizeof(IngestSession) <= 8192);
+static_assert(sizeof(IngestSession) <= 9216);
 
 }  // namespace
 

@@ -131,6 +131,7 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   Duration patience() const;
   const smtp::ServerReply* choose_vmtas(Envelope& envelope, const smtp::ContentSummary& summary);
   void drop_writer();
+  void note_body(SigningFacts& signing);
   smtp::ServerReply storage_reply(ErrorCode code);
   void write_queued(const MessageId& id);
 
@@ -154,6 +155,7 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   std::uint32_t message_bytes_ = 0;  ///< of the message being committed
   std::uint32_t message_recipients_ = 0;
   Transaction transaction_;
+  sign::BodyHasher body_;  ///< where policy_->body_forms asks for it
   MessageWriter* writer_ = nullptr;
   std::uint8_t helo_bytes_ = 0;
   std::array<char, 255> helo_{};

@@ -89,6 +89,9 @@ ServerReply IngestSession::on_content_begin() {
   }
   storage_refused_ = false;
   writer_ = *writer;
+  if (policy_->body_forms.any()) {
+    body_.start(policy_->body_forms, sign::BodyHasher::Begin::content);
+  }
   return smtp::replies::kOk;
 }
 
@@ -97,6 +100,26 @@ void IngestSession::on_content(std::string_view run) {
   if (!status) {
     storage_refused_ = true;
     engine_.refuse_content(storage_reply(status.error().code));
+  } else if (policy_->body_forms.any()) {
+    body_.feed(run);
+  }
+}
+
+void IngestSession::note_body(SigningFacts& signing) {
+  const auto note = [&](sign::Canon canon, std::uint8_t form, BodyDigest& out) {
+    const sign::BodyHash& hash = body_.hash(canon);
+    out = {hash.digest, hash.canonical_bytes};
+    signing.forms = static_cast<std::uint8_t>(signing.forms | form);
+  };
+  if (!policy_->body_forms.any()) {
+    return;
+  }
+  body_.finish();
+  if (policy_->body_forms.simple) {
+    note(sign::Canon::simple, SigningFacts::kSimple, signing.simple);
+  }
+  if (policy_->body_forms.relaxed) {
+    note(sign::Canon::relaxed, SigningFacts::kRelaxed, signing.relaxed);
   }
 }
 
@@ -137,6 +160,8 @@ void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
   envelope.received = now.wall;
   submission.content = summary.info;
   submission.edits = shard_.edits.edits();
+  submission.signing.options = shard_.edits.dkim_options();
+  note_body(submission.signing);
   message_bytes_ = summary.info.wire_bytes;
   message_recipients_ = static_cast<std::uint32_t>(envelope.recipients.size());
   committing_ = true;

@@ -40,8 +40,12 @@ bool choose_for(std::string_view identity, const SigningRules& rules,
   if (!is_signing_name(domain)) {
     return false;
   }
+  const auto stated = [&](std::string_view of_key) {
+    const bool fits = !rules.stated.empty() && is_within(domain_of(rules.stated), of_key);
+    return identity_of(fits ? std::string_view(rules.stated) : identity);
+  };
   if (rules.own_key != nullptr) {
-    add({rules.own_key, to_lower(domain), rules.selector, identity_of(identity)}, out);
+    add({rules.own_key, to_lower(domain), rules.selector, stated(domain)}, out);
     return true;
   }
   for (const KeyBook* scope : scopes) {
@@ -49,7 +53,8 @@ bool choose_for(std::string_view identity, const SigningRules& rules,
     const std::size_t count = scope->find(domain, rules.selector, matches);
     for (std::size_t i = 0; i < count; ++i) {
       const DomainKey& entry = *matches[i].entry;
-      add({entry.key, to_lower(matches[i].domain), entry.selector, identity_of(identity)}, out);
+      const std::string_view of_key = matches[i].domain;
+      add({entry.key, to_lower(of_key), entry.selector, stated(of_key)}, out);
     }
     if (count > 0) {
       return true;
@@ -161,6 +166,12 @@ Status PendingSignature::sign() {
 Status prepare_signatures(const SigningRules& rules, std::span<const KeyBook* const> scopes,
                           const HeaderSection& header, const BodyHasher& body, WallTime now,
                           std::vector<PendingSignature>& out) {
+  return prepare_signatures(rules, scopes, header, body.hash(rules.options.body), now, out);
+}
+
+Status prepare_signatures(const SigningRules& rules, std::span<const KeyBook* const> scopes,
+                          const HeaderSection& header, const BodyHash& body, WallTime now,
+                          std::vector<PendingSignature>& out) {
   std::vector<ChosenKey> keys;
   choose_keys(rules, scopes, header, keys);
   out.clear();
@@ -172,7 +183,7 @@ Status prepare_signatures(const SigningRules& rules, std::span<const KeyBook* co
     facts.selector = one.who.selector;
     facts.identity = one.who.identity;
     facts.algorithm = one.who.key->algorithm();
-    facts.body = body.hash(rules.options.body);
+    facts.body = body;
     facts.now = now;
     if (Status status = one.input.make(rules.options, facts, header); !status.ok()) {
       return status;

@@ -38,6 +38,7 @@ struct SigningRules {
   std::string selector;   ///< keys of this selector only; empty: any
   /// Used instead of the books, with `selector`; d= is the identity's domain.
   std::shared_ptr<const SigningKey> own_key;
+  std::string stated;   ///< i= instead of the identity, where it lies within d=; empty: not asked
   IdentityRule second;  ///< a further signature for another identity
   SignatureOptions options;
 };
@@ -77,6 +78,10 @@ struct PendingSignature {
 /// the header section. invalid: the message cannot be signed, e.g. without From.
 Status prepare_signatures(const SigningRules& rules, std::span<const KeyBook* const> scopes,
                           const HeaderSection& header, const BodyHasher& body, WallTime now,
+                          std::vector<PendingSignature>& out);
+/// The same with the hash alone, which is of the form rules.options.body.
+Status prepare_signatures(const SigningRules& rules, std::span<const KeyBook* const> scopes,
+                          const HeaderSection& header, const BodyHash& body, WallTime now,
                           std::vector<PendingSignature>& out);
 
 }  // namespace ringpost::sign

@@ -7,10 +7,12 @@ an authoritative server with our key records (needs root; without, that part is 
 
 import base64
 import fcntl
+import json
 import logging
 import os
 import pathlib
 import random
+import smtplib
 import socket
 import struct
 import subprocess
@@ -27,13 +29,15 @@ except ImportError:
     dkim = None
 
 import peers
-from harness import BIN, PeerTest, main, need
+from harness import BIN, PeerTest, Ringpostd, main, need, need_ringpostd, wait_until
 
 SIGN = BIN / "sign_message"
 SEED = int(os.environ.get("RINGPOST_SEED", "1"))
 COUNT = 400
 # ioctl requests of <linux/sockios.h>.
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
+# Postfix adds and completes header fields of local clients' mail; here it must keep what it gets.
+VERBATIM = {"local_header_rewrite_clients": ""}
 WORDS = ["ring", "post", "Grüße", "mail", "a", "of", "=?utf-8?q?x?=", "x" * 60, "spool;", "b=", "."]
 
 
@@ -154,7 +158,9 @@ def run(*arguments, content=b""):
     return done.stdout
 
 
-class Dkim(PeerTest):
+class DkimTest(PeerTest):
+    """Keys, odd messages, and what python3-dkim says of signatures."""
+
     def setUp(self):
         if not SIGN.exists():
             raise RuntimeError(f"not built: {SIGN}")
@@ -212,6 +218,8 @@ class Dkim(PeerTest):
                 self.assertLessEqual(len(line), 78, line)
                 self.assertGreater(len(line.strip()), 0)
 
+
+class Dkim(DkimTest):
     def test_python_verifies_odd_messages(self):
         self.need_dkim()
         for number in range(COUNT):
@@ -306,6 +314,112 @@ class Dkim(PeerTest):
         self.assertGreater(len(answers), COUNT // 3)
         self.assertIn("bad", answers.pop("changed.eml"))
         self.assertEqual({}, {name: why for name, why in answers.items() if why != "ok"})
+
+
+class Delivered(DkimTest):
+    """Mail that went through the daemon and a real receiver, as the receiver kept it."""
+
+    def setUp(self):
+        need_ringpostd()
+        super().setUp()
+
+    def keys_of(self, *selectors):
+        return "".join(f"domain-key {name},example.com,{self.keys.files[name]}\n"
+                       for name in selectors)
+
+    def sent(self, daemon, receiver, messages):
+        """Submits messages; gives what arrived by X-Odd-Id, CRLF line ends."""
+        with smtplib.SMTP("127.0.0.1", daemon.port) as client:
+            for number, message in enumerate(messages):
+                text = b"X-Number: %d\r\n" % number + message
+                client.sendmail("a@b.test", ["user@example.org"], text,
+                                mail_options=["BODY=8BITMIME"])
+        wait_until(lambda: len(receiver.messages()) >= len(messages), "all messages", 60)
+        arrived = {}
+        for path in receiver.messages():
+            text = path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+            number = int(text.split(b"\r\nX-Number: ")[1].split(b"\r\n")[0])
+            # What the receiver put before it is not signed.
+            arrived[number] = text
+        return arrived
+
+    def test_delivered_mail_verifies(self):
+        """Odd messages, two keys, a large one; over the daemon and Postfix."""
+        self.need_dkim()
+        need("postfix")
+        postfix = self.started(peers.Postfix(self.folder, settings=VERBATIM))
+        daemon = self.started(Ringpostd(
+            self.folder, self.keys_of("r2", "e1") +
+            "<domain *>\n  dkim-sign yes\n  dkim-identity @example.com\n"
+            "  dkim-add-timestamp yes\n  dkim-expire-after 1d\n</domain>\n",
+            sink_port=postfix.port))
+        self.odd.strict = True
+        messages = [self.odd.message() for _ in range(30)]
+        messages.append(b"From: joe@example.com\r\n\r\n" + b"line of text\r\n" * 60000)
+        messages.append(b"From: joe@example.com\r\n\r\n")
+        messages.append(b"From: joe@example.com\r\nSubject: x\r\n\r\n..\r\n.\r\n.x\r\n")
+        arrived = self.sent(daemon, postfix, messages)
+        for number in range(len(messages)):
+            text = arrived[number]
+            self.assertEqual(2, text.count(b"\r\nDKIM-Signature:") +
+                             text.startswith(b"DKIM-Signature:"), text[:2000])
+            for index in range(2):
+                self.assertIs(self.verified(text, index), True, f"{number}: {text[:3000]!r}")
+        self.assertEqual(2 * len(messages), daemon.status()["totals"]["signatures"])
+
+    def test_published_keys_are_compared(self):
+        need("nsd")
+        dns = self.started(peers.Nsd(self.folder, {"example.com": self.keys.zone}))
+        file = self.folder / "keys.conf"
+        file.write_text(f"name-server 127.0.0.1:{dns.port}\nspool {self.folder}/spool\n"
+                        + self.keys_of("r2", "e1"))
+
+        def check(*arguments):
+            return subprocess.run([BIN / "ringpost", "check", "dkim", "-c", file, *arguments],
+                                  capture_output=True, text=True, timeout=60, check=False)
+        done = check()
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        self.assertEqual(2, done.stdout.count(": matches: "), done.stdout)
+        file.write_text(file.read_text() + f"domain-key r2,example.com,{self.keys.files['r1']}\n"
+                        f"domain-key new,example.com,{self.keys.files['r1']}\n")
+        done = check("news.example.com", "--json")
+        self.assertEqual(1, done.returncode, done.stdout + done.stderr)
+        states = [key["state"] for key in json.loads(done.stdout)["keys"]]
+        self.assertEqual(["matches", "matches", "other_key", "missing"], states)
+        self.assertIn('new._domainkey.example.com. IN TXT ( "v=DKIM1', check().stdout)
+
+    def test_rotation_options_and_missing_keys(self):
+        self.need_dkim()
+        need("postfix")
+        postfix = self.started(peers.Postfix(self.folder, settings=VERBATIM))
+        daemon = self.started(Ringpostd(
+            self.folder, self.keys_of("r2") +
+            f"domain-key gone,missing.test,{self.folder}/gone.pem\n"
+            "<source 127.0.0.1>\n  process-x-dkim-options yes\n</source>\n"
+            "<domain *>\n  dkim-sign yes\n  dkim-body-canon simple\n</domain>\n",
+            sink_port=postfix.port))
+        self.assertIn("gone.pem", daemon.output())
+        body = b"\r\n\r\nhello\r\n"
+        arrived = self.sent(daemon, postfix, [
+            b"From: joe@example.com" + body, b"From: joe@missing.test" + body,
+            b"From: joe@missing.test\r\nX-DKIM-Options: d=example.com" + body])
+        self.assertIs(self.verified(arrived[0], 0), True)
+        self.assertNotIn(b"DKIM-Signature", arrived[1])
+        self.assertIs(self.verified(arrived[2], 0), True)
+        self.assertNotIn(b"X-DKIM-Options", arrived[2])
+        self.assertIn(b"c=relaxed/simple", arrived[2])
+        daemon.configuration = daemon.configuration.replace(
+            f"r2,example.com,{self.keys.files['r2']}", f"e1,example.com,{self.keys.files['e1']}")
+        daemon.file.write_text(daemon.configuration)
+        daemon.command("reload")
+        with smtplib.SMTP("127.0.0.1", daemon.port) as client:
+            client.sendmail("a@b.test", ["user@example.org"],
+                            b"X-Number: 9\r\nFrom: joe@example.com" + body)
+        wait_until(lambda: len(postfix.messages()) == 4, "the message after the rotation", 60)
+        last = [path.read_bytes() for path in postfix.messages()
+                if b"X-Number: 9" in path.read_bytes()][0].replace(b"\n", b"\r\n")
+        self.assertIn(b"s=e1", last)
+        self.assertIs(self.verified(last, 0), True)
 
 
 def opendkim(folder):

@@ -105,6 +105,7 @@ app::ShardSettings Machine::settings_of(unsigned shard) const {
     settings.spool.unsettled_max = 6;
   }
   settings.pause_rules = room_.pause_rules;
+  settings.keys = std::make_shared<const app::KeyRing>(room_.snapshot);
   return settings;
 }
 

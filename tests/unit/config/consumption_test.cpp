@@ -70,7 +70,7 @@ const std::map<std::string, std::string>& special_members() {
       {"vmta_cold", "identity.cold"},
       {"pool_member", "members"},
       {"bind_ip_range", "members"},
-      {"domain_key", "find_domain_key"},
+      {"domain_key", "domain_keys"},
       {"group_member", "is_group"},
       {"reply", "reply_patterns"},
       {"bounce_category", "bounce_categories"},
@@ -110,7 +110,7 @@ const std::set<std::string>& internal_settings() {
 /// Members of the parts that only rules for them have in common a table: the call that gets them.
 const std::map<std::string, std::string>& part_accessors() {
   static const std::map<std::string, std::string> kAccessors{
-      {"Sender", "sender_rule"}, {"Route", "backup_route"},    {"Key", "find_signature"},
+      {"Sender", "sender_rule"}, {"Route", "backup_route"},    {"Key", "domain_keys"},
       {"User", "smtp_users"},    {"Group", "source_groups"},   {"Warmup", "warmup"},
       {"Tls", "server_tls"},     {"Listener", "immediate_tls"}};
   return kAccessors;

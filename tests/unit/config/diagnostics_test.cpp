@@ -113,12 +113,12 @@ TEST(Diagnostics, StrictAndLenient) {
 
 TEST(Diagnostics, RepeatedInertDirectivesAreOneWarning) {
   const CheckResult result = test::check(
-      "<domain a.example>\ndkim-sign yes\n</domain>\n<domain b.example>\ndkim-sign no\n"
-      "</domain>\n");
-  EXPECT_EQ(test::messages(result),
-            (std::vector<std::string>{"2:1 warning 'dkim-sign' has no effect in this version: DKIM "
-                                      "signing is not built yet (and 1 "
-                                      "more)"}));
+      "<source 192.0.2.1>\nprocess-x-dkim-key yes\n</source>\n<source 192.0.2.2>\n"
+      "process-x-dkim-key no\n</source>\n");
+  EXPECT_EQ(
+      test::messages(result),
+      (std::vector<std::string>{"2:1 warning 'process-x-dkim-key' has no effect: keys are taken "
+                                "from the configuration only (and 1 more)"}));
 }
 
 TEST(Diagnostics, WrongScopeNamesTheRightOne) {

@@ -33,6 +33,8 @@ struct StoredMessage {
   BodyType body = BodyType::unspecified;
   bool smtputf8 = false;
   ContentInfo info;
+  SigningFacts signing;  ///< but for the options
+  std::string signing_options;
   std::string content;
   std::string prefix;
   std::string sent;  ///< prefix and kept ranges: what would leave
@@ -160,6 +162,9 @@ class FakeSink : public MessageSink {
     m.body = e.body;
     m.smtputf8 = e.smtputf8;
     m.info = submission.content;
+    m.signing = submission.signing;
+    m.signing.options = {};
+    m.signing_options = submission.signing.options;
     m.content = content;
     m.prefix = submission.edits.prefix;
     m.sent = m.prefix;

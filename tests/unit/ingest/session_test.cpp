@@ -53,6 +53,36 @@ TEST(IngestSession, StoresAndSaysSo) {
   EXPECT_EQ(w.service->stats().recipients, 1U);
 }
 
+// What signing needs of a message is worked out while it streams in; only what is asked for.
+TEST(IngestSession, HashesBodiesForSignatures) {
+  IngestWorld w;
+  for (SourcePolicy& policy : w.config->policies) {
+    policy.body_forms = {true, true};
+    policy.fields.push_back({"x-dkim-options", FieldCommand::dkim, true});
+    policy.prepare();
+  }
+  w.start();
+  TestClient& client = w.connect();
+  client.send(kEnvelope);
+  ASSERT_TRUE(w.hears(client, "354"));
+  client.send("Subject: s\r\nX-DKIM-Options: s=one\r\n\r\n..bo");
+  w.run_for(Duration::seconds(1));
+  client.send("dy  x \r\n\r\n.\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n");
+  ASSERT_TRUE(w.hears(client, "354"));
+  client.send("Subject: s\r\n\r\n.\r\n");
+  ASSERT_TRUE(w.run_until([&] { return w.sink.stored.size() == 2; }));
+  const StoredMessage& m = w.sink.stored[0];
+  EXPECT_EQ(m.signing.forms, SigningFacts::kSimple | SigningFacts::kRelaxed);
+  EXPECT_EQ(m.signing.simple.sha256, sign::Sha256::of(".body  x \r\n"));
+  EXPECT_EQ(m.signing.relaxed.sha256, sign::Sha256::of(".body x\r\n"));
+  EXPECT_EQ(m.signing.relaxed.octets, 9U);
+  EXPECT_EQ(m.signing_options, "s=one");
+  EXPECT_EQ(m.sent, m.prefix + "Subject: s\r\n\r\n..body  x \r\n\r\n.\r\n");
+  EXPECT_EQ(w.sink.stored[1].signing.simple.sha256, sign::Sha256::of("\r\n"));
+  EXPECT_EQ(w.sink.stored[1].signing.relaxed.octets, 0U);
+  EXPECT_EQ(w.sink.stored[1].signing_options, "");
+}
+
 TEST(IngestSession, NoReplyBeforeTheSpoolSaysDurable) {
   IngestWorld w;
   w.sink.commit_time = Duration::minutes(20);

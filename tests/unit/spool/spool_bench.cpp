@@ -112,6 +112,7 @@ Session::Commit& Session::submit(const TestMail& mail, std::uint64_t declared) {
   const ByteRange kept[] = {{0, 9}, {9, static_cast<std::uint32_t>(mail.content.size())}};
   Submission submission;
   submission.envelope.reverse_path = mail.from;
+  submission.signing = mail.signing;
   submission.envelope.recipients = recipients;
   submission.envelope.vmta = mail.vmta;
   submission.envelope.noted = mail.noted;

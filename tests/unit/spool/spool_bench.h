@@ -73,6 +73,7 @@ struct TestMail {
   std::string prefix = "Received: by test\r\n";
   std::string vmta = "default";
   std::string noted;
+  SigningFacts signing;
 };
 TestMail make_mail(std::uint64_t number, std::size_t content_bytes, std::size_t recipients = 1);
 

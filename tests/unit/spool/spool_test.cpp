@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "tests/unit/spool/spool_fixture.h"
@@ -31,6 +32,44 @@ TEST_F(SpoolTest, CommittedMessageIsOfferedAndLentAsItCame) {
   EXPECT_EQ(mail.to[2], view.envelope.recipients[2].address);
   EXPECT_EQ("client.example", view.envelope.helo);
   EXPECT_EQ("192.0.2.7", view.envelope.origin.text());
+}
+
+// What reception noted for signatures comes back with the message, over a restart too.
+TEST_F(SpoolTest, FactsForSignaturesComeBack) {
+  const auto same = [](const SigningFacts& a, const SigningFacts& b) {
+    return a.forms == b.forms && a.simple == b.simple && a.relaxed == b.relaxed &&
+           a.options == b.options;
+  };
+  std::vector<TestMail> mails;
+  for (std::uint8_t forms = 0; forms < 4; ++forms) {
+    TestMail mail = make_mail(forms, 900);
+    mail.signing.forms = forms;
+    if ((forms & SigningFacts::kSimple) != 0) {
+      mail.signing.simple = {{1, 2, 3}, 5'000'000'000};
+    }
+    if ((forms & SigningFacts::kRelaxed) != 0) {
+      mail.signing.relaxed = {{4, 5, 6}, 0};
+    }
+    mail.signing.options = forms == 2 ? "s=one" : "";
+    mails.push_back(mail);
+  }
+  auto run = start();
+  std::map<std::uint64_t, SigningFacts> facts;
+  for (const TestMail& mail : mails) {
+    MessageId id;
+    ASSERT_EQ(0, run->deliver_in(mail, &id));
+    facts[id.low] = mail.signing;
+  }
+  kill(run);
+  run = start();
+  for (std::size_t i = 0; i < mails.size(); ++i) {
+    const Offered offered = take_offer(*run);
+    Session::Work& work = run->open_now(offered);
+    ASSERT_EQ(0, work.job.opened.result);
+    EXPECT_TRUE(same(work.job.view.signing, facts.at(offered.id.low))) << offered.id.low;
+    EXPECT_EQ(work.job.view.prefix, mails[0].prefix);
+    run->settle_now(work, OutcomeKind::delivered, "ok");
+  }
 }
 
 TEST_F(SpoolTest, OutcomesReachAccountingOnceAndInOrder) {
