@@ -68,12 +68,13 @@ bool MailRules::Addresses::has(std::string_view address) const {
   return patterns.first_match(address) >= 0;
 }
 
-Result<std::shared_ptr<MailRules>> MailRules::make(
-    std::shared_ptr<const config::Snapshot> snapshot) {
+Result<std::shared_ptr<MailRules>> MailRules::make(std::shared_ptr<const config::Snapshot> snapshot,
+                                                   const MailRules* before) {
   std::shared_ptr<MailRules> rules(new MailRules(std::move(snapshot)));
   if (auto read = rules->read_lists(); !read) {
     return read.error();
   }
+  rules->count_senders(before);
   rules->routes_domains_ = rules->snapshot_.routes_by_domain();
   return rules;
 }
@@ -119,8 +120,8 @@ std::uint32_t MailRules::add_source(const config::SourcePolicy& source) {
   Source& out = sources_.emplace_back();
   out.list = source.pattern_list_index;
   out.fallback = source.default_vmta;
-  out.fallback_is_set = !source.default_virtual_mta.empty() && !source.vmta_by_local_address;
-  out.fallback_is_listeners = out.fallback_is_set && source.default_vmta_of_listener;
+  out.by_local_address = source.vmta_by_local_address;
+  out.fallback_is_listeners = source.default_vmta_of_listener;
   const auto lists = snapshot_.address_lists();
   for (const std::string_view name : source.suppression_lists) {
     for (std::uint32_t i = 0; i < lists.size(); ++i) {
@@ -193,11 +194,60 @@ config::VmtaRef MailRules::find(const ingest::ChoiceQuestion& question) const {
       return snapshot_.find_vmta(name);
     }
   }
+  const config::VmtaRef fallback =
+      rules.by_local_address ? by_local_address(question.local) : rules.fallback;
   if (rules.fallback_is_listeners) {
-    return rules.fallback;
+    return fallback;
   }
   const config::VmtaRef routed = snapshot_.routed_vmta(question.domain);
-  return routed.kind != config::VmtaRef::Kind::none ? routed : rules.fallback;
+  return routed.kind != config::VmtaRef::Kind::none ? routed : fallback;
+}
+
+config::VmtaRef MailRules::by_local_address(const IpAddress& local) const {
+  const auto vmtas = snapshot_.virtual_mtas();
+  for (std::uint32_t i = 0; i < vmtas.size() && local.valid(); ++i) {
+    const auto is_local = [&local](const config::SourceHost& host) {
+      return host.address == local;
+    };
+    if (std::any_of(vmtas[i].sources.begin(), vmtas[i].sources.end(), is_local)) {
+      return {config::VmtaRef::Kind::vmta, i};
+    }
+  }
+  return {config::VmtaRef::Kind::vmta, config::kDefaultVmta};
+}
+
+std::shared_ptr<SharedCount> MailRules::count_of(std::string_view address) const {
+  const auto rules = snapshot_.sender_rules();
+  const auto same = std::find_if(rules.begin(), rules.end(), [address](const auto& rule) {
+    return equals_ignoring_case(rule.address, address);
+  });
+  return same == rules.end() ? nullptr
+                             : sender_sessions_[static_cast<std::size_t>(same - rules.begin())];
+}
+
+void MailRules::count_senders(const MailRules* before) {
+  for (const config::SenderRule& sender : snapshot_.sender_rules()) {
+    auto count = before == nullptr ? nullptr : before->count_of(sender.address);
+    if (sender.max_conn == config::kUnlimited || sender.max_conn == 0) {
+      count = nullptr;
+    } else if (count == nullptr) {
+      count = std::make_shared<SharedCount>(sender.max_conn);
+    } else {
+      count->set_limit(sender.max_conn);
+    }
+    sender_sessions_.push_back(std::move(count));
+  }
+}
+
+SharedCount* MailRules::sessions_of(std::string_view reverse_path) const {
+  if (sender_sessions_.empty() || reverse_path.empty()) {
+    return nullptr;
+  }
+  const config::SenderRule* sender = snapshot_.sender_rule(reverse_path);
+  return sender == nullptr
+             ? nullptr
+             : sender_sessions_[static_cast<std::size_t>(sender - snapshot_.sender_rules().data())]
+                   .get();
 }
 
 ingest::Choice MailRules::named(config::VmtaRef ref, std::string_view recipient) const {

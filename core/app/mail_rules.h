@@ -17,9 +17,10 @@ namespace ringpost::app {
 /// `source` block by recipient domain, that of the source by address, `{default}`.
 class MailRules final : public ingest::MailRules {
  public:
-  /// Reads the files of address lists. Errors: a file cannot be read; the text names it and the
-  /// list.
-  static Result<std::shared_ptr<MailRules>> make(std::shared_ptr<const config::Snapshot> snapshot);
+  /// Reads the files of address lists. Sessions of senders go on being counted as in the rules
+  /// before. Errors: a file cannot be read; the text names it and the list.
+  static Result<std::shared_ptr<MailRules>> make(std::shared_ptr<const config::Snapshot> snapshot,
+                                                 const MailRules* before = nullptr);
 
   /// Number of the rules of this source; equal ones may share.
   std::uint32_t add_source(const config::SourcePolicy& source);
@@ -28,6 +29,7 @@ class MailRules final : public ingest::MailRules {
 
   ingest::Choice choose(const ingest::ChoiceQuestion& question) const override;
   bool same_for_all(std::uint32_t source, std::string_view named) const override;
+  SharedCount* sessions_of(std::string_view reverse_path) const override;
   bool is_relay_address(std::string_view recipient) const override;
   bool is_suppressed(std::uint32_t source, std::string_view recipient) const override;
 
@@ -47,13 +49,16 @@ class MailRules final : public ingest::MailRules {
     std::int32_t list = -1;
     config::VmtaRef fallback;
     bool fallback_is_listeners = false;
-    bool fallback_is_set = false;
+    bool by_local_address = false;
     std::vector<std::uint32_t> suppression;  ///< in lists_
   };
 
   explicit MailRules(std::shared_ptr<const config::Snapshot> snapshot)
       : kept_(std::move(snapshot)), snapshot_(*kept_) {}
   Status read_lists();
+  void count_senders(const MailRules* before);
+  std::shared_ptr<SharedCount> count_of(std::string_view address) const;
+  config::VmtaRef by_local_address(const IpAddress& local) const;
   config::VmtaRef find(const ingest::ChoiceQuestion& question) const;
   ingest::Choice named(config::VmtaRef ref, std::string_view recipient) const;
   bool list_looks_at_recipients(std::size_t list, unsigned depth) const;
@@ -62,6 +67,8 @@ class MailRules final : public ingest::MailRules {
   std::shared_ptr<const config::Snapshot> kept_;
   const config::Snapshot& snapshot_;
   std::vector<Source> sources_;
+  /// By place in the snapshot's sender rules; nullptr: not limited.
+  std::vector<std::shared_ptr<SharedCount>> sender_sessions_;
   std::vector<Addresses> lists_;
   Addresses relay_;
   bool routes_domains_ = false;

@@ -10,6 +10,8 @@
 namespace ringpost::app {
 namespace {
 
+constexpr int kMostReroutes = 8;
+constexpr std::size_t kMostRollups = 100'000;
 constexpr std::uint32_t kMostRecipientsOfATransaction = 1000;
 
 /// In the rooms below, 0 stands for unlimited.
@@ -39,11 +41,11 @@ std::vector<SourceAddress> sources_of(const config::VirtualMta& vmta,
   return sources;
 }
 
-void set_route(QueuePolicy& out, const config::PathPolicy& in) {
-  if (in.route == nullptr) {
+void set_route(QueuePolicy& out, const config::StaticRoute* route, const config::PathPolicy& in) {
+  if (route == nullptr) {
     return;
   }
-  for (const config::RouteHop& hop : in.route->hops) {
+  for (const config::RouteHop& hop : route->hops) {
     StaticHost host;
     host.preference = hop.preference;
     host.port = hop.port != 0 ? hop.port : static_cast<std::uint16_t>(in.default_smtp_port);
@@ -78,11 +80,13 @@ PolicyBook::PolicyBook(std::shared_ptr<const config::Snapshot> snapshot, std::ui
 
 void PolicyBook::use(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version,
                      std::shared_ptr<const KeyRing> keys) {
+  keep_heirs(this->snapshot());
   translated_.clear();  // its keys are policies of the old one
   cache_ = config::PolicyCache(std::move(snapshot));
   rates_.use(cache_.snapshot());
   version_ = version;
   keys_ = std::move(keys);
+  rollups_.clear();
   make_choices();
 }
 
@@ -112,13 +116,12 @@ bool PolicyBook::out_of_use(const config::VirtualMta& vmta) const {
                                                });
 }
 
-std::string_view PolicyBook::member_of(const Admission& admission) {
-  const config::VmtaRef ref = snapshot().find_vmta(admission.vmta);
+config::VmtaId PolicyBook::member_of(config::VmtaRef ref, const Admission& admission) {
   if (ref.kind == config::VmtaRef::Kind::vmta) {
-    return snapshot().virtual_mtas()[ref.id].name;
+    return ref.id;
   }
   if (ref.kind == config::VmtaRef::Kind::none || choices_[ref.id].empty()) {
-    return snapshot().virtual_mtas()[config::kDefaultVmta].name;
+    return config::kDefaultVmta;
   }
   const config::VmtaPool& pool = snapshot().pools()[ref.id];
   std::uint64_t key = admission.pool_key;
@@ -134,10 +137,156 @@ std::string_view PolicyBook::member_of(const Admission& admission) {
       out_.push_back(out_of_use(snapshot().virtual_mtas()[member]));
     }
   }
-  return snapshot().virtual_mtas()[pool.members[choices_[ref.id].choose(key, out_)]].name;
+  return pool.members[choices_[ref.id].choose(key, out_)];
+}
+
+Placement PolicyBook::place(const Admission& admission, Instant now) {
+  config::VmtaRef ref = snapshot().find_vmta(admission.vmta);
+  Placement out;
+  out.pooled = ref.kind == config::VmtaRef::Kind::pool || admission.pooled;
+  config::VmtaId id = member_of(ref, admission);
+  out.vmta = snapshot().virtual_mtas()[id].name;
+  out.queue = queue_name(admission.domain, out.vmta);
+  if (const std::string_view shared = known_rollup(out.queue, now); !shared.empty()) {
+    out.queue = queue_name(shared, out.vmta);
+  }
+  ref = reroute_of(out.queue, id);
+  if (ref.kind != config::VmtaRef::Kind::none) {
+    out.pooled = ref.kind == config::VmtaRef::Kind::pool;
+    id = member_of(ref, admission);
+    out.vmta = snapshot().virtual_mtas()[id].name;
+    out.queue = queue_name(admission.domain, out.vmta);
+  }
+  return out;
+}
+
+std::string_view PolicyBook::known_rollup(std::string_view queue, Instant now) const {
+  if (rollups_.empty()) {
+    return {};
+  }
+  const auto found = rollups_.find(queue);
+  return found == rollups_.end() || found->second.expires <= now
+             ? std::string_view{}
+             : std::string_view(found->second.queue);
+}
+
+// A shared queue must know where its mail goes: by its own route, or by the hosts that its rules
+// name one by one.
+std::string_view PolicyBook::rolled_up(std::string_view queue, std::string_view vmta,
+                                       std::span<const std::string_view> hosts, Instant expires) {
+  if (snapshot().mx_rollup().empty()) {
+    return {};
+  }
+  const config::VmtaId id = vmta_of(vmta);
+  if (cache_.policy_for(queue, id).disable_mx_rollup) {
+    return {};
+  }
+  const std::string_view shared = snapshot().rolled_up_queue(hosts);
+  if (shared.empty() ||
+      (cache_.policy_for(shared, id).route == nullptr && hosts_of_rollup(shared).empty())) {
+    return {};
+  }
+  if (rollups_.size() >= kMostRollups) {
+    rollups_.clear();
+  }
+  rollups_.insert_or_assign(std::string(queue), Rollup{to_lower(shared), expires});
+  return shared;
+}
+
+std::vector<std::string_view> PolicyBook::hosts_of_rollup(std::string_view queue) const {
+  std::vector<std::string_view> hosts;
+  for (const config::MxRollupRule& rule : snapshot().mx_rollup()) {
+    if (!equals_ignoring_case(rule.queue, queue)) {
+      continue;
+    }
+    if (!rule.by_ip || rule.pattern.starts_with('*')) {
+      return {};
+    }
+    hosts.push_back(rule.pattern);
+  }
+  return hosts;
+}
+
+// Along a chain of virtual MTAs to its end. A circle, and a pool whose members reroute themselves,
+// lead nowhere: the mail stays.
+config::VmtaRef PolicyBook::reroute_of(std::string_view queue, config::VmtaId vmta) {
+  if (!reroutes_) {
+    return {};
+  }
+  const auto next_of = [&](config::VmtaId id) {
+    return cache_.policy_for(snapshot().queue_name(queue, id), id).reroute;
+  };
+  config::VmtaRef target;
+  config::VmtaId at = vmta;
+  for (int hop = 0; hop < kMostReroutes; ++hop) {
+    const config::VmtaRef next = next_of(at);
+    if (next.kind == config::VmtaRef::Kind::none) {
+      return target;
+    }
+    if (next.kind == config::VmtaRef::Kind::pool) {
+      const auto& members = snapshot().pools()[next.id].members;
+      const bool ends = std::all_of(members.begin(), members.end(), [&](config::VmtaId member) {
+        return member != vmta && next_of(member).kind == config::VmtaRef::Kind::none;
+      });
+      return ends ? next : config::VmtaRef{};
+    }
+    if (next.id == vmta || next.id == at) {
+      return {};
+    }
+    target = next;
+    at = next.id;
+  }
+  return {};
+}
+
+void PolicyBook::keep_heirs(const config::Snapshot& before) {
+  for (const config::VmtaPool& pool : before.pools()) {
+    for (const config::VmtaId member : pool.members) {
+      heirs_.try_emplace(to_lower(before.virtual_mtas()[member].name), pool.name);
+    }
+  }
+}
+
+schedule::MoveOrder PolicyBook::move_of(std::string_view queue, std::string_view vmta) {
+  const config::VmtaRef ref = snapshot().find_vmta(vmta);
+  const auto name_of = [&](config::VmtaRef to) {
+    return std::string(to.kind == config::VmtaRef::Kind::pool
+                           ? snapshot().pools()[to.id].name
+                           : snapshot().virtual_mtas()[to.id].name);
+  };
+  if (ref.kind != config::VmtaRef::Kind::vmta) {
+    const auto heir = heirs_.find(to_lower(vmta));
+    const bool known = heir != heirs_.end() &&
+                       snapshot().find_vmta(heir->second).kind != config::VmtaRef::Kind::none;
+    return {known ? heir->second : std::string("{default}"), false};
+  }
+  if (const config::VmtaRef to = reroute_of(queue, ref.id);
+      to.kind != config::VmtaRef::Kind::none) {
+    return {name_of(to), false};
+  }
+  if (sources_ == nullptr || sources_->off().empty() ||
+      !out_of_use(snapshot().virtual_mtas()[ref.id])) {
+    return {};
+  }
+  for (const config::VmtaPool& pool : snapshot().pools()) {
+    const auto& members = pool.members;
+    const bool ours = std::find(members.begin(), members.end(), ref.id) != members.end();
+    if (ours && std::any_of(members.begin(), members.end(), [&](config::VmtaId member) {
+          return !out_of_use(snapshot().virtual_mtas()[member]);
+        })) {
+      return {std::string(pool.name), true};
+    }
+  }
+  return {};
 }
 
 void PolicyBook::make_choices() {
+  const auto reroutes = [](const config::DomainEntry& entry) {
+    return std::any_of(
+        entry.settings.begin(), entry.settings.end(),
+        [](const config::Setting& setting) { return setting.id == config::OptionId::reroute; });
+  };
+  reroutes_ = std::any_of(snapshot().entries().begin(), snapshot().entries().end(), reroutes);
   choices_.clear();
   for (const config::VmtaPool& pool : snapshot().pools()) {
     PoolChoice& choice = choices_.emplace_back();
@@ -164,17 +313,31 @@ void PolicyBook::set_shared_rates(schedule::QueueSettings& settings,
 }
 
 schedule::QueueSettings PolicyBook::settings_of(std::string_view queue, std::string_view vmta) {
+  schedule::QueueSettings settings = translated(queue, vmta);
+  settings.move = move_of(queue, vmta);
+  return settings;
+}
+
+schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::string_view vmta) {
   const config::VmtaId id = vmta_of(vmta);
   const config::PathPolicy& in = cache_.policy_for(queue, id);
   const Key key{&in, id};
-  if (const auto found = translated_.find(key); found != translated_.end()) {
+  // Hosts that only this queue has; all else it may have in common with others.
+  const auto shared_hosts =
+      in.route == nullptr ? hosts_of_rollup(queue) : std::vector<std::string_view>{};
+  const auto found = translated_.find(key);
+  if (shared_hosts.empty() && found != translated_.end()) {
     return found->second;
   }
   const config::VirtualMta& identity = snapshot().virtual_mtas()[id];
   auto out = std::make_shared<QueuePolicy>();
   out->vmta = identity.name;
   out->sources = sources_of(identity, snapshot().global());
-  set_route(*out, in);
+  set_route(*out, in.route, in);
+  for (const std::string_view host : shared_hosts) {
+    out->static_route.push_back(
+        {std::string(host), {}, static_cast<std::uint16_t>(in.default_smtp_port), false, 0});
+  }
   out->smtp_port = static_cast<std::uint16_t>(in.default_smtp_port);
   out->allow_private_mx = in.allow_private_mx;
   out->held = in.held;
@@ -198,6 +361,11 @@ schedule::QueueSettings PolicyBook::settings_of(std::string_view queue, std::str
   out->signing = keys_ != nullptr ? keys_->plan_for(in, id) : nullptr;
   out->zero_copy_threshold_bytes = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(snapshot().global().zero_copy_threshold, std::uint64_t{1} << 31));
+  if (in.backup_route != nullptr) {
+    auto backup = std::make_shared<QueuePolicy>(*out);
+    set_route(*backup, in.backup_route, in);
+    out->backup = std::move(backup);
+  }
   schedule::QueueSettings settings;
   set_shared_rates(settings, identity);
   out->paced = rate_of(in.max_msg_rate).limited() || settings.limits.shared_messages.scope != 0;
@@ -206,7 +374,9 @@ schedule::QueueSettings PolicyBook::settings_of(std::string_view queue, std::str
   settings.limits.connects = rate_of(in.max_connect_rate);
   settings.limits.vmta_connections_max = limit_of(identity.max_smtp_out);
   settings.limits.expire_while_paused = in.expire_while_paused;
-  translated_.emplace(key, settings);
+  if (shared_hosts.empty()) {
+    translated_.emplace(key, settings);
+  }
   return settings;
 }
 

@@ -15,6 +15,13 @@
 
 namespace ringpost::app {
 
+/// The queue of some recipients.
+struct Placement {
+  std::string_view queue;
+  std::string_view vmta;
+  bool pooled = false;  ///< the virtual MTA was chosen out of a pool
+};
+
 /// Translates the configuration's settings of a queue into the terms of schedule and deliver. One
 /// per shard, used by its thread; keeps its snapshot alive. A policy handed out stays valid as long
 /// as anyone holds its reference, over reloads too.
@@ -35,17 +42,28 @@ class PolicyBook : public schedule::PolicySource {
   /// The queue that takes mail for `domain` of the virtual MTA, lower case, in a buffer of the
   /// book's that holds until the next call.
   std::string_view queue_name(std::string_view domain, std::string_view vmta);
-  /// The virtual MTA that mail leaves by: `vmta` itself, or where that is a pool the member that
-  /// falls to the recipients of the admission, always the same while the pool has the same members
-  /// in use: by their domain or pool key where the pool hashes those, else by the message. A member
-  /// all of whose source addresses are out of use gets nothing while another is left.
-  std::string_view member_of(const Admission& admission);
+  /// Where recipients go: by the virtual MTA they name, or where that is a pool by the member that
+  /// falls to them, always the same while the pool has the same members in use: by their domain or
+  /// pool key where the pool hashes those, else by the message. A member all of whose source
+  /// addresses are out of use gets nothing while another is left. A queue that is rerouted passes
+  /// them on. Views hold as those of queue_name() and of the snapshot.
+  Placement place(const Admission& admission, Instant now);
+  std::string_view rolled_up(std::string_view queue, std::string_view vmta,
+                             std::span<const std::string_view> hosts, Instant expires) override;
+  /// The shared queue that this shard has found to take the mail of the destination; empty: none.
+  std::string_view known_rollup(std::string_view queue, Instant now) const;
   /// Where it looks which source addresses are out of use; outlives the book.
   void set_sources(const deliver::SourceBook& sources) { sources_ = &sources; }
   const config::Snapshot& snapshot() const { return cache_.snapshot(); }
 
  private:
   config::VmtaId vmta_of(std::string_view name) const;
+  schedule::QueueSettings translated(std::string_view queue, std::string_view vmta);
+  config::VmtaId member_of(config::VmtaRef ref, const Admission& admission);
+  config::VmtaRef reroute_of(std::string_view queue, config::VmtaId vmta);
+  schedule::MoveOrder move_of(std::string_view queue, std::string_view vmta);
+  std::vector<std::string_view> hosts_of_rollup(std::string_view queue) const;
+  void keep_heirs(const config::Snapshot& before);
   void make_choices();
   bool out_of_use(const config::VirtualMta& vmta) const;
 
@@ -69,7 +87,16 @@ class PolicyBook : public schedule::PolicySource {
   std::unordered_map<Key, schedule::QueueSettings, KeyHash> translated_;
   std::string name_;
   std::vector<PoolChoice> choices_;  ///< by pool
-  std::vector<bool> out_;            ///< members of a pool that are out of use
+  /// Virtual MTAs that a reload took away, and the pools they were members of.
+  std::unordered_map<std::string, std::string> heirs_;
+  /// Destinations that were found to share a queue by their mail hosts.
+  struct Rollup {
+    std::string queue;
+    Instant expires;
+  };
+  std::unordered_map<std::string, Rollup, config::TextHash, std::equal_to<>> rollups_;
+  bool reroutes_ = false;  ///< some queue is rerouted
+  std::vector<bool> out_;  ///< members of a pool that are out of use
   const deliver::SourceBook* sources_ = nullptr;
 };
 

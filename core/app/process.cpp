@@ -133,6 +133,7 @@ Status Process::start() {
     return ingest.error();
   }
   ingest_ = std::move(*ingest);
+  reloader_.begin(ingest_->mail_rules);
   if (auto prepared = prepare(); !prepared) {
     return prepared;
   }

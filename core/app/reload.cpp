@@ -27,7 +27,7 @@ ReloadPlan Reloader::plan() {
     return plan;
   }
   plan.needs_restart = config::restart_needed(*first_, *plan.snapshot);
-  auto ingest = ingest_config(plan.snapshot, local_);
+  auto ingest = ingest_config(plan.snapshot, local_, rules_.get());
   if (!ingest) {
     config::Diagnostic fault;
     fault.message = ingest.error().detail;
@@ -43,6 +43,7 @@ ReloadPlan Reloader::plan() {
 void Reloader::applied(const ReloadPlan& plan) {
   version_ = plan.version;
   current_ = plan.snapshot;
+  rules_ = plan.ingest->mail_rules;
   sessions_in_.set_limit(sessions_in_max(plan.snapshot->global()));
 }
 

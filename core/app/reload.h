@@ -42,6 +42,8 @@ class Reloader {
   /// All shards have, or will have, taken the plan up.
   void applied(const ReloadPlan& plan);
   std::uint32_t version() const { return version_; }
+  /// The rules on incoming mail that the shards began with.
+  void begin(std::shared_ptr<const ingest::MailRules> rules) { rules_ = std::move(rules); }
   /// The configuration in force.
   const std::shared_ptr<const config::Snapshot>& current() const { return current_; }
 
@@ -49,6 +51,7 @@ class Reloader {
   ConfigSource& source_;
   std::shared_ptr<const config::Snapshot> first_;  ///< what is fixed at start is still as here
   std::shared_ptr<const config::Snapshot> current_;
+  std::shared_ptr<const ingest::MailRules> rules_;
   std::vector<IpAddress> local_;
   SharedCount& sessions_in_;
   std::uint32_t version_ = 1;

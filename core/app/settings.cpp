@@ -148,9 +148,10 @@ Status check_listeners(const config::Snapshot& snapshot, const std::vector<IpAdd
 }
 
 Result<ingest::IngestConfigRef> ingest_config(const std::shared_ptr<const config::Snapshot>& shared,
-                                              const std::vector<IpAddress>& local) {
+                                              const std::vector<IpAddress>& local,
+                                              const ingest::MailRules* before) {
   const config::Snapshot& snapshot = *shared;
-  auto rules_read = MailRules::make(shared);
+  auto rules_read = MailRules::make(shared, static_cast<const MailRules*>(before));
   if (!rules_read) {
     return rules_read.error();
   }

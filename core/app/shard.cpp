@@ -35,7 +35,8 @@ Status Shard::start(Dns& dns) {
   deliverer_ = std::make_unique<deliver::Deliverer>(loop_, ports_.net, *resolver_, signer_,
                                                     settings_.deliver);
   scheduler_ = std::make_unique<schedule::Scheduler>(
-      settings_.schedule, schedule::Doors{*deliverer_, *this, policies_, *this}, loop_.now());
+      settings_.schedule, schedule::Doors{*deliverer_, *this, policies_, *this, nullptr, this},
+      loop_.now());
   deliverer_->set_work_source(*scheduler_);
   policies_.set_sources(deliverer_->sources());
   deliverer_->sources().set_missing(settings_.missing_sources, loop_.now().wall);
@@ -88,11 +89,13 @@ void Shard::on_letter(const Letter& letter, Now now) {
 // ---- spool -> schedule -------------------------------------------------------------------------
 
 bool Shard::admit(const Admission& admission) {
-  const std::string_view vmta = policies_.member_of(admission);
+  const Placement place = policies_.place(admission, loop_.now().instant);
   Admission chosen = admission;
-  chosen.vmta = vmta;
-  const std::string_view name = policies_.queue_name(admission.domain, vmta);
-  const auto home = static_cast<unsigned>(schedule::queue_hash(name, vmta) % settings_.shards);
+  chosen.vmta = place.vmta;
+  chosen.pooled = place.pooled;
+  const std::string_view name = place.queue;
+  const auto home =
+      static_cast<unsigned>(schedule::queue_hash(name, place.vmta) % settings_.shards);
   if (home == loop_.shard()) {
     return scheduler_->admit(chosen, name, loop_.now());
   }
@@ -104,8 +107,19 @@ bool Shard::admit(const Admission& admission) {
   return true;
 }
 
+// What this shard has learned of a destination since, the sender may not know.
+bool Shard::take_in(AdmissionParcel& parcel, Now now) {
+  const std::string_view shared = policies_.known_rollup(parcel.queue_name, now.instant);
+  if (shared.empty()) {
+    return scheduler_->admit(parcel.admission, parcel.queue_name, now);
+  }
+  Admission admission = parcel.admission;
+  admission.domain = shared;
+  return admit(admission);
+}
+
 void Shard::on_parcel(AdmissionParcel& parcel, Now now) {
-  if (scheduler_->admit(parcel.admission, parcel.queue_name, now)) {
+  if (take_in(parcel, now)) {
     outbox_.send(parcel.sender, Letter::of(kind_of(LetterKind::parcel_back), &parcel));
   } else {
     waiting_parcels_.push_back(&parcel);
@@ -114,7 +128,7 @@ void Shard::on_parcel(AdmissionParcel& parcel, Now now) {
 
 void Shard::retry_parcels(Now now) {
   std::erase_if(waiting_parcels_, [&](AdmissionParcel* parcel) {
-    if (!scheduler_->admit(parcel->admission, parcel->queue_name, now)) {
+    if (!take_in(*parcel, now)) {
       return false;
     }
     outbox_.send(parcel->sender, Letter::of(kind_of(LetterKind::parcel_back), parcel));
@@ -162,6 +176,10 @@ bool Shard::end_of_turn(Now now) {
   }
   if (!waiting_parcels_.empty()) {
     retry_parcels(now);
+  }
+  if (sources_seen_ != deliverer_->sources().changes()) {
+    sources_seen_ = deliverer_->sources().changes();
+    scheduler_->refresh(now);  // mail of pools leaves members that cannot send
   }
   scheduler_->hold(!spool_.may_issue());
   const bool more = scheduler_->run(now);

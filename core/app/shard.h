@@ -88,6 +88,7 @@ class Shard final : public LetterHandler,
   bool end_of_turn(Now now) override;
 
   void on_settled(Completion& completion);
+  bool take_in(AdmissionParcel& parcel, Now now);
   void on_parcel(AdmissionParcel& parcel, Now now);
   void retry_parcels(Now now);
   void on_schedule_timer(Now now);
@@ -141,6 +142,7 @@ class Shard final : public LetterHandler,
   ControlTask* searching_ = nullptr;  ///< whose answer goes to search_from_
   unsigned search_from_ = 0;
   ShardStatus counters_;
+  std::uint64_t sources_seen_ = 0;  ///< changes() of the source book that queues know of
   Stage stage_ = Stage::running;
 };
 

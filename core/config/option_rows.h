@@ -67,7 +67,7 @@ inline constexpr std::string_view kAuth = "SMTP authentication is not built yet"
 inline constexpr std::string_view kMonitor = "the management interface over HTTP is not built yet";
 inline constexpr std::string_view kReports = "processing of returned reports is not built yet";
 inline constexpr std::string_view kDsn = "delivery status notifications are not built yet";
-inline constexpr std::string_view kRouting = "choosing virtual MTAs by rules is not built yet";
+inline constexpr std::string_view kSenders = "this rule for senders is not built yet";
 inline constexpr std::string_view kAccounting = "accounting files have one form so far";
 inline constexpr std::string_view kRotation = "accounting files are not rotated yet";
 inline constexpr std::string_view kChecks = "checks of incoming mail are not built yet";
@@ -87,8 +87,6 @@ inline constexpr std::string_view kLogFile = "rotation is left to logrotate and 
 inline constexpr std::string_view kPriority = "priorities between queues are not built yet";
 inline constexpr std::string_view kCold = "cold virtual MTAs are not built yet";
 inline constexpr std::string_view kWarmup = "warm-up schedules are not built yet";
-inline constexpr std::string_view kPools = "this choice of a pool's member is not built yet";
-inline constexpr std::string_view kRollup = "roll-up of domains by MX is not built yet";
 inline constexpr std::string_view kSync =
     "accepted mail is always on stable storage before the reply";
 inline constexpr std::string_view kSpool = "the spool manages its files itself";

@@ -17,6 +17,8 @@
 
 namespace ringpost {
 
+struct Route;
+
 /// Commit of one message. Owned by the ingest session. result 0: durable, answer 250; negative
 /// errno: not accepted (-ENOSPC: 452, else 451).
 struct CommitOp : Completion {
@@ -63,6 +65,7 @@ struct Admission {
   std::uint32_t size_bytes = 0;
   std::uint16_t attempts = 0;
   std::uint64_t pool_key = 0;     ///< what a pool that goes by recipients goes by; 0: the message
+  bool pooled = false;            ///< its virtual MTA was chosen out of a pool
   bool ambiguous_before = false;  ///< issued before an unclean stop and never settled
   WallTime received;
   WallTime next_attempt;  ///< 0: at once
@@ -111,6 +114,12 @@ class WorkSource {
   /// `end` is normal; `reached_host` says whether any host greeted us on this session.
   virtual void session_ended(QueueId queue, SessionEnd end, const Outcome& failure,
                              std::string_view failure_text, Now now) = 0;
+  /// The hosts that DNS names for the queue's destination are known, before any is connected.
+  /// False: the mail goes to another queue because of them; the session ends without having tried.
+  virtual bool route_found(QueueId queue, const Route& route, Now now) {
+    static_cast<void>(queue), static_cast<void>(route), static_cast<void>(now);
+    return true;
+  }
   /// A session of the queue has been established: the queue's own clock is reset.
   virtual void session_established(QueueId queue, Now now) = 0;
 };

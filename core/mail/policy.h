@@ -46,6 +46,8 @@ struct QueuePolicy {
   std::string vmta;                      ///< the virtual MTA's name
   std::vector<SourceAddress> sources;    ///< at least one; several: both families, or a choice
   std::vector<StaticHost> static_route;  ///< empty: resolve by MX
+  /// The same with smart hosts for when none of the route's hosts can be reached; nullptr: none.
+  std::shared_ptr<const QueuePolicy> backup;
   std::uint16_t smtp_port = 25;
   bool allow_private_mx = false;
   /// The mail waits: its settings demand what this version cannot do, and it must not leave in a

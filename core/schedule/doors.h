@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "core/mail/job.h"
@@ -31,6 +32,14 @@ class PolicySource {
   virtual GlobalLimits global_limits() = 0;
   /// The rates of a SharedRates::plan, or nullptr: it has none. Stays good until the next snapshot.
   virtual const RatePlan* rate_plan(std::uint64_t /*plan*/) { return nullptr; }
+  /// The name of the queue that takes the mail of the destination `queue`, whose best mail hosts
+  /// these are until `expires`; empty: its own.
+  virtual std::string_view rolled_up(std::string_view queue, std::string_view vmta,
+                                     std::span<const std::string_view> hosts, Instant expires) {
+    static_cast<void>(queue), static_cast<void>(vmta);
+    static_cast<void>(hosts), static_cast<void>(expires);
+    return {};
+  }
 };
 
 /// Carries lease messages to other shards, in order for each pair of shards.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "core/base/time.h"
 #include "core/mail/policy.h"
@@ -35,10 +36,22 @@ struct QueueLimits {
   bool expire_while_paused = false;  ///< whether a paused queue's mail grows over age
 };
 
+/// Where the mail of a queue goes instead of out.
+struct MoveOrder {
+  std::string vmta;          ///< virtual MTA or pool that takes it; empty: the mail stays
+  bool pooled_only = false;  ///< only what a pool sent here
+  std::string name{};        ///< of the queue that takes it; empty: of the same name
+  bool once = false;         ///< what comes later stays until it is told anew
+
+  bool wanted() const { return !vmta.empty(); }
+  bool operator==(const MoveOrder&) const = default;
+};
+
 /// Effective settings of one queue, from one configuration snapshot.
 struct QueueSettings {
   QueuePolicyRef policy;  ///< never null
   QueueLimits limits;
+  MoveOrder move{};
 };
 
 /// Limits of the whole process.

@@ -9,6 +9,7 @@
 #include "core/mail/policy.h"
 #include "core/schedule/entry.h"
 #include "core/schedule/leases.h"
+#include "core/schedule/limits.h"
 #include "core/schedule/queue_state.h"
 #include "core/schedule/rate_book.h"
 #include "core/schedule/rate_gate.h"
@@ -20,6 +21,17 @@ struct Failure {
   Outcome outcome;  ///< phase, code and status; its text reference is not used
   std::string text;
   WallTime at;
+};
+
+/// Mail of a queue on its way to other queues: how much of each list is still to be looked at.
+struct Move {
+  MoveOrder order;
+  std::uint32_t ready = 0;
+  std::uint32_t deferred = 0;
+  std::uint32_t over_age = 0;
+  bool listed = false;  ///< in the scheduler's list of moves
+
+  bool left() const { return ready > 0 || deferred > 0 || over_age > 0; }
 };
 
 /// A virtual MTA as the queues of one shard see it.
@@ -36,6 +48,7 @@ struct Queue : Waiter {
   QueuePolicyRef policy;
   std::unique_ptr<Failure> last_failure;  ///< the latest one, for people
   std::unique_ptr<Failure> doom;          ///< while mail that was here is being ended: its outcome
+  std::unique_ptr<Move> move;             ///< its mail goes elsewhere
   RateGate messages;
   RateGate connects;
   EntryList ready;

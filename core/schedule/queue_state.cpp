@@ -27,6 +27,7 @@ std::string_view name_of(Gate gate) noexcept {
                                                                   "local-fault",
                                                                   "yielding",
                                                                   "queue-retry",
+                                                                  "moving",
                                                                   "held",
                                                                   "journal",
                                                                   "paused",

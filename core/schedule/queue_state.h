@@ -37,13 +37,14 @@ enum class Gate : std::uint8_t {
   local_fault,   ///< a pause after a fault of our own (no port, no address)
   yielding,      ///< gives a connection up for queues that have waited longer
   queue_retry,   ///< the queue's own clock
+  moving,        ///< its mail goes to another queue, which has no room yet
   held,          ///< its settings demand what cannot be done: nothing starts
   journal,       ///< outcomes cannot be written: nothing starts
   paused,
   ending,
   in_flight,  ///< not waiting: in a transaction or being settled
 };
-inline constexpr std::size_t kGates = 22;
+inline constexpr std::size_t kGates = 23;
 
 std::string_view name_of(QueueState state) noexcept;
 std::string_view name_of(Gate gate) noexcept;

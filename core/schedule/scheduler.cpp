@@ -68,6 +68,7 @@ void Scheduler::apply(Queue& queue, const QueueSettings& settings, Now now) {
   apply_shared(queue, settings.limits);
   queue.vmta->connections = &leases_.scope(scope_key("vmta", queue.vmta->name),
                                            settings.limits.vmta_connections_max, global_.version);
+  set_move(queue, settings.move, now);
 }
 
 // ---- entries -----------------------------------------------------------------------------------
@@ -92,6 +93,7 @@ bool Scheduler::admit(const Admission& admission, std::string_view queue_name, N
   model.count = admission.count;
   model.attempts = admission.attempts;
   model.ambiguous = admission.ambiguous_before;
+  model.pooled = admission.pooled;
   model.epoch = queue->epoch;
   const bool later = admission.next_attempt > now.wall;
   const std::uint32_t index =
@@ -101,6 +103,9 @@ bool Scheduler::admit(const Admission& admission, std::string_view queue_name, N
   } else {
     queue->ready.push_back(entries_, index);
     on_new_ready(*queue, now);
+  }
+  if (moves_away(*queue, admission.pooled)) {
+    begin_move(*queue);
   }
   return true;
 }
@@ -160,6 +165,9 @@ void Scheduler::promote(std::uint32_t index, Queue& queue, Now now) {
     queue.ready.push_back(entries_, index);
   }
   on_new_ready(queue, now);
+  if (queue.move != nullptr) {
+    begin_move(queue);
+  }
 }
 
 void Scheduler::end_entry(std::uint32_t index, Queue& queue, Ending ending) {
@@ -232,6 +240,7 @@ bool Scheduler::run(Now now) {
   sweep(budget, now);
   drain_ending(budget, now);
   drain_rush(budget, now);
+  drain_moves(budget, now);
   for (std::uint32_t n = kVisitsPerRun; n > 0 && make_ending_job(now); --n) {
   }
   std::uint32_t visits = kVisitsPerRun;
@@ -264,8 +273,12 @@ Instant Scheduler::next_wakeup(Now now) const {
   if (starts || ends || sweeping_ || !rush_.empty() || !leases_.quiet() || !rates_.quiet()) {
     return now.instant;
   }
+  if (!moving_.empty() && move_retry_ <= now.instant) {
+    return now.instant;
+  }
+  const Instant moves = moving_.empty() ? Instant::never() : move_retry_;
   const Instant room = held_ || room_waiters_.empty() ? Instant::never() : room_retry_;
-  return std::min({timers_.next(), wheel_.next_wakeup(), rates_.next_wakeup(), room});
+  return std::min({timers_.next(), wheel_.next_wakeup(), rates_.next_wakeup(), room, moves});
 }
 
 void Scheduler::on_lease(const LeaseMessage& message, unsigned from) {

@@ -25,6 +25,7 @@ struct Doors {
   PolicySource& policies;
   LeaseTransport& leases;
   SessionCloser* closer = nullptr;  ///< without it connections change hands by idle time-outs
+  AdmissionSink* mover = nullptr;   ///< takes what leaves its queue; without it mail stays
 };
 
 /// Who may send what next: all queues whose home is this shard. One per shard, on its thread.
@@ -45,6 +46,7 @@ class Scheduler final : public WorkSource {
   static constexpr std::uint32_t kEntriesPerRun = 4096;
   static constexpr Duration kSlice = Duration::seconds(5);
   static constexpr Duration kRoomRetry = Duration::seconds(1);
+  static constexpr Duration kMoveRetry = Duration::milliseconds(20);
   static constexpr Duration kGrowthPause = Duration::minutes(1);
   static constexpr Duration kPauseMax = Duration::minutes(1);
   static constexpr std::uint8_t kLostMax = 6;
@@ -64,6 +66,7 @@ class Scheduler final : public WorkSource {
   void finished(Job& job, Now now) override;
   void session_ended(QueueId queue, SessionEnd end, const Outcome& failure,
                      std::string_view failure_text, Now now) override;
+  bool route_found(QueueId queue, const Route& route, Now now) override;
   void session_established(QueueId queue, Now now) override;
   /// The job that went to SettleSink::settle() is in the journal. The job is ours again.
   void retire(Job& job, Now now);
@@ -183,6 +186,16 @@ class Scheduler final : public WorkSource {
   bool make_ending_job(Now now);
   void set_ending(PooledJob& job, const Queue& queue, Ending ending, Now now);
 
+  // scheduler_move.cpp: mail that leaves its queue for another one
+  bool moves_away(const Queue& queue, bool pooled) const;
+  void set_move(Queue& queue, const MoveOrder& order, Now now);
+  void begin_move(Queue& queue);
+  bool hand_on(const Queue& queue, const Entry& entry, Now now);
+  bool move_from(Queue& queue, EntryList& list, std::uint32_t& left, std::uint32_t& budget,
+                 Now now);
+  bool move_some(Queue& queue, std::uint32_t& budget, Now now);
+  void drain_moves(std::uint32_t& budget, Now now);
+
   // scheduler_control.cpp: commands and sweeps
   void doom(Queue& queue, Ending kind, const Outcome& outcome, std::string_view text, Now now);
   void drain_ending(std::uint32_t& budget, Now now);
@@ -213,7 +226,9 @@ class Scheduler final : public WorkSource {
   WaitList job_waiters_;
   WaitList room_waiters_;
   WaitList ending_queues_;
-  std::vector<QueueId> rush_;  ///< queues whose deferred mail is to be tried now
+  std::vector<QueueId> rush_;    ///< queues whose deferred mail is to be tried now
+  std::vector<QueueId> moving_;  ///< queues whose mail goes elsewhere
+  Instant move_retry_;           ///< the taker had no room: not before
   Instant room_retry_ = Instant::never();
   std::uint32_t turns_out_ = 0;  ///< job turns offered and not yet taken up
   std::uint32_t sweep_queue_ = 0;

@@ -40,6 +40,9 @@ Result<Touched> Scheduler::pause(const QueuePattern& pattern, bool pause, Now no
   return for_matching(pattern, [&](Queue& queue) {
     queue.paused = pause;
     evaluate(queue, now);
+    if (!pause && queue.move != nullptr) {
+      begin_move(queue);
+    }
   });
 }
 
@@ -136,6 +139,9 @@ void Scheduler::drain_ending(std::uint32_t& budget, Now now) {
         queue.doom.reset();
       }
       evaluate(queue, now);
+      if (queue.move != nullptr) {
+        begin_move(queue);
+      }
     }
   }
 }

@@ -175,8 +175,8 @@ bool Scheduler::may_start(Queue& queue, Now now) {
     evaluate(queue, now);
     return false;
   }
-  if (queue.policy->held) {
-    wait_until(queue, Gate::held, Instant::never());
+  if (queue.policy->held || moves_away(queue, false)) {
+    wait_until(queue, queue.policy->held ? Gate::held : Gate::moving, Instant::never());
     return false;
   }
   if (queue.messages.available(now.instant) == 0) {

@@ -137,7 +137,8 @@ void Scheduler::fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now) 
       job.message_expires = end;
       name_queue(job, queue);
       job.epoch = queue.epoch;
-    } else if (job.message != entry.message()) {
+      job.pooled = entry.pooled;
+    } else if (job.message != entry.message() || job.pooled != entry.pooled) {
       break;
     }
     const std::uint32_t count = std::min(entry.count, room);
@@ -261,6 +262,7 @@ void Scheduler::requeue(PooledJob& job, Queue& queue, Now now) {
       model.ambiguous = first.ambiguous_before || first.outcome.ambiguous;
       model.epoch = epoch;
       model.attempts = first.attempts;
+      model.pooled = job.pooled;
       if (kind == OutcomeKind::returned) {
         queue.ready.push_front(entries_, add_entry(queue, model, WallTime{}, now));
       } else {
@@ -276,6 +278,9 @@ void Scheduler::requeue(PooledJob& job, Queue& queue, Now now) {
   }
   if (!queue.ready.empty()) {
     on_new_ready(queue, now);
+  }
+  if (queue.move != nullptr) {
+    begin_move(queue);
   }
 }
 

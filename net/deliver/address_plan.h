@@ -41,6 +41,8 @@ class AddressPlan {
   const Candidate* next() noexcept { return at_ < order_.size() ? &order_[at_++] : nullptr; }
   bool more() const noexcept { return at_ < order_.size(); }
   std::size_t size() const noexcept { return order_.size(); }
+  /// Every address could not be reached lately.
+  bool all_bad() const noexcept { return !order_.empty() && order_[0].bad; }
 
  private:
   using List = FixedVector<Candidate, kCandidatesMax>;

@@ -55,6 +55,7 @@ void DeliverySession::open(QueueId queue, std::string_view destination,
   failure_text_size_ = 0;
   taken_ = answered_ = 0;
   ahead_ = 1;
+  on_backup_ = false;
   draining_ = was_ready_ = idle_ = interrupted_ = host_failed_ = connect_late_ = false;
   query_.destination = destination_;
   query_.policy = policy_;
@@ -88,6 +89,10 @@ void DeliverySession::on_route(Completion&) {
     conclude(SessionEnd::normal);
     return;
   }
+  if (query_.route == nullptr && on_backup_) {
+    conclude(SessionEnd::unreachable);  // what the own hosts did is more to the point
+    return;
+  }
   if (query_.route == nullptr) {
     failure_ = query_.failure;
     TextBuilder text(failure_text_);
@@ -96,16 +101,41 @@ void DeliverySession::on_route(Completion&) {
     return;
   }
   route_ = std::move(query_.route);
+  const bool by_dns = !on_backup_ && policy_->static_route.empty() && destination_.front() != '[';
+  if (by_dns && !context_.work->route_found(queue_, *route_, context_.loop.now())) {
+    conclude(SessionEnd::normal);
+    return;
+  }
   plan_.build(*route_, *policy_, context_.hosts, context_.random, context_.loop.now().instant,
               {&context_.sources, destination_});
   if (plan_.size() == 0) {
     note_local_failure("no usable source address of the family of any address of the route");
   }
+  if (plan_.all_bad() && has_backup()) {
+    host_failed_ = true;
+    take_backup();  // until the memory of the failure fades
+    return;
+  }
   connect_next();
+}
+
+bool DeliverySession::has_backup() const noexcept {
+  return !draining_ && !on_backup_ && policy_->backup != nullptr;
+}
+
+void DeliverySession::take_backup() {
+  on_backup_ = true;
+  stage_ = Stage::resolving;
+  query_.policy = policy_->backup;
+  context_.routes.resolve(query_);
 }
 
 void DeliverySession::connect_next() {
   candidate_ = draining_ ? nullptr : plan_.next();
+  if (candidate_ == nullptr && host_failed_ && has_backup()) {
+    take_backup();
+    return;
+  }
   if (candidate_ == nullptr) {
     conclude(draining_      ? SessionEnd::normal
              : host_failed_ ? SessionEnd::unreachable
@@ -285,8 +315,8 @@ void DeliverySession::on_closed(Completion&) {
     perform();
   }
   return_waiting();
-  const bool next_address =
-      !was_ready_ && !draining_ && plan_.more() && close_reason_ != smtp::ClientClose::own_name;
+  const bool next_address = !was_ready_ && !draining_ && (plan_.more() || has_backup()) &&
+                            close_reason_ != smtp::ClientClose::own_name;
   if (next_address) {
     connect_next();
   } else {

@@ -70,6 +70,8 @@ class DeliverySession final : private TransmitOwner {
   void connect_next();
   void on_connected(Completion& completion);
   void connect_failed(std::int32_t result);
+  bool has_backup() const noexcept;
+  void take_backup();
   void start_talking();
   void note_failure(Phase phase, const smtp::Reply& reply, std::string_view words);
   void note_local_failure(std::string_view words);
@@ -147,6 +149,7 @@ class DeliverySession final : private TransmitOwner {
   std::size_t ahead_ = 1;       // jobs taken before the engine can begin them, at most
   std::uint32_t taken_ = 0;     // jobs, on this connection
   std::uint32_t answered_ = 0;  // transactions the host answered
+  bool on_backup_ = false;      // the smart hosts are tried: the route's own could not be reached
   bool draining_ = false;
   bool was_ready_ = false;
   bool idle_ = false;

@@ -35,7 +35,15 @@ bool SourceBook::usable(const IpAddress& ip) const {
                       [&ip](const SourceOff& off) { return off.ip == ip && off.queue.empty(); });
 }
 
+std::uint64_t SourceBook::off_for_all() const {
+  return static_cast<std::uint64_t>(std::count_if(
+      off_.begin(), off_.end(), [](const SourceOff& off) { return off.queue.empty(); }));
+}
+
+void SourceBook::note_change(std::uint64_t before) { changes_ += before != off_for_all() ? 1 : 0; }
+
 void SourceBook::disable(SourceOff off) {
+  changes_ += off.queue.empty() ? 1 : 0;
   const auto same = std::find_if(off_.begin(), off_.end(), [&](const SourceOff& known) {
     return known.ip == off.ip && known.reason == off.reason && known.queue == off.queue;
   });
@@ -47,13 +55,17 @@ void SourceBook::disable(SourceOff off) {
 }
 
 bool SourceBook::enable(const IpAddress& ip, std::string_view queue) {
-  return std::erase_if(off_, [&](const SourceOff& off) {
-           return off.ip == ip && off.reason != SourceReason::not_here &&
-                  (queue.empty() || off.queue == queue);
-         }) > 0;
+  const std::uint64_t before = off_for_all();
+  const bool any = std::erase_if(off_, [&](const SourceOff& off) {
+                     return off.ip == ip && off.reason != SourceReason::not_here &&
+                            (queue.empty() || off.queue == queue);
+                   }) > 0;
+  note_change(before);
+  return any;
 }
 
 void SourceBook::set_missing(std::span<const IpAddress> missing, WallTime now) {
+  ++changes_;
   std::erase_if(off_, [&](const SourceOff& off) {
     return off.reason == SourceReason::not_here &&
            std::find(missing.begin(), missing.end(), off.ip) == missing.end();
@@ -69,7 +81,9 @@ void SourceBook::set_missing(std::span<const IpAddress> missing, WallTime now) {
 }
 
 void SourceBook::expire(Instant now) {
+  const std::uint64_t before = off_for_all();
   std::erase_if(off_, [now](const SourceOff& off) { return off.until <= now; });
+  note_change(before);
 }
 
 }  // namespace ringpost::deliver

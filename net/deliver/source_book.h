@@ -48,9 +48,15 @@ class SourceBook {
   /// Forgets what is over.
   void expire(Instant now);
   std::span<const SourceOff> off() const { return off_; }
+  /// Grows whenever an address goes out of use for all queues, or comes back.
+  std::uint64_t changes() const { return changes_; }
 
  private:
+  void note_change(std::uint64_t before);
+  std::uint64_t off_for_all() const;
+
   std::vector<SourceOff> off_;
+  std::uint64_t changes_ = 0;
 };
 
 }  // namespace ringpost::deliver

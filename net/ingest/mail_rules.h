@@ -3,6 +3,9 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/base/address.h"
+#include "core/base/shared_count.h"
+
 namespace ringpost::ingest {
 
 /// Values of the header fields that rules asked for in SourcePolicy::fields.
@@ -20,6 +23,7 @@ struct ChoiceQuestion {
   std::string_view reverse_path;  ///< empty for the null path
   std::string_view recipient;     ///< without angle brackets
   std::string_view domain;        ///< of the recipient
+  IpAddress local;                ///< address of ours that the client connected to
   const FieldValues* fields = nullptr;
 };
 
@@ -36,6 +40,9 @@ class MailRules {
   virtual Choice choose(const ChoiceQuestion& question) const = 0;
   /// Whether all recipients of a message from there get the same answer but for their pool keys.
   virtual bool same_for_all(std::uint32_t source, std::string_view named) const = 0;
+  /// Counts the sessions of all shards that submit mail of this sender, where their number is
+  /// limited; nullptr: it is not. A session takes a unit at its first MAIL and gives it back.
+  virtual SharedCount* sessions_of(std::string_view reverse_path) const = 0;
   /// Whether anybody may send to this address.
   virtual bool is_relay_address(std::string_view recipient) const = 0;
   /// Whether lists of the source forbid this recipient.

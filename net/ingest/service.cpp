@@ -148,6 +148,7 @@ void IngestService::serve(const RawSocket& socket, const SocketAddress& listener
   stats_.not_served += welcome == Welcome::not_for_you ? 1 : 0;
   session->set_counted(welcome == Welcome::serve);
   sessions_.push_back(*session);
+  session->set_local(socket.local.ip);
   session->begin(*stream, socket.peer, config_, policy, welcome);
 }
 

@@ -231,6 +231,10 @@ void IngestSession::settle() {
   RP_ASSERT(writer_ == nullptr && !timer_.armed());
   state_ = State::ended;
   transaction_.clear();
+  if (sender_sessions_ != nullptr) {
+    sender_sessions_->give_back();
+    sender_sessions_ = nullptr;
+  }
   config_.reset();
   policy_ = nullptr;
   owner_.session_ended(*this);

@@ -25,6 +25,7 @@ struct IngestStats {
   std::uint64_t recipients = 0;   ///< of these
   std::uint64_t bytes = 0;        ///< of these, in wire form
   std::uint64_t relay_denied = 0;
+  std::uint64_t sender_busy = 0;      ///< MAIL refused for the number of its sender's sessions
   std::uint64_t suppressed = 0;       ///< recipients that lists forbid
   std::uint64_t no_room = 0;          ///< 452 for want of memory or disk
   std::uint64_t store_failed = 0;     ///< 451
@@ -83,6 +84,8 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   void abandon();
 
   const SocketAddress& peer() const { return peer_; }
+  /// The address of ours that the client connected to, before begin().
+  void set_local(const IpAddress& local) { local_ = local; }
   bool counted() const { return counted_; }
   void set_counted(bool counted) { counted_ = counted; }
 
@@ -129,6 +132,7 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   void settle();
   bool waiting_for_us() const;
   Duration patience() const;
+  bool count_sender(std::string_view reverse_path);
   const smtp::ServerReply* choose_vmtas(Envelope& envelope, const smtp::ContentSummary& summary);
   void drop_writer();
   void note_body(SigningFacts& signing);
@@ -149,7 +153,9 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   bool waiting_for_room_ = false;  ///< writer_ will complete room_op_
   StreamId stream_;
   SocketAddress peer_;
-  Instant active_;  ///< when something last moved
+  IpAddress local_;
+  SharedCount* sender_sessions_ = nullptr;  ///< a unit of it is ours
+  Instant active_;                          ///< when something last moved
   ReceivedChunk chunk_;
   std::uint32_t chunk_used_ = 0;
   std::uint32_t message_bytes_ = 0;  ///< of the message being committed

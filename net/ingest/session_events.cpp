@@ -19,6 +19,7 @@ constexpr ServerReply kRelayDenied{550, "5.7.1", "Relaying denied for your addre
 constexpr ServerReply kAuthRequired{530, "5.7.0", "Authentication required"};
 constexpr ServerReply kNoSuchVmta{550, "5.5.0", "The rules name a virtual MTA unknown here"};
 constexpr std::string_view kDefaultVmta = "{default}";
+constexpr ServerReply kSenderBusy{451, "4.7.1", "Too many sessions submit mail of this sender"};
 constexpr ServerReply kSuppressed{550, "5.7.1", "Nothing may be sent to this recipient"};
 constexpr ServerReply kNoMailboxes{550, "5.1.1", "No mailboxes here; give a full address"};
 
@@ -51,6 +52,10 @@ void IngestSession::on_hello(std::string_view name, bool) {
 ServerReply IngestSession::on_mail(const smtp::MailArguments& mail) {
   if (policy_->require_auth) {
     return kAuthRequired;
+  }
+  if (!count_sender(mail.path.text)) {
+    ++shard_.stats.sender_busy;
+    return kSenderBusy;
   }
   if (!transaction_.open(mail)) {
     ++shard_.stats.no_room;
@@ -172,6 +177,23 @@ void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
   transaction_.clear();
 }
 
+// A session counts for one sender at a time, from its first MAIL to the next of another one.
+bool IngestSession::count_sender(std::string_view reverse_path) {
+  const MailRules* rules = config_->mail_rules.get();
+  SharedCount* count = rules == nullptr ? nullptr : rules->sessions_of(reverse_path);
+  if (count == sender_sessions_) {
+    return true;
+  }
+  if (count != nullptr && !count->take()) {
+    return false;
+  }
+  if (sender_sessions_ != nullptr) {
+    sender_sessions_->give_back();
+  }
+  sender_sessions_ = count;
+  return true;
+}
+
 // Recipients whose virtual MTA is another than the first one's carry it with them.
 const ServerReply* IngestSession::choose_vmtas(Envelope& envelope,
                                                const smtp::ContentSummary& summary) {
@@ -187,6 +209,7 @@ const ServerReply* IngestSession::choose_vmtas(Envelope& envelope,
   question.named = named;
   question.reverse_path = envelope.reverse_path;
   question.fields = &fields;
+  question.local = local_;
   bool first = true;
   for (Recipient& recipient : shard_.recipients.added()) {
     question.recipient = recipient.address;

@@ -15,6 +15,10 @@ ZONES = {
     "address.test": HEAD + "@ A 127.0.0.3\n",
     "null.test": HEAD + "@ MX 0 .\n",
     "alias.test": HEAD + "@ MX 10 mx\nmx CNAME real\nreal A 127.0.0.2\n",
+    # Nobody answers there: these two have that in common, and the third besides.
+    "dead.test": HEAD + "@ MX 10 mx\nmx A 127.0.0.9\n",
+    "shared.test": HEAD + "@ MX 10 mx.rolled.test.\n",
+    "rolled.test": HEAD + "@ MX 10 mx\nmx A 127.0.0.9\n",
     "nowhere.test": HEAD + "@ MX 10 missing\n",
     # Delegated to a server that is not there: SERVFAIL, which must never become a bounce.
     "broken.test": HEAD + "lame NS ns.lame\nns.lame A 127.0.0.8\n",
@@ -33,7 +37,10 @@ class Dns(PeerTest):
         self.daemon = self.started(Ringpostd(
             self.folder, f"name-server 127.0.0.1:{unbound.port}\n"
             f"<domain *>\n  default-smtp-port {port}\n  allow-private-mx yes\n  retry-after 1s\n"
-            "  retry-after-dns-error 1s\n  connect-timeout 5s\n</domain>\n"))
+            "  retry-after-dns-error 1s\n  connect-timeout 5s\n</domain>\n"
+            "<mx-rollup-list>\n  mx mx.rolled.test big.rollup\n</mx-rollup-list>\n"
+            "<domain big.rollup>\n  smtp-hosts 127.0.0.3\n</domain>\n"
+            f"route spare {{\n  destination 127.0.0.2:{port}\n  backup true\n}}\n"))
 
     def send(self, *recipients):
         with smtplib.SMTP("127.0.0.1", self.daemon.port) as client:
@@ -48,6 +55,17 @@ class Dns(PeerTest):
     def test_a_dead_host_is_passed_over(self):
         self.send("u@first.test")
         wait_until(lambda: "u@first.test" in self.recipients_at(self.sinks[0]), "the second MX")
+
+    def test_the_spare_host_takes_what_nobody_else_does(self):
+        self.send("u@dead.test")
+        wait_until(lambda: "u@dead.test" in self.recipients_at(self.sinks[0]), "the spare host")
+
+    def test_domains_of_one_mail_host_share_a_queue(self):
+        recipients = {f"u{i}@{name}.test" for i in range(5) for name in ("shared", "rolled")}
+        self.send(*recipients)
+        wait_until(lambda: recipients <= self.recipients_at(self.sinks[1]), "the shared route")
+        queues = self.daemon.command("show", "queues")
+        self.assertIn("big.rollup/{default}", queues)
 
     def test_equal_hosts_share(self):
         recipients = {f"u{i}@equal.test" for i in range(40)}

@@ -3,11 +3,12 @@
 connected from and the name it was greeted with, for sources on several loopback addresses."""
 
 import collections
+import json
 import re
 import smtplib
 
 import peers
-from harness import PeerTest, Ringpostd, main, need_ringpostd, wait_until
+from harness import PeerTest, Ringpostd, free_port, main, need_ringpostd, wait_until
 
 CONFIGURATION = """
 <virtual-mta one>
@@ -135,6 +136,38 @@ class Routing(PeerTest):
             self.assertEqual(1, len({members[address] for address, _ in pairs}), recipient)
         used = {members[address] for pairs in seen.values() for address, _ in pairs}
         self.assertEqual({1, 2, 3}, used)
+
+
+class Moves(PeerTest):
+    def test_mail_of_a_member_that_goes_leaves_by_the_others(self):
+        need_ringpostd()
+        peer = self.started(peers.Postfix(self.folder))
+        nobody = free_port()
+        members = {name: f"<virtual-mta {name}>\n  smtp-source-host 127.0.0.{octet} {name}.test\n"
+                         "</virtual-mta>\n" for name, octet in (("stays", 2), ("goes", 3))}
+        head = (f"<domain *>\n  route [127.0.0.1]:{nobody}\n  retry-after 1h\n</domain>\n"
+                "<source 127.0.0.1>\n  default-virtual-mta both\n</source>\n")
+        pool = "<virtual-mta-pool both>\n{}</virtual-mta-pool>\n"
+        daemon = self.started(Ringpostd(
+            self.folder, head + "".join(members.values()) +
+            pool.format("  virtual-mta stays\n  virtual-mta goes\n")))
+        with smtplib.SMTP("127.0.0.1", daemon.port) as client:
+            for i in range(16):
+                client.sendmail("a@from.test", [f"u{i}@late.test"], "Subject: x\r\n\r\nhi\r\n")
+        wait_until(lambda: daemon.command("show", "queues").count("deferred: queue-retry") == 2,
+                   "both queues to wait")
+        daemon.file.write_text(daemon.configuration.replace(str(nobody), str(peer.port))
+                               .replace(members["goes"], "").replace("  virtual-mta goes\n", ""))
+        daemon.command("reload")
+
+        def left():
+            rows = json.loads(daemon.command("show", "queues", "late.test/goes", "--json"))
+            return not any(row["ready"] or row["deferred"] for row in rows)
+        wait_until(left, "the queue to be left")
+        daemon.command("schedule", "queue", "late.test/*")
+        wait_until(lambda: len(peer.messages()) == 16, "all of them")
+        senders = {GREETED.search(path.read_bytes()).groups() for path in peer.messages()}
+        self.assertEqual({(b"stays.test", b"127.0.0.2")}, senders)
 
 
 if __name__ == "__main__":

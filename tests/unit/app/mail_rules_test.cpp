@@ -32,7 +32,9 @@ class Fields : public ingest::FieldValues {
 /// The rules of one source by address, 192.0.2.0/24, and of the named source {in}.
 struct Rules {
   explicit Rules(const std::string& text) : snapshot(snapshot_of(kVmtas + text)) {
-    rules = *MailRules::make(snapshot);
+    auto made = MailRules::make(snapshot);
+    EXPECT_TRUE(made.ok()) << made.error().describe();
+    rules = *made;
     plain = rules->add_source(snapshot->source_policy(IpAddress::v4(192, 0, 2, 1)));
     inside = rules->add_source(
         snapshot->source_policy(IpAddress::v4(192, 0, 2, 1), snapshot->find_source("{in}")));
@@ -131,6 +133,36 @@ TEST(MailRules, APoolThatGoesByRecipientsGetsOneKeyForOne) {
   EXPECT_EQ(one.pool_key, r.rules->choose(question).pool_key);
   EXPECT_NE(one.pool_key, 0U);
   EXPECT_EQ(one.vmta, "p");
+}
+
+TEST(MailRules, TheAddressConnectedToNamesTheVirtualMta) {
+  Rules r(
+      "<virtual-mta own>\nsmtp-source-host 192.0.2.50\n</virtual-mta>\n"
+      "<source 192.0.2.0/24>\ndefault-virtual-mta by-smtp-source-ip\n</source>\n");
+  ingest::ChoiceQuestion question;
+  question.source = r.plain;
+  question.recipient = "u@x.example";
+  question.local = IpAddress::v4(192, 0, 2, 50);
+  EXPECT_EQ(r.rules->choose(question).vmta, "own");
+  question.local = IpAddress::v4(192, 0, 2, 51);
+  EXPECT_EQ(r.rules->choose(question).vmta, "{default}");
+}
+
+TEST(MailRules, SessionsOfASenderAreCountedOverAReload) {
+  const std::string text = "<sender *@x.example>\nmax-conn ";
+  Rules r(text + "2\n</sender>\n");
+  SharedCount* count = r.rules->sessions_of("a@X.example");
+  ASSERT_NE(count, nullptr);
+  EXPECT_EQ(count, r.rules->sessions_of("b@x.example"));
+  EXPECT_EQ(r.rules->sessions_of("a@y.example"), nullptr);
+  EXPECT_EQ(r.rules->sessions_of(""), nullptr);
+  EXPECT_TRUE(count->take());
+  EXPECT_TRUE(count->take());
+  EXPECT_FALSE(count->take());
+  const auto next = *MailRules::make(snapshot_of(text + "3\n</sender>\n"), r.rules.get());
+  EXPECT_EQ(next->sessions_of("c@x.example"), count);
+  EXPECT_TRUE(count->take());
+  EXPECT_FALSE(count->take());
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ TEST(PolicyBook, PoolsShareByWeightAndLeaveOutMembersWithoutAddress) {
   const auto count = [&book] {
     std::map<std::string, int> counts;
     for (std::uint64_t i = 0; i < 4000; ++i) {
-      ++counts[std::string(book.member_of(admission_of("P", i)))];
+      ++counts[std::string(book.place(admission_of("P", i), {}).vmta)];
     }
     return counts;
   };
@@ -52,7 +52,7 @@ TEST(PolicyBook, PoolsShareByWeightAndLeaveOutMembersWithoutAddress) {
       {IpAddress::v4(192, 0, 2, 1), "", deliver::SourceReason::command, Instant::never(), {}, ""});
   counts = count();
   EXPECT_EQ(counts["b"], 4000);
-  EXPECT_EQ(book.member_of(admission_of("a", 1)), "a") << "who names it means it";
+  EXPECT_EQ(book.place(admission_of("a", 1), {}).vmta, "a") << "who names it means it";
 }
 
 TEST(PolicyBook, AHashKeepsADomainOrARecipientAtItsMember) {
@@ -71,15 +71,101 @@ TEST(PolicyBook, AHashKeepsADomainOrARecipientAtItsMember) {
     one.domain = domain;
     Admission other = admission_of("d", 2 * i + 1);
     other.domain = upper;
-    EXPECT_EQ(book.member_of(one), book.member_of(other));
-    ++by_domain[std::string(book.member_of(one))];
+    EXPECT_EQ(book.place(one, {}).vmta, book.place(other, {}).vmta);
+    ++by_domain[std::string(book.place(one, {}).vmta)];
     one.vmta = other.vmta = "r";
     one.pool_key = other.pool_key = i + 1;
-    EXPECT_EQ(book.member_of(one), book.member_of(other));
-    ++by_key[std::string(book.member_of(one))];
+    EXPECT_EQ(book.place(one, {}).vmta, book.place(other, {}).vmta);
+    ++by_key[std::string(book.place(one, {}).vmta)];
   }
   EXPECT_EQ(by_domain.size(), 3U);
   EXPECT_EQ(by_key.size(), 3U);
+}
+
+schedule::MoveOrder move_of(PolicyBook& book, std::string_view queue, std::string_view vmta) {
+  return book.settings_of(queue, vmta).move;
+}
+
+constexpr const char* kThree =
+    "<virtual-mta a>\nsmtp-source-host 192.0.2.1\n</virtual-mta>\n"
+    "<virtual-mta b>\nsmtp-source-host 192.0.2.2\n</virtual-mta>\n"
+    "<virtual-mta c>\nsmtp-source-host 192.0.2.3\n</virtual-mta>\n";
+
+TEST(PolicyBook, AReroutedQueuePassesItsMailToTheEndOfTheChain) {
+  PolicyBook book(
+      snapshot_of("<virtual-mta a>\n<domain x.example>\nreroute-to-virtual-mta b\n</domain>\n"
+                  "<domain round.example>\nreroute-to-virtual-mta b\n</domain>\n</virtual-mta>\n"
+                  "<virtual-mta b>\n<domain x.example>\nreroute-to-virtual-mta c\n</domain>\n"
+                  "<domain round.example>\nreroute-to-virtual-mta a\n</domain>\n</virtual-mta>\n"
+                  "<virtual-mta c>\n</virtual-mta>\n"));
+  Admission admission = admission_of("a", 1);
+  admission.domain = "x.example";
+  EXPECT_EQ(book.place(admission, {}).vmta, "c");
+  EXPECT_EQ(move_of(book, "x.example", "a").vmta, "c");
+  EXPECT_EQ(move_of(book, "x.example", "b").vmta, "c");
+  EXPECT_FALSE(move_of(book, "x.example", "c").wanted());
+  admission.domain = "round.example";
+  EXPECT_EQ(book.place(admission, {}).vmta, "a") << "a circle leads nowhere";
+  EXPECT_FALSE(move_of(book, "round.example", "a").wanted());
+  EXPECT_FALSE(move_of(book, "other.example", "a").wanted());
+}
+
+TEST(PolicyBook, MailOfAMemberThatIsGoneOrCannotSendFallsToItsPool) {
+  const std::string pool = "virtual-mta b\nvirtual-mta c\n</virtual-mta-pool>\n";
+  PolicyBook book(
+      snapshot_of(std::string(kThree) + "<virtual-mta-pool p>\nvirtual-mta a\n" + pool));
+  deliver::SourceBook sources;
+  book.set_sources(sources);
+  EXPECT_FALSE(move_of(book, "x.example", "a").wanted());
+  const IpAddress missing[] = {IpAddress::v4(192, 0, 2, 1)};
+  sources.set_missing(missing, {});
+  EXPECT_EQ(move_of(book, "x.example", "a"), (schedule::MoveOrder{"p", true}));
+  EXPECT_FALSE(move_of(book, "x.example", "b").wanted());
+  sources.set_missing({}, {});
+  EXPECT_FALSE(move_of(book, "x.example", "a").wanted());
+  const std::string two(
+      std::string_view(kThree).substr(std::string_view(kThree).find("<virtual-mta b")));
+  book.use(snapshot_of(two + "<virtual-mta-pool p>\n" + pool), 2);
+  EXPECT_EQ(move_of(book, "x.example", "a"), (schedule::MoveOrder{"p", false}));
+  book.use(snapshot_of(two), 3);
+  EXPECT_EQ(move_of(book, "x.example", "a"), (schedule::MoveOrder{"{default}", false}));
+}
+
+TEST(PolicyBook, DomainsWithTheSameMailHostsShareAQueueThatHasARoute) {
+  PolicyBook book(snapshot_of(
+      "<mx-rollup-list>\nmx *.mx.example big.rollup\nmx mail.small.example small.rollup "
+      "rollup-by-ip\nmx *.lost.example lost.rollup rollup-by-ip\n</mx-rollup-list>\n"
+      "<domain big.rollup>\nsmtp-hosts mx.example\n</domain>\n"
+      "<domain alone.example>\ndisable-mx-rollup yes\n</domain>\n"));
+  const std::string_view big[] = {"a.mx.example", "b.mx.example"};
+  const std::string_view small[] = {"mail.small.example"};
+  const std::string_view lost[] = {"a.lost.example"};
+  const Instant noon{Duration::hours(12).ns};
+  const Instant later = noon + Duration::hours(1);
+  EXPECT_EQ(book.rolled_up("x.example", "{default}", big, later), "big.rollup");
+  EXPECT_EQ(book.rolled_up("alone.example", "{default}", big, later), "");
+  EXPECT_EQ(book.rolled_up("s.example", "{default}", small, later), "small.rollup");
+  EXPECT_EQ(book.rolled_up("l.example", "{default}", lost, later), "") << "no host is named";
+  Admission admission = admission_of("{default}", 1);
+  admission.domain = "X.example";
+  EXPECT_EQ(book.place(admission, noon).queue, "big.rollup");
+  EXPECT_EQ(book.place(admission, later).queue, "x.example") << "DNS is asked again";
+  const auto settings = book.settings_of("small.rollup", "{default}");
+  ASSERT_EQ(settings.policy->static_route.size(), 1U);
+  EXPECT_EQ(settings.policy->static_route[0].name, "mail.small.example");
+  EXPECT_TRUE(book.settings_of("other.example", "{default}").policy->static_route.empty());
+}
+
+TEST(PolicyBook, BackupHostsStandInForADomainsOwnHostsOnly) {
+  PolicyBook book(
+      snapshot_of("route spare {\ndestination 192.0.2.9:26\nbackup true\n}\n"
+                  "<domain fixed.example>\nroute [192.0.2.1]:25\n</domain>\n"));
+  const auto policy = book.settings_of("x.example", "{default}").policy;
+  ASSERT_NE(policy->backup, nullptr);
+  ASSERT_EQ(policy->backup->static_route.size(), 1U);
+  EXPECT_EQ(policy->backup->static_route[0].port, 26);
+  EXPECT_TRUE(policy->static_route.empty());
+  EXPECT_EQ(book.settings_of("fixed.example", "{default}").policy->backup, nullptr);
 }
 
 }  // namespace

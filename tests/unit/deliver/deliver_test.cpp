@@ -151,6 +151,51 @@ TEST(Deliver, GoesThroughTheHostsInOrder) {
   EXPECT_FALSE(world.deliverer->hosts().view({*IpAddress::parse(kB), 25}, now).bad);
 }
 
+TEST(Deliver, BackupHostsTakeOverAndGiveBack) {
+  DeliverWorld world;
+  TestHost& spare = world.add_host(kB);
+  world.add_route("spare.example.net", 0, kB);
+  std::swap(world.route, world.backup_route);
+  world.route = std::make_shared<Route>();
+  world.add_route("mx.example.org", 10, kA);  // nobody is there
+  world.policy->backup = std::make_shared<QueuePolicy>(*world.policy);
+  world.add_message("x: y\r\n\r\n", {"a@example.org"});
+  ASSERT_TRUE(world.open());
+  ASSERT_TRUE(world.run());
+  EXPECT_EQ(world.messages[0].facts.host, "spare.example.net");
+  const std::uint64_t failed = world.deliverer->stats().connects_failed;
+  EXPECT_EQ(failed, 1U);
+  // Known to be down, the own host is left alone for a while.
+  world.add_message("x: y\r\n\r\n", {"b@example.org"});
+  ASSERT_TRUE(world.open());
+  ASSERT_TRUE(world.run());
+  EXPECT_EQ(spare.messages.size(), 2U);
+  EXPECT_EQ(world.deliverer->stats().connects_failed, failed);
+  // It is back, and the memory of its failure has faded.
+  TestHost& own = world.add_host(kA);
+  bool passed = false;
+  world.world.after(Duration::minutes(6), [&passed] { passed = true; });
+  ASSERT_TRUE(world.run_until([&passed] { return passed; }));
+  world.add_message("x: y\r\n\r\n", {"c@example.org"});
+  ASSERT_TRUE(world.open());
+  ASSERT_TRUE(world.run());
+  EXPECT_EQ(own.messages.size(), 1U);
+  EXPECT_EQ(spare.messages.size(), 2U);
+}
+
+TEST(Deliver, MailThatBelongsElsewhereIsNotConnectedFor) {
+  DeliverWorld world;
+  TestHost& host = world.add_host(kA);
+  world.add_route("mx.example.org", 10, kA);
+  world.turn_away = true;
+  world.add_message("x: y\r\n\r\n", {"a@example.org"});
+  ASSERT_TRUE(world.open());
+  ASSERT_TRUE(world.run());
+  EXPECT_EQ(host.connections, 0U);
+  EXPECT_EQ(world.messages[0].taken, 0);
+  EXPECT_EQ(world.ended.at(0).end, SessionEnd::normal);
+}
+
 TEST(Deliver, NoHostReachableIsTheQueuesMatter) {
   DeliverWorld world;
   world.add_route("mx1.example.org", 10, kA);

@@ -213,7 +213,9 @@ bool DeliverWorld::run() {
 
 void DeliverWorld::resolve(RouteQuery& query) {
   query.start();
-  if (route->hosts.empty()) {
+  if (policy->backup != nullptr && query.policy == policy->backup) {
+    query.route = backup_route;
+  } else if (route->hosts.empty()) {
     query.failure = route_failure;
     query.failure_text = "no such domain";
   } else {

@@ -111,6 +111,7 @@ class DeliverWorld : public LetterHandler,
   void finished(Job& job, Now now) override;
   void session_ended(QueueId queue, SessionEnd end, const Outcome& failure,
                      std::string_view failure_text, Now now) override;
+  bool route_found(QueueId, const Route&, Now) override { return !turn_away; }
   void session_established(QueueId queue, Now now) override;
 
   static constexpr std::uint32_t kQueue = 3;
@@ -144,11 +145,13 @@ class DeliverWorld : public LetterHandler,
   std::vector<std::unique_ptr<TestHost>> hosts;
   std::shared_ptr<QueuePolicy> policy = std::make_shared<QueuePolicy>();
   std::shared_ptr<Route> route = std::make_shared<Route>();
+  std::shared_ptr<Route> backup_route = std::make_shared<Route>();  ///< of policy->backup
   Outcome route_failure;
   std::deque<Message> messages;
   std::deque<std::size_t> queued;
   std::vector<Ended> ended;
   int established = 0;
+  bool turn_away = false;  ///< the mail belongs into another queue
   int open_result = 0;
   Duration open_delay = Duration::microseconds(50);
 

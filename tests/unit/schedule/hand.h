@@ -28,7 +28,7 @@ class Hand : public SessionHost,
   Scheduler& scheduler() {
     if (!scheduler_) {
       scheduler_ = std::make_unique<Scheduler>(
-          options_, Doors{*this, *this, *this, *this, with_closer ? this : nullptr}, now);
+          options_, Doors{*this, *this, *this, *this, with_closer ? this : nullptr, mover}, now);
     }
     return *scheduler_;
   }
@@ -156,6 +156,7 @@ class Hand : public SessionHost,
   std::map<std::string, QueueLimits> limits_of;
   GlobalLimits global;
   bool with_closer = true;
+  AdmissionSink* mover = nullptr;
   bool refuse_open = false;
   bool exhausted = false;
   int refused = 0;

@@ -1,0 +1,155 @@
+#include <algorithm>
+#include <utility>
+
+#include "core/base/assert.h"
+#include "core/base/fixed_vector.h"
+#include "core/mail/route.h"
+#include "core/schedule/scheduler.h"
+
+// Mail that leaves its queue for another one: the configuration reroutes it, its virtual MTA is
+// gone, or the member of a pool that it fell to has no source address left.
+
+namespace ringpost::schedule {
+
+bool Scheduler::moves_away(const Queue& queue, bool pooled) const {
+  return queue.move != nullptr && doors_.mover != nullptr &&
+         (pooled || !queue.move->order.pooled_only);
+}
+
+void Scheduler::set_move(Queue& queue, const MoveOrder& order, Now now) {
+  if (!order.wanted()) {
+    const bool was = queue.move != nullptr;
+    queue.move.reset();
+    if (was && queue.state == QueueState::waiting) {
+      evaluate(queue, now);
+    }
+    return;
+  }
+  if (queue.move == nullptr || queue.move->order != order) {
+    queue.move = std::make_unique<Move>();
+    queue.move->order = order;
+  }
+  begin_move(queue);
+}
+
+// Each list is gone through once: what stays goes to its end, and so keeps its order.
+void Scheduler::begin_move(Queue& queue) {
+  Move& move = *queue.move;
+  move.ready = queue.ready.entries;
+  move.deferred = queue.deferred.entries;
+  move.over_age = queue.over_age.entries;
+  queue.rush_tail = kNil;
+  if (move.left() && !move.listed) {
+    move.listed = true;
+    moving_.push_back(queue.id());
+  }
+}
+
+// The mail of a domain with such hosts belongs into a queue it shares with others.
+bool Scheduler::route_found(QueueId id, const Route& route, Now now) {
+  Queue* queue = table_.find(id);
+  if (queue == nullptr || doors_.mover == nullptr || route.hosts.empty()) {
+    return true;
+  }
+  FixedVector<std::string_view, 32> best;
+  for (const RouteHost& host : route.hosts) {
+    if (host.preference == route.hosts.front().preference && !best.full()) {
+      best.push_back(host.name);
+    }
+  }
+  const std::string_view name = doors_.policies.rolled_up(
+      queue->name, queue->vmta->name, {best.data(), best.size()}, route.expires);
+  if (name.empty() || name == queue->name) {
+    return true;
+  }
+  MoveOrder order;
+  order.vmta = queue->vmta->name;
+  order.name = name;
+  order.once = true;
+  set_move(*queue, order, now);
+  return false;
+}
+
+bool Scheduler::hand_on(const Queue& queue, const Entry& entry, Now now) {
+  Admission admission;
+  admission.message = entry.message();
+  // Its own id stands in the spool; this one is as good to choose a pool's member by.
+  admission.id = {entry.log, (std::uint64_t{entry.generation} << 32) | entry.slot};
+  const MoveOrder& order = queue.move->order;
+  admission.domain = order.name.empty() ? queue.name : order.name;
+  admission.vmta = order.vmta;
+  admission.pooled = entry.pooled && order.once;  // the taker chose no member anew
+  admission.first = entry.first;
+  admission.count = entry.count;
+  admission.attempts = entry.attempts;
+  admission.ambiguous_before = entry.ambiguous;
+  admission.received = entry.received();
+  if (entry.state == EntryState::deferred) {
+    admission.next_attempt = now.wall + (Instant{entry.due_ns} - now.instant);
+  }
+  return doors_.mover->admit(admission);
+}
+
+bool Scheduler::move_from(Queue& queue, EntryList& list, std::uint32_t& left, std::uint32_t& budget,
+                          Now now) {
+  while (left > 0 && !list.empty()) {
+    if (budget == 0) {
+      return false;
+    }
+    --budget;
+    const std::uint32_t index = list.head;
+    Entry& entry = entries_[index];
+    if (!moves_away(queue, entry.pooled)) {
+      list.remove(entries_, index);
+      list.push_back(entries_, index);
+    } else if (hand_on(queue, entry, now)) {
+      list.remove(entries_, index);
+      wheel_.disarm(index);
+      entry.state = EntryState::free;
+      entries_.give_back(index);
+    } else {
+      move_retry_ = now.instant + kMoveRetry;
+      return false;
+    }
+    --left;
+  }
+  left = 0;
+  return true;
+}
+
+bool Scheduler::move_some(Queue& queue, std::uint32_t& budget, Now now) {
+  Move& move = *queue.move;
+  return move_from(queue, queue.ready, move.ready, budget, now) &&
+         move_from(queue, queue.deferred, move.deferred, budget, now) &&
+         move_from(queue, queue.over_age, move.over_age, budget, now);
+}
+
+// What is paused, or being ended, stays until that is over; then begin_move() lists it again.
+void Scheduler::drain_moves(std::uint32_t& budget, Now now) {
+  while (budget > 0 && move_retry_ <= now.instant && !moving_.empty()) {
+    const QueueId id = moving_.back();
+    moving_.pop_back();  // the taker may add others
+    Queue* queue = table_.find(id);
+    if (queue == nullptr || queue->move == nullptr) {
+      continue;
+    }
+    queue->move->listed = false;
+    if (queue->paused || queue->must_end()) {
+      continue;
+    }
+    if (!move_some(*queue, budget, now)) {
+      queue->move->listed = true;
+      moving_.push_back(id);
+      continue;
+    }
+    if (queue->move->order.once) {
+      queue->move.reset();
+    }
+    if (queue->ready.empty() &&
+        (queue->state == QueueState::ready || queue->state == QueueState::waiting)) {
+      evaluate(*queue, now);
+    }
+  }
+}
+
+}  // namespace ringpost::schedule
