@@ -5,6 +5,7 @@
 #include "core/base/text.h"
 #include "core/mail/message_id.h"
 #include "spool/folder.h"
+#include "spool/journal_record.h"
 #include "spool/record_reader.h"
 #include "spool/segment_scan.h"
 
@@ -119,6 +120,67 @@ void verify_messages(ReadLog& log) {
                                  " at offset " + std::to_string(entry.head) + " is damaged");
     }
   });
+}
+
+/// Sequences of one segment end where the next one says it begins.
+struct JournalEnd {
+  std::uint64_t next = 0;   ///< the next sequence wanted
+  std::uint64_t limit = 0;  ///< the last one that counts in this segment
+};
+
+Status read_batch_outcomes(const JournalBatchView& batch, std::uint16_t log, JournalEnd& end,
+                           OutcomeReader& reader, std::uint64_t& count, std::uint64_t& lost) {
+  Decoder decode(batch.body);
+  for (std::uint64_t sequence = batch.header.first;
+       sequence <= std::min(batch.header.last, end.limit); ++sequence) {
+    const auto record = next_journal_record(decode);
+    if (!record) {
+      lost += std::min(batch.header.last, end.limit) + 1 - sequence;
+      break;
+    }
+    OutcomeFields fields;
+    if (sequence < end.next || record->kind != JournalKind::outcome) {
+      continue;
+    }
+    if (!read_outcome(record->fields, fields)) {
+      ++lost;
+      continue;
+    }
+    fields.record.log = log;
+    fields.record.sequence = sequence;
+    if (const Status taken = reader.on_outcome(fields.record); !taken) {
+      return taken;
+    }
+    ++count;
+  }
+  return {};
+}
+
+Status read_log_outcomes(ReadLog& log, std::uint16_t number, OutcomeReader& reader,
+                         std::uint64_t& count, std::uint64_t& lost) {
+  JournalEnd end;
+  const auto& segments = log.image.journal;
+  std::string bytes;
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    const Segment& segment = *segments[i];
+    end.limit = i + 1 < segments.size() ? segments[i + 1]->header.first_sequence - 1
+                                        : log.image.next_sequence - 1;
+    end.next = std::max(end.next, segment.header.first_sequence);
+    read_all(log.disk, segment.file, segment.header.size, bytes);
+    std::uint64_t offset = segment.header.block_bytes;
+    while (const auto batch = next_journal_batch(bytes, segment.header.generation, offset)) {
+      if (batch->header.last < end.next || batch->header.first > end.limit) {
+        continue;
+      }
+      lost += batch->header.first > end.next ? batch->header.first - end.next : 0;
+      const Status read = read_batch_outcomes(*batch, number, end, reader, count, lost);
+      if (!read) {
+        return read;
+      }
+      end.next = std::min(batch->header.last, end.limit) + 1;
+    }
+  }
+  return {};
 }
 
 Result<SpoolFigures> look(Disk& disk, const std::string& folder, bool verify) {
@@ -316,6 +378,27 @@ class Exporter {
 };
 
 }  // namespace
+
+Result<std::uint64_t> read_outcomes(Disk& disk, const std::string& folder, OutcomeReader& reader,
+                                    std::uint64_t& lost) {
+  auto opened = open_stopped(disk, folder);
+  if (!opened) {
+    return opened.error();
+  }
+  std::uint64_t count = 0;
+  lost = 0;
+  for (const std::uint16_t number : opened->listing.logs) {
+    ReadLog log(disk);
+    Status read = log.read(folder, number, opened->listing.id);
+    if (read) {
+      read = read_log_outcomes(log, number, reader, count, lost);
+    }
+    if (!read) {
+      return read.error();
+    }
+  }
+  return count;
+}
 
 Result<SpoolFigures> stat(Disk& disk, const std::string& folder) {
   return look(disk, folder, false);

@@ -8,6 +8,7 @@
 
 #include "core/base/result.h"
 #include "core/loop/disk.h"
+#include "core/mail/doors.h"
 #include "spool/recovery.h"
 
 // What `ringpost spool` does to a stopped spool. All of it blocks, changes nothing in the spool,
@@ -52,6 +53,18 @@ struct ExportFigures {
 /// already_exists: there is an export in it.
 Result<ExportFigures> export_messages(Disk& disk, const std::string& folder,
                                       const std::string& target);
+
+/// Takes the outcomes that a tool reads from the journals.
+class OutcomeReader {
+ public:
+  virtual ~OutcomeReader() = default;
+  /// The record's views hold during the call. An error ends the reading.
+  virtual Status on_outcome(const SettledRecord& record) = 0;
+};
+/// All outcomes that the journals of a stopped spool still hold, log by log in their order; how
+/// many. What cannot be read is passed over and counted in `lost`.
+Result<std::uint64_t> read_outcomes(Disk& disk, const std::string& folder, OutcomeReader& reader,
+                                    std::uint64_t& lost);
 
 /// Wire form to plain: stuffed dots and the final dot line removed.
 std::string unstuffed(std::string_view wire);

@@ -2,7 +2,18 @@
 
 #include <cstring>
 
+#include "core/base/hash.h"
+
 namespace ringpost::account {
+
+std::string_view RememberedRules::category(std::string_view text) const {
+  const std::uint64_t hash = hash64(text);
+  Entry& entry = known_[hash % known_.size()];
+  if (entry.hash != hash) {
+    entry = {hash, rules_->category(text)};
+  }
+  return entry.category;
+}
 
 Accountant::Accountant(LogWriter& writer, unsigned shard)
     : writer_(writer), ring_(writer.ring(shard)), rules_(writer.options().bounce_rules) {
@@ -12,8 +23,8 @@ Accountant::Accountant(LogWriter& writer, unsigned shard)
   entry_.resize(sizeof(EntryHead) + formatters_.size() * (sizeof(EntryRowHead) + kRowBytesMax));
   RP_ASSERT(entry_.size() <= ring_.entry_max());
   for (std::size_t log = 0; log < kLogsMax; ++log) {
-    if (writer.archived(log) != 0) {
-      taken_.set(log, writer.archived(log));
+    if (writer.written(log) != 0) {
+      taken_.set(log, writer.written(log));
     }
   }
 }
@@ -33,10 +44,12 @@ bool Accountant::account(const SettledRecord& record) {
   return true;
 }
 
-void Accountant::use(std::shared_ptr<const BounceRules> rules) { rules_ = std::move(rules); }
+void Accountant::use(std::shared_ptr<const BounceRules> rules) {
+  rules_ = RememberedRules(std::move(rules));
+}
 
 std::string_view Accountant::category_of(const SettledRecord& record) const {
-  return bounce_category(record, rules_.get());
+  return bounce_category(record, rules_ ? &rules_ : nullptr);
 }
 
 std::string_view Accountant::queue_of(const SettledRecord& record) {

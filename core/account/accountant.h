@@ -12,6 +12,24 @@
 
 namespace ringpost::account {
 
+/// Asks rules once for each text of the few that come again and again: patterns cost more than the
+/// rest of a row. Used by one thread.
+class RememberedRules final : public BounceRules {
+ public:
+  explicit RememberedRules(std::shared_ptr<const BounceRules> rules) : rules_(std::move(rules)) {}
+  std::string_view category(std::string_view text) const override;
+  /// Nothing is asked without rules.
+  explicit operator bool() const noexcept { return rules_ != nullptr; }
+
+ private:
+  struct Entry {
+    std::uint64_t hash = 0;
+    std::string_view category;
+  };
+  std::shared_ptr<const BounceRules> rules_;
+  mutable std::array<Entry, 256> known_{};
+};
+
 /// Settled outcomes of one shard -> rows in its ring. One per shard, used by its thread only; the
 /// writer outlives it. A record offered again after it was taken, in this life or one before, is
 /// accepted and ignored.
@@ -27,6 +45,8 @@ class Accountant final : public OutcomeSink {
   std::uint64_t accepted() const noexcept { return accepted_; }
   std::uint64_t refused() const noexcept { return refused_; }
 
+  /// The journal is half full: see LogWriter::relieve().
+  void relieve(Instant now) { writer_.relieve(now); }
   /// From now on categories of returned mail are found by these.
   void use(std::shared_ptr<const BounceRules> rules);
 
@@ -37,7 +57,7 @@ class Accountant final : public OutcomeSink {
 
   LogWriter& writer_;
   RowRing& ring_;
-  std::shared_ptr<const BounceRules> rules_;
+  RememberedRules rules_;
   std::vector<RowFormatter> formatters_;
   std::array<char, 640> queue_room_{};
   std::vector<char> entry_;

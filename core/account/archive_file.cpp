@@ -58,6 +58,7 @@ Status ArchiveFile::recover() {
   if (!adopted) {
     return adopted;
   }
+  taken_.raise(options_.floor);
   synced_ = taken_;
   return new_index();
 }
@@ -295,6 +296,9 @@ Status ArchiveFile::write() {
   if (must_go_back_) {
     return go_back();
   }
+  if (must_adopt_) {
+    return adopt_anew();
+  }
   const std::uint64_t before = size_;
   const Status appended = append_all(std::string_view(buffer_).substr(buffer_done_));
   buffer_done_ += size_ - before;
@@ -473,9 +477,30 @@ Status ArchiveFile::reopen() {
   if (same && !index_broken_) {
     return {};
   }
-  index_broken_ = true;
+  return adopt_anew();
+}
+
+/// Until it succeeds nothing is taken: what stands at the path need not be ours yet.
+Status ArchiveFile::adopt_anew() {
+  index_broken_ = must_adopt_ = true;
   const Status adopted = adopt();
-  return adopted ? new_index() : adopted;
+  if (!adopted) {
+    return adopted;
+  }
+  must_adopt_ = false;
+  return new_index();
+}
+
+Status ArchiveFile::rotate(const std::string& finished) {
+  RP_ASSERT(!dirty_ && buffered() == 0);
+  if (must_adopt_) {
+    return adopt_anew();
+  }
+  const int result = calls_.rename(options_.path, finished);
+  if (result < 0) {
+    return failed(result, "rename");
+  }
+  return adopt_anew();
 }
 
 }  // namespace ringpost::account

@@ -17,6 +17,7 @@ struct ArchiveFileOptions {
   std::string header;  ///< first line of a new file, with its line end; empty for JSON
   mode_t mode = 0640;
   SpoolId spool{};  ///< positions of another spool are void
+  LogTable floor;   ///< what the archive of finished files holds: not wanted any more
 };
 
 /// One accounting file with its index. Rows are added in the order of their log's sequence and
@@ -44,16 +45,25 @@ class ArchiveFile {
   /// Takes a wanted record; `row` is empty when this file does not show it.
   void take(std::size_t log, std::uint64_t sequence, std::string_view row);
   /// Whether records may be taken: nothing is left over from a failed write or sync.
-  bool ready() const noexcept { return buffer_.empty() && !must_go_back_; }
+  bool ready() const noexcept { return buffer_.empty() && !must_go_back_ && !must_adopt_; }
   std::size_t buffered() const noexcept { return buffer_.size() - buffer_done_; }
 
   /// Writes what was taken and its index block. From then on a kill loses none of it.
   Status write();
   /// Makes what was written durable; nothing may be buffered.
   Status sync();
+  /// Gives up what is not synced, at the next write(); then rewound().
+  void retreat() noexcept { must_go_back_ = must_go_back_ || dirty_ || !buffer_.empty(); }
   /// A failed sync took data back that had been written: records above synced() are to be taken
   /// again. Said once.
   bool rewound() noexcept;
+  /// Gives the file another name in its folder and begins a new one; nothing may be unsynced.
+  Status rotate(const std::string& finished);
+  /// Whether rows stand in it.
+  bool has_rows() const noexcept { return size_ > options_.header.size(); }
+  std::uint64_t size() const noexcept { return size_; }
+  /// When the file was last written to before it was opened; seconds since 1970.
+  std::int64_t modified_s() const noexcept { return identity_.modified_s; }
   /// Opens the path anew where it no longer names the open file; nothing may be unsynced.
   Status reopen();
 
@@ -72,6 +82,7 @@ class ArchiveFile {
   bool holds(int file, const IndexBlock& block);
   Result<std::uint64_t> hash_of(int file, std::uint64_t from, std::uint64_t to);
   Status adopt();
+  Status adopt_anew();
   Status prepare_content(std::uint64_t& size, bool& misfit);
   Status move_aside();
   Status append_all(std::string_view bytes);
@@ -98,6 +109,7 @@ class ArchiveFile {
   LogTable synced_;            ///< the same, vouched for by a durable index
   bool dirty_ = false;         ///< taken since the last sync
   bool index_broken_ = false;  ///< the index must be written anew
+  bool must_adopt_ = false;    ///< the path was to be opened anew and could not be
   bool must_go_back_ = false;  ///< a sync failed: the unsynced data may be gone
   bool rewound_ = false;
   std::uint64_t bytes_written_ = 0;

@@ -2,7 +2,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -48,6 +51,7 @@ int PosixFiles::status(int file, FileStatus& out) {
   out.size = static_cast<std::uint64_t>(status.st_size);
   out.device = status.st_dev;
   out.inode = status.st_ino;
+  out.modified_s = status.st_mtim.tv_sec;
   return result;
 }
 
@@ -114,6 +118,19 @@ std::string PosixFiles::find_inode(const std::string& path, std::uint64_t device
     ::closedir(entries);
   }
   return found;
+}
+
+bool PosixFiles::is_volatile(const std::string& path) {
+  struct statfs status {};
+  const std::string folder = folder_of(path);
+  return ::statfs(folder.c_str(), &status) == 0 &&
+         (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC);
+}
+
+WallTime PosixFiles::wall() {
+  struct timespec time {};
+  ::clock_gettime(CLOCK_REALTIME, &time);
+  return {static_cast<std::int64_t>(time.tv_sec) * 1'000'000 + time.tv_nsec / 1'000};
 }
 
 }  // namespace ringpost::account

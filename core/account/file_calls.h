@@ -6,12 +6,15 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/time.h"
+
 namespace ringpost::account {
 
 struct FileStatus {
   std::uint64_t size = 0;
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
+  std::int64_t modified_s = 0;  ///< seconds since 1970
 };
 
 /// The file calls of the log writer. Blocking; made by its thread only. Results below zero are
@@ -38,6 +41,9 @@ class FileCalls {
   /// Path of the file with this inode in the folder of `path`, or empty.
   virtual std::string find_inode(const std::string& path, std::uint64_t device,
                                  std::uint64_t inode) = 0;
+  /// Whether the file system of `path` is lost with the power (tmpfs).
+  virtual bool is_volatile(const std::string& path) = 0;
+  virtual WallTime wall() = 0;
 };
 
 class PosixFiles : public FileCalls {
@@ -56,6 +62,8 @@ class PosixFiles : public FileCalls {
   bool exists(const std::string& path) override;
   std::string find_inode(const std::string& path, std::uint64_t device,
                          std::uint64_t inode) override;
+  bool is_volatile(const std::string& path) override;
+  WallTime wall() override;
 };
 
 }  // namespace ringpost::account

@@ -29,6 +29,14 @@ class LogTable {
     std::fill(sequences_.begin(), sequences_.end(), 0);
     used_ = 0;
   }
+  /// Each sequence to at least that of `other`.
+  void raise(const LogTable& other) noexcept {
+    for (std::size_t log = 0; log < other.used_; ++log) {
+      if (other.sequences_[log] > sequences_[log]) {
+        set(log, other.sequences_[log]);
+      }
+    }
+  }
   /// All logs at or above this have the sequence 0.
   std::size_t used() const noexcept { return used_; }
   bool operator==(const LogTable& other) const noexcept { return sequences_ == other.sequences_; }

@@ -1,5 +1,6 @@
 #include "core/account/log_writer.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -10,6 +11,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <condition_variable>
 #include <cstring>
 #include <mutex>
 
@@ -20,11 +23,14 @@ namespace {
 
 /// Rows taken from the rings before they are written.
 constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
+constexpr std::size_t kBatchStep = std::size_t{16} << 10;
 /// After a round of work the thread lets rows gather, so that shards need not wake it for each.
 constexpr Duration kGather = Duration::milliseconds(5);
 constexpr Duration kBackoffMin = Duration::milliseconds(100);
 constexpr Duration kBackoffMax = Duration::seconds(5);
 constexpr std::size_t kNotesMax = 64;
+/// How often periods and archives are looked at.
+constexpr Duration kLook = Duration::seconds(1);
 
 Instant clock_now() {
   struct timespec time {};
@@ -34,8 +40,42 @@ Instant clock_now() {
 
 }  // namespace
 
+FinishRule finish_rule_of(const AccountFileSpec& spec) {
+  return {spec.path, spec.move_to, spec.packing, spec.delete_after, spec.mode};
+}
+
+namespace {
+
+/// Octets kept free on a file system of memory for what finishing a full file needs.
+constexpr std::size_t kReserveBytes = std::size_t{256} << 10;
+
+std::string reserve_of(const AccountFileSpec& spec) { return spec.path + ".reserve"; }
+
+void keep_reserve(const AccountFileSpec& spec) {
+  const int file = ::open(reserve_of(spec).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, spec.mode);
+  if (file >= 0) {
+    // Without room for it there is none to keep.
+    [[maybe_unused]] const int result =
+        ::posix_fallocate(file, 0, static_cast<off_t>(kReserveBytes));
+    ::close(file);
+  }
+}
+
+}  // namespace
+
 struct LogWriter::State {
+  explicit State(FileCalls& through) : calls(through) {}
+
+  FileCalls& calls;
   std::vector<std::unique_ptr<ArchiveFile>> files;
+  std::vector<Rotation> rotations;  ///< one per file
+  std::vector<std::uint8_t> apart;  ///< per file: it goes with the power, its archive does not
+  std::vector<LogTable> archives;   ///< per file that is apart: what its archive holds
+  std::unique_ptr<Archiver> archiver;
+  bool full = false;                      ///< a write found no space
+  std::size_t batch_bytes = kBatchBytes;  ///< less while space is short: a batch must fit
+  bool looks = false;                     ///< something is to be looked at when time passes
+  Instant next_look;
   std::vector<std::uint64_t> cursors;   ///< per ring: read so far
   std::vector<std::uint64_t> released;  ///< per ring: durable so far
   LogTable seen;                        ///< highest sequences taken from the rings
@@ -49,7 +89,10 @@ struct LogWriter::State {
   std::atomic<std::uint64_t> syncs{0};
   std::atomic<std::uint64_t> failures{0};
   std::atomic<std::uint64_t> rewinds{0};
+  std::atomic<std::uint64_t> rotated{0};
   std::atomic<bool> failing{false};
+  std::mutex flush_lock;  ///< for who waits for flushes_done_
+  std::condition_variable flushed;
   std::mutex notes_lock;
   std::vector<std::string> notes;
 };
@@ -66,11 +109,11 @@ Result<std::unique_ptr<LogWriter>> LogWriter::open(LogWriterOptions options, Fil
     ring_bytes *= 2;
   }
   options.ring_bytes = ring_bytes;
-  std::unique_ptr<LogWriter> writer(new LogWriter(std::move(options)));
+  std::unique_ptr<LogWriter> writer(new LogWriter(std::move(options), calls));
   if (writer->wake_ < 0) {
     return Error::from_errno(errno, "eventfd");
   }
-  State& state = *writer->state_;
+  std::vector<FinishRule> rules;
   for (const AccountFileSpec& spec : writer->options_.files) {
     const auto twin =
         std::count_if(writer->options_.files.begin(), writer->options_.files.end(),
@@ -78,26 +121,59 @@ Result<std::unique_ptr<LogWriter>> LogWriter::open(LogWriterOptions options, Fil
     if (twin > 1) {
       return Error::of(ErrorCode::invalid, "two accounting files are named " + spec.path);
     }
-    auto file = std::make_unique<ArchiveFile>(
-        calls, ArchiveFileOptions{spec.path, RowFormatter(spec.style).header(), spec.mode,
-                                  writer->options_.spool});
-    const Status recovered = file->recover();
-    if (!recovered) {
-      return recovered.error();
+    if (const Status opened = writer->open_file(spec); !opened) {
+      return opened.error();
     }
-    for (std::string& text : file->notes()) {
-      writer->recovery_notes_.push_back(std::move(text));
+    rules.push_back(finish_rule_of(spec));
+    if (!rules.back().moves() && rules.back().delete_after.is_forever()) {
+      rules.pop_back();
     }
-    state.files.push_back(std::move(file));
+  }
+  if (!rules.empty()) {
+    writer->state_->archiver = std::make_unique<Archiver>(std::move(rules), writer->options_.spool);
   }
   writer->publish();
   return writer;
 }
 
-LogWriter::LogWriter(LogWriterOptions options)
+Status LogWriter::open_file(const AccountFileSpec& spec) {
+  State& state = *state_;
+  const FinishRule rule = finish_rule_of(spec);
+  const bool goes = state.calls.is_volatile(spec.path);
+  const bool apart = goes && !rule.move_to.empty() && !state.calls.is_volatile(rule.move_to + "/x");
+  LogTable held;
+  if (rule.moves()) {
+    held = archived_positions(rule, options_.spool);
+  }
+  auto file = std::make_unique<ArchiveFile>(
+      state.calls, ArchiveFileOptions{spec.path, RowFormatter(spec.style).header(), spec.mode,
+                                      options_.spool, held});
+  if (const Status recovered = file->recover(); !recovered) {
+    return recovered;
+  }
+  for (std::string& text : file->notes()) {
+    recovery_notes_.push_back(std::move(text));
+  }
+  if (goes && !apart) {
+    recovery_notes_.push_back(spec.path +
+                              " lies on a file system that is lost with the power; move-to names "
+                              "a folder where its records stay");
+  }
+  state.rotations.emplace_back(spec.rotation, rule, options_.spool);
+  state.rotations.back().opened(*file, state.calls.wall());
+  state.looks = state.looks || apart || state.rotations.back().by_time();
+  state.files.push_back(std::move(file));
+  state.apart.push_back(apart ? 1 : 0);
+  any_apart_ = any_apart_ || apart;
+  state.archives.push_back(std::move(held));
+  return {};
+}
+
+LogWriter::LogWriter(LogWriterOptions options, FileCalls& calls)
     : options_(std::move(options)),
+      written_(std::make_unique<std::atomic<std::uint64_t>[]>(kLogsMax)),
       archived_(std::make_unique<std::atomic<std::uint64_t>[]>(kLogsMax)),
-      state_(std::make_unique<State>()),
+      state_(std::make_unique<State>(calls)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   for (unsigned shard = 0; shard < options_.shards; ++shard) {
     rings_.push_back(std::make_unique<RowRing>(options_.ring_bytes));
@@ -126,6 +202,9 @@ void LogWriter::start() {
   thread_ = std::thread([this] { run(); });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   ::pthread_setname_np(thread_.native_handle(), "log-writer");
+  if (state_->archiver != nullptr) {
+    state_->archiver->start();
+  }
 }
 
 bool LogWriter::stop() {
@@ -135,7 +214,33 @@ bool LogWriter::stop() {
     [[maybe_unused]] const ssize_t wrote = ::write(wake_, &one, sizeof one);
     thread_.join();
   }
+  if (state_->archiver != nullptr) {
+    state_->archiver->stop();
+  }
   return drained();
+}
+
+void LogWriter::flush() noexcept {
+  flushes_asked_.fetch_add(1, std::memory_order_seq_cst);
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t wrote = ::write(wake_, &one, sizeof one);
+}
+
+void LogWriter::relieve(Instant now) noexcept {
+  std::int64_t last = relieved_at_ns_.load(std::memory_order_relaxed);
+  if (any_apart_ && now.ns - last >= kRelieveInterval.ns &&
+      relieved_at_ns_.compare_exchange_strong(last, now.ns, std::memory_order_relaxed)) {
+    flush();
+  }
+}
+
+bool LogWriter::flush_and_wait(Duration patience) {
+  flush();
+  const std::uint64_t mine = flushes_asked_.load(std::memory_order_seq_cst);
+  std::unique_lock lock(state_->flush_lock);
+  return state_->flushed.wait_for(lock, std::chrono::nanoseconds(patience.ns), [&] {
+    return flushes_done_.load(std::memory_order_seq_cst) >= mine;
+  });
 }
 
 void LogWriter::reopen() noexcept {
@@ -215,6 +320,7 @@ bool LogWriter::pump(Instant now) {
     state.unsynced = true;
   }
   if (!write_all(now)) {
+    make_room(now);
     return worked;
   }
   if (sync_due(now)) {
@@ -226,6 +332,10 @@ bool LogWriter::pump(Instant now) {
   if (reopening_.load(std::memory_order_seq_cst) && !state.unsynced && !reopen_all(now)) {
     return worked;
   }
+  if (!state.unsynced && !rotate_due(now)) {
+    return worked;
+  }
+  look_at_archives(now);
   state.failing.store(false, std::memory_order_relaxed);
   state.backoff = kBackoffMin;
   return worked;
@@ -236,7 +346,8 @@ Instant LogWriter::next_deadline() const noexcept {
   if (state.failing.load(std::memory_order_relaxed)) {
     return state.retry_at;
   }
-  return state.unsynced ? state.unsynced_since + options_.sync_interval : Instant::never();
+  const Instant look = state.looks ? state.next_look : Instant::never();
+  return state.unsynced ? std::min(look, state.unsynced_since + options_.sync_interval) : look;
 }
 
 bool LogWriter::drained() const noexcept {
@@ -254,7 +365,7 @@ bool LogWriter::collect() {
   bool any = false;
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < rings_.size(); ++i) {
-    while (bytes < kBatchBytes) {
+    while (bytes < state.batch_bytes) {
       const std::string_view entry = rings_[i]->read(state.cursors[i]);
       if (entry.empty()) {
         break;
@@ -296,20 +407,120 @@ bool LogWriter::write_all(Instant now) {
   bool all = true;
   std::uint64_t bytes = 0;
   for (const auto& file : state.files) {
-    all = check(file->write(), now) && all;
+    const Status written = file->write();
+    state.full = state.full || (!written && written.error().code == ErrorCode::no_space);
+    all = check(written, now) && all;
     bytes += file->bytes_written();
   }
   state.bytes.store(bytes, std::memory_order_relaxed);
   return check_rewound() && all;
 }
 
-bool LogWriter::sync_due(Instant now) const noexcept {
+/// The file system is full: what is durable in the files that can be brought elsewhere is finished,
+/// so that the archiver frees their place. The reserve makes room for doing so.
+void LogWriter::make_room(Instant now) {
+  State& state = *state_;
+  if (!std::exchange(state.full, false)) {
+    return;
+  }
+  state.batch_bytes = std::max(kBatchStep, state.batch_bytes / 2);
+  bool any = false;
+  for (std::size_t i = 0; i < state.files.size(); ++i) {
+    const AccountFileSpec& spec = options_.files[i];
+    if (state.apart[i] == 0) {
+      continue;
+    }
+    ::unlink(reserve_of(spec).c_str());
+    for (const auto& file : state.files) {
+      file->retreat();
+    }
+    ArchiveFile& file = *state.files[i];
+    const bool calm = std::all_of(state.files.begin(), state.files.end(),
+                                  [&](const auto& one) { return check(one->write(), now); });
+    check_rewound();
+    if (calm && file.has_rows()) {
+      any = true;
+      const bool done = check(state.rotations[i].rotate(file, state.calls.wall()), now);
+      state.rotated.fetch_add(done ? 1 : 0, std::memory_order_relaxed);
+    }
+  }
+  if (any) {
+    state.archiver->wake();
+  }
+}
+
+/// Rows may follow once a file that is due has been finished: positions are those of all files.
+bool LogWriter::rotation_due() {
+  State& state = *state_;
+  if (flushes_asked_.load(std::memory_order_seq_cst) !=
+      flushes_done_.load(std::memory_order_seq_cst)) {
+    return true;
+  }
+  const WallTime wall = state.calls.wall();
+  for (std::size_t i = 0; i < state.files.size(); ++i) {
+    if (state.rotations[i].due(*state.files[i], wall)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// False: a file could not be finished; it is tried again.
+bool LogWriter::rotate_due(Instant now) {
+  State& state = *state_;
+  const std::uint64_t asked = flushes_asked_.load(std::memory_order_seq_cst);
+  const bool flush = asked != flushes_done_.load(std::memory_order_seq_cst);
+  const WallTime wall = state.calls.wall();
+  bool all = true;
+  bool any = false;
+  for (std::size_t i = 0; i < state.files.size(); ++i) {
+    ArchiveFile& file = *state.files[i];
+    if (!state.rotations[i].due(file, wall) && !(flush && file.has_rows())) {
+      continue;
+    }
+    const bool done = check(state.rotations[i].rotate(file, wall), now);
+    all = all && done;
+    any = any || done;
+    state.rotated.fetch_add(done ? 1 : 0, std::memory_order_relaxed);
+  }
+  if (all && flush) {
+    {
+      const std::lock_guard lock(state.flush_lock);
+      flushes_done_.store(asked, std::memory_order_seq_cst);
+    }
+    state.flushed.notify_all();
+  }
+  if ((any || flush) && state.archiver != nullptr) {
+    state.archiver->wake();
+  }
+  return all;
+}
+
+/// What finishers, this program's or another's, have made durable since.
+void LogWriter::look_at_archives(Instant now) {
+  State& state = *state_;
+  if (!state.looks || now < state.next_look) {
+    return;
+  }
+  state.next_look = now + kLook;
+  for (std::size_t i = 0; i < state.files.size(); ++i) {
+    if (state.apart[i] != 0) {
+      keep_reserve(options_.files[i]);
+      state.archives[i].raise(
+          read_positions(archive_position_path(finish_rule_of(options_.files[i])), options_.spool));
+    }
+  }
+  publish();
+}
+
+bool LogWriter::sync_due(Instant now) {
   const State& state = *state_;
   if (!state.unsynced) {
     return false;
   }
   if (now >= state.unsynced_since + options_.sync_interval ||
-      stopping_.load(std::memory_order_relaxed) || reopening_.load(std::memory_order_relaxed)) {
+      stopping_.load(std::memory_order_relaxed) || reopening_.load(std::memory_order_relaxed) ||
+      rotation_due()) {
     return true;
   }
   // Rows keep their room in the ring until they are synced.
@@ -332,6 +543,7 @@ bool LogWriter::sync_all(Instant now) {
     rings_[i]->release(state.cursors[i]);
   }
   state.unsynced = false;
+  state.batch_bytes = std::min(kBatchBytes, state.batch_bytes + kBatchStep);
   state.syncs.fetch_add(1, std::memory_order_relaxed);
   return true;
 }
@@ -385,11 +597,15 @@ bool LogWriter::check_rewound() {
 void LogWriter::publish() {
   const State& state = *state_;
   for (std::size_t log = 0; log < kLogsMax; ++log) {
-    std::uint64_t sequence = state.files.empty() ? state.seen[log] : ~std::uint64_t{0};
-    for (const auto& file : state.files) {
-      sequence = std::min(sequence, file->synced()[log]);
+    std::uint64_t written = state.files.empty() ? state.seen[log] : ~std::uint64_t{0};
+    std::uint64_t archived = written;
+    for (std::size_t i = 0; i < state.files.size(); ++i) {
+      const std::uint64_t synced = state.files[i]->synced()[log];
+      written = std::min(written, synced);
+      archived = std::min(archived, state.apart[i] != 0 ? state.archives[i][log] : synced);
     }
-    archived_[log].store(sequence, std::memory_order_release);
+    written_[log].store(written, std::memory_order_release);
+    archived_[log].store(archived, std::memory_order_release);
   }
 }
 
@@ -402,6 +618,14 @@ LogWriterStats LogWriter::stats() const noexcept {
   stats.failures = state.failures.load(std::memory_order_relaxed);
   stats.rewinds = state.rewinds.load(std::memory_order_relaxed);
   stats.failing = state.failing.load(std::memory_order_relaxed);
+  stats.rotations = state.rotated.load(std::memory_order_relaxed);
+  stats.ring_bytes = options_.ring_bytes;
+  for (const auto& ring : rings_) {
+    stats.ring_bytes_used = std::max<std::uint64_t>(stats.ring_bytes_used, ring->used());
+  }
+  if (state.archiver != nullptr) {
+    stats.archiver = state.archiver->stats();
+  }
   return stats;
 }
 
@@ -413,8 +637,17 @@ void LogWriter::note(std::string text) {
 }
 
 std::vector<std::string> LogWriter::take_notes() {
-  const std::lock_guard lock(state_->notes_lock);
-  return std::exchange(state_->notes, {});
+  std::vector<std::string> notes;
+  {
+    const std::lock_guard lock(state_->notes_lock);
+    notes.swap(state_->notes);
+  }
+  if (state_->archiver != nullptr) {
+    for (std::string& text : state_->archiver->take_notes()) {
+      notes.push_back(std::move(text));
+    }
+  }
+  return notes;
 }
 
 }  // namespace ringpost::account

@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "core/account/archive_file.h"
+#include "core/account/archiver.h"
 #include "core/account/fields.h"
 #include "core/account/file_calls.h"
 #include "core/account/queue_filter.h"
+#include "core/account/rotation.h"
 #include "core/account/row.h"
 #include "core/account/row_ring.h"
 #include "core/base/result.h"
@@ -25,9 +27,15 @@ struct AccountFileSpec {
   RowStyle style;
   QueueFilter queues;
   mode_t mode = 0640;
+  RotationRule rotation;
+  std::string move_to;  ///< folder for finished files; empty: they stay
+  Packing packing = Packing::none;
+  Duration delete_after = Duration::forever();
 };
+FinishRule finish_rule_of(const AccountFileSpec& spec);
 
 inline constexpr std::size_t kAccountFilesMax = 16;
+inline constexpr Duration kRelieveInterval = Duration::minutes(5);
 
 struct LogWriterOptions {
   std::vector<AccountFileSpec> files;  ///< none: everything counts as archived
@@ -47,6 +55,10 @@ struct LogWriterStats {
   std::uint64_t failures = 0;  ///< failed writes, syncs and reopenings
   std::uint64_t rewinds = 0;   ///< times unsynced rows were written again after a failed sync
   bool failing = false;        ///< alarm: nothing is written now; retried with back-off
+  std::uint64_t rotations = 0;
+  std::uint64_t ring_bytes = 0;       ///< room of one ring
+  std::uint64_t ring_bytes_used = 0;  ///< in the fullest ring
+  ArchiverStats archiver;
 };
 
 /// Carries rows from the shards' rings to the accounting files, on a thread of its own. Made before
@@ -55,7 +67,8 @@ struct LogWriterStats {
 /// Invariants:
 ///  1. A ring's room is released only when its rows are durable in all files, so whatever fails can
 ///     be written again.
-///  2. archived(log) never passes what is durable in every file, the index included.
+///  2. archived(log) never passes what is durable in every file, the index included; a file on a
+///     file system that goes with the power counts by its archive, where it has one.
 ///  3. A record that a file holds already is not written to it again, whoever offers it.
 class LogWriter {
  public:
@@ -77,6 +90,19 @@ class LogWriter {
   /// Opens the files anew by name after what was written so far (log rotation). From any thread.
   void reopen() noexcept;
 
+  /// Finishes all files that have rows, and wakes the archiver. From any thread.
+  void flush() noexcept;
+  /// The journals grow: what is not archived because it lies in memory alone is brought away, at
+  /// most once in kRelieveInterval. From any thread.
+  void relieve(Instant now) noexcept;
+  /// The same as flush(), and waits until new files have begun. False: not within `patience`.
+  bool flush_and_wait(Duration patience);
+
+  /// Sequence of the log up to which all files hold its records, if only until the power goes.
+  /// For the start of an Accountant.
+  std::uint64_t written(std::size_t log) const noexcept {
+    return log < kLogsMax ? written_[log].load(std::memory_order_acquire) : 0;
+  }
   /// Sequence of the log up to which all files hold its records durably. From any thread.
   std::uint64_t archived(std::size_t log) const noexcept {
     return log < kLogsMax ? archived_[log].load(std::memory_order_acquire) : 0;
@@ -102,8 +128,10 @@ class LogWriter {
 
  private:
   struct State;
+  static constexpr std::int64_t kNever = std::int64_t{-1} << 62;
 
-  explicit LogWriter(LogWriterOptions options);
+  LogWriter(LogWriterOptions options, FileCalls& calls);
+  Status open_file(const AccountFileSpec& spec);
 
   void run();
   void wait(Instant now, bool worked);
@@ -115,12 +143,17 @@ class LogWriter {
   bool check(const Status& status, Instant now);
   bool check_rewound();
   void publish();
-  bool sync_due(Instant now) const noexcept;
+  void look_at_archives(Instant now);
+  void make_room(Instant now);
+  bool rotation_due();
+  bool rotate_due(Instant now);
+  bool sync_due(Instant now);
   void note(std::string text);
 
   LogWriterOptions options_;
   std::vector<std::string> recovery_notes_;
   std::vector<std::unique_ptr<RowRing>> rings_;
+  std::unique_ptr<std::atomic<std::uint64_t>[]> written_;
   std::unique_ptr<std::atomic<std::uint64_t>[]> archived_;
   std::unique_ptr<State> state_;  ///< the thread's own
   std::thread thread_;
@@ -128,6 +161,10 @@ class LogWriter {
   std::atomic<bool> sleeping_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<bool> reopening_{false};
+  bool any_apart_ = false;  ///< set once, at open
+  std::atomic<std::int64_t> relieved_at_ns_{kNever};
+  std::atomic<std::uint64_t> flushes_asked_{0};
+  std::atomic<std::uint64_t> flushes_done_{0};
 };
 
 /// How an entry in a ring looks, shared with Accountant: a head, then for each row a row head and

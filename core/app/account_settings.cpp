@@ -81,6 +81,13 @@ Status fill(account::AccountFileSpec& spec, const config::AcctFile& file) {
   }
   spec.style.form =
       file.format == config::AcctFormat::json ? account::RowForm::json : account::RowForm::csv;
+  spec.rotation.interval = file.move_interval;
+  spec.rotation.max_size = file.max_size;
+  spec.move_to = file.move_to;
+  spec.packing = file.compress == config::Compression::gzip   ? account::Packing::gzip
+                 : file.compress == config::Compression::zstd ? account::Packing::zstd
+                                                              : account::Packing::none;
+  spec.delete_after = file.delete_after;
   spec.style.iso_times = file.iso_times;
   spec.style.user_string_from = file.user_string == "from";
   spec.style.user_string = file.user_string;

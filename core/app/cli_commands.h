@@ -42,6 +42,12 @@ int explain(const CliOptions& options, const std::string& file, const std::strin
             const std::string& vmta, const std::string& sender);
 int diff_config(const CliOptions& options, const std::string& before, const std::string& after);
 int help_directive(const std::string& name);
+/// Closes the accounting files of the daemon, if it runs, and brings away what is finished.
+int account_flush(const CliOptions& options, const std::string& config_file);
+/// Writes the rows that the journals of a stopped spool still hold, settled in [from, to), to files
+/// of the accounting files' names in `target`. Times are dates or moments in UTC; empty: no end.
+int account_rebuild(const CliOptions& options, const std::string& config_file,
+                    const std::string& from, const std::string& to, const std::string& target);
 int spool_check(const CliOptions& options, const std::string& folder);
 int spool_stat(const CliOptions& options, const std::string& folder);
 int spool_export(const CliOptions& options, const std::string& folder, const std::string& target);

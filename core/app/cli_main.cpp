@@ -161,6 +161,23 @@ void add_file_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
                                        arguments.sender);
   });
   add_config_commands(app, arguments, exit_code);
+  CLI::App* acct = app.add_subcommand("acct", "Accounting files");
+  acct->require_subcommand(1);
+  CLI::App* flush = acct->add_subcommand(
+      "flush", "Close the current files, pack and move what is finished; may be repeated");
+  flush->add_option("-c,--config", arguments.file, "configuration file")->required();
+  flush->callback([&] { exit_code = ringpost::app::account_flush(options, arguments.file); });
+  CLI::App* rebuild = acct->add_subcommand(
+      "rebuild", "Write anew what the journals of a stopped daemon still hold");
+  rebuild->add_option("-c,--config", arguments.file, "configuration file")->required();
+  rebuild->add_option("--from", arguments.first, "settled then or later: 2026-11-21[T13:00[:00]]");
+  rebuild->add_option("--to", arguments.second, "settled before");
+  rebuild->add_option("--target", arguments.sender, "folder for the files, which must be new")
+      ->required();
+  rebuild->callback([&] {
+    exit_code = ringpost::app::account_rebuild(options, arguments.file, arguments.first,
+                                               arguments.second, arguments.sender);
+  });
   CLI::App* spool = app.add_subcommand("spool", "Tools for the spool of a stopped daemon");
   spool->require_subcommand(1);
   spool->add_subcommand("check", "Verify all segments and journals")

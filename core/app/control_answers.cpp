@@ -28,6 +28,8 @@ Json counters_of(const ShardStatus& s) {
           {"spool_messages", s.spool_messages},
           {"spool_segments", s.spool_segments},
           {"commits", s.commits},
+          {"resolutions", s.resolutions},
+          {"resolutions_failed", s.resolutions_failed},
           {"zero_copy_sends", s.zero_copy_sends},
           {"zero_copy_copied", s.zero_copy_copied},
           {"signatures", s.signatures},
@@ -67,7 +69,10 @@ std::string state_text(const schedule::QueueState state, const schedule::Gate ga
   return text;
 }
 
-std::string answer_status(const ControlTask& task, const ProcessFacts& facts, WallTime now) {
+std::string answer_flushed() { return answer_ok({{"flushed", true}}); }
+
+std::string answer_status(const ControlTask& task, const ProcessFacts& facts,
+                          const account::LogWriterStats& accounts, WallTime now) {
   Json shards = Json::array();
   Json totals = counters_of({});
   Json alarms = Json::array();
@@ -86,12 +91,26 @@ std::string answer_status(const ControlTask& task, const ProcessFacts& facts, Wa
       alarms.push_back(alarm);
     }
   }
+  if (accounts.failing) {
+    alarms.push_back("accounting files cannot be written; their records wait in the journal");
+  }
+  if (accounts.archiver.failing) {
+    alarms.push_back("finished accounting files cannot be brought to their place");
+  }
   return answer_ok({{"version", facts.version},
                     {"pid", ::getpid()},
                     {"state", "running"},
                     {"uptime_seconds", (now - facts.started).whole_seconds()},
                     {"shards", facts.shards},
                     {"alarms", std::move(alarms)},
+                    {"accounting",
+                     {{"records", accounts.records},
+                      {"bytes", accounts.bytes},
+                      {"syncs", accounts.syncs},
+                      {"failures", accounts.failures},
+                      {"files_closed", accounts.rotations},
+                      {"files_archived", accounts.archiver.files},
+                      {"ring_bytes_used", accounts.ring_bytes_used}}},
                     {"totals", std::move(totals)},
                     {"by_shard", std::move(shards)}});
 }

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "core/account/log_writer.h"
 #include "core/app/control_task.h"
 #include "core/app/reload.h"
 #include "core/config/explain.h"
@@ -18,7 +19,9 @@ std::string answer_ok(nlohmann::json result);
 std::string answer_error(const std::string& text);
 /// "waiting: message-rate".
 std::string state_text(schedule::QueueState state, schedule::Gate gate);
-std::string answer_status(const ControlTask& task, const ProcessFacts& facts, WallTime now);
+std::string answer_status(const ControlTask& task, const ProcessFacts& facts,
+                          const account::LogWriterStats& accounts, WallTime now);
+std::string answer_flushed();
 std::string answer_queues(const ControlTask& task);
 enum class SumBy : std::uint8_t { domain, vmta };
 /// One row for each destination over all virtual MTAs, or the other way round.

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/app/control_answers.h"
+#include "core/app/health.h"
 #include "core/app/letters.h"
 #include "core/app/log.h"
 #include "core/schedule/queue_pattern.h"
@@ -18,6 +19,7 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr Duration kFlushTime = Duration::seconds(10);
 constexpr Duration kAnswerTime = Duration::seconds(10);
 
 }  // namespace
@@ -70,6 +72,9 @@ std::string ControlRoom::answer(const std::string& request) {
     }
     if (command == "sources") {
       return sources();
+    }
+    if (command == "acct-flush") {
+      return flush_accounts();
     }
     if (command == "reload") {
       return reload();
@@ -143,7 +148,8 @@ std::string ControlRoom::status() {
   auto task = std::make_unique<ControlTask>();
   task->kind = ControlKind::status;
   auto done = ask(std::move(task));
-  return done ? answer_status(**done, facts_, read_clocks().wall)
+  const auto accounts = accounts_ != nullptr ? accounts_->stats() : account::LogWriterStats{};
+  return done ? answer_status(**done, facts_, accounts, read_clocks().wall)
               : answer_error(done.error().describe());
 }
 
@@ -314,6 +320,39 @@ std::string ControlRoom::sources() {
   auto done = ask(std::move(task));
   return done ? answer_sources(**done, *reloader_.current(), read_clocks())
               : answer_error(done.error().describe());
+}
+
+std::shared_ptr<const config::Snapshot> ControlRoom::settings() {
+  const std::lock_guard lock(mutex_);
+  return reloader_.current();
+}
+
+Result<MonitorFigures> ControlRoom::figures() {
+  const std::lock_guard lock(mutex_);
+  auto task = std::make_unique<ControlTask>();
+  task->kind = ControlKind::status;
+  auto done = ask(std::move(task));
+  if (!done) {
+    return done.error();
+  }
+  MonitorFigures figures;
+  for (auto& part : (*done)->parts) {
+    figures.shards.push_back(std::move(part.status));
+  }
+  if (accounts_ != nullptr) {
+    figures.accounts = accounts_->stats();
+  }
+  figures.started = facts_.started;
+  figures.now = read_clocks().wall;
+  figures.memory_bytes = resident_memory();
+  return figures;
+}
+
+std::string ControlRoom::flush_accounts() {
+  if (accounts_ == nullptr || !accounts_->flush_and_wait(kFlushTime)) {
+    return answer_error("the accounting files could not be closed in time");
+  }
+  return answer_flushed();
 }
 
 Status ControlRoom::save_pauses(const std::string& rules) {

@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "core/account/log_writer.h"
 #include "core/app/control_server.h"
 #include "core/app/control_task.h"
+#include "core/app/metrics.h"
 #include "core/app/reload.h"
 #include "core/app/source_check.h"
 #include "core/base/time.h"
@@ -43,6 +45,12 @@ class ControlRoom : public ControlHandler {
   void check_sources(bool tell_shards);
   std::vector<IpAddress> missing_sources();
 
+  /// The configuration in force, and figures of the whole process. Any thread.
+  std::shared_ptr<const config::Snapshot> settings();
+  Result<MonitorFigures> figures();
+  /// Without it accounting is not in the status and cannot be flushed. Before requests come.
+  void use_accounts(account::LogWriter& accounts) { accounts_ = &accounts; }
+
  private:
   using TaskRef = std::unique_ptr<ControlTask>;
 
@@ -63,6 +71,7 @@ class ControlRoom : public ControlHandler {
   std::string change(const std::string& verb, const std::string& pattern, bool dry_run);
   std::string reload();
   std::string sources();
+  std::string flush_accounts();
   void check_sources_locked(bool tell_shards);
 
   Mailroom& mailroom_;
@@ -71,6 +80,7 @@ class ControlRoom : public ControlHandler {
   ProcessFacts facts_;
   Reloader& reloader_;
   SourceCheck source_check_;
+  account::LogWriter* accounts_ = nullptr;
   std::mutex mutex_;  ///< held while a request is answered
   WakeEvent wake_;
   std::vector<TaskRef> late_;  ///< given up waiting for, still with a shard

@@ -63,6 +63,8 @@ struct ShardStatus {
   std::uint64_t spool_messages = 0;
   std::uint64_t spool_segments = 0;
   std::uint64_t commits = 0;
+  std::uint64_t resolutions = 0;
+  std::uint64_t resolutions_failed = 0;  ///< for the moment
   std::uint64_t zero_copy_sends = 0;
   std::uint64_t zero_copy_copied = 0;
   std::uint64_t signatures = 0;         ///< DKIM signatures made

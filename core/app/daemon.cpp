@@ -87,7 +87,7 @@ int serve(Process& process, int signals) {
   log_info("ready");
   while (true) {
     switch (wait_for_signal(signals, kSourceCheckInterval)) {
-      case 0: process.check_sources(); break;
+      case 0: process.tick(); break;
       case SIGUSR1: process.reopen_logs(); break;
       case SIGHUP: process.reload(); break;
       default:

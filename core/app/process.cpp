@@ -51,6 +51,19 @@ std::string read_file(const std::string& path) {
   return text.str();
 }
 
+/// What the management port shows is what the control thread can ask for.
+class ControlMonitor final : public MonitorSource {
+ public:
+  explicit ControlMonitor(ControlRoom& control) : control_(control) {}
+  std::shared_ptr<const config::Snapshot> settings() override { return control_.settings(); }
+  Result<MonitorFigures> figures() override { return control_.figures(); }
+  std::string status_json() override { return control_.answer(R"({"command":"status"})"); }
+  Now now() override { return read_clocks(); }
+
+ private:
+  ControlRoom& control_;
+};
+
 }  // namespace
 
 /// What lives on one shard's thread, in the order of its making; the ring and driver are kept
@@ -164,11 +177,23 @@ Status Process::start() {
     return status;
   }
   const std::string socket(snapshot_->global().control_socket);
-  if (socket.empty()) {
+  if (!socket.empty()) {
+    control_server_ = std::make_unique<ControlServer>(*control_);
+    if (auto started = control_server_->start(socket); !started) {
+      return started;
+    }
+  }
+  return start_monitor();
+}
+
+Status Process::start_monitor() {
+  const std::uint32_t port = snapshot_->global().http_port;
+  if (port == 0) {
     return {};
   }
-  control_server_ = std::make_unique<ControlServer>(*control_);
-  return control_server_->start(socket);
+  monitor_source_ = std::make_unique<ControlMonitor>(*control_);
+  monitor_ = std::make_unique<Monitor>(*monitor_source_);
+  return monitor_->start(static_cast<std::uint16_t>(port));
 }
 
 Status Process::open_spool() {
@@ -230,6 +255,7 @@ Status Process::prepare() {
   for (const std::string& line : accounts_->recovery_notes()) {
     log_info(line);
   }
+  control_->use_accounts(*accounts_);
   accounts_->start();
   workers_ = std::make_unique<WorkerPool>(kWorkers);
   crypto_ = std::make_unique<WorkerPool>(helper_count(shards_));
@@ -373,6 +399,7 @@ bool Process::stop() {
     return false;
   }
   running_ = false;
+  monitor_.reset();
   control_server_.reset();
   bool clean = go_;
   if (go_) {
@@ -405,7 +432,12 @@ bool Process::stop() {
 
 void Process::reload() { control_->answer(R"({"command":"reload"})"); }
 
-void Process::check_sources() { control_->check_sources(true); }
+void Process::tick() {
+  control_->check_sources(true);
+  for (const std::string& note : accounts_->take_notes()) {
+    log_warning("accounting: " + note);
+  }
+}
 
 void Process::reopen_logs() { accounts_->reopen(); }
 

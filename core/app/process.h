@@ -10,6 +10,7 @@
 #include "core/account/log_writer.h"
 #include "core/app/control_room.h"
 #include "core/app/control_server.h"
+#include "core/app/monitor.h"
 #include "core/app/reload.h"
 #include "core/app/shard.h"
 #include "core/base/shared_count.h"
@@ -39,7 +40,7 @@ class Process {
   /// Reads the configuration anew; the log says what came of it.
   void reload();
   /// Looks whether source addresses went from this host or came back; every now and then.
-  void check_sources();
+  void tick();
 
  private:
   struct Ports;
@@ -58,6 +59,7 @@ class Process {
   unsigned main_endpoint() const { return shards_; }
   unsigned control_endpoint() const { return shards_ + 1; }
 
+  Status start_monitor();
   Status open_spool();
   Status prepare();
   void run_shard(ShardThread& entry);
@@ -88,6 +90,8 @@ class Process {
   std::vector<std::unique_ptr<ShardThread>> threads_;
   std::unique_ptr<ControlRoom> control_;
   std::unique_ptr<ControlServer> control_server_;
+  std::unique_ptr<MonitorSource> monitor_source_;
+  std::unique_ptr<Monitor> monitor_;
   WakeEvent wake_;
   std::mutex mutex_;  ///< guards ready and started of the threads, go_, give_up_
   std::condition_variable changed_;

@@ -5,6 +5,11 @@
 #include "core/app/letters.h"
 
 namespace ringpost::app {
+namespace {
+
+constexpr Duration kLookInterval = Duration::seconds(1);
+
+}  // namespace
 
 Shard::Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom,
              account::LogWriter& accounts)
@@ -185,6 +190,12 @@ bool Shard::end_of_turn(Now now) {
   const bool more = scheduler_->run(now);
   if (!more) {
     loop_.timers().arm(schedule_timer_, scheduler_->next_wakeup(now));
+  }
+  if (now.instant >= next_look_) {
+    next_look_ = now.instant + kLookInterval;
+    if (spool_.stats().journal_alarm) {
+      accountant_.relieve(now.instant);
+    }
   }
   if (stage_ == Stage::draining && nothing_under_way()) {
     stage_ = Stage::drained;

@@ -133,6 +133,7 @@ class Shard final : public LetterHandler,
   std::unique_ptr<schedule::Scheduler> scheduler_;
   std::unique_ptr<ingest::IngestService> ingest_;
   spool::RecoveryReport recovery_;
+  Instant next_look_;  ///< at the journal's fill
   Timer schedule_timer_;
   Completion ingest_stopped_;
   Completion spool_stopped_;

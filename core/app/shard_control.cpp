@@ -116,6 +116,8 @@ ShardStatus Shard::status() {
   status.spool_messages = spool.messages;
   status.spool_segments = spool.segments;
   status.commits = spool.commits;
+  status.resolutions = resolver_->stats().resolutions;
+  status.resolutions_failed = resolver_->stats().deferred;
   status.zero_copy_sends = deliverer_->stats().zero_copy;
   status.zero_copy_copied = deliverer_->stats().zero_copy_copied;
   const sign::SignerStats& signer = signer_.stats();

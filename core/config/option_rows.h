@@ -64,7 +64,8 @@ inline constexpr std::string_view kBackoff = "back-off mode is not built yet";
 inline constexpr std::string_view kTls = "TLS is not built yet";
 inline constexpr std::string_view kMessageKeys = "keys are taken from the configuration only";
 inline constexpr std::string_view kAuth = "SMTP authentication is not built yet";
-inline constexpr std::string_view kMonitor = "the management interface over HTTP is not built yet";
+inline constexpr std::string_view kMonitor =
+    "the management port speaks plain HTTP and changes nothing";
 inline constexpr std::string_view kReports = "processing of returned reports is not built yet";
 inline constexpr std::string_view kDsn = "delivery status notifications are not built yet";
 inline constexpr std::string_view kSenders = "this rule for senders is not built yet";

@@ -129,15 +129,18 @@ constexpr OptionRow kServerRows[] = {
     acting(Id::server_suites, "smtp-server-tls-v1.3-ciphersuites", kGlobal, T::text, "",
            "TLS_AES_128_GCM_SHA256", "Cipher suites offered to clients in TLS 1.3.",
            {.reload = kNewSessions}),
-    acting(Id::http_port, "http-mgmt-port", kGlobal, T::count, "0", "8080",
-           "Port of the management interface over HTTP; 0 switches it off.",
-           {.max = 65535, .reload = kRestart}),
+    acting(
+        Id::http_port, "http-mgmt-port", kGlobal, T::count, "0", "8080",
+        "Port of the management interface over HTTP: /metrics, /health and /status; 0 switches it "
+        "off. Reachable from this host alone unless http-access names others.",
+        {.max = 65535, .reload = kRestart}),
     acting(Id::http_access, "http-access", kGlobal, T::words, "", "127.0.0.1 admin",
            "Network and what it may do on the management interface: none, monitor, operator or "
-           "admin, monitor also with ,deny-logs; the narrowest network counts.",
+           "admin, monitor also with ,deny-logs; the narrowest network counts. This host may look "
+           "unless a line says otherwise. Networks beyond it are listened to from the next start.",
            {.traits = kRepeats}),
     acting(Id::http_api_key, "http-api-key", kGlobal, T::secret, "", "k3y",
-           "Key that opens the administration of the management interface.",
+           "Key that opens the management interface from any address, sent as X-API-Key.",
            {.traits = kSecret | kRepeats}),
     acting(Id::http_redirect_to_https, "http-redirect-to-https", kGlobal, T::boolean, "yes", "no",
            "Sends visitors of the management interface to its encrypted form.",

@@ -220,7 +220,7 @@ class Ringpostd(Program):
 
     def accounting_files(self):
         return sorted(path for path in self.accounting.parent.glob("acct*.csv*")
-                      if path.suffix != ".pos")
+                      if path.suffix in (".csv", ".gz", ".zst"))
 
     def accounted(self):
         """All rows of the accounting files, as dictionaries."""

@@ -34,6 +34,9 @@ class MemoryFiles final : public account::FileCalls {
   bool exists(const std::string& path) override { return names_.count(path) != 0; }
   std::string find_inode(const std::string& path, std::uint64_t device,
                          std::uint64_t inode) override;
+  bool is_volatile(const std::string&) override { return false; }
+  /// One instant for ever: files of the simulation are not rotated by time.
+  WallTime wall() override { return {}; }
 
  private:
   struct Inode {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/account/accountant.h"
 #include "core/account/queue_filter.h"
 #include "core/mail/job.h"
 #include "tests/unit/account/account_world.h"
@@ -350,6 +351,28 @@ TEST(Row, RulesComeBeforeStatusAndPhase) {
   record.kind = OutcomeKind::expired;
   record.text = "gone fishing";
   EXPECT_EQ(bounce_category(record, &rules), "message-expired") << "our own ending";
+}
+
+TEST(Row, RulesAreAskedOnceForTheSameText) {
+  class Rules final : public BounceRules {
+   public:
+    std::string_view category(std::string_view text) const override {
+      ++asked;
+      return text.size() % 2 == 0 ? "even" : "odd";
+    }
+    mutable int asked = 0;
+  };
+  const auto rules = std::make_shared<Rules>();
+  const RememberedRules remembered(rules);
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(remembered.category("4.2.2;full"), "even");
+    EXPECT_EQ(remembered.category("4.2.1;rests"), "odd");
+  }
+  EXPECT_EQ(rules->asked, 2);
+  for (int i = 0; i < 1000; ++i) {
+    const std::string text = "text " + std::to_string(i);
+    EXPECT_EQ(remembered.category(text), text.size() % 2 == 0 ? "even" : "odd");
+  }
 }
 
 TEST(QueueFilter, ChoosesQueues) {

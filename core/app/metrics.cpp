@@ -1,0 +1,125 @@
+#include "core/app/metrics.h"
+
+namespace ringpost::app {
+namespace {
+
+using Figures = MonitorFigures;
+using S = ShardStatus;
+constexpr auto kCounter = MetricKind::counter;
+constexpr auto kGauge = MetricKind::gauge;
+
+constexpr Metric of_shards(std::string_view name, MetricKind kind, std::string_view help,
+                           std::uint64_t S::*value) {
+  return {name, kind, help, value, nullptr};
+}
+
+constexpr Metric of_process(std::string_view name, MetricKind kind, std::string_view help,
+                            std::uint64_t (*value)(const Figures&)) {
+  return {name, kind, help, nullptr, value};
+}
+
+constexpr Metric kMetrics[] = {
+    of_shards("ringpost_accepted_messages_total", kCounter, "Messages accepted durably.",
+              &S::accepted_messages),
+    of_shards("ringpost_delivered_recipients_total", kCounter, "Recipients delivered.",
+              &S::delivered),
+    of_shards("ringpost_deferred_recipients_total", kCounter,
+              "Attempts for a recipient that will be repeated.", &S::deferred),
+    of_shards("ringpost_bounced_recipients_total", kCounter, "Recipients refused for good.",
+              &S::bounced),
+    of_shards("ringpost_expired_recipients_total", kCounter, "Recipients whose life was over.",
+              &S::expired),
+    of_shards("ringpost_cancelled_recipients_total", kCounter,
+              "Recipients cancelled by an operator.", &S::cancelled),
+    of_shards("ringpost_ambiguous_outcomes_total", kCounter,
+              "Outcomes after which the receiver may have a message twice.", &S::ambiguous),
+    of_shards("ringpost_queued_recipients", kGauge, "Recipients in queues and in delivery.",
+              &S::queued_recipients),
+    of_shards("ringpost_queues", kGauge, "Queues: destination and virtual MTA.", &S::queues),
+    of_shards("ringpost_sessions_in", kGauge, "Incoming sessions.", &S::sessions_in),
+    of_shards("ringpost_sessions_out", kGauge, "Outgoing sessions.", &S::sessions_out),
+    of_shards("ringpost_spool_messages", kGauge, "Messages in the spool.", &S::spool_messages),
+    of_shards("ringpost_spool_segments", kGauge, "Acceptance segments in use.", &S::spool_segments),
+    of_shards("ringpost_spool_commits_total", kCounter, "Batches made durable.", &S::commits),
+    of_shards("ringpost_resolutions_total", kCounter, "Routes asked for.", &S::resolutions),
+    of_shards("ringpost_resolutions_failed_total", kCounter,
+              "Routes that DNS could not give for the moment.", &S::resolutions_failed),
+    of_shards("ringpost_zero_copy_sends_total", kCounter, "Sends without a copy in the kernel.",
+              &S::zero_copy_sends),
+    of_shards("ringpost_zero_copy_copied_total", kCounter,
+              "Sends that should have been so and that the kernel copied.", &S::zero_copy_copied),
+    of_process("ringpost_accounting_records_total", kCounter,
+               "Records that reached the log writer.",
+               [](const Figures& f) { return f.accounts.records; }),
+    of_process("ringpost_accounting_bytes_total", kCounter, "Octets written to accounting files.",
+               [](const Figures& f) { return f.accounts.bytes; }),
+    of_process("ringpost_accounting_syncs_total", kCounter,
+               "Times the accounting files were made durable.",
+               [](const Figures& f) { return f.accounts.syncs; }),
+    of_process("ringpost_accounting_failures_total", kCounter,
+               "Failed writes, syncs and rotations of accounting files.",
+               [](const Figures& f) { return f.accounts.failures; }),
+    of_process("ringpost_accounting_failing", kGauge, "1 while accounting files cannot be written.",
+               [](const Figures& f) { return std::uint64_t{f.accounts.failing}; }),
+    of_process("ringpost_accounting_ring_bytes", kGauge,
+               "Octets of rows in memory, in the fullest ring.",
+               [](const Figures& f) { return f.accounts.ring_bytes_used; }),
+    of_process("ringpost_accounting_files_closed_total", kCounter, "Accounting files finished.",
+               [](const Figures& f) { return f.accounts.rotations; }),
+    of_process("ringpost_accounting_files_archived_total", kCounter,
+               "Finished files the daemon brought to their place.",
+               [](const Figures& f) { return f.accounts.archiver.files; }),
+    of_process("ringpost_accounting_archive_failing", kGauge,
+               "1 while finished files cannot be brought to their place.",
+               [](const Figures& f) { return std::uint64_t{f.accounts.archiver.failing}; }),
+    of_process(
+        "ringpost_start_time_seconds", kGauge, "When the daemon started, since 1970.",
+        [](const Figures& f) { return static_cast<std::uint64_t>(f.started.unix_seconds()); }),
+    of_process("ringpost_resident_memory_bytes", kGauge, "Memory of the process.",
+               [](const Figures& f) { return f.memory_bytes; }),
+    of_process("ringpost_trouble", kGauge, "Reasons for which /health says that all is not well.",
+               [](const Figures& f) { return f.trouble; }),
+};
+
+std::string_view name_of(MetricKind kind) {
+  return kind == MetricKind::counter ? "counter" : "gauge";
+}
+
+void add_sample(std::string& text, std::string_view name, const std::string& labels,
+                std::uint64_t value) {
+  text.append(name).append(labels).append(" ").append(std::to_string(value)).append("\n");
+}
+
+}  // namespace
+
+std::span<const Metric> metric_table() { return kMetrics; }
+
+std::string metrics_text(const MonitorFigures& figures) {
+  std::string text;
+  for (const Metric& metric : kMetrics) {
+    text.append("# HELP ").append(metric.name).append(" ").append(metric.help).append("\n");
+    text.append("# TYPE ").append(metric.name).append(" ").append(name_of(metric.kind));
+    text.append("\n");
+    if (metric.of_process != nullptr) {
+      add_sample(text, metric.name, {}, metric.of_process(figures));
+      continue;
+    }
+    for (std::size_t shard = 0; shard < figures.shards.size(); ++shard) {
+      add_sample(text, metric.name, "{shard=\"" + std::to_string(shard) + "\"}",
+                 figures.shards[shard].*metric.of_shard);
+    }
+  }
+  return text;
+}
+
+std::string metrics_manual() {
+  std::string text = "| name | kind | per shard | meaning |\n|---|---|---|---|\n";
+  for (const Metric& metric : kMetrics) {
+    text.append("| `").append(metric.name).append("` | ").append(name_of(metric.kind));
+    text.append(metric.of_shard != nullptr ? " | yes | " : " | | ").append(metric.help);
+    text.append(" |\n");
+  }
+  return text;
+}
+
+}  // namespace ringpost::app

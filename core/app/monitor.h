@@ -1,0 +1,74 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/app/health.h"
+#include "core/app/metrics.h"
+#include "core/base/address.h"
+#include "core/base/result.h"
+#include "core/config/snapshot.h"
+
+struct MHD_Daemon;
+
+namespace ringpost::app {
+
+struct HttpAnswer {
+  unsigned code = 200;
+  std::string type = "text/plain; charset=utf-8";
+  std::string body;
+};
+
+/// What the management port shows. Called on the server's own thread.
+class MonitorSource {
+ public:
+  virtual ~MonitorSource() = default;
+  /// The configuration in force: who may ask.
+  virtual std::shared_ptr<const config::Snapshot> settings() = 0;
+  /// timed_out: a shard did not answer.
+  virtual Result<MonitorFigures> figures() = 0;
+  /// The JSON of `ringpost status --json`.
+  virtual std::string status_json() = 0;
+  virtual Now now() = 0;
+};
+
+/// Whether a client may look: by a key, else by the narrowest network of http-access that it is in,
+/// else only from this host. Compares keys in a time that tells nothing of them.
+bool may_monitor(const config::GlobalSettings& global, const IpAddress& client,
+                 std::string_view key);
+
+/// The management port: /metrics (Prometheus), /health (503 with the reasons when all is not well)
+/// and /status (JSON). Read only, plain HTTP, on a thread of its own; only on loopback unless
+/// http-access names other networks.
+class Monitor {
+ public:
+  explicit Monitor(MonitorSource& source) : source_(source) {}
+  Monitor(const Monitor&) = delete;
+  Monitor& operator=(const Monitor&) = delete;
+  ~Monitor();
+
+  /// address_in_use: another program has the port. Port 0 takes a free one, for tests.
+  Status start(std::uint16_t port);
+  std::uint16_t port() const noexcept { return port_; }
+
+  /// For the server's callback and tests: the answer to a request.
+  HttpAnswer answer(std::string_view method, std::string_view path, const IpAddress& client,
+                    std::string_view key);
+
+ private:
+  HttpAnswer metrics();
+  HttpAnswer health();
+  /// Figures and, in troubles_, what is wrong.
+  Result<MonitorFigures> look();
+
+  MonitorSource& source_;
+  MHD_Daemon* server_ = nullptr;
+  std::uint16_t port_ = 0;
+  HealthWatch watch_;
+  std::vector<Trouble> troubles_;
+};
+
+}  // namespace ringpost::app

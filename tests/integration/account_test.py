@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""Accounting files and the management port of a running daemon."""
+
+import csv
+import gzip
+import io
+import json
+import pathlib
+import smtplib
+import subprocess
+import urllib.error
+import urllib.request
+
+from harness import PeerTest, Ringpostd, Sink, free_port, main, need_ringpostd, wait_until
+
+INSTALL = pathlib.Path(__file__).parents[2] / "tuning" / "accounting" / "install"
+
+
+def send(daemon, recipients, subject):
+    with smtplib.SMTP("127.0.0.1", daemon.port) as client:
+        client.ehlo("injector.test")
+        client.mail("s@load.test")
+        for recipient in recipients:
+            client.rcpt(recipient)
+        code, text = client.data(f"Subject: {subject}\r\nX-Ref: r7\r\n\r\nhello\r\n")
+        assert code == 250, text
+
+
+def fetch(port, path, key=None):
+    """Status and body of one request to the management port."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}",
+                                     headers={"X-API-Key": key} if key else {})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+class Accounting(PeerTest):
+    def setUp(self):
+        need_ringpostd()
+        super().setUp()
+        self.archive = self.folder / "archive"
+        self.archive.mkdir()
+
+    def daemon(self, configuration):
+        sink = self.started(Sink(self.folder))
+        return self.started(Ringpostd(self.folder, configuration, sink_port=sink.port))
+
+    def archived(self):
+        return sorted(self.archive.glob("packed-*.csv.gz"))
+
+    def test_several_files_each_in_its_form(self):
+        lines = self.folder / "lines.json"
+        columns = self.folder / "columns.csv"
+        daemon = self.daemon(
+            f"<acct-file {lines}>\n  format-text json\n  iso-times no\n"
+            "  fields type,rcpt,header_subject,queue,dlvSize,srcMta\n</acct-file>\n"
+            f"<acct-file {columns}>\n  records d\n  record-fields d rcpt,header_X-Ref,userString\n"
+            "  user-string lot,5\n  queue-filter !b.test/*\n  world-readable yes\n</acct-file>\n"
+            "<domain c.test>\n  disable-acct-records d\n</domain>\n")
+        for domain in ("a", "b", "c"):
+            send(daemon, [f"u@{domain}.test"], "one, \"two\"")
+        wait_until(lambda: daemon.status()["totals"]["delivered"] == 3, "the deliveries")
+        wait_until(lambda: len(lines.read_text().splitlines()) == 2, "the rows of two domains")
+        rows = [json.loads(line) for line in lines.read_text().splitlines()]
+        first = next(row for row in rows if row["rcpt"] == "u@a.test")
+        self.assertEqual("one, \"two\"", first["header_subject"])
+        self.assertEqual("a.test/{default}", first["queue"])
+        self.assertIsInstance(first["dlvSize"], int)
+        self.assertEqual("injector.test (127.0.0.1)", first["srcMta"])
+        self.assertEqual("type,rcpt,header_X-Ref,userString\r\nd,u@a.test,r7,\"lot,5\"\r\n",
+                         columns.read_bytes().decode())
+        self.assertEqual(0o644, columns.stat().st_mode & 0o777)
+        daemon.final_row("u@b.test")
+
+    def test_flush_brings_away_what_is_finished(self):
+        path = self.folder / "packed.csv"
+        daemon = self.daemon(
+            f"<acct-file {path}>\n  fields type,rcpt\n  move-to {self.archive}\n"
+            "  compress gzip\n  move-interval 1d\n</acct-file>\n")
+        for number in range(3):
+            send(daemon, [f"u{number}@a.test"], "x")
+            daemon.final_row(f"u{number}@a.test")
+            wait_until(lambda: f"u{number}@" in path.read_text(), "the row")
+            daemon.command("acct", "flush", "-c", daemon.file)
+            # The daemon's own thread may have been the quicker one.
+            wait_until(lambda n=number: len(self.archived()) == n + 1, "the packed file", 10)
+            self.assertEqual("type,rcpt\r\n", path.read_bytes().decode())
+        daemon.command("acct", "flush", "-c", daemon.file)
+        self.assertEqual(3, len(self.archived()), "nothing new, no file")
+        rows = []
+        for packed in self.archived():
+            rows += list(csv.DictReader(io.StringIO(gzip.decompress(packed.read_bytes()).decode())))
+        self.assertEqual(["u0@a.test", "u1@a.test", "u2@a.test"], [row["rcpt"] for row in rows])
+        self.assertEqual([], list(self.folder.glob("packed-*")))
+        self.assertEqual([], list(self.archive.glob("*.end")) + list(self.archive.glob("*.part")))
+        send(daemon, ["late@a.test"], "x")
+        daemon.final_row("late@a.test")
+        self.assertEqual(0, daemon.stop())
+        daemon.command("acct", "flush", "-c", daemon.file)  # without a daemon nothing is closed
+        self.assertEqual("type,rcpt\r\nd,late@a.test\r\n", path.read_bytes().decode())
+
+    def test_rebuild_from_the_journal(self):
+        daemon = self.daemon("")
+        for number in range(4):
+            send(daemon, [f"u{number}@a.test", f"v{number}@b.test"], "x")
+        wait_until(lambda: len(daemon.accounted()) == 8, "the rows")
+        self.assertEqual(0, daemon.stop())
+        before = daemon.accounting.read_bytes()
+        for name, times, rows in (("all", [], 8), ("later", ["--from", "2100-01-01"], 0),
+                                  ("before", ["--to", "2100-01-01T10:30"], 8)):
+            target = self.folder / name
+            target.mkdir()
+            told = json.loads(daemon.command("acct", "rebuild", "--json", "-c", daemon.file,
+                                             "--target", target, *times))
+            self.assertEqual({"outcomes": 8, "rows": rows, "lost": 0}, told)
+        rebuilt = (self.folder / "all" / "acct.csv").read_bytes()
+        self.assertEqual(sorted(before.splitlines()), sorted(rebuilt.splitlines()))
+        with self.assertRaises(RuntimeError):
+            daemon.command("acct", "rebuild", "-c", str(daemon.file), "--target",
+                           str(self.folder / "all"))
+
+    def test_jobs_are_installed_and_removed(self):
+        root = self.folder / "root"
+        for kind, files in (("cron", ["etc/cron.d/ringpost-acct"]),
+                            ("timer", ["etc/systemd/system/ringpost-acct-flush.service",
+                                       "etc/systemd/system/ringpost-acct-flush.timer"]),
+                            ("remove", [])):
+            for _ in range(2):
+                subprocess.run([INSTALL, kind, "--root", root, "--config", "/etc/r.conf",
+                                "--ringpost", "/opt/ringpost", "--user", "mta"], check=True)
+                found = sorted(str(path.relative_to(root)) for path in root.rglob("*")
+                               if path.is_file())
+                self.assertEqual(files, found)
+                text = "".join((root / name).read_text() for name in files)
+                self.assertNotIn("@", text)
+                if files:
+                    self.assertIn("/opt/ringpost acct flush -c /etc/r.conf", text)
+        refused = subprocess.run([INSTALL, "cron", "--root", root, "--config", "/a b"],
+                                 capture_output=True, check=False)
+        self.assertEqual(2, refused.returncode)
+
+    def test_metrics_and_health(self):
+        port = free_port()
+        daemon = self.daemon(f"http-mgmt-port {port}\nhttp-api-key s3cret\n"
+                             "http-access 127.0.0.1 none\n")
+        self.assertEqual(403, fetch(port, "/metrics")[0])
+        send(daemon, ["u@a.test"], "x")
+        daemon.final_row("u@a.test")
+        code, text = fetch(port, "/metrics", "s3cret")
+        self.assertEqual(200, code)
+        samples = dict(line.rsplit(" ", 1) for line in text.splitlines()
+                       if not line.startswith("#"))
+        delivered = [int(value) for name, value in samples.items()
+                     if name.startswith("ringpost_delivered_recipients_total{")]
+        self.assertEqual(1, sum(delivered))
+        self.assertEqual("1", samples["ringpost_accounting_records_total"])
+        code, text = fetch(port, "/health", "s3cret")
+        health = json.loads(text)
+        self.assertEqual(code == 200, health["healthy"], text)
+        self.assertNotIn("log-writer", {reason["area"] for reason in health["reasons"]})
+        code, text = fetch(port, "/status", "s3cret")
+        self.assertEqual(1, json.loads(text)["result"]["totals"]["delivered"])
+        self.assertEqual(404, fetch(port, "/nothing", "s3cret")[0])
+        # The rules of access change with a reload.
+        daemon.file.write_text(daemon.configuration.replace("127.0.0.1 none", "127.0.0.1 monitor"))
+        daemon.command("reload")
+        self.assertEqual(200, fetch(port, "/metrics")[0])
+
+
+if __name__ == "__main__":
+    main()

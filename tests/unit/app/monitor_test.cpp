@@ -1,0 +1,197 @@
+#include "core/app/monitor.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "core/config/check.h"
+
+namespace ringpost::app {
+namespace {
+
+std::shared_ptr<const config::Snapshot> load(const std::string& text) {
+  config::CheckOptions options;
+  options.host_name = "mail.example.org";
+  return config::check_text("test.conf", text, options).snapshot;
+}
+
+class Source final : public MonitorSource {
+ public:
+  std::shared_ptr<const config::Snapshot> settings() override { return snapshot; }
+  Result<MonitorFigures> figures() override { return shown; }
+  std::string status_json() override { return "{\"ok\":true}"; }
+  Now now() override { return time; }
+
+  std::shared_ptr<const config::Snapshot> snapshot = load("http-api-key s3cret\n");
+  MonitorFigures shown;
+  Now time{Instant{Duration::hours(1).ns}, WallTime{1'800'000'000'000'000}};
+};
+
+const IpAddress kHere = IpAddress::v4(127, 0, 0, 1);
+
+TEST(Metrics, TheManualIsTheTable) {
+  const std::string path = RINGPOST_SOURCE_DIR "/docs/metrics.md";
+  std::ifstream in(path);
+  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  const std::string begin = "<!-- table -->\n";
+  const std::string end = "<!-- end of table -->\n";
+  const std::size_t from = text.find(begin) + begin.size();
+  const std::size_t to = text.find(end);
+  ASSERT_LE(from, to);
+  if (std::getenv("RINGPOST_UPDATE_DOCS") != nullptr) {
+    text.replace(from, to - from, metrics_manual());
+    std::ofstream(path) << text;
+    return;
+  }
+  EXPECT_EQ(text.substr(from, to - from), metrics_manual())
+      << "RINGPOST_UPDATE_DOCS=1 unit_app writes it";
+}
+
+TEST(Metrics, AreSamplesWithHelpAndType) {
+  MonitorFigures figures;
+  figures.shards.resize(2);
+  figures.shards[1].delivered = 42;
+  figures.accounts.records = 7;
+  const std::string text = metrics_text(figures);
+  EXPECT_NE(text.find("# HELP ringpost_delivered_recipients_total Recipients delivered.\n"
+                      "# TYPE ringpost_delivered_recipients_total counter\n"
+                      "ringpost_delivered_recipients_total{shard=\"0\"} 0\n"
+                      "ringpost_delivered_recipients_total{shard=\"1\"} 42\n"),
+            std::string::npos);
+  EXPECT_NE(text.find("\nringpost_accounting_records_total 7\n"), std::string::npos);
+  for (const Metric& metric : metric_table()) {
+    EXPECT_NE(metric.of_shard != nullptr, metric.of_process != nullptr) << metric.name;
+    EXPECT_EQ(metric.kind == MetricKind::counter, metric.name.ends_with("_total")) << metric.name;
+  }
+}
+
+TEST(Monitor, NarrowestNetworkOrKeyDecides) {
+  const IpAddress inside = IpAddress::v4(10, 1, 2, 3);
+  const IpAddress host = IpAddress::v4(10, 1, 2, 4);
+  const auto plain = load("");
+  EXPECT_TRUE(may_monitor(plain->global(), kHere, ""));
+  EXPECT_TRUE(may_monitor(plain->global(), *IpAddress::parse("::1"), ""));
+  EXPECT_FALSE(may_monitor(plain->global(), inside, ""));
+  EXPECT_FALSE(may_monitor(plain->global(), IpAddress{}, "")) << "an address that is not known";
+  const auto set = load(
+      "http-access 10/8 monitor\nhttp-access 10.1.2.4 none\nhttp-access 127.0.0.1 none\n"
+      "http-api-key s3cret\n");
+  EXPECT_TRUE(may_monitor(set->global(), inside, ""));
+  EXPECT_FALSE(may_monitor(set->global(), host, ""));
+  EXPECT_FALSE(may_monitor(set->global(), kHere, ""));
+  EXPECT_TRUE(may_monitor(set->global(), host, "s3cret"));
+  for (const auto* wrong : {"s3cre", "s3crets", "S3cret", ""}) {
+    EXPECT_FALSE(may_monitor(set->global(), host, wrong)) << wrong;
+  }
+}
+
+TEST(Monitor, AnswersReadersOnly) {
+  Source source;
+  source.shown.shards.resize(1);
+  Monitor monitor(source);
+  EXPECT_EQ(monitor.answer("GET", "/metrics", kHere, "").code, 200U);
+  EXPECT_EQ(monitor.answer("HEAD", "/status", kHere, "").body, "{\"ok\":true}\n");
+  EXPECT_EQ(monitor.answer("POST", "/metrics", kHere, "").code, 405U);
+  EXPECT_EQ(monitor.answer("GET", "/", kHere, "").code, 404U);
+  const HttpAnswer refused = monitor.answer("GET", "/metrics", IpAddress::v4(192, 0, 2, 1), "x");
+  EXPECT_EQ(refused.code, 403U);
+  EXPECT_EQ(refused.body.find("ringpost"), std::string::npos);
+  source.shown.shards[0].alarms = {"shard 0: outcomes cannot be made durable"};
+  const HttpAnswer sick = monitor.answer("GET", "/health", kHere, "");
+  EXPECT_EQ(sick.code, 503U);
+  const auto json = nlohmann::json::parse(sick.body);
+  EXPECT_FALSE(json["healthy"]);
+  EXPECT_EQ(json["reasons"].back()["reason"], "shard 0: outcomes cannot be made durable");
+}
+
+TEST(Health, EachTroubleHasItsReason) {
+  MonitorFigures figures;
+  HostFacts host;
+  Now now{Instant{Duration::hours(1).ns}, WallTime{1'800'000'000'000'000}};
+  HealthWatch watch;
+  const auto areas = [&] {
+    std::string text;
+    for (const Trouble& trouble : watch.look(figures, host, now)) {
+      text.append(trouble.area).append(" ");
+    }
+    return text;
+  };
+  host.memory_total = 100;
+  host.memory_available = 50;
+  host.disks = {{"/a", 10, 100}};
+  EXPECT_EQ(areas(), "");
+  host.disks = {{"/a", 1, 100}, {"/big", (1ULL << 30) + 1, 1ULL << 40}};
+  EXPECT_EQ(areas(), "disk ") << "a gibibyte is enough everywhere";
+  host.disks.clear();
+  host.memory_available = 4;
+  EXPECT_EQ(areas(), "memory ");
+  host.memory_available = 50;
+  figures.accounts.failing = true;
+  EXPECT_EQ(areas(), "log-writer ");
+  figures.accounts.failing = false;
+  figures.shards.resize(1);
+  figures.shards[0].resolutions = 100;
+  figures.shards[0].resolutions_failed = 60;
+  EXPECT_EQ(areas(), "dns ");
+  figures.shards[0].resolutions = 110;
+  EXPECT_EQ(areas(), "dns ") << "too few to learn from";
+  figures.shards[0].resolutions = 130;
+  EXPECT_EQ(areas(), "");
+  now.wall = now.wall + Duration::seconds(61);
+  now.instant = now.instant + Duration::seconds(1);
+  EXPECT_EQ(areas(), "clock ");
+  now.wall = now.wall + HealthWatch::kClockMemory;
+  now.instant = now.instant + HealthWatch::kClockMemory;
+  EXPECT_EQ(areas(), "");
+}
+
+std::string fetch(std::uint16_t port, const std::string& request) {
+  const int client = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(port);
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::string answer;
+  if (::connect(client, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0) {
+    EXPECT_EQ(::send(client, request.data(), request.size(), 0),
+              static_cast<ssize_t>(request.size()));
+    char piece[4096];
+    for (ssize_t got = 0; (got = ::recv(client, piece, sizeof piece, 0)) > 0;) {
+      answer.append(piece, static_cast<std::size_t>(got));
+    }
+  }
+  ::close(client);
+  return answer;
+}
+
+TEST(Monitor, SpeaksHttpOnLoopback) {
+  Source source;
+  source.snapshot = load("http-access 127.0.0.1 none\nhttp-api-key s3cret\n");
+  source.shown.shards.resize(1);
+  Monitor monitor(source);
+  ASSERT_TRUE(monitor.start(0).ok());
+  ASSERT_NE(monitor.port(), 0);
+  const std::string tail = " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+  EXPECT_TRUE(fetch(monitor.port(), "GET /metrics" + tail + "\r\n").starts_with("HTTP/1.1 403"));
+  const std::string metrics =
+      fetch(monitor.port(), "GET /metrics" + tail + "X-API-Key: s3cret\r\n\r\n");
+  EXPECT_TRUE(metrics.starts_with("HTTP/1.1 200"));
+  EXPECT_NE(metrics.find("text/plain; version=0.0.4"), std::string::npos);
+  EXPECT_NE(metrics.find("ringpost_queues{shard=\"0\"} 0\n"), std::string::npos);
+  const std::string post = fetch(monitor.port(), "POST /status" + tail +
+                                                     "X-API-Key: s3cret\r\nContent-Length: 5\r\n"
+                                                     "\r\nhello");
+  EXPECT_TRUE(post.starts_with("HTTP/1.1 405")) << post;
+  Monitor second(source);
+  EXPECT_FALSE(second.start(monitor.port()).ok()) << "the port is taken";
+}
+
+}  // namespace
+}  // namespace ringpost::app
