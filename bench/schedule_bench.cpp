@@ -164,6 +164,48 @@ void BM_ConnectionPermit(benchmark::State& state) {
 }
 BENCHMARK(BM_ConnectionPermit)->Arg(1)->Arg(2)->Arg(8);
 
+// Permits of a rate that queues share, from the want to the use: asked for, granted and taken in
+// one turn each, over all gates they count in. Letters between shards are not part of it.
+void BM_SharedRatePermit(benchmark::State& state) {
+  struct Plans : Doorman {
+    const RatePlan* rate_plan(std::uint64_t) override { return &plan; }
+    RatePlan plan;
+  } doors;
+  const auto shards = static_cast<unsigned>(state.range(0));
+  doors.plan.home = 0;
+  for (std::uint64_t key = 1; key <= 2; ++key) {
+    doors.plan.rates.push_back({key, {4'000'000'000, Duration::seconds(1)}, RateOf::vmta, false});
+  }
+  RateBook book(0, shards, doors);
+  RateScope& scope = book.scope(7, 7, {}, 1);
+  Instant now{3'600'000'000'000};
+  const std::uint32_t each = 10;
+  std::uint64_t before = 0;
+  for (auto _ : state) {
+    now = now + Duration::microseconds(1);
+    book.set_want(scope, each);
+    for (int i = 0; i < 2; ++i) {
+      book.flush(doors);
+      book.run(now);
+    }
+    book.flush(doors);
+    while (book.next_stirred() != nullptr) {
+    }
+    if (RateBook::available(scope, now) < each) {
+      state.SkipWithError("no permit came");
+      break;
+    }
+    RateBook::take(scope, each, now);
+    if (before == 0) {
+      before = allocations.load();
+    }
+  }
+  const double permits = static_cast<double>(state.iterations()) * each;
+  state.counters["allocations"] = static_cast<double>(allocations.load() - before) / permits;
+  state.SetItemsProcessed(static_cast<std::int64_t>(permits));
+}
+BENCHMARK(BM_SharedRatePermit)->Arg(1)->Arg(2)->Arg(8);
+
 void BM_RatePermit(benchmark::State& state) {
   RateGate gate;
   Instant now{};

@@ -30,6 +30,7 @@ Json json_of(const schedule::QueueRow& row) {
   return {{"queue", row.name + "/" + row.vmta},
           {"domain", row.name},
           {"vmta", row.vmta},
+          {"group", row.group},
           {"state", state_text(row.state, row.gate)},
           {"paused", row.paused},
           {"queued", std::uint64_t{row.ready} + row.deferred + row.in_flight},

@@ -28,7 +28,11 @@ constexpr Row kRows[] = {
     {Gate::message_rate, Scope::queue, "max-msg-rate"},
     {Gate::held, Scope::queue, "require-starttls"},
     {Gate::vmta_connections, Scope::vmta, "max-smtp-out"},
-    {Gate::shared_connect_rate, Scope::vmta, "max-connect-rate"},
+    {Gate::vmta_connect_rate, Scope::vmta, "max-connect-rate"},
+    {Gate::vmta_message_rate, Scope::vmta, "max-msg-rate"},
+    {Gate::group_connections, Scope::queue, "max-smtp-out"},
+    {Gate::group_connect_rate, Scope::queue, "max-connect-rate"},
+    {Gate::group_message_rate, Scope::queue, "max-msg-rate"},
     {Gate::total_connections, Scope::process, "total-max-smtp-out"},
 };
 

@@ -1,11 +1,13 @@
 #include "core/app/policy_book.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/account/fields.h"
 #include "core/base/hash.h"
 #include "core/base/idn.h"
 #include "core/base/text.h"
+#include "core/schedule/scheduler.h"
 
 namespace ringpost::app {
 namespace {
@@ -19,7 +21,19 @@ std::uint32_t limit_of(std::uint32_t configured) {
   return configured == config::kUnlimited ? 0 : configured;
 }
 
-schedule::RateLimit rate_of(const config::Rate& rate) { return {rate.count, rate.period}; }
+schedule::RateLimit rate_of(const config::Rate& rate,
+                            config::Pacing pacing = config::Pacing::even) {
+  return {rate.count, rate.period, pacing == config::Pacing::burst};
+}
+
+/// Of the limits on new connections of a group the one that is tighter; the gap alone, where it
+/// allows no more than the rate does.
+schedule::RateLimit connects_of(const config::PathPolicy& in) {
+  const schedule::RateLimit gap{1, in.rampup_interval};
+  const schedule::RateLimit rate = rate_of(in.max_connect_rate);
+  const bool tighter = gap.limited() && (!rate.limited() || gap.period >= rate.period / rate.count);
+  return tighter ? gap : rate;
+}
 
 std::vector<SourceAddress> sources_of(const config::VirtualMta& vmta,
                                       const config::GlobalSettings& global) {
@@ -99,7 +113,9 @@ config::VmtaId PolicyBook::vmta_of(std::string_view name) const {
 std::string_view PolicyBook::queue_name(std::string_view domain, std::string_view vmta) {
   // A domain and its A-labels are one destination; what is no name at all keeps a queue of its own,
   // where it is returned.
-  const std::string_view name = snapshot().queue_name(domain, vmta_of(vmta));
+  // The domains of a group have hosts of their own, hence queues of their own, with one budget.
+  const std::string_view queue = snapshot().queue_name(domain, vmta_of(vmta));
+  const std::string_view name = snapshot().is_group(queue) ? domain : queue;
   if (is_ascii(name) || name.size() > config::kMaxNameBytes) {
     name_.assign(name.substr(0, name.size() > 1 && name.ends_with('.') ? name.size() - 1 : ~0UL));
     std::transform(name_.begin(), name_.end(), name_.begin(), ascii_lower);
@@ -312,6 +328,27 @@ void PolicyBook::set_shared_rates(schedule::QueueSettings& settings,
   }
 }
 
+void PolicyBook::set_group(schedule::QueueSettings& settings, QueuePolicy& policy,
+                           std::string_view group, const config::PathPolicy& in) {
+  policy.group = to_lower(group);
+  const std::string name = policy.group + "/" + policy.vmta;
+  const auto scope_key = schedule::Scheduler::scope_key;
+  settings.limits.group = scope_key("group-connections", name);
+  settings.limits.group_connections_max = std::exchange(policy.connections_max, 0);
+  if (rate_of(in.max_msg_rate).limited()) {
+    settings.limits.messages = {};
+    settings.limits.shared_messages = {scope_key("group-messages", name),
+                                       RatePlans::messages_of(policy.vmta),
+                                       rate_of(in.max_msg_rate, in.pacing)};
+  }
+  if (connects_of(in).limited()) {
+    settings.limits.connects = {};
+    settings.limits.connect_gap = {};
+    settings.limits.shared_connects = {scope_key("group-connects", name),
+                                       RatePlans::connects_of(policy.vmta), connects_of(in)};
+  }
+}
+
 schedule::QueueSettings PolicyBook::settings_of(std::string_view queue, std::string_view vmta) {
   schedule::QueueSettings settings = translated(queue, vmta);
   settings.move = move_of(queue, vmta);
@@ -320,8 +357,10 @@ schedule::QueueSettings PolicyBook::settings_of(std::string_view queue, std::str
 
 schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::string_view vmta) {
   const config::VmtaId id = vmta_of(vmta);
-  const config::PathPolicy& in = cache_.policy_for(queue, id);
-  const Key key{&in, id};
+  std::string_view group = snapshot().queue_name(queue, id);
+  group = snapshot().is_group(group) ? group : std::string_view{};
+  const config::PathPolicy& in = cache_.policy_for(group.empty() ? queue : group, id);
+  const Key key{&in, id, group.empty() ? 0 : hash64(group)};
   // Hosts that only this queue has; all else it may have in common with others.
   const auto shared_hosts =
       in.route == nullptr ? hosts_of_rollup(queue) : std::vector<std::string_view>{};
@@ -347,6 +386,7 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   out->ignore_dsn = in.ignore_dsn;
   out->connections_max = limit_of(in.max_smtp_out);
   out->messages_per_connection_max = limit_of(in.max_msg_per_connection);
+  out->errors_per_connection_max = limit_of(in.max_errors_per_connection);
   out->recipients_per_transaction_max =
       std::clamp(limit_of(in.max_rcpt_per_message), 1U, kMostRecipientsOfATransaction);
   if (limit_of(in.max_rcpt_per_message) == 0) {
@@ -369,9 +409,13 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   schedule::QueueSettings settings;
   set_shared_rates(settings, identity);
   out->paced = rate_of(in.max_msg_rate).limited() || settings.limits.shared_messages.scope != 0;
-  settings.policy = std::move(out);
-  settings.limits.messages = rate_of(in.max_msg_rate);
+  settings.limits.messages = rate_of(in.max_msg_rate, in.pacing);
   settings.limits.connects = rate_of(in.max_connect_rate);
+  settings.limits.connect_gap = in.rampup_interval;
+  if (!group.empty()) {
+    set_group(settings, *out, group, in);
+  }
+  settings.policy = std::move(out);
   settings.limits.vmta_connections_max = limit_of(identity.max_smtp_out);
   settings.limits.expire_while_paused = in.expire_while_paused;
   if (shared_hosts.empty()) {

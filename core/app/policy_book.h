@@ -70,14 +70,17 @@ class PolicyBook : public schedule::PolicySource {
   struct Key {
     const config::PathPolicy* policy = nullptr;
     config::VmtaId vmta = 0;
+    std::uint64_t group = 0;  ///< hash of its name; 0: none
     bool operator==(const Key&) const = default;
   };
   struct KeyHash {
     std::size_t operator()(const Key& key) const noexcept {
-      return reinterpret_cast<std::size_t>(key.policy) * 31 + key.vmta;
+      return reinterpret_cast<std::size_t>(key.policy) * 31 + key.vmta + key.group;
     }
   };
 
+  static void set_group(schedule::QueueSettings& settings, QueuePolicy& policy,
+                        std::string_view group, const config::PathPolicy& in);
   void set_shared_rates(schedule::QueueSettings& settings, const config::VirtualMta& vmta) const;
 
   config::PolicyCache cache_;

@@ -54,7 +54,6 @@ constexpr OptionRow inert(std::string_view name, ScopeSet scopes, ValueType type
 }
 
 namespace why {
-inline constexpr std::string_view kGroups = "one queue for several domains is not built yet";
 inline constexpr std::string_view kVmtaLimits =
     "limits on volume over all queues of a virtual MTA are not built yet";
 inline constexpr std::string_view kSources = "rules for single listeners are not built yet";

@@ -79,8 +79,6 @@ struct PathPolicy : BackoffSettings, ClientTlsSettings, DkimSettings, ReportSett
   std::string_view reroute_to;  ///< name of the virtual MTA that takes the mail; empty: none
   VmtaRef reroute;              ///< what it means; kind none: the mail stays
   bool disable_mx_rollup = false;
-  /// The queue takes the mail of several domains, each of which has its own hosts.
-  bool is_group = false;
   /// The queue must not be delivered by this version (its type, or TLS it demands): `route` leads
   /// nowhere and the mail waits.
   bool held = false;

@@ -117,6 +117,10 @@ std::array<std::uint32_t, 3> Snapshot::layers_of(VmtaRef vmta) const {
   return {kNone, kNone, 0};
 }
 
+bool Snapshot::is_group(std::string_view queue) const {
+  return !groups_.empty() && groups_.find(FoldedName(queue).view()) != groups_.end();
+}
+
 std::string_view Snapshot::queue_name(std::string_view domain, VmtaId vmta) const {
   std::string_view target;
   bool decided = false;
@@ -144,7 +148,6 @@ PathPolicy Snapshot::path_policy(std::string_view queue, VmtaId vmta) const {
     }
   });
   finish_policy(policy, decided);
-  policy.is_group = groups_.find(FoldedName(queue).view()) != groups_.end();
   return policy;
 }
 

@@ -104,6 +104,8 @@ class Snapshot {
   /// The queue that takes a domain's mail: what `queue-to` or a group says, else the domain
   /// itself. Valid while both snapshot and `domain` are. Allocates nothing.
   std::string_view queue_name(std::string_view domain, VmtaId vmta) const;
+  /// Whether the name is that of several domains which share one budget but have their own hosts.
+  bool is_group(std::string_view queue) const;
   /// Effective settings of the queue `queue`/`vmta`, computed anew; PolicyCache keeps them.
   PathPolicy path_policy(std::string_view queue, VmtaId vmta) const;
 

@@ -44,6 +44,7 @@ struct StaticHost {
 /// finishes under the settings it began with.
 struct QueuePolicy {
   std::string vmta;                      ///< the virtual MTA's name
+  std::string group;                     ///< of destinations with one budget; empty: none
   std::vector<SourceAddress> sources;    ///< at least one; several: both families, or a choice
   std::vector<StaticHost> static_route;  ///< empty: resolve by MX
   /// The same with smart hosts for when none of the route's hosts can be reached; nullptr: none.
@@ -56,6 +57,7 @@ struct QueuePolicy {
 
   std::uint32_t connections_max = 20;             ///< max-smtp-out; 0 = unlimited
   std::uint32_t messages_per_connection_max = 0;  ///< 0 = unlimited
+  std::uint32_t errors_per_connection_max = 0;    ///< refused recipients; 0 = unlimited
   std::uint32_t recipients_per_transaction_max = 100;
   bool paced = false;  ///< a message rate applies: a job is taken when it can be sent, not before
 

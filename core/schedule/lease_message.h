@@ -28,7 +28,8 @@ struct LeaseMessage {
   std::uint64_t base = 0;     ///< rate_want: the plan that holds beside `limit`
   std::int64_t time = 0;      ///< ns; rate_want: period of `limit`; else an instant
   Kind kind = Kind::request;
-  bool contended = false;  ///< grant, recall: others want units, keep none unused
+  /// grant, recall: others want units, keep none unused. rate_want: `limit` may be spent early.
+  bool contended = false;
   /// request: somebody here has no connection at all. grant, recall: so it is at another shard.
   bool urgent = false;
 };

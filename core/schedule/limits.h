@@ -12,6 +12,7 @@ namespace ringpost::schedule {
 struct RateLimit {
   std::uint32_t count = 0;
   Duration period = Duration::seconds(1);
+  bool burst = false;  ///< all of it may be used early in the period, instead of evenly
 
   constexpr bool limited() const { return count != 0 && period.ns > 0; }
   constexpr bool operator==(const RateLimit&) const = default;
@@ -27,8 +28,11 @@ struct SharedRates {
 
 /// Limits and shares of one queue beside its QueuePolicy. Values, copied into the queue.
 struct QueueLimits {
-  RateLimit messages;                      ///< recipients sent (RCPT), whatever the answer
-  RateLimit connects;                      ///< new connections
+  RateLimit messages;       ///< recipients sent (RCPT), whatever the answer
+  RateLimit connects;       ///< new connections
+  Duration connect_gap;     ///< least time from one new connection to the next
+  std::uint64_t group = 0;  ///< scope of connections of its group; 0: none
+  std::uint32_t group_connections_max = 0;
   std::uint32_t vmta_connections_max = 0;  ///< of the whole virtual MTA; 0 = unlimited
   SharedRates shared_messages;
   SharedRates shared_connects;

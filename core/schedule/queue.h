@@ -54,6 +54,8 @@ struct Queue : Waiter {
   EntryList ready;
   EntryList deferred;
   EntryList over_age;                    ///< grew too old while paused
+  Scope* group = nullptr;                ///< connections of its group, or a scope without limit
+  Scope* next_group = nullptr;           ///< by newer settings: in force when its sessions are gone
   Scope* waiting_in = nullptr;           ///< whose waiting list it stands in
   RateScope* shared_messages = nullptr;  ///< rates beside its own, or nullptr
   RateScope* shared_connects = nullptr;
@@ -64,6 +66,8 @@ struct Queue : Waiter {
   Instant grow_after;      ///< none beside those it has before
   Instant slice_until;     ///< no connection is asked back before
   Instant empty_since;
+  Instant next_open;  ///< no new session before: the least time between two
+  Duration connect_gap;
 
   std::uint64_t hash = 0;
   std::uint32_t slot = 0;            ///< its QueueId: dense, used again once the queue is dropped

@@ -98,9 +98,10 @@ Status PauseRules::add(const QueuePattern& pattern, bool pause) {
   return {};
 }
 
-bool PauseRules::paused(std::string_view name, std::string_view vmta) const noexcept {
+bool PauseRules::paused(std::string_view name, std::string_view vmta,
+                        std::string_view group) const noexcept {
   for (auto rule = rules_.rbegin(); rule != rules_.rend(); ++rule) {
-    if (rule->pattern.matches(name, vmta)) {
+    if (rule->pattern.matches(name, vmta, group)) {
       return rule->pause;
     }
   }

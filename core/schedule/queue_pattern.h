@@ -29,7 +29,12 @@ struct QueuePattern {
   bool matches(std::string_view name, std::string_view of_vmta) const noexcept {
     return glob_matches(domain, name) && glob_matches(vmta, of_vmta);
   }
-  /// Whether it names exactly one queue.
+  /// The same where the queue belongs to a group of destinations too (unless that is empty).
+  bool matches(std::string_view name, std::string_view of_vmta,
+               std::string_view group) const noexcept {
+    return matches(name, of_vmta) || (!group.empty() && matches(group, of_vmta));
+  }
+  /// Whether it names exactly one queue, or the queues of one group.
   bool literal() const noexcept {
     return domain.find('*') == std::string::npos && vmta.find('*') == std::string::npos;
   }
@@ -55,7 +60,9 @@ class PauseRules {
 
   /// no_capacity: kMax patterns that do not cover each other are in force.
   Status add(const QueuePattern& pattern, bool pause);
-  bool paused(std::string_view name, std::string_view vmta) const noexcept;
+  /// `group`: of destinations that the queue belongs to, if any; a rule may name either.
+  bool paused(std::string_view name, std::string_view vmta,
+              std::string_view group = {}) const noexcept;
   const std::vector<Rule>& rules() const { return rules_; }
 
   /// One line per rule, `pause gmail.com/*` or `resume aol.com/v1`, oldest first.

@@ -24,12 +24,16 @@ enum class Gate : std::uint8_t {
   next_attempt,       ///< the recipient's own retry time
   sessions_busy,      ///< its sessions take it in turn; the backlog justifies no further one
   queue_connections,  ///< max-smtp-out of the queue
+  group_connections,  ///< max-smtp-out of its group of destinations
   vmta_connections,   ///< max-smtp-out of the virtual MTA
   total_connections,  ///< connections of the whole process
   connect_rate,
   message_rate,
-  shared_message_rate,  ///< of the virtual MTA, a pool, a group; the book knows which
-  shared_connect_rate,
+  vmta_message_rate,  ///< over all queues of the virtual MTA
+  vmta_connect_rate,
+  pool_message_rate,   ///< over all members of a pool
+  group_message_rate,  ///< over all domains of a group
+  group_connect_rate,
   jobs,          ///< places for mail in transit on this shard
   session_room,  ///< the session host has no room
   growth,        ///< a further session came to nothing; those it has go on
@@ -44,7 +48,7 @@ enum class Gate : std::uint8_t {
   ending,
   in_flight,  ///< not waiting: in a transaction or being settled
 };
-inline constexpr std::size_t kGates = 23;
+inline constexpr std::size_t kGates = 27;
 
 std::string_view name_of(QueueState state) noexcept;
 std::string_view name_of(Gate gate) noexcept;

@@ -170,7 +170,7 @@ void RateBook::refresh(std::uint32_t version) {
 void RateBook::on_want(const LeaseMessage& message, unsigned from) {
   Account& account = this->account(message.scope);
   if (message.version >= account.own_version) {
-    const RateLimit own{message.limit, Duration{message.time}};
+    const RateLimit own{message.limit, Duration{message.time}, message.contended};
     if (own != account.own || message.base != account.base) {
       account.own = own;
       account.base = message.base;
@@ -361,6 +361,7 @@ bool RateBook::tell_owner(RateScope& scope, LeaseTransport& transport) {
   message.base = scope.base;
   message.limit = scope.own.count;
   message.time = scope.own.period.ns;
+  message.contended = scope.own.burst;
   message.version = scope.version;
   message.units = scope.want;
   message.adopted = scope.received;

@@ -33,28 +33,58 @@ void RateGate::configure(RateLimit limit, Instant now, Duration slack) {
   if (limit == limit_ && slack == slack_) {
     return;
   }
-  const bool had_limit = limited();
+  const bool busy = limited() && rests_at() > now;
   const Instant next = std::max(opens_at(), now);
+  const bool counts_on = window_ && limit.burst && limit.period == limit_.period;
+  const bool was_burst = window_ != nullptr;
+  const bool had_limit = limited();
   limit_ = limit;
   slack_ = slack;
+  burst_ = 0;
+  interval_ns_ = 0;
   if (!limit.limited()) {
-    burst_ = 0;
-    interval_ns_ = 0;
     full_at_ = {};
+    window_.reset();
     return;
   }
+  const Duration window = limit.period + slack;
+  if (limit.burst) {
+    burst_ = limit.count;
+    interval_ns_ = window.ns / limit.count;
+    if (counts_on) {
+      window_->set_count(limit.count);
+      return;
+    }
+    window_ = std::make_unique<BurstWindow>();
+    window_->begin(limit.count, window);
+    if (busy) {
+      window_->use_up(now);  // the most that may have been used in this window
+    }
+    return;
+  }
+  window_.reset();
   burst_ = burst_of(limit, slack.ns > 0);
-  interval_ns_ = interval_of({limit.count, limit.period + slack}, burst_);
-  full_at_ = had_limit ? Instant{next.ns + (burst_ - 1) * interval_ns_} : now;
+  interval_ns_ = interval_of({limit.count, window}, burst_);
+  full_at_ = now;
+  if (had_limit) {
+    close_until(was_burst && busy ? now + window : next);
+  }
 }
 
 void RateGate::close_until(Instant when) {
-  full_at_ = std::max(full_at_, Instant{when.ns + (burst_ - 1) * interval_ns_});
+  if (window_) {
+    window_->close_until(when);
+  } else {
+    full_at_ = std::max(full_at_, Instant{when.ns + (burst_ - 1) * interval_ns_});
+  }
 }
 
 std::uint32_t RateGate::available(Instant now) const {
   if (!limited()) {
     return kUnlimited;
+  }
+  if (window_) {
+    return window_->available(now);
   }
   if (full_at_.ns <= now.ns) {
     return burst_;
@@ -68,12 +98,22 @@ void RateGate::take(std::uint32_t count, Instant now) {
   if (!limited()) {
     return;
   }
+  if (window_) {
+    window_->take(count, now);
+    return;
+  }
   RP_ASSERT_NOTE(count <= available(now), "a rate permit was taken that is not there");
   full_at_ = Instant{std::max(full_at_.ns, now.ns) + count * interval_ns_};
 }
 
 Instant RateGate::opens_at() const {
-  return limited() ? Instant{full_at_.ns - (burst_ - 1) * interval_ns_} : Instant{};
+  return !limited() ? Instant{}
+         : window_  ? window_->opens_at()
+                    : Instant{full_at_.ns - (burst_ - 1) * interval_ns_};
+}
+
+Instant RateGate::rests_at() const {
+  return !limited() ? Instant{} : window_ ? window_->rests_at() : full_at_;
 }
 
 }  // namespace ringpost::schedule

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "core/base/time.h"
+#include "core/schedule/burst_window.h"
 #include "core/schedule/limits.h"
 
 namespace ringpost::schedule {
@@ -10,7 +12,8 @@ namespace ringpost::schedule {
 /// Paces one rate limit N per period: a burst b = max(1, min(0.1 s of the rate, N/25)) and then one
 /// permit each period/(N-b+1). In any half-open window of one period there are then at most N
 /// permits, and over 95 % of N are given while somebody waits. A value of one shard; no timers: it
-/// tells the instant at which it opens.
+/// tells the instant at which it opens. A limit that says `burst` is counted by a BurstWindow
+/// instead.
 class RateGate {
  public:
   static constexpr std::uint32_t kUnlimited = 0xffffffff;
@@ -25,14 +28,14 @@ class RateGate {
 
   bool limited() const { return limit_.limited(); }
   RateLimit limit() const { return limit_; }
-  /// Permits that may be taken now; kUnlimited without a limit.
+  /// Permits that may be taken now; kUnlimited without a limit. Times must not go back.
   std::uint32_t available(Instant now) const;
   /// Requires: count <= available(now). Permits are never given back.
   void take(std::uint32_t count, Instant now);
   /// When at least one permit is to be had; in the past when it is now.
   Instant opens_at() const;
   /// Whether the whole burst is there again: forgetting the gate then loses nothing.
-  Instant rests_at() const { return limited() ? full_at_ : Instant{}; }
+  Instant rests_at() const;
 
   std::uint32_t burst() const { return burst_; }
   Duration interval() const { return {interval_ns_}; }
@@ -40,7 +43,8 @@ class RateGate {
  private:
   RateLimit limit_{0, Duration{}};
   Duration slack_;
-  Instant full_at_;  ///< when the burst will be whole if nothing is taken
+  std::unique_ptr<BurstWindow> window_;  ///< of a limit that says `burst`
+  Instant full_at_;                      ///< when the burst will be whole if nothing is taken
   std::int64_t interval_ns_ = 0;
   std::uint32_t burst_ = 0;
 };

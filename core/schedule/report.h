@@ -14,6 +14,7 @@ namespace ringpost::schedule {
 struct QueueRow {
   std::string name;
   std::string vmta;
+  std::string group;  ///< of destinations with one budget; empty: none
   QueueState state = QueueState::idle;
   Gate gate = Gate::none;
   WallTime gate_opens;          ///< 0: not known, depends on others

@@ -49,7 +49,7 @@ Queue* Scheduler::queue_for(std::string_view name, std::string_view vmta, Now no
   if (queue != nullptr) {
     queue->weight = 1;
     apply(*queue, doors_.policies.settings_of(queue->name, queue->vmta->name), now);
-    queue->paused = pauses_.paused(queue->name, queue->vmta->name);
+    queue->paused = pauses_.paused(queue->name, queue->vmta->name, queue->policy->group);
     if (queue->paused) {
       place(*queue, QueueState::paused, Gate::paused, Instant::never(), nullptr);
     }
@@ -63,9 +63,11 @@ void Scheduler::apply(Queue& queue, const QueueSettings& settings, Now now) {
   queue.policy = settings.policy;
   queue.messages.configure(settings.limits.messages, now.instant);
   queue.connects.configure(settings.limits.connects, now.instant);
+  queue.connect_gap = settings.limits.connect_gap;
   queue.weight = std::clamp<std::uint16_t>(settings.limits.weight, 1, 100);
   queue.expire_while_paused = settings.limits.expire_while_paused;
   apply_shared(queue, settings.limits);
+  apply_group(queue, settings.limits);
   queue.vmta->connections = &leases_.scope(scope_key("vmta", queue.vmta->name),
                                            settings.limits.vmta_connections_max, global_.version);
   set_move(queue, settings.move, now);

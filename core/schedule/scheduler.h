@@ -148,7 +148,11 @@ class Scheduler final : public WorkSource {
   void forget_yield(Queue& queue);
   void session_gone(Queue& queue, bool was_established);
   void clear_turns(Queue& queue);
+  void release_units(Queue& queue);
+  bool has_pressure(Queue& queue);
   void drop_reserved(Queue& queue);
+  void apply_group(Queue& queue, const QueueLimits& limits);
+  bool leaves_group(Queue& queue);
   Scope& scope_of(Queue& queue, unsigned rank);
   /// What a queue keeps while it goes from one of the gates of a new connection to the next.
   struct Held {
@@ -180,6 +184,7 @@ class Scheduler final : public WorkSource {
   std::uint32_t demand(const Waiter& waiter) const;
 
   // scheduler_jobs.cpp: jobs and outcomes
+  bool may_take(Queue& queue, Now now);
   void fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now);
   void decide(PooledJob& job, Queue& queue, JobRecipient& recipient, Now now);
   void requeue(PooledJob& job, Queue& queue, Now now);
@@ -201,6 +206,7 @@ class Scheduler final : public WorkSource {
   void drain_ending(std::uint32_t& budget, Now now);
   void drain_rush(std::uint32_t& budget, Now now);
   void sweep(std::uint32_t& budget, Now now);
+  Gate shown_gate(const Queue& queue) const;
   WallTime gate_opens(const Queue& queue, Now now) const;
   template <class Act>
   Touched for_matching(const QueuePattern& pattern, Act act);
@@ -217,6 +223,7 @@ class Scheduler final : public WorkSource {
   PauseRules pauses_;
   GlobalLimits global_;
   Scope* total_;
+  Scope no_limit_;  ///< where a queue has no scope of a kind
 
   EntryList endings_;           ///< entries whose final outcome waits for a job
   std::uint64_t reserved_ = 0;  ///< recipients in delivery: they may need entries again

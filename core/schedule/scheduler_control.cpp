@@ -19,12 +19,12 @@ Touched Scheduler::for_matching(const QueuePattern& pattern, Act act) {
   if (pattern.literal()) {
     if (Queue* queue = table_.find(pattern.domain, pattern.vmta)) {
       one(*queue);
+      return touched;
     }
-    return touched;
   }
   for (std::uint32_t slot = 0; slot < table_.slots(); ++slot) {
     Queue& queue = table_.at(slot);
-    if (queue.live && pattern.matches(queue.name, queue.vmta->name)) {
+    if (queue.live && pattern.matches(queue.name, queue.vmta->name, queue.policy->group)) {
       one(queue);
     }
   }
@@ -51,7 +51,7 @@ Status Scheduler::restore_pauses(std::string_view serialized, Now now) {
     return restored;
   }
   for_matching(QueuePattern{}, [&](Queue& queue) {
-    queue.paused = pauses_.paused(queue.name, queue.vmta->name);
+    queue.paused = pauses_.paused(queue.name, queue.vmta->name, queue.policy->group);
     evaluate(queue, now);
   });
   return {};
@@ -195,7 +195,26 @@ void Scheduler::sweep(std::uint32_t& budget, Now now) {
 
 // ---- looking in --------------------------------------------------------------------------------
 
+// The gate as it is told: of rates that queues share, the one that holds the mail up.
+Gate Scheduler::shown_gate(const Queue& queue) const {
+  if (held_ && queue.state == QueueState::ready) {
+    return Gate::journal;
+  }
+  const RateScope* const scope = rate_waited_for(queue);
+  if (scope == nullptr || scope->closed_by == RateOf::vmta) {
+    return queue.gate;
+  }
+  if (queue.gate == Gate::vmta_connect_rate) {
+    return Gate::group_connect_rate;
+  }
+  return scope->closed_by == RateOf::pool ? Gate::pool_message_rate : Gate::group_message_rate;
+}
+
 WallTime Scheduler::gate_opens(const Queue& queue, Now now) const {
+  const RateScope* const scope = rate_waited_for(queue);
+  if (scope != nullptr && scope->opens > now.instant) {
+    return now.wall + (scope->opens - now.instant);
+  }
   const bool timed = queue.state == QueueState::waiting || queue.state == QueueState::deferred;
   if (!timed || queue.until == Instant::never()) {
     return {};
@@ -212,8 +231,9 @@ void Scheduler::rows(const QueuePattern& pattern, std::size_t max, std::vector<Q
     QueueRow row;
     row.name = queue.name;
     row.vmta = queue.vmta->name;
+    row.group = queue.policy->group;
     row.state = queue.state;
-    row.gate = held_ && queue.state == QueueState::ready ? Gate::journal : queue.gate;
+    row.gate = shown_gate(queue);
     row.gate_opens = gate_opens(queue, now);
     row.ready = queue.ready.recipients + queue.over_age.recipients;
     row.deferred = queue.deferred.recipients;
@@ -243,7 +263,7 @@ bool Scheduler::why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t bu
     row.name = queue.name;
     row.vmta = queue.vmta->name;
     row.state = queue.state;
-    row.gate = held_ && queue.state == QueueState::ready ? Gate::journal : queue.gate;
+    row.gate = shown_gate(queue);
     row.gate_opens = gate_opens(queue, now);
     row.expires = expires(queue, received);
     row.last_error = queue.last_failure ? queue.last_failure->text : std::string();

@@ -11,7 +11,7 @@ namespace ringpost::schedule {
 namespace {
 
 /// Limit scopes that a connection needs a unit of, beside the queue's own.
-constexpr unsigned kScopes = 2;
+constexpr unsigned kScopes = 3;
 
 }  // namespace
 
@@ -59,7 +59,32 @@ void Scheduler::leave(Queue& queue) {
 // them, and giving them back would let units of different scopes pass each other by for ever. With
 // one order for all there is no circle of waiting.
 Scope& Scheduler::scope_of(Queue& queue, unsigned rank) {
-  return rank == 0 ? *queue.vmta->connections : *total_;
+  return rank == 0 ? *queue.group : rank == 1 ? *queue.vmta->connections : *total_;
+}
+
+// A session's unit is of the scope it was opened under. A queue that comes to another group counts
+// there once its sessions are gone, and gives them nothing more to do until then.
+void Scheduler::apply_group(Queue& queue, const QueueLimits& limits) {
+  queue.next_group = limits.group == 0 ? &no_limit_
+                                       : &leases_.scope(limits.group, limits.group_connections_max,
+                                                        global_.version);
+  if (queue.group == nullptr) {
+    queue.group = queue.next_group;
+  }
+  if (queue.group != queue.next_group) {
+    if (queue.state == QueueState::waiting) {
+      place(queue, QueueState::ready, Gate::none, Instant::never(), &ring_);
+    }
+    leaves_group(queue);
+  }
+}
+
+bool Scheduler::leaves_group(Queue& queue) {
+  if (queue.group != queue.next_group && queue.sessions() == 0) {
+    RP_ASSERT(queue.reserved == 0);
+    queue.group = queue.next_group;
+  }
+  return queue.group != queue.next_group;
 }
 
 Scheduler::Held Scheduler::set_aside(Queue& queue) {
@@ -72,6 +97,12 @@ void Scheduler::take_up(Queue& queue, const Held& held) {
   queue.reserved_stamp = held.reserved_stamp;
   queue.reserved = held.reserved;
   queue.approaching = held.approaching;
+}
+
+void Scheduler::release_units(Queue& queue) {
+  for (unsigned rank = kScopes; rank > 0; --rank) {
+    leases_.release(scope_of(queue, rank - 1));
+  }
 }
 
 void Scheduler::drop_reserved(Queue& queue) {
@@ -132,8 +163,9 @@ void Scheduler::on_timer(Queue& queue, Now now) {
     case QueueState::paused:
       if (queue.empty() && queue.sessions() == 0) {
         // The positions of its rates would be lost with it, so they must be at rest.
-        const Instant when = std::max({queue.empty_since + options_.queue_idle_drop,
-                                       queue.messages.rests_at(), queue.connects.rests_at()});
+        const Instant when =
+            std::max({queue.empty_since + options_.queue_idle_drop, queue.messages.rests_at(),
+                      queue.connects.rests_at(), queue.next_open});
         if (when <= now.instant) {
           leave(queue);
           table_.drop(queue);
@@ -177,6 +209,10 @@ bool Scheduler::may_start(Queue& queue, Now now) {
   }
   if (queue.policy->held || moves_away(queue, false)) {
     wait_until(queue, queue.policy->held ? Gate::held : Gate::moving, Instant::never());
+    return false;
+  }
+  if (leaves_group(queue)) {
+    wait_until(queue, Gate::yielding, Instant::never());
     return false;
   }
   if (queue.messages.available(now.instant) == 0) {
@@ -232,6 +268,10 @@ bool Scheduler::may_open(Queue& queue, Now now) {
     wait_until(queue, Gate::connect_rate, queue.connects.opens_at());
     return false;
   }
+  if (queue.connect_gap.ns > 0 && queue.next_open > now.instant) {
+    wait_until(queue, Gate::connect_rate, queue.next_open);
+    return false;
+  }
   return true;
 }
 
@@ -239,7 +279,8 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
   if (!may_open(queue, now) || !may_connect(queue, now)) {
     return false;
   }
-  constexpr Gate kGatesOfScopes[kScopes] = {Gate::vmta_connections, Gate::total_connections};
+  constexpr Gate kGatesOfScopes[kScopes] = {Gate::group_connections, Gate::vmta_connections,
+                                            Gate::total_connections};
   const bool growing = queue.sessions() > 0;
   std::uint32_t stamp = 0;
   for (unsigned rank = 0; rank < queue.reserved; ++rank) {
@@ -273,13 +314,13 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
   if (!doors_.sessions.open_session(queue.id(), queue.name, queue.policy)) {
     --queue.opening;
     note_opening(queue, -1);
-    leases_.release(*total_);
-    leases_.release(*queue.vmta->connections);
+    release_units(queue);
     room_retry_ = now.instant + kRoomRetry;
     place(queue, QueueState::waiting, Gate::session_room, Instant::never(), &room_waiters_);
     return false;
   }
   queue.connects.take(1, now.instant);
+  queue.next_open = now.instant + queue.connect_gap;
   if (queue.shared_connects != nullptr) {
     RateBook::take(*queue.shared_connects, 1, now.instant);
     queue.shared_connects->approaching -= std::exchange(queue.approaching, false) ? 1 : 0;
@@ -367,9 +408,17 @@ bool Scheduler::must_yield(Queue& queue, Now now) {
   if (queue.yielding >= queue.sessions()) {
     return true;
   }
-  for (const Scope* scope : {queue.vmta->connections, total_}) {
-    if (scope->pressure() > scope->yields) {
-      note_yield(queue);
+  if (has_pressure(queue)) {
+    note_yield(queue);
+    return true;
+  }
+  return false;
+}
+
+bool Scheduler::has_pressure(Queue& queue) {
+  for (unsigned rank = 0; rank < kScopes; ++rank) {
+    const Scope& scope = scope_of(queue, rank);
+    if (scope.pressure() > scope.yields) {
       return true;
     }
   }
@@ -378,14 +427,16 @@ bool Scheduler::must_yield(Queue& queue, Now now) {
 
 void Scheduler::note_yield(Queue& queue) {
   ++queue.yielding;
-  ++queue.vmta->connections->yields;
-  ++total_->yields;
+  for (unsigned rank = 0; rank < kScopes; ++rank) {
+    ++scope_of(queue, rank).yields;
+  }
 }
 
 void Scheduler::forget_yield(Queue& queue) {
   --queue.yielding;
-  --queue.vmta->connections->yields;
-  --total_->yields;
+  for (unsigned rank = 0; rank < kScopes; ++rank) {
+    --scope_of(queue, rank).yields;
+  }
 }
 
 void Scheduler::relieve(Now now) {
@@ -410,9 +461,7 @@ void Scheduler::relieve(Now now) {
   // list when it falls idle again.
   for (std::size_t n = std::min<std::size_t>(resting_.size(), 64); n > 0; --n) {
     Queue& queue = static_cast<Queue&>(*resting_.pop_front());
-    const bool wanted = queue.vmta->connections->pressure() > queue.vmta->connections->yields ||
-                        total_->pressure() > total_->yields;
-    if (!wanted) {
+    if (!has_pressure(queue)) {
       resting_.push_back(queue);
       continue;
     }
@@ -444,8 +493,7 @@ void Scheduler::session_established(QueueId id, Now now) {
 }
 
 void Scheduler::session_gone(Queue& queue, bool was_established) {
-  leases_.release(*queue.vmta->connections);
-  leases_.release(*total_);
+  release_units(queue);
   std::uint32_t& first = was_established ? queue.established : queue.opening;
   std::uint32_t& second = was_established ? queue.opening : queue.established;
   RP_ASSERT_NOTE(first + second > 0, "more sessions ended than were opened");
@@ -459,6 +507,7 @@ void Scheduler::session_gone(Queue& queue, bool was_established) {
   if (queue.established == 0) {
     clear_turns(queue);
   }
+  leaves_group(queue);
   if (!room_waiters_.empty()) {
     room_retry_ = Instant{};
   }
@@ -536,7 +585,7 @@ void Scheduler::session_ended(QueueId id, SessionEnd end, const Outcome& failure
   }
   const bool own_gate = queue.state == QueueState::waiting && queue.place == nullptr &&
                         queue.until == Instant::never();
-  const bool alone = queue.gate == Gate::growth || queue.gate == Gate::shared_message_rate;
+  const bool alone = queue.gate == Gate::growth || queue.gate == Gate::vmta_message_rate;
   changed |= alone && queue.sessions() == 0;
   if (changed || own_gate || queue.state == QueueState::idle || queue.state == QueueState::paused ||
       queue.gate == Gate::yielding) {

@@ -48,6 +48,23 @@ void name_queue(Job& job, const Queue& queue) {
 
 }  // namespace
 
+// Waits that concern the queue as a whole, whatever its sessions do.
+bool Scheduler::may_take(Queue& queue, Now now) {
+  if (held_) {
+    evaluate(queue, now);
+    return false;
+  }
+  if (queue.policy->held) {
+    wait_until(queue, Gate::held, Instant::never());
+    return false;
+  }
+  if (leaves_group(queue)) {
+    wait_until(queue, Gate::yielding, Instant::never());
+    return false;
+  }
+  return true;
+}
+
 Job* Scheduler::take(QueueId id, Now now) {
   Queue* found = table_.find(id);
   if (found == nullptr) {
@@ -68,12 +85,7 @@ Job* Scheduler::take(QueueId id, Now now) {
     return nullptr;
   }
   RP_ASSERT(!queue.ready.empty());
-  if (held_) {
-    evaluate(queue, now);
-    return nullptr;
-  }
-  if (queue.policy->held) {
-    wait_until(queue, Gate::held, Instant::never());
+  if (!may_take(queue, now)) {
     return nullptr;
   }
   if (must_yield(queue, now)) {

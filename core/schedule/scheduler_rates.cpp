@@ -53,9 +53,9 @@ void Scheduler::apply_shared(Queue& queue, const QueueLimits& limits) {
 }
 
 RateScope* Scheduler::rate_waited_for(const Queue& queue) {
-  return queue.gate == Gate::shared_message_rate   ? queue.shared_messages
-         : queue.gate == Gate::shared_connect_rate ? queue.shared_connects
-                                                   : nullptr;
+  return queue.gate == Gate::vmta_message_rate   ? queue.shared_messages
+         : queue.gate == Gate::vmta_connect_rate ? queue.shared_connects
+                                                 : nullptr;
 }
 
 // Before a queue goes to another place. `next` is the list it will stand in.
@@ -100,7 +100,7 @@ bool Scheduler::may_approach(Queue& queue, Now now) {
       scope->waiting.size() + scope->approaching < scope->ahead_max) {
     return true;
   }
-  place(queue, QueueState::waiting, Gate::shared_message_rate, Instant::never(), &scope->hopeful);
+  place(queue, QueueState::waiting, Gate::vmta_message_rate, Instant::never(), &scope->hopeful);
   rates_.stir(*scope);
   return false;
 }
@@ -112,7 +112,7 @@ std::uint32_t Scheduler::shared_permits(Queue& queue, Now now) {
   }
   const std::uint32_t units = RateBook::available(*scope, now.instant);
   if (units == 0 || (!queue.invited && !scope->waiting.empty())) {
-    wait_for_permit(queue, *scope, Gate::shared_message_rate, queue.invited);
+    wait_for_permit(queue, *scope, Gate::vmta_message_rate, queue.invited);
     return 0;
   }
   return units;
@@ -129,7 +129,7 @@ bool Scheduler::may_connect(Queue& queue, Now now) {
     ++scope->approaching;
     return true;
   }
-  place(queue, QueueState::waiting, Gate::shared_connect_rate, Instant::never(), &scope->hopeful);
+  place(queue, QueueState::waiting, Gate::vmta_connect_rate, Instant::never(), &scope->hopeful);
   rates_.stir(*scope);
   return false;
 }
@@ -142,7 +142,7 @@ bool Scheduler::has_connect_permit(Queue& queue, Now now) {
   }
   const bool first = queue.invited;
   const auto held = set_aside(queue);
-  wait_for_permit(queue, *scope, Gate::shared_connect_rate, first);
+  wait_for_permit(queue, *scope, Gate::vmta_connect_rate, first);
   take_up(queue, held);
   return false;
 }
@@ -245,7 +245,7 @@ void Scheduler::serve_connects(RateScope& scope, Now now, std::uint32_t& budget)
 void Scheduler::send_back(RateScope& scope) {
   while (Waiter* waiter = scope.waiting.back()) {
     Queue& queue = static_cast<Queue&>(*waiter);
-    place(queue, QueueState::waiting, Gate::shared_connect_rate, Instant::never(), &scope.hopeful);
+    place(queue, QueueState::waiting, Gate::vmta_connect_rate, Instant::never(), &scope.hopeful);
     scope.hopeful.remove(queue);
     scope.hopeful.push_front(queue);
   }

@@ -53,7 +53,7 @@ void DeliverySession::open(QueueId queue, std::string_view destination,
   end_ = SessionEnd::normal;
   failure_ = {};
   failure_text_size_ = 0;
-  taken_ = answered_ = 0;
+  taken_ = answered_ = errors_ = 0;
   ahead_ = 1;
   on_backup_ = false;
   draining_ = was_ready_ = idle_ = interrupted_ = host_failed_ = connect_late_ = false;

@@ -96,6 +96,7 @@ class DeliverySession final : private TransmitOwner {
   void prefetch();
   bool may_take() const;
   bool may_begin() const;
+  bool worn_out() const;
   void begin_waiting();
   void prepare(Work& work);
   void finish(Work& work);
@@ -148,6 +149,7 @@ class DeliverySession final : private TransmitOwner {
   Instant idle_deadline_;
   std::size_t ahead_ = 1;       // jobs taken before the engine can begin them, at most
   std::uint32_t taken_ = 0;     // jobs, on this connection
+  std::uint32_t errors_ = 0;    // recipients refused, on this connection
   std::uint32_t answered_ = 0;  // transactions the host answered
   bool on_backup_ = false;      // the smart hosts are tried: the route's own could not be reached
   bool draining_ = false;

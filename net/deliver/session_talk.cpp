@@ -108,6 +108,7 @@ void DeliverySession::perform_one(const smtp::ClientAction& action, std::string_
     case Kind::send_body: transmitter_.add_body(*work_of(action.transaction).job); break;
     case Kind::ready: on_ready(); break;
     case Kind::recipient_reply:
+      errors_ += action.reply.positive() ? 0 : 1;
       note_recipient_reply(*work_of(action.transaction).job, action.recipient, action.reply);
       break;
     case Kind::transaction_over: on_over(action, words); break;
@@ -156,7 +157,7 @@ void DeliverySession::progress() {
     return;
   }
   if (!engine_.ended()) {
-    if (draining_) {
+    if (draining_ || worn_out()) {
       return_waiting();
     }
     prefetch();
@@ -188,8 +189,8 @@ void DeliverySession::progress() {
 }
 
 void DeliverySession::go_idle() {
-  const bool used_up =
-      policy_->messages_per_connection_max != 0 && taken_ >= policy_->messages_per_connection_max;
+  const bool used_up = worn_out() || (policy_->messages_per_connection_max != 0 &&
+                                      taken_ >= policy_->messages_per_connection_max);
   if (draining_ || used_up || policy_->idle_timeout.ns <= 0) {
     engine_.quit(context_.actions);
     perform();

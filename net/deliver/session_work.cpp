@@ -70,7 +70,7 @@ bool DeliverySession::may_take() const {
     return false;
   }
   const std::uint32_t limit = policy_->messages_per_connection_max;
-  if (limit != 0 && taken_ >= limit) {
+  if (worn_out() || (limit != 0 && taken_ >= limit)) {
     return false;
   }
   std::size_t ahead = 0;
@@ -86,9 +86,14 @@ bool DeliverySession::may_take() const {
   return room && ahead < ahead_;
 }
 
+// So many recipients were refused that it has to be closed.
+bool DeliverySession::worn_out() const {
+  return policy_->errors_per_connection_max != 0 && errors_ >= policy_->errors_per_connection_max;
+}
+
 // The engine would take a transaction now.
 bool DeliverySession::may_begin() const {
-  return stage_ == Stage::talking && engine_.wants_transaction() &&
+  return stage_ == Stage::talking && !worn_out() && engine_.wants_transaction() &&
          (engine_.transactions() == 0 || engine_.groups_next());
 }
 

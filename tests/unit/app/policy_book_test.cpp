@@ -168,5 +168,67 @@ TEST(PolicyBook, BackupHostsStandInForADomainsOwnHostsOnly) {
   EXPECT_EQ(book.settings_of("fixed.example", "{default}").policy->backup, nullptr);
 }
 
+TEST(PolicyBook, ADomainOfAGroupKeepsItsQueueAndSharesTheBudget) {
+  PolicyBook book(
+      snapshot_of("<virtual-mta v>\nsmtp-source-host 192.0.2.1\n</virtual-mta>\n"
+                  "domain Big {\n domain a.example\n domain b.example\n max-smtp-out 7\n"
+                  " max-msg-rate 100/m\n max-connect-rate 5/s\n}\n"
+                  "domain-macro few c.example,d.example shared\n"
+                  "<domain $few>\nmax-smtp-out 3\n</domain>\n"));
+  EXPECT_EQ(book.queue_name("A.example", "v"), "a.example");
+  const auto a = book.settings_of("a.example", "v");
+  const auto b = book.settings_of("b.example", "v");
+  const auto c = book.settings_of("c.example", "v");
+  const auto d = book.settings_of("d.example", "v");
+  EXPECT_EQ(a.policy->group, "big");
+  EXPECT_EQ(a.limits.group, b.limits.group);
+  EXPECT_NE(a.limits.group, 0U);
+  EXPECT_EQ(a.limits.group_connections_max, 7U);
+  EXPECT_EQ(a.policy->connections_max, 0U) << "its own limit would come on top of the group's";
+  EXPECT_FALSE(a.limits.messages.limited());
+  EXPECT_EQ(a.limits.shared_messages.scope, b.limits.shared_messages.scope);
+  EXPECT_EQ(a.limits.shared_messages.own, (schedule::RateLimit{100, Duration::minutes(1)}));
+  EXPECT_EQ(a.limits.shared_connects.own, (schedule::RateLimit{5, Duration::seconds(1)}));
+  EXPECT_TRUE(a.policy->paced);
+  EXPECT_EQ(c.policy->group, "few");
+  EXPECT_EQ(c.limits.group, d.limits.group);
+  EXPECT_NE(c.limits.group, a.limits.group);
+  EXPECT_EQ(c.limits.group_connections_max, 3U);
+  EXPECT_NE(book.settings_of("a.example", "{default}").limits.group, a.limits.group)
+      << "each virtual MTA has a budget of its own";
+  const auto other = book.settings_of("e.example", "v");
+  EXPECT_EQ(other.limits.group, 0U);
+  EXPECT_TRUE(other.policy->group.empty());
+}
+
+TEST(PolicyBook, RatesLinkedByPoolsHaveOneHome) {
+  const std::string vmtas =
+      "<virtual-mta a>\nsmtp-source-host 192.0.2.1\nmax-msg-rate 10/s\nmax-connect-rate 2/m\n"
+      "</virtual-mta>\n<virtual-mta b>\nsmtp-source-host 192.0.2.2\nmax-msg-rate 20/s\n"
+      "</virtual-mta>\n<virtual-mta c>\nsmtp-source-host 192.0.2.3\n</virtual-mta>\n";
+  PolicyBook book(snapshot_of(vmtas));
+  const auto plan = [&book](const char* vmta) {
+    return book.rate_plan(book.settings_of("x.example", vmta).limits.shared_messages.plan);
+  };
+  ASSERT_NE(plan("a"), nullptr);
+  EXPECT_NE(plan("a")->home, plan("b")->home);
+  EXPECT_EQ(plan("a")->rates.size(), 1U);
+  EXPECT_EQ(book.settings_of("x.example", "c").limits.shared_messages.scope, 0U);
+  const auto connects = book.settings_of("x.example", "a").limits.shared_connects;
+  EXPECT_EQ(book.rate_plan(connects.plan)->rates.front().limit,
+            (schedule::RateLimit{2, Duration::minutes(1)}));
+
+  book.use(snapshot_of(vmtas + "<virtual-mta-pool p>\nvirtual-mta a\nvirtual-mta b\n"
+                               "virtual-mta c\nmax-msg-rate 25/s\n</virtual-mta-pool>\n"),
+           2);
+  ASSERT_EQ(plan("a")->rates.size(), 2U);
+  ASSERT_EQ(plan("c")->rates.size(), 1U);
+  EXPECT_EQ(plan("a")->home, plan("b")->home);
+  EXPECT_EQ(plan("a")->home, plan("c")->home);
+  EXPECT_EQ(plan("a")->rates[1].key, plan("c")->rates[0].key);
+  // One of the two had to move; its position stays behind.
+  EXPECT_NE(plan("a")->rates[0].moved, plan("b")->rates[0].moved);
+}
+
 }  // namespace
 }  // namespace ringpost::app

@@ -39,6 +39,9 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     crowd->count_open(session, +1);
     crowd->note_rate("connects " + session.vmta,
                      crowd->rate_of(crowd->plan_.vmta_connects, session.vmta), 1);
+    if (crowd->in_group(session.destination)) {
+      crowd->note_rate("group connects " + session.vmta, crowd->plan_.group_connects, 1);
+    }
     crowd->sessions_.push_back(session);
     Event event;
     event.what = What::opened;
@@ -80,6 +83,18 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     }
     if (crowd->rate_of(crowd->plan_.vmta_connects, vmta).limited()) {
       settings.limits.shared_connects = {2000 + v, 2000 + v, {}};
+    }
+    if (crowd->in_group(d)) {
+      policy->group = "group";
+      policy->connections_max = 0;
+      settings.limits.group = 3000 + v;
+      settings.limits.group_connections_max = crowd->plan_.group_max;
+      if (crowd->plan_.group_messages.limited()) {
+        settings.limits.shared_messages = {4000 + v, 1000 + v, crowd->plan_.group_messages};
+      }
+      if (crowd->plan_.group_connects.limited()) {
+        settings.limits.shared_connects = {5000 + v, 2000 + v, crowd->plan_.group_connects};
+      }
     }
     return settings;
   }
@@ -160,6 +175,8 @@ void Crowd::reload_rates(const CrowdPlan& rates) {
   plan_.vmta_messages = rates.vmta_messages;
   plan_.vmta_connects = rates.vmta_connects;
   plan_.pool_messages = rates.pool_messages;
+  plan_.group_messages = rates.group_messages;
+  plan_.group_connects = rates.group_connects;
   // A changed rate holds in the windows that begin when permits of the old one have lapsed.
   rates_settle_ = true;
   change();
@@ -230,7 +247,11 @@ void Crowd::count_open(const Session& session, int change) {
     }
   };
   const std::size_t v = std::stoul(session.vmta.substr(1));
-  count(session.name, plan_.queue_max[session.destination]);
+  if (in_group(session.destination)) {
+    count("group/" + session.vmta, plan_.group_max);
+  } else {
+    count(session.name, plan_.queue_max[session.destination]);
+  }
   count(session.vmta, plan_.vmta_max[v]);
   count("total", plan_.total_max);
   most_open = std::max(most_open, open_["total"]);
@@ -273,6 +294,9 @@ void Crowd::note_take(const Session& session, const Job& job) {
   taken += count;
   note_rate(session.name, plan_.messages, count);
   note_rate("messages " + session.vmta, rate_of(plan_.vmta_messages, session.vmta), count);
+  if (in_group(session.destination)) {
+    note_rate("group messages " + session.vmta, plan_.group_messages, count);
+  }
   note_rate("messages of the pool", plan_.pooled ? plan_.pool_messages : RateLimit{}, count);
 }
 

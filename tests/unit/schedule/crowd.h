@@ -27,6 +27,10 @@ struct CrowdPlan {
   std::vector<RateLimit> vmta_connects;
   RateLimit pool_messages;  ///< of all virtual MTAs together
   bool pooled = false;      ///< `pool_messages` applies
+  std::size_t grouped = 0;  ///< that many destinations are one group, per virtual MTA
+  std::uint32_t group_max = 0;
+  RateLimit group_messages;
+  RateLimit group_connects;
   std::uint32_t jobs_max = 64;
   Duration letter_delay_max = Duration::milliseconds(20);
   Duration service_max = Duration::milliseconds(300);
@@ -123,6 +127,7 @@ class Crowd {
   void note_take(const Session& session, const Job& job);
   void note_rate(const std::string& name, RateLimit limit, std::size_t count);
   void change();
+  bool in_group(std::size_t destination) const { return destination < plan_.grouped; }
   RateLimit rate_of(const std::vector<RateLimit>& rates, std::string_view vmta) const;
   void work_done(std::size_t index, Job& job);
   void close(std::size_t index, SessionEnd end);

@@ -110,5 +110,55 @@ TEST(RateGate, ReloadKeepsPositionAndGrantsNothingExtra) {
   EXPECT_EQ(gate.available(next), 1u) << "no fresh burst by reloading";
 }
 
+TEST(RateGate, ABurstMayGoAtOnceAndNoWindowHoldsMore) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    Random random(seed);
+    const RateLimit limit{static_cast<std::uint32_t>(1 + random.below(500)), Duration::seconds(10),
+                          true};
+    RateGate gate;
+    Instant now{random.between(0, 1'000'000'000'000)};
+    gate.configure(limit, now);
+    EXPECT_EQ(gate.available(now), limit.count);
+    std::deque<Instant> window;
+    std::uint64_t given = 0;
+    const Instant begin = now;
+    const bool greedy = random.chance(50);
+    for (int i = 0; i < 2000; ++i) {
+      const std::uint32_t permits = gate.available(now);
+      const auto taken =
+          greedy ? permits : static_cast<std::uint32_t>(random.below(permits + std::uint64_t{1}));
+      gate.take(taken, now);
+      given += taken;
+      window.insert(window.end(), taken, now);
+      while (!window.empty() && now - window.front() >= limit.period) {
+        window.pop_front();
+      }
+      ASSERT_LE(window.size(), limit.count) << "seed " << seed;
+      now = gate.available(now) == 0 ? gate.opens_at()
+                                     : now + Duration{random.between(0, 500'000'000)};
+      ASSERT_GT(gate.available(now), 0u) << "it opens when it says so";
+    }
+    if (greedy) {
+      const std::int64_t periods = (now - begin).ns / limit.period.ns;
+      EXPECT_GE(given * 100, static_cast<std::uint64_t>(periods) * limit.count * 95);
+    }
+  }
+}
+
+TEST(RateGate, NoBurstTwiceByReloading) {
+  RateGate gate;
+  Instant now{5'000'000'000};
+  const RateLimit burst{100, Duration::minutes(1), true};
+  const RateLimit even{100, Duration::minutes(1)};
+  gate.configure(burst, now);
+  gate.take(100, now);
+  gate.configure(even, now);
+  EXPECT_GE(gate.opens_at(), now + Duration::minutes(1));
+  gate.configure(burst, now + Duration::seconds(1));
+  EXPECT_EQ(gate.available(now + Duration::seconds(2)), 0u);
+  gate.configure({200, Duration::minutes(1), true}, now + Duration::seconds(2));
+  EXPECT_EQ(gate.available(now + Duration::seconds(2)), 100u) << "only what was added";
+}
+
 }  // namespace
 }  // namespace ringpost::schedule

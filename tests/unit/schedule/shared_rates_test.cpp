@@ -17,7 +17,7 @@ std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
   return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
-std::uint64_t seeds() { return number_from("RINGPOST_SEEDS", 100); }
+std::uint64_t seeds() { return number_from("RINGPOST_SEEDS", 60); }
 std::uint64_t first_seed() { return number_from("RINGPOST_SEED_FIRST", 1); }
 
 RateLimit draw_rate(Random& random) {
@@ -37,6 +37,8 @@ void draw_rates(CrowdPlan& plan, Random& random) {
     plan.vmta_connects.push_back(random.chance(40) ? draw_rate(random) : RateLimit{});
   }
   plan.pool_messages = draw_rate(random);
+  plan.group_messages = random.chance(50) ? draw_rate(random) : RateLimit{};
+  plan.group_connects = random.chance(30) ? draw_rate(random) : RateLimit{};
 }
 
 CrowdPlan draw(Random& random) {
@@ -57,6 +59,10 @@ CrowdPlan draw(Random& random) {
   plan.prefetch = random.chance(30);
   if (random.chance(30)) {
     plan.messages = {static_cast<std::uint32_t>(5 + random.below(50)), Duration::seconds(1)};
+  }
+  if (random.chance(40)) {
+    plan.grouped = 1 + random.below(plan.queue_max.size());
+    plan.group_max = static_cast<std::uint32_t>(random.below(6));
   }
   draw_rates(plan, random);
   return plan;
