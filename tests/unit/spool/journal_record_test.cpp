@@ -59,8 +59,9 @@ TEST(OutcomeRecord, OfTheFirstRevisionEndsWithTheReply) {
   plain.record.kind = OutcomeKind::bounced;
   plain.record.vmta = "v1";
   plain.record.text = "no";
+  const std::string bytes = bytes_of(plain);  // `read` refers to it
   OutcomeFields read;
-  ASSERT_TRUE(read_outcome(bytes_of(plain), read));
+  ASSERT_TRUE(read_outcome(bytes, read));
   EXPECT_EQ(read.record.vmta, "v1");
   EXPECT_EQ(read.record.text, "no");
   EXPECT_TRUE(read.record.queue.empty() && read.record.submitted.empty());
