@@ -1,17 +1,20 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <vector>
 
 #include "core/app/cli_commands.h"
 #include "core/app/cli_config.h"
+#include "core/app/tls_settings.h"
 #include "core/config/check.h"
 #include "core/config/diff.h"
 #include "core/config/explain.h"
 #include "core/config/options.h"
 #include "core/config/reference.h"
 #include "core/config/suggest.h"
+#include "net/wire/openssl_tls.h"
 
 namespace ringpost::app {
 namespace {
@@ -56,7 +59,15 @@ int check_config(const CliOptions& options, const std::string& file, bool strict
   if (::access(file.c_str(), R_OK) != 0) {
     return fail(kUnreadable, "cannot read " + file);
   }
-  const config::CheckResult result = read_config(file, strict, lenient);
+  config::CheckResult result = read_config(file, strict, lenient);
+  if (result.ok()) {
+    OpenSslEngines tls(std::make_shared<OpenSslAuthorities>());
+    std::vector<config::Diagnostic> found = check_tls(*result.snapshot, tls);
+    if (!found.empty()) {
+      result.snapshot.reset();
+      std::move(found.begin(), found.end(), std::back_inserter(result.diagnostics));
+    }
+  }
   if (options.json) {
     print(config::render_json(result.diagnostics));
     return result.ok() ? kDone : kFaulty;

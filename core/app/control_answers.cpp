@@ -35,7 +35,28 @@ Json counters_of(const ShardStatus& s) {
           {"signatures", s.signatures},
           {"signatures_cached", s.signatures_cached},
           {"not_signed", s.not_signed},
-          {"signing_failed", s.signing_failed}};
+          {"signing_failed", s.signing_failed},
+          {"tls_handshakes", s.tls_handshakes},
+          {"tls_resumed", s.tls_resumed},
+          {"tls_failed", s.tls_failed},
+          {"sessions_out_clear", s.sessions_out_clear},
+          {"tls_retried_in_clear", s.tls_retried_in_clear}};
+}
+
+/// What came of sessions that wanted TLS: "tls_out POLICY RESULT" with the names of RFC 8460; only
+/// what happened.
+void add_tls_results(Json& counters, const deliver::TlsResults& results) {
+  for (std::size_t kind = 0; kind < deliver::kTlsPolicyKinds; ++kind) {
+    for (std::size_t result = 0; result <= kTlsFailureCount; ++result) {
+      if (const std::uint64_t count = results.counts[kind][result]; count > 0) {
+        const auto failure = static_cast<TlsFailure>(result);
+        std::string key = "tls_out ";
+        key.append(name_of(static_cast<deliver::TlsPolicyKind>(kind))).append(" ");
+        key.append(failure == TlsFailure::none ? "successful" : name_of(failure));
+        counters[key] = count;
+      }
+    }
+  }
 }
 
 /// What an operator reads of a gate: the setting behind it, with its value and place.
@@ -78,8 +99,9 @@ std::string answer_status(const ControlTask& task, const ProcessFacts& facts,
   Json alarms = Json::array();
   for (const auto& part : task.parts) {
     Json counters = counters_of(part.status);
-    for (auto& [key, value] : totals.items()) {
-      value = value.get<std::uint64_t>() + counters[key].get<std::uint64_t>();
+    add_tls_results(counters, part.status.tls);
+    for (const auto& [key, value] : counters.items()) {
+      totals[key] = totals.value(key, std::uint64_t{0}) + value.get<std::uint64_t>();
     }
     counters["loop"] = {{"turns", part.status.loop.turns},
                         {"handlers", part.status.loop.handlers},

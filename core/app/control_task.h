@@ -15,6 +15,7 @@
 #include "core/schedule/report.h"
 #include "net/deliver/report.h"
 #include "net/deliver/source_book.h"
+#include "net/deliver/tls_results.h"
 #include "net/ingest/config.h"
 
 namespace ringpost::app {
@@ -71,6 +72,12 @@ struct ShardStatus {
   std::uint64_t signatures_cached = 0;  ///< messages whose signatures were still known
   std::uint64_t not_signed = 0;         ///< messages of signing queues that no key fits
   std::uint64_t signing_failed = 0;     ///< messages deferred because signing failed
+  std::uint64_t tls_handshakes = 0;     ///< that succeeded, in and out
+  std::uint64_t tls_resumed = 0;        ///< of these
+  std::uint64_t tls_failed = 0;
+  std::uint64_t sessions_out_clear = 0;    ///< that were ready for mail without encryption
+  std::uint64_t tls_retried_in_clear = 0;  ///< sessions out
+  deliver::TlsResults tls;                 ///< of sessions out
   std::vector<std::string> alarms;
   LoopStats loop;
 };

@@ -86,8 +86,8 @@ void set_timeouts(QueuePolicy& out, const config::PathPolicy& in) {
 }  // namespace
 
 PolicyBook::PolicyBook(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version,
-                       std::shared_ptr<const KeyRing> keys)
-    : cache_(std::move(snapshot)), version_(version), keys_(std::move(keys)) {
+                       std::shared_ptr<const KeyRing> keys, TlsContexts* contexts)
+    : cache_(std::move(snapshot)), tls_(contexts), version_(version), keys_(std::move(keys)) {
   make_choices();
   rates_.use(cache_.snapshot());
 }
@@ -96,6 +96,7 @@ void PolicyBook::use(std::shared_ptr<const config::Snapshot> snapshot, std::uint
                      std::shared_ptr<const KeyRing> keys) {
   keep_heirs(this->snapshot());
   translated_.clear();  // its keys are policies of the old one
+  tls_.clear();
   cache_ = config::PolicyCache(std::move(snapshot));
   rates_.use(cache_.snapshot());
   version_ = version;
@@ -381,6 +382,7 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   out->allow_private_mx = in.allow_private_mx;
   out->held = in.held;
   out->hidden_records = account::records_of(in.disable_acct_records);
+  out->tls = queue_tls(in, tls_);
   out->ignore_pipelining = in.ignore_pipelining;
   out->ignore_8bitmime = in.ignore_8bitmime;
   out->ignore_dsn = in.ignore_dsn;

@@ -8,6 +8,7 @@
 #include "core/app/pool_choice.h"
 #include "core/app/rate_plans.h"
 #include "core/app/signing.h"
+#include "core/app/tls_settings.h"
 #include "core/config/snapshot.h"
 #include "core/mail/doors.h"
 #include "core/schedule/doors.h"
@@ -27,9 +28,11 @@ struct Placement {
 /// as anyone holds its reference, over reloads too.
 class PolicyBook : public schedule::PolicySource {
  public:
-  /// `keys` are those of the snapshot; null: nothing is signed.
+  /// `keys` are those of the snapshot; null: nothing is signed. `contexts` outlives the book;
+  /// without, what demands encryption waits.
   explicit PolicyBook(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version = 1,
-                      std::shared_ptr<const KeyRing> keys = nullptr);
+                      std::shared_ptr<const KeyRing> keys = nullptr,
+                      TlsContexts* contexts = nullptr);
 
   /// Takes up another configuration; `version` grows with each.
   void use(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version,
@@ -85,6 +88,7 @@ class PolicyBook : public schedule::PolicySource {
 
   config::PolicyCache cache_;
   RatePlans rates_;
+  TlsContextBook tls_;
   std::uint32_t version_;
   std::shared_ptr<const KeyRing> keys_;
   std::unordered_map<Key, schedule::QueueSettings, KeyHash> translated_;

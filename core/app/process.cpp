@@ -14,7 +14,9 @@
 #include "core/app/log.h"
 #include "core/app/plain_disk.h"
 #include "core/app/settings.h"
+#include "core/app/tls_settings.h"
 #include "core/app/version.h"
+#include "core/loop/secure_net.h"
 #include "net/wire/ares_dns.h"
 #include "net/wire/kernel_entropy.h"
 #include "net/wire/ring_disk.h"
@@ -74,18 +76,22 @@ struct Process::Ports {
   std::unique_ptr<ThreadWorker> worker;
   std::unique_ptr<ThreadWorker> crypto;
   KernelEntropy entropy;
+  std::unique_ptr<OpenSslEngines> tls;
+  std::unique_ptr<SecureNet> secure_net;  ///< its sends are the kernel's until `net` is gone
   std::unique_ptr<RingNet> net;
   std::unique_ptr<RingDisk> disk;
   std::unique_ptr<AresDns> dns;
   ProbeReport probes;
 
-  Status open(unsigned shard, RingPeers& peers, WorkerPool& workers, WorkerPool& helpers);
+  Status open(unsigned shard, RingPeers& peers, WorkerPool& workers, WorkerPool& helpers,
+              const std::shared_ptr<OpenSslAuthorities>& authorities);
   Status open_dns(Loop& loop, const config::GlobalSettings& global);
   void close();
 };
 
 Status Process::Ports::open(unsigned shard, RingPeers& peers, WorkerPool& workers,
-                            WorkerPool& helpers) {
+                            WorkerPool& helpers,
+                            const std::shared_ptr<OpenSslAuthorities>& authorities) {
   auto made = Ring::make({}, probes);
   if (!made) {
     return made.error();
@@ -106,6 +112,8 @@ Status Process::Ports::open(unsigned shard, RingPeers& peers, WorkerPool& worker
     return sockets.error();
   }
   net = std::move(*sockets);
+  tls = std::make_unique<OpenSslEngines>(authorities);
+  secure_net = std::make_unique<SecureNet>(*net, *driver, *tls);
   disk = std::make_unique<RingDisk>(*ring, *worker, RingDiskOptions{});
   return {};
 }
@@ -125,6 +133,7 @@ void Process::Ports::close() {
   dns.reset();
   disk.reset();
   net.reset();
+  secure_net.reset();
 }
 
 Process::Process(std::shared_ptr<const config::Snapshot> snapshot, ConfigSource& source)
@@ -132,7 +141,9 @@ Process::Process(std::shared_ptr<const config::Snapshot> snapshot, ConfigSource&
       shards_(shard_count(snapshot_->global())),
       local_addresses_(local_addresses()),
       sessions_in_(sessions_in_max(snapshot_->global())),
-      reloader_(source, snapshot_, local_addresses_, sessions_in_) {}
+      authorities_(std::make_shared<OpenSslAuthorities>()),
+      tls_(authorities_),
+      reloader_(source, snapshot_, local_addresses_, sessions_in_, tls_) {}
 
 Process::~Process() { stop(); }
 
@@ -141,7 +152,10 @@ Status Process::start() {
   if (auto listeners = check_listeners(*snapshot_, local_addresses_); !listeners) {
     return listeners;
   }
-  auto ingest = ingest_config(snapshot_, local_addresses_);
+  if (const auto found = check_tls(*snapshot_, tls_); !found.empty()) {
+    return Error::of(ErrorCode::invalid, config::render_text(found));
+  }
+  auto ingest = ingest_config(snapshot_, local_addresses_, nullptr, &tls_);
   if (!ingest) {
     return ingest.error();
   }
@@ -285,7 +299,7 @@ void Process::run_shard(ShardThread& entry) {
   }
   entry.ports = std::make_unique<Ports>();
   Ports& ports = *entry.ports;
-  if (auto opened = ports.open(entry.shard, *peers_, *workers_, *crypto_); !opened) {
+  if (auto opened = ports.open(entry.shard, *peers_, *workers_, *crypto_, authorities_); !opened) {
     report(entry, opened);
     return;
   }
@@ -294,8 +308,8 @@ void Process::run_shard(ShardThread& entry) {
   }
   {
     ShardSettings settings = shard_settings(snapshot_, entry.shard, shards_, local_addresses_);
-    settings.ingest_config = ingest_;
     settings.ingest_memory.sessions_of_all = &sessions_in_;
+    settings.ingest_config = ingest_;
     settings.main_endpoint = main_endpoint();
     settings.pause_rules = pause_rules_;
     settings.missing_sources = control_->missing_sources();
@@ -304,7 +318,8 @@ void Process::run_shard(ShardThread& entry) {
     settings.spool_id = spool_->id();
     settings.spool_logs = spool_->logs_of(entry.shard);
     Shard shard(std::move(settings),
-                {*ports.driver, *ports.net, *ports.disk, ports.entropy, ports.crypto.get()},
+                {*ports.driver, *ports.secure_net, *ports.disk, ports.entropy, *ports.secure_net,
+                 ports.crypto.get()},
                 *mailroom_, *accounts_);
     Status started = ports.open_dns(shard.loop(), snapshot_->global());
     if (started) {

@@ -16,6 +16,7 @@
 #include "core/base/shared_count.h"
 #include "core/config/snapshot.h"
 #include "core/loop/mailroom.h"
+#include "net/wire/openssl_tls.h"
 #include "net/wire/ring_driver.h"
 #include "net/wire/thread_worker.h"
 #include "net/wire/wake_event.h"
@@ -76,6 +77,8 @@ class Process {
   std::vector<IpAddress> local_addresses_;
   ingest::IngestConfigRef ingest_;  ///< what the shards start with
   SharedCount sessions_in_;         ///< total-max-smtp-in
+  std::shared_ptr<OpenSslAuthorities> authorities_;
+  OpenSslEngines tls_;  ///< of the control thread: tries what shards will make for themselves
   Reloader reloader_;
   std::string spool_folder_;
   std::unique_ptr<spool::SpoolFolder> spool_;  ///< holds the spool's lock

@@ -1,6 +1,9 @@
 #include "core/app/reload.h"
 
+#include <iterator>
+
 #include "core/app/settings.h"
+#include "core/app/tls_settings.h"
 #include "core/config/diff.h"
 
 namespace ringpost::app {
@@ -10,12 +13,13 @@ std::uint32_t sessions_in_max(const config::GlobalSettings& global) {
 }
 
 Reloader::Reloader(ConfigSource& source, std::shared_ptr<const config::Snapshot> current,
-                   std::vector<IpAddress> local, SharedCount& sessions_in)
+                   std::vector<IpAddress> local, SharedCount& sessions_in, TlsContexts& contexts)
     : source_(source),
       first_(std::move(current)),
       current_(first_),
       local_(std::move(local)),
-      sessions_in_(sessions_in) {}
+      sessions_in_(sessions_in),
+      contexts_(contexts) {}
 
 ReloadPlan Reloader::plan() {
   ReloadPlan plan;
@@ -26,8 +30,15 @@ ReloadPlan Reloader::plan() {
   if (plan.snapshot == nullptr) {
     return plan;
   }
+  contexts_.refresh();
+  std::vector<config::Diagnostic> found = check_tls(*plan.snapshot, contexts_);
+  if (!found.empty()) {
+    std::move(found.begin(), found.end(), std::back_inserter(plan.diagnostics));
+    plan.snapshot = nullptr;
+    return plan;
+  }
   plan.needs_restart = config::restart_needed(*first_, *plan.snapshot);
-  auto ingest = ingest_config(plan.snapshot, local_, rules_.get());
+  auto ingest = ingest_config(plan.snapshot, local_, rules_.get(), &contexts_);
   if (!ingest) {
     config::Diagnostic fault;
     fault.message = ingest.error().detail;

@@ -9,6 +9,7 @@
 #include "core/base/shared_count.h"
 #include "core/config/check.h"
 #include "core/config/snapshot.h"
+#include "core/loop/tls.h"
 #include "net/ingest/config.h"
 
 namespace ringpost::app {
@@ -34,9 +35,9 @@ struct ReloadPlan {
 /// Reads the configuration anew and knows which one is in force. Used by one thread at a time.
 class Reloader {
  public:
-  /// `sessions_in` counts incoming sessions of all shards; both references outlive this.
+  /// `sessions_in` counts incoming sessions of all shards; all references outlive this.
   Reloader(ConfigSource& source, std::shared_ptr<const config::Snapshot> current,
-           std::vector<IpAddress> local, SharedCount& sessions_in);
+           std::vector<IpAddress> local, SharedCount& sessions_in, TlsContexts& contexts);
 
   ReloadPlan plan();
   /// All shards have, or will have, taken the plan up.
@@ -54,6 +55,7 @@ class Reloader {
   std::shared_ptr<const ingest::MailRules> rules_;
   std::vector<IpAddress> local_;
   SharedCount& sessions_in_;
+  TlsContexts& contexts_;
   std::uint32_t version_ = 1;
 };
 

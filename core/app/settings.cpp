@@ -5,6 +5,7 @@
 
 #include "core/app/account_settings.h"
 #include "core/app/mail_rules.h"
+#include "core/app/tls_settings.h"
 #include "core/base/text.h"
 
 namespace ringpost::app {
@@ -65,6 +66,7 @@ ingest::SourcePolicy source_policy(const config::SourcePolicy& in, std::uint64_t
   }
   out.chunking = in.allow_chunking;
   out.smtputf8 = in.allow_smtputf8;
+  out.starttls = in.allow_starttls;
   out.bare_line_ends = in.bare_newlines == config::BareNewlines::normalise
                            ? smtp::BareLineEnds::normalise
                            : smtp::BareLineEnds::refuse;
@@ -149,7 +151,8 @@ Status check_listeners(const config::Snapshot& snapshot, const std::vector<IpAdd
 
 Result<ingest::IngestConfigRef> ingest_config(const std::shared_ptr<const config::Snapshot>& shared,
                                               const std::vector<IpAddress>& local,
-                                              const ingest::MailRules* before) {
+                                              const ingest::MailRules* before,
+                                              TlsContexts* contexts) {
   const config::Snapshot& snapshot = *shared;
   auto rules_read = MailRules::make(shared, static_cast<const MailRules*>(before));
   if (!rules_read) {
@@ -170,8 +173,10 @@ Result<ingest::IngestConfigRef> ingest_config(const std::shared_ptr<const config
         out->rules.push_back(source_rules(snapshot, listener.source, out->policies, *mail));
       }
     }
+    const TlsContextRef tls =
+        contexts == nullptr ? nullptr : listener_tls(snapshot.global(), listener, *contexts);
     for (const SocketAddress& address : bind_addresses(listener, local)) {
-      out->listen.push_back({address, rules});
+      out->listen.push_back({address, rules, tls, listener.immediate_tls});
     }
   }
   for (const std::string_view domain : snapshot.relay_domains()) {

@@ -6,6 +6,7 @@
 
 #include "core/app/shard.h"
 #include "core/config/snapshot.h"
+#include "core/loop/tls.h"
 #include "net/ingest/config.h"
 
 namespace ringpost::app {
@@ -20,11 +21,12 @@ std::vector<SocketAddress> bind_addresses(const config::Listener& listener,
 /// not_found: a listener's network holds no address of this host.
 Status check_listeners(const config::Snapshot& snapshot, const std::vector<IpAddress>& local);
 
-/// `before`: the rules in force, made by this too. not_found: a file of a suppression list cannot
-/// be read.
+/// `before`: the rules in force, made by this too. `contexts` makes the listeners' encryption;
+/// without, none has any. not_found: a file of a suppression list cannot be read.
 Result<ingest::IngestConfigRef> ingest_config(
     const std::shared_ptr<const config::Snapshot>& snapshot,
-    const std::vector<IpAddress>& local = {}, const ingest::MailRules* before = nullptr);
+    const std::vector<IpAddress>& local = {}, const ingest::MailRules* before = nullptr,
+    TlsContexts* contexts = nullptr);
 /// All but the ingest configuration, which the shards share.
 ShardSettings shard_settings(std::shared_ptr<const config::Snapshot> snapshot, unsigned shard,
                              unsigned shards, const std::vector<IpAddress>& local = {});

@@ -17,7 +17,7 @@ Shard::Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom
       ports_(ports),
       loop_(settings_.shard, ports.driver, mailroom, *this),
       outbox_(loop_, mailroom.endpoints()),
-      policies_(settings_.snapshot, 1, settings_.keys),
+      policies_(settings_.snapshot, 1, settings_.keys, &ports.tls.contexts()),
       accountant_(accounts, settings_.shard),
       spool_(settings_.spool, settings_.spool_id, settings_.spool_logs,
              {loop_, ports.disk, ports.entropy, *this, accountant_}),
@@ -37,8 +37,8 @@ Shard::~Shard() { loop_.timers().disarm(schedule_timer_); }
 
 Status Shard::start(Dns& dns) {
   resolver_ = std::make_unique<resolve::Resolver>(loop_, dns, settings_.resolve);
-  deliverer_ = std::make_unique<deliver::Deliverer>(loop_, ports_.net, *resolver_, signer_,
-                                                    settings_.deliver);
+  deliverer_ = std::make_unique<deliver::Deliverer>(loop_, ports_.net, ports_.tls, *resolver_,
+                                                    signer_, settings_.deliver);
   scheduler_ = std::make_unique<schedule::Scheduler>(
       settings_.schedule, schedule::Doors{*deliverer_, *this, policies_, *this, nullptr, this},
       loop_.now());
@@ -64,8 +64,9 @@ Status Shard::start(Dns& dns) {
 }
 
 Status Shard::listen() {
-  ingest_ = std::make_unique<ingest::IngestService>(
-      loop_, ports_.net, spool_, ports_.entropy, settings_.ingest_memory, settings_.ingest_config);
+  ingest_ =
+      std::make_unique<ingest::IngestService>(loop_, ports_.net, ports_.tls, spool_, ports_.entropy,
+                                              settings_.ingest_memory, settings_.ingest_config);
   return ingest_->start();
 }
 

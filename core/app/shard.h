@@ -15,6 +15,7 @@
 #include "core/loop/dns.h"
 #include "core/loop/loop.h"
 #include "core/loop/net.h"
+#include "core/loop/tls.h"
 #include "core/schedule/scheduler.h"
 #include "net/deliver/deliverer.h"
 #include "net/ingest/service.h"
@@ -30,6 +31,7 @@ struct ShardPorts {
   Net& net;
   Disk& disk;
   Entropy& entropy;
+  Tls& tls;                  ///< for the streams of `net`
   Worker* crypto = nullptr;  ///< helper threads for private operations; none: all on the shard
 };
 

@@ -125,6 +125,13 @@ ShardStatus Shard::status() {
   status.signatures_cached = signer.cached;
   status.not_signed = signer.unsigned_mail;
   status.signing_failed = signer.failed;
+  const TlsStats& tls = ports_.tls.stats();
+  status.tls_handshakes = tls.handshakes;
+  status.tls_resumed = tls.resumed;
+  status.tls_failed = tls.failed;
+  status.sessions_out_clear = deliverer_->stats().clear_sessions;
+  status.tls_retried_in_clear = deliverer_->stats().tls_retried_in_clear;
+  status.tls = deliverer_->stats().tls;
   const std::string where = "shard " + std::to_string(settings_.shard) + ": ";
   if (spool.journal_alarm) {
     status.alarms.push_back(where + "the outcome journal is half full: accounting is behind");

@@ -37,17 +37,12 @@ struct Consequence {
 
 Consequence consequence_of(OptionId id) {
   switch (id) {
-    case OptionId::require_starttls:
-    case OptionId::tls_verification:
-      return {"there is no TLS in this version: mail of these queues is held"};
     case OptionId::delivery_type:
       return {"this version delivers by SMTP only: mail of these queues is held"};
     case OptionId::require_auth:
       return {"there is no authentication in this version: these clients get no service"};
     case OptionId::suppression_lists:
       return {"this version would send to the recipients of the lists", true};
-    case OptionId::listener_immediate_tls:
-      return {"there is no TLS in this version, and the listener would accept clear text", true};
     case OptionId::source_proxy_protocol:
       return {"this version would take the proxy for the client", true};
     default: return {};

@@ -142,6 +142,7 @@ void Builder::add_global_directive(const OptionRow& row, const Directive& direct
     } else if (row.id == OptionId::invalid_vmta_fallback) {
       vmta_uses_.emplace_back(*text, span);
     } else if (const auto* pem = std::get_if<const CertificateFile*>(&*value)) {
+      global.server_tls.certificates.push_back(*pem);
       key_files_.emplace_back((*pem)->file, span);
     }
     store(snapshot_->global_written_, row, *value, directive);
@@ -301,6 +302,7 @@ void Builder::add_listener(const Word& address, const std::vector<Word>& attribu
         guard(*row, *value, directive.name.span);
       }
       if (const auto* pem = std::get_if<const CertificateFile*>(&*value)) {
+        listener.tls.certificates.push_back(*pem);
         key_files_.emplace_back((*pem)->file, ValueReader::span_of(directive));
       }
     }

@@ -83,10 +83,11 @@ constexpr OptionRow kRotationRows[] = {
 
 constexpr OptionRow kListenerRows[] = {
     acting(Id::listener_immediate_tls, "immediate-tls", kListener, T::boolean, "no", "yes",
-           "Encrypts from the first byte.", {.reload = kRestart, .traits = kGuards}),
+           "Encrypts from the first byte.", {.reload = kNewSessions, .traits = kGuards}),
     acting(Id::listener_certificate, "tls-certificate", kListener, T::certificate, "",
-           "/etc/ringpost/listener.pem", "Certificate and key of the listener, in one file.",
-           {.reload = kNewSessions, .traits = kSecretTail}),
+           "/etc/ringpost/listener.pem",
+           "Certificate, chain and key of the listener, in one file; may be given several times.",
+           {.reload = kNewSessions, .traits = kSecretTail | kRepeats}),
     acting(Id::listener_ca_file, "tls-ca-file", kListener, T::path, "",
            "/etc/ssl/certs/ca-certificates.crt", "Authorities for clients' certificates.",
            {.reload = kNewSessions}),

@@ -110,8 +110,10 @@ constexpr OptionRow kServerRows[] = {
            "File of users and the scrypt hashes of their passwords, USER:HASH one a line.",
            {.reload = kNewSessions, .traits = kOwn}),
     acting(Id::server_certificate, "smtp-server-tls-certificate", kGlobal, T::certificate, "",
-           "/etc/ringpost/server.pem", "Certificate and key for incoming connections, in one file.",
-           {.reload = kNewSessions, .traits = kSecretTail}),
+           "/etc/ringpost/server.pem",
+           "Certificate, chain and key for incoming connections, in one file. Given several times, "
+           "the name a client asks for chooses; the first is for all others.",
+           {.reload = kNewSessions, .traits = kSecretTail | kRepeats}),
     acting(Id::server_ca_file, "smtp-server-tls-ca-file", kGlobal, T::path, "",
            "/etc/ssl/certs/ca-certificates.crt",
            "Authorities that clients' certificates are checked against.", {.reload = kNewSessions}),

@@ -79,7 +79,7 @@ struct PathPolicy : BackoffSettings, ClientTlsSettings, DkimSettings, ReportSett
   std::string_view reroute_to;  ///< name of the virtual MTA that takes the mail; empty: none
   VmtaRef reroute;              ///< what it means; kind none: the mail stays
   bool disable_mx_rollup = false;
-  /// The queue must not be delivered by this version (its type, or TLS it demands): `route` leads
+  /// The queue must not be delivered by this version (its type): `route` leads
   /// nowhere and the mail waits.
   bool held = false;
   std::string_view queue_to;  ///< applied already by queue_name()

@@ -16,8 +16,9 @@ using SourceId = std::uint32_t;
 inline constexpr SourceId kNoSource = 0xffff'ffffu;
 
 struct ServerTlsSettings {
-  const CertificateFile* certificate = nullptr;  ///< nullptr: no encryption
-  std::string_view ca_file;                      ///< for certificates of clients
+  const CertificateFile* certificate = nullptr;      ///< the last; nullptr: no encryption
+  std::vector<const CertificateFile*> certificates;  ///< all; clients choose by name
+  std::string_view ca_file;                          ///< for certificates of clients
   bool tls_v1 = false;
   bool tls_v1_1 = false;
   bool tls_v1_2 = true;

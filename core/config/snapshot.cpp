@@ -174,11 +174,7 @@ void Snapshot::finish_policy(PathPolicy& policy, const std::bitset<kOptionCount>
   policy.reroute = find_vmta(policy.reroute_to);
   policy.route = is_set(OptionId::smtp_hosts) ? policy.route : default_route_;
   policy.backup_route = policy.route == nullptr ? backup_route_ : nullptr;
-  const bool needs_tls =
-      policy.require_starttls || policy.tls_verification != TlsVerification::none;
-  policy.held =
-      (policy.delivery_type != DeliveryType::smtp && is_pending(OptionId::delivery_type)) ||
-      (needs_tls && is_pending(OptionId::require_starttls));
+  policy.held = policy.delivery_type != DeliveryType::smtp && is_pending(OptionId::delivery_type);
   if (policy.held) {
     policy.route = &nowhere_;
     policy.backup_route = nullptr;

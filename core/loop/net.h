@@ -62,6 +62,8 @@ struct ReceiveOp : Completion {
 
   // For the port: chunks not yet taken.
   void* port_state = nullptr;
+  // For the layer of encryption above it; nullptr on a stream in clear.
+  void* layer_state = nullptr;
 };
 
 /// Sends all slices in order, or fails. result: bytes sent (all of them) or negative errno.

@@ -19,6 +19,9 @@ class Driver {
   /// Submits what the ports have queued and moves finished operations to `ready`. Returns when
   /// some are, when `until` has come, or when woken; `until` in the past only reaps.
   virtual void wait(ReadyList& ready, Instant until) = 0;
+  /// From this driver's own thread: `operation`, which is in flight, ended; its handler runs in the
+  /// loop's next turn, after those of operations that ended before.
+  virtual void finish(Completion& operation, std::int32_t result) = 0;
   /// Ends the wait of another shard's driver. From this driver's own thread.
   virtual void wake_peer(unsigned shard) = 0;
   /// Ends this driver's wait. From any thread.

@@ -37,6 +37,7 @@ void Job::clear() {
   facts.local = {};
   facts.offered = 0;
   facts.zero_copy = false;
+  facts.tls = {};
   view = {};
   policy = nullptr;
   signature.clear();

@@ -10,6 +10,7 @@
 #include "core/base/list.h"
 #include "core/base/slice.h"
 #include "core/base/time.h"
+#include "core/base/tls.h"
 #include "core/mail/envelope.h"
 #include "core/mail/message_id.h"
 #include "core/mail/outcome.h"
@@ -76,6 +77,7 @@ struct AttemptFacts {
   IpAddress local;
   std::uint16_t offered = 0;  ///< set of offered bits
   bool zero_copy = false;
+  TlsFacts tls;
 };
 
 struct Job;

@@ -7,6 +7,7 @@
 
 #include "core/base/address.h"
 #include "core/base/time.h"
+#include "core/base/tls.h"
 
 namespace ringpost::sign {
 struct SigningPlan;
@@ -22,6 +23,7 @@ struct PhaseTimeouts {
   Duration data = Duration::minutes(2);     ///< from DATA to its 354
   Duration content = Duration::minutes(3);  ///< without progress while sending content
   Duration final_reply = Duration::minutes(10);
+  Duration handshake = Duration::minutes(1);  ///< of TLS, whole
 };
 
 /// A sending identity of a virtual MTA: local address to bind and the name to say in EHLO.
@@ -37,6 +39,22 @@ struct StaticHost {
   std::uint16_t port = 25;
   bool by_mx = false;            ///< the MX hosts of `name` instead of its addresses
   std::uint16_t preference = 0;  ///< lower ones first; equal ones share
+};
+
+/// How much encryption a queue wants on its way.
+enum class TlsDemand : std::uint8_t {
+  never,
+  offered,    ///< where a host offers it; in clear where that fails before MAIL
+  encrypted,  ///< or the mail waits
+  verified,   ///< and the host's certificate must be good for its name
+};
+
+struct QueueTls {
+  TlsDemand demand = TlsDemand::never;
+  /// nullptr: it could not be made, `context_error` says why; what demands TLS then waits.
+  TlsContextRef context;
+  std::string context_error;
+  bool resume = true;  ///< sessions, among connections of one virtual MTA
 };
 
 /// Effective settings of one queue (destination, virtual MTA). Immutable; belongs to the
@@ -73,7 +91,7 @@ struct QueuePolicy {
   bool ignore_dsn = false;
 
   std::shared_ptr<const sign::SigningPlan> signing;  ///< how messages are signed; null: not at all
-
+  QueueTls tls;
   PhaseTimeouts timeouts;
   Duration idle_timeout = Duration::seconds(5);
   std::uint32_t zero_copy_threshold_bytes = 32 * 1024;

@@ -2,11 +2,12 @@
 
 namespace ringpost::deliver {
 
-Deliverer::Deliverer(Loop& loop, Net& net, RouteSource& routes, BodySource& bodies,
+Deliverer::Deliverer(Loop& loop, Net& net, Tls& tls, RouteSource& routes, BodySource& bodies,
                      const DeliverOptions& options)
     : options_(options),
       context_{loop,
                net,
+               tls,
                routes,
                bodies,
                nullptr,

@@ -13,7 +13,7 @@ namespace ringpost::deliver {
 /// only; the doors outlive it. Sessions come from a pool that grows to `sessions_max` and is kept.
 class Deliverer final : public SessionHost, private SessionKeeper {
  public:
-  Deliverer(Loop& loop, Net& net, RouteSource& routes, BodySource& bodies,
+  Deliverer(Loop& loop, Net& net, Tls& tls, RouteSource& routes, BodySource& bodies,
             const DeliverOptions& options);
   /// No session may be open.
   ~Deliverer() override;

@@ -52,6 +52,7 @@ HostView HostMemory::view(const SocketAddress& host, Instant now) const {
   const Entry* entry = find(host);
   if (entry != nullptr) {
     view.bad = now < entry->bad_until;
+    view.tls_broken = now < entry->no_tls_until;
     view.pipelining = now >= entry->doubt_until;
     view.grouping = view.pipelining && entry->clean >= options_.clean_before_grouping;
   } else {
@@ -78,6 +79,10 @@ void HostMemory::note_unreachable(const SocketAddress& host, Instant now) {
 
 void HostMemory::note_reached(const SocketAddress& host, Instant now) {
   entry(host, now).bad_until = Instant{};
+}
+
+void HostMemory::note_tls_broken(const SocketAddress& host, Instant now) {
+  entry(host, now).no_tls_until = now + options_.no_tls_for;
 }
 
 void HostMemory::note_clean(const SocketAddress& host, Instant now) {

@@ -15,14 +15,16 @@ struct HostMemoryOptions {
   std::size_t hosts_max = 4096;              ///< rounded up to a power of two
   Duration bad_for = Duration::minutes(5);   ///< after it could not be reached
   Duration doubt_for = Duration::days(1);    ///< after it failed at what it advertised
+  Duration no_tls_for = Duration::hours(1);  ///< after a handshake failed
   std::uint32_t clean_before_grouping = 50;  ///< transactions
 };
 
 /// What is known of a host address now.
 struct HostView {
-  bool bad = false;        ///< could not be reached lately: try others first
-  bool pipelining = true;  ///< may be believed when it offers PIPELINING
-  bool grouping = false;   ///< so many clean transactions that envelopes may go behind a final dot
+  bool bad = false;         ///< could not be reached lately: try others first
+  bool pipelining = true;   ///< may be believed when it offers PIPELINING
+  bool tls_broken = false;  ///< a handshake failed lately
+  bool grouping = false;    ///< so many clean transactions that envelopes may go behind a final dot
 };
 
 /// Remembers receiving hosts by address and port, a bounded number: the one not heard of for the
@@ -38,6 +40,8 @@ class HostMemory {
   void note_unreachable(const SocketAddress& host, Instant now);
   /// It greeted and answered EHLO.
   void note_reached(const SocketAddress& host, Instant now);
+  /// It offers TLS and the handshake failed.
+  void note_tls_broken(const SocketAddress& host, Instant now);
   /// A transaction ended with its final reply.
   void note_clean(const SocketAddress& host, Instant now);
   /// It lost step in a group of commands, or broke off inside one.
@@ -49,6 +53,7 @@ class HostMemory {
     Instant touched;
     Instant bad_until;
     Instant doubt_until;
+    Instant no_tls_until;
     std::uint32_t clean = 0;
     bool used = false;
   };

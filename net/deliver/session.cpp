@@ -31,6 +31,7 @@ DeliverySession::DeliverySession(SessionContext& context) : context_(context) {
   query_.bind<&DeliverySession::on_route>(this);
   connect_.bind<&DeliverySession::on_connected>(this);
   receive_.bind<&DeliverySession::on_received>(this);
+  secure_.bind<&DeliverySession::on_secured>(this);
   close_.bind<&DeliverySession::on_closed>(this);
   wake_.bind<&DeliverySession::on_wake>(this);
   timer_.bind<&DeliverySession::on_deadline>(this);
@@ -142,6 +143,10 @@ void DeliverySession::connect_next() {
                             : SessionEnd::local_failure);
     return;
   }
+  connect_candidate();
+}
+
+void DeliverySession::connect_candidate() {
   stage_ = Stage::connecting;
   connect_late_ = false;
   connect_.remote = candidate_->remote;
@@ -189,12 +194,18 @@ void DeliverySession::note_failure(Phase phase, const smtp::Reply& reply, std::s
   failure_.phase = phase;
   failure_.reply_code = reply.code;
   failure_.status = reply.status;
-  if (!failure_.status.known()) {
+  if (!failure_.status.known() && phase == Phase::starttls) {
+    const bool refused = close_reason_ == smtp::ClientClose::tls_refused;
+    failure_.status = {4, 7, static_cast<std::uint16_t>(refused ? 4 : 5)};
+  } else if (!failure_.status.known()) {
     failure_.status = {4, 4, static_cast<std::uint16_t>(phase == Phase::connect ? 1 : 2)};
   }
   TextBuilder text(failure_text_);
   const RouteHost& host = route_->hosts[candidate_->host];
   text.add(host.name).add(' ').add(candidate_->remote.text()).add(": ");
+  if (close_reason_ == smtp::ClientClose::tls_failed) {
+    text.add("TLS: ");
+  }
   text.add(reply.code != 0 ? reply.text : words);
   failure_text_size_ = text.size();
 }
@@ -215,7 +226,7 @@ void DeliverySession::start_talking() {
   stage_ = Stage::talking;
   close_reason_ = smtp::ClientClose::none;
   break_ = Break::none;
-  has_chunk_ = false;
+  has_chunk_ = tls_wanted_ = again_in_clear_ = false;
   receive_.ended = false;
   receive_.end_result = 0;
   transmitter_.start(stream_, policy_->zero_copy_threshold_bytes);
@@ -227,6 +238,7 @@ void DeliverySession::start_talking() {
   options.eight_bit_mime = !policy_->ignore_8bitmime;
   options.dsn = !policy_->ignore_dsn;
   options.group_next = host.grouping;
+  options.tls = tls_use();
   options.wait_for_recipients_above = context_.options.wait_for_recipients_above;
   engine_.start(options, context_.actions);
   context_.net.receive(stream_, receive_);
@@ -264,7 +276,9 @@ void DeliverySession::on_close_action(const smtp::ClientAction& action) {
     return;
   }
   const Now now = context_.loop.now();
-  if (!was_ready_) {
+  if (action.reason == Reason::tls_refused || action.reason == Reason::tls_failed) {
+    on_tls_close(action);
+  } else if (!was_ready_) {
     context_.hosts.note_unreachable(candidate_->remote, now.instant);
     const bool greeted = engine_.transitions().size() > 1;
     note_failure(greeted ? Phase::helo : Phase::greeting, action.reply, action.detail);
@@ -315,6 +329,11 @@ void DeliverySession::on_closed(Completion&) {
     perform();
   }
   return_waiting();
+  if (again_in_clear_ && !draining_) {
+    ++context_.stats.tls_retried_in_clear;
+    connect_candidate();
+    return;
+  }
   const bool next_address = !was_ready_ && !draining_ && (plan_.more() || has_backup()) &&
                             close_reason_ != smtp::ClientClose::own_name;
   if (next_address) {

@@ -68,6 +68,7 @@ class DeliverySession final : private TransmitOwner {
   // Reaching a host (session.cpp).
   void on_route(Completion& completion);
   void connect_next();
+  void connect_candidate();
   void on_connected(Completion& completion);
   void connect_failed(std::int32_t result);
   bool has_backup() const noexcept;
@@ -91,6 +92,13 @@ class DeliverySession final : private TransmitOwner {
   void on_deadline(Now now);
   void arm_timer();
   void on_wake(Completion& completion);
+
+  // Encryption (session_tls.cpp).
+  smtp::TlsUse tls_use() const;
+  void begin_handshake();
+  void on_secured(Completion& completion);
+  void handshake_late();
+  void on_tls_close(const smtp::ClientAction& action);
 
   // Work (session_work.cpp).
   void prefetch();
@@ -129,6 +137,7 @@ class DeliverySession final : private TransmitOwner {
   ConnectOp connect_;
   StreamId stream_;
   ReceiveOp receive_;
+  SecureOp secure_;
   CloseOp close_;
   Completion wake_;
   Timer timer_;
@@ -147,6 +156,7 @@ class DeliverySession final : private TransmitOwner {
   std::size_t failure_text_size_ = 0;
   std::uint64_t progress_seen_ = 0;
   Instant idle_deadline_;
+  Instant handshake_deadline_;
   std::size_t ahead_ = 1;       // jobs taken before the engine can begin them, at most
   std::uint32_t taken_ = 0;     // jobs, on this connection
   std::uint32_t errors_ = 0;    // recipients refused, on this connection
@@ -158,6 +168,8 @@ class DeliverySession final : private TransmitOwner {
   bool interrupted_ = false;  // mail was in hand when the session ended
   bool host_failed_ = false;  // some address failed that is not our own fault
   bool connect_late_ = false;
+  bool tls_wanted_ = false;      // once nothing is on its way in clear any more
+  bool again_in_clear_ = false;  // the same address, once closed
 };
 
 }  // namespace ringpost::deliver

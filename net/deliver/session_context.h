@@ -5,10 +5,12 @@
 #include "core/base/random.h"
 #include "core/loop/loop.h"
 #include "core/loop/net.h"
+#include "core/loop/tls.h"
 #include "core/mail/doors.h"
 #include "core/mail/route.h"
 #include "net/deliver/host_memory.h"
 #include "net/deliver/source_book.h"
+#include "net/deliver/tls_results.h"
 #include "net/smtp/client_engine.h"
 
 namespace ringpost::deliver {
@@ -36,6 +38,9 @@ struct DeliverStats {
   std::uint64_t zero_copy = 0;         ///< contents sent by zero copy, truly
   std::uint64_t zero_copy_copied = 0;  ///< the kernel copied after all
   std::uint64_t downgrades = 0;
+  std::uint64_t clear_sessions = 0;  ///< of `sessions`: not encrypted
+  std::uint64_t tls_retried_in_clear = 0;
+  TlsResults tls;
 };
 
 /// What a session tells the deliverer that holds it.
@@ -52,6 +57,7 @@ class SessionKeeper {
 struct SessionContext {
   Loop& loop;
   Net& net;
+  Tls& tls;  ///< for the streams of `net`
   RouteSource& routes;
   BodySource& bodies;
   WorkSource* work = nullptr;

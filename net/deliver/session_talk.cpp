@@ -16,7 +16,7 @@ void DeliverySession::on_received(Completion&) {
 void DeliverySession::feed_engine() {
   while (stage_ == Stage::talking) {
     if (!has_chunk_) {
-      if (!context_.net.take(receive_, chunk_)) {
+      if (tls_wanted_ || !context_.net.take(receive_, chunk_)) {
         break;
       }
       has_chunk_ = true;
@@ -28,7 +28,10 @@ void DeliverySession::feed_engine() {
     context_.net.recycle(chunk_);
     has_chunk_ = false;
   }
-  if (stage_ == Stage::talking && receive_.ended && !has_chunk_ && !engine_.ended()) {
+  const bool in_handshake = engine_.state() == smtp::ClientState::in_handshake;
+  if (stage_ == Stage::talking && in_handshake) {
+    begin_handshake();
+  } else if (stage_ == Stage::talking && receive_.ended && !has_chunk_ && !engine_.ended()) {
     break_off(Break::lost);
   }
 }
@@ -67,7 +70,7 @@ void DeliverySession::on_transmitted(std::int32_t result, bool body_left) {
   if (transmitter_.drained()) {
     engine_.output_drained(context_.actions, transmitter_.released());
     perform();
-    if (has_chunk_) {
+    if (has_chunk_ || tls_wanted_) {
       feed_engine();
     }
   }
@@ -106,6 +109,7 @@ void DeliverySession::perform_one(const smtp::ClientAction& action, std::string_
   switch (action.kind) {
     case Kind::send: transmitter_.add_command(action.bytes); break;
     case Kind::send_body: transmitter_.add_body(*work_of(action.transaction).job); break;
+    case Kind::start_tls: tls_wanted_ = true; break;
     case Kind::ready: on_ready(); break;
     case Kind::recipient_reply:
       errors_ += action.reply.positive() ? 0 : 1;
@@ -126,6 +130,12 @@ void DeliverySession::on_ready() {
   failure_ = {};
   failure_text_size_ = 0;
   ++context_.stats.sessions;
+  if (!engine_.secured()) {
+    ++context_.stats.clear_sessions;
+    if (tls_use() != smtp::TlsUse::never) {
+      context_.stats.tls.count(TlsPolicyKind::none, TlsFailure::starttls_not_supported);
+    }
+  }
   context_.hosts.note_reached(candidate_->remote, context_.loop.now().instant);
 }
 
@@ -214,6 +224,7 @@ void DeliverySession::arm_timer() {
     case smtp::TimeoutClass::banner: deadline = now + limits.greeting; break;
     case smtp::TimeoutClass::command:
     case smtp::TimeoutClass::envelope: deadline = now + limits.command; break;
+    case smtp::TimeoutClass::handshake: deadline = handshake_deadline_; break;
     case smtp::TimeoutClass::data_initiation: deadline = now + limits.data; break;
     case smtp::TimeoutClass::data_block:
       progress_seen_ = transmitter_.progress();
@@ -237,6 +248,8 @@ void DeliverySession::on_deadline(Now) {
   }
   if (engine_.ended()) {
     close_stream();  // QUIT did not leave in time
+  } else if (engine_.timeout_class() == smtp::TimeoutClass::handshake) {
+    handshake_late();
   } else if (engine_.timeout_class() == smtp::TimeoutClass::idle) {
     leave_idle();
     engine_.quit(context_.actions);

@@ -158,6 +158,7 @@ void DeliverySession::prepare(Work& work) {
   job.facts.local = connect_.bound.ip.valid() ? connect_.bound.ip : connect_.local;
   job.facts.offered = offered_by(engine_.capabilities());
   job.facts.zero_copy = false;
+  job.facts.tls = engine_.secured() ? secure_.facts : TlsFacts{};
 }
 
 void DeliverySession::begin_waiting() {

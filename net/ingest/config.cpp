@@ -19,12 +19,17 @@ void SourcePolicy::prepare() {
   field_names.insert(field_names.end(), watched.begin(), watched.end());
 }
 
+const ListenAddress* IngestConfig::listener_at(const SocketAddress& address) const {
+  const auto where = std::find_if(listen.begin(), listen.end(), [&](const ListenAddress& entry) {
+    return entry.address == address;
+  });
+  return where == listen.end() ? nullptr : &*where;
+}
+
 const SourcePolicy& IngestConfig::policy_for(const IpAddress& client,
                                              const SocketAddress& listener) const {
-  const auto where = std::find_if(listen.begin(), listen.end(), [&](const ListenAddress& entry) {
-    return entry.address == listener;
-  });
-  const SourceRules& set = rules.at(where == listen.end() ? 0 : where->rules);
+  const ListenAddress* const where = listener_at(listener);
+  const SourceRules& set = rules.at(where == nullptr ? 0 : where->rules);
   const SourceRule* best = nullptr;
   for (const SourceRule& rule : set.rules) {
     if (rule.network.contains(client) &&

@@ -9,6 +9,7 @@
 #include "core/base/address.h"
 #include "core/base/shared_count.h"
 #include "core/base/time.h"
+#include "core/base/tls.h"
 #include "net/ingest/mail_rules.h"
 #include "net/sign/body_hasher.h"
 #include "net/smtp/server_events.h"
@@ -43,6 +44,7 @@ struct SourcePolicy {
   bool chunking = true;
   bool smtputf8 = true;
   bool dsn = true;
+  bool starttls = false;  ///< offered, where the listener has a certificate
   smtp::BareLineEnds bare_line_ends = smtp::BareLineEnds::refuse;
   Duration command_timeout = Duration::minutes(5);  ///< RFC 5321 section 4.5.3.2.7
   Duration data_timeout = Duration::minutes(5);
@@ -81,7 +83,9 @@ struct SourceRules {
 
 struct ListenAddress {
   SocketAddress address;
-  std::uint32_t rules = 0;  ///< index into IngestConfig::rules
+  std::uint32_t rules = 0;     ///< index into IngestConfig::rules
+  TlsContextRef tls;           ///< nullptr: no encryption here
+  bool immediate_tls = false;  ///< encrypted from the first octet
 };
 
 /// What one shard's ingest runs under. Immutable once the service has it; sessions keep it alive
@@ -99,9 +103,12 @@ struct IngestConfig {
   std::string fallback_vmta;       ///< instead of one that is unknown; empty: none
   /// Without rules all mail goes by its source's default_vmta or what its header names.
   std::shared_ptr<const MailRules> mail_rules;
-  std::uint32_t connections_per_address_max = 0;  ///< on this shard; 0: no limit
-  Duration linger = Duration::seconds(2);         ///< for the client to read the last reply
+  std::uint32_t connections_per_address_max = 0;      ///< on this shard; 0: no limit
+  Duration handshake_timeout = Duration::minutes(1);  ///< of TLS, whole
+  Duration linger = Duration::seconds(2);             ///< for the client to read the last reply
 
+  /// Nullptr: none has this address.
+  const ListenAddress* listener_at(const SocketAddress& address) const;
   /// For a client at a listener of ours.
   const SourcePolicy& policy_for(const IpAddress& client, const SocketAddress& listener) const;
   bool is_relay_domain(std::string_view domain) const;

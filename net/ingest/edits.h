@@ -21,6 +21,7 @@ struct TraceFacts {
   std::string_view helo;
   IpAddress origin;
   bool extended = true;  ///< EHLO
+  bool secured = false;  ///< TLS
   bool smtputf8 = false;
   WallTime when;
   MessageId token;                  ///< unique, for Message-ID

@@ -14,14 +14,14 @@ constexpr Duration kAcceptRetry = Duration::milliseconds(100);
 
 void IngestService::FreeArray::operator()(void* memory) const { ::operator delete(memory); }
 
-IngestService::IngestService(Loop& loop, Net& net, MessageSink& sink, Entropy& entropy,
+IngestService::IngestService(Loop& loop, Net& net, Tls& tls, MessageSink& sink, Entropy& entropy,
                              const IngestMemory& memory, IngestConfigRef config)
     : config_(std::move(config)),
       memory_(memory),
       blocks_(memory.envelope_blocks),
       recipients_(memory.recipients_max),
       by_address_(memory.sessions_max),
-      shard_{loop, net, sink, blocks_, recipients_, edits_, stats_},
+      shard_{loop, net, tls, sink, blocks_, recipients_, edits_, stats_},
       session_memory_(::operator new (std::size_t{memory.sessions_max + memory.turned_away_max} *
                                       sizeof(IngestSession))) {
   static_assert(alignof(IngestSession) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
@@ -37,7 +37,8 @@ IngestService::~IngestService() {
 }
 
 Status IngestService::start() {
-  for (const auto& [address, rules] : config_->listen) {
+  for (const ListenAddress& entry : config_->listen) {
+    const SocketAddress& address = entry.address;
     auto id = shard_.net.listen(address);
     if (!id) {
       close_listeners();
@@ -149,7 +150,7 @@ void IngestService::serve(const RawSocket& socket, const SocketAddress& listener
   session->set_counted(welcome == Welcome::serve);
   sessions_.push_back(*session);
   session->set_local(socket.local.ip);
-  session->begin(*stream, socket.peer, config_, policy, welcome);
+  session->begin(*stream, socket.peer, config_, policy, config_->listener_at(listener), welcome);
 }
 
 void IngestService::session_ended(IngestSession& session) {

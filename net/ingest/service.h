@@ -15,7 +15,7 @@ namespace ringpost::ingest {
 class IngestService : private SessionOwner {
  public:
   /// Takes all memory the shard's ingest will ever use.
-  IngestService(Loop& loop, Net& net, MessageSink& sink, Entropy& entropy,
+  IngestService(Loop& loop, Net& net, Tls& tls, MessageSink& sink, Entropy& entropy,
                 const IngestMemory& memory, IngestConfigRef config);
   IngestService(const IngestService&) = delete;
   IngestService& operator=(const IngestService&) = delete;

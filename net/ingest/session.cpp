@@ -33,6 +33,7 @@ IngestSession::IngestSession(IngestShard& shard, SessionOwner& owner)
     : shard_(shard), owner_(owner), transaction_(shard.blocks), engine_({}, *this, output_) {
   receive_op_.bind<&IngestSession::on_received>(this);
   send_op_.bind<&IngestSession::on_sent>(this);
+  secure_op_.bind<&IngestSession::on_secured>(this);
   close_op_.bind<&IngestSession::on_closed>(this);
   room_op_.bind<&IngestSession::on_room>(this);
   commit_op_.bind<&IngestSession::on_committed>(this);
@@ -40,7 +41,8 @@ IngestSession::IngestSession(IngestShard& shard, SessionOwner& owner)
 }
 
 void IngestSession::begin(StreamId stream, const SocketAddress& peer, IngestConfigRef config,
-                          const SourcePolicy& policy, Welcome welcome) {
+                          const SourcePolicy& policy, const ListenAddress* listener,
+                          Welcome welcome) {
   RP_ASSERT(state_ == State::ended && writer_ == nullptr && !committing_ && !have_chunk_);
   state_ = State::open;
   stream_ = stream;
@@ -58,6 +60,8 @@ void IngestSession::begin(StreamId stream, const SocketAddress& peer, IngestConf
   profile_.chunking = policy_->chunking;
   profile_.smtputf8 = policy_->smtputf8;
   profile_.dsn = policy_->dsn;
+  tls_ = listener != nullptr && listener->tls != nullptr ? &listener->tls : nullptr;
+  profile_.starttls = policy_->starttls && tls_ != nullptr;
   profile_.bare_line_ends = policy_->bare_line_ends;
   profile_.controls = policy_->field_names;
   profile_.notes = config_->noted_names;
@@ -65,15 +69,19 @@ void IngestSession::begin(StreamId stream, const SocketAddress& peer, IngestConf
   smtp::ServerLimits limits = policy_->limits;
   limits.recipients_max = std::min(limits.recipients_max, shard_.recipients.capacity());
   engine_.use_limits(limits);
-  greet(welcome);
   shard_.net.receive(stream_, receive_op_);
+  if (listener != nullptr && listener->immediate_tls) {
+    // Whoever is not served here gets no words: they would have to be encrypted first.
+    return welcome == Welcome::serve && tls_ != nullptr ? begin_handshake() : close();
+  }
+  greet(welcome, false);
   shard_.loop.timers().arm(timer_, active_ + patience());
   after_engine();
 }
 
-void IngestSession::greet(Welcome welcome) {
+void IngestSession::greet(Welcome welcome, bool secured) {
   switch (welcome) {
-    case Welcome::serve: return engine_.start(profile_);
+    case Welcome::serve: return engine_.start(profile_, secured);
     case Welcome::too_many: return engine_.turn_away(profile_, kTooMany);
     case Welcome::not_for_you: return engine_.turn_away(profile_, kNotForYou);
     case Welcome::stopping: return engine_.turn_away(profile_, kStopping);
@@ -82,7 +90,8 @@ void IngestSession::greet(Welcome welcome) {
 
 // Feeds what has arrived as far as it goes, then sends all replies at once.
 void IngestSession::pump() {
-  while (state_ == State::open && engine_.state() != ServerState::closed && next_chunk()) {
+  while (state_ == State::open && engine_.state() != ServerState::closed &&
+         (have_chunk_ || engine_.state() != ServerState::awaiting_tls) && next_chunk()) {
     if (!may_feed() || should_leave()) {
       break;
     }
@@ -132,7 +141,9 @@ void IngestSession::after_engine() {
     if (should_leave()) {
       engine_.close(kStopping);
     }
-    if (receive_op_.ended && !have_chunk_ && engine_.state() != ServerState::awaiting_verdict) {
+    const bool waits = engine_.state() == ServerState::awaiting_verdict ||
+                       engine_.state() == ServerState::awaiting_tls;
+    if (receive_op_.ended && !have_chunk_ && !waits) {
       end_of_stream();
     }
     if (engine_.state() == ServerState::closed && state_ == State::open) {
@@ -167,6 +178,8 @@ void IngestSession::flush() {
   if (output.empty()) {
     if (state_ == State::flushing) {
       linger();
+    } else if (engine_.state() == ServerState::awaiting_tls && !have_chunk_) {
+      begin_handshake();
     }
     return;
   }
@@ -225,7 +238,8 @@ void IngestSession::on_closed(Completion&) {
 
 // The session is over when nobody holds one of its completions any more.
 void IngestSession::settle() {
-  if (state_ != State::settling || committing_ || !room_op_.idle() || !send_op_.idle()) {
+  if (state_ != State::settling || committing_ || !room_op_.idle() || !send_op_.idle() ||
+      !secure_op_.idle()) {
     return;
   }
   RP_ASSERT(writer_ == nullptr && !timer_.armed());
@@ -241,7 +255,10 @@ void IngestSession::settle() {
 }
 
 void IngestSession::on_received(Completion&) {
-  if (state_ == State::open) {
+  if (state_ == State::securing) {
+    ReceivedChunk none;
+    RP_ASSERT(!shard_.net.take(receive_op_, none));  // asking is what drives the handshake
+  } else if (state_ == State::open) {
     pump();
   } else if (state_ == State::flushing || state_ == State::lingering) {
     discard_input();
@@ -324,7 +341,8 @@ Duration IngestSession::patience() const {
 }
 
 void IngestSession::on_deadline(Now now) {
-  if (state_ == State::flushing || state_ == State::lingering) {
+  if (state_ == State::flushing || state_ == State::lingering || state_ == State::securing) {
+    shard_.stats.tls_failed += state_ == State::securing ? 1 : 0;
     return close();
   }
   if (waiting_for_us()) {

@@ -6,6 +6,7 @@
 #include "core/base/list.h"
 #include "core/loop/loop.h"
 #include "core/loop/net.h"
+#include "core/loop/tls.h"
 #include "core/mail/doors.h"
 #include "net/ingest/config.h"
 #include "net/ingest/transaction.h"
@@ -31,6 +32,8 @@ struct IngestStats {
   std::uint64_t store_failed = 0;     ///< 451
   std::uint64_t content_refused = 0;  ///< by limits, line ends, header commands
   std::uint64_t timeouts = 0;
+  std::uint64_t tls_sessions = 0;  ///< handshakes that succeeded
+  std::uint64_t tls_failed = 0;
   std::uint64_t lost_in_transaction = 0;
 };
 
@@ -38,6 +41,7 @@ struct IngestStats {
 struct IngestShard {
   Loop& loop;
   Net& net;
+  Tls& tls;  ///< for the streams of `net`
   MessageSink& sink;
   BlockPool& blocks;
   RecipientTable& recipients;
@@ -75,9 +79,9 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   IngestSession& operator=(const IngestSession&) = delete;
   ~IngestSession() override = default;
 
-  /// Requires: ended or never begun.
+  /// Requires: ended or never begun. `listener` is of the configuration, or null: none of ours.
   void begin(StreamId stream, const SocketAddress& peer, IngestConfigRef config,
-             const SourcePolicy& policy, Welcome welcome);
+             const SourcePolicy& policy, const ListenAddress* listener, Welcome welcome);
   /// The shard is stopping: says 421 now if no transaction is under way, else when it is over.
   void stop_when_at_rest();
   /// Drops the connection now; a commit under way still finishes.
@@ -92,6 +96,7 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
  private:
   enum class State : std::uint8_t {
     ended,
+    securing,   ///< a TLS handshake is going on
     open,       ///< the engine is in session
     flushing,   ///< the engine has closed; its last replies are being sent
     lingering,  ///< FIN was sent; the client may still be reading
@@ -113,9 +118,11 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   void on_room(Completion&);
   void on_committed(Completion&);
   void on_closed(Completion&);
+  void on_secured(Completion&);  // this and the next: session_tls.cpp
+  void begin_handshake();
   void on_deadline(Now now);
 
-  void greet(Welcome welcome);
+  void greet(Welcome welcome, bool secured);
   void pump();
   bool next_chunk();
   bool may_feed();
@@ -150,7 +157,8 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   bool have_chunk_ = false;
   bool committing_ = false;
   bool storage_refused_ = false;
-  bool waiting_for_room_ = false;  ///< writer_ will complete room_op_
+  bool waiting_for_room_ = false;       ///< writer_ will complete room_op_
+  const TlsContextRef* tls_ = nullptr;  ///< the listener's, kept by config_
   StreamId stream_;
   SocketAddress peer_;
   IpAddress local_;
@@ -170,6 +178,7 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   smtp::ServerEngine engine_;
   Timer timer_;
   ReceiveOp receive_op_;
+  SecureOp secure_op_;
   SendOp send_op_;
   Slice send_slice_;
   CloseOp close_op_;

@@ -138,6 +138,7 @@ void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
   facts.helo = {helo_.data(), helo_bytes_};
   facts.origin = peer_.ip;
   facts.extended = engine_.extended();
+  facts.secured = engine_.secured();
   facts.smtputf8 = envelope.smtputf8;
   facts.when = now.wall;
   facts.token = {shard_.token_high, ++shard_.token_low};

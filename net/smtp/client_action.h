@@ -28,7 +28,9 @@ enum class ClientClose : std::uint8_t {
   pipelining_fault,  ///< a grouped command met a sequence error: `reply`
   lost,              ///< the peer closed, or the transport failed
   timed_out,
-  aborted,  ///< by the host
+  aborted,      ///< by the host
+  tls_refused,  ///< TLS is required and not offered, or refused: `reply` where there is one
+  tls_failed,   ///< the handshake failed: `detail`
 };
 std::string_view name_of(ClientClose reason) noexcept;
 
@@ -37,6 +39,7 @@ struct ClientAction {
   enum class Kind : std::uint8_t {
     send,                  ///< put `bytes` on the wire; they live until output_drained()
     send_body,             ///< then the content of `transaction`, final dot line included
+    start_tls,             ///< begin the handshake; then tls_established() or tls_failed()
     ready,                 ///< the server answered EHLO or HELO: capabilities() holds; follows once
     recipient_reply,       ///< `recipient` of `transaction` got `reply`
     transaction_over,      ///< `end`, `phase`, `reply`; the transaction may be freed

@@ -31,7 +31,7 @@ std::string_view name_of(ClientClose reason) noexcept {
   static constexpr std::string_view kNames[] = {
       "none",          "quit",           "refused",          "own_name",
       "shutting_down", "protocol_error", "pipelining_fault", "lost",
-      "timed_out",     "aborted"};
+      "timed_out",     "aborted",        "tls_refused",      "tls_failed"};
   const auto index = static_cast<std::size_t>(reason);
   return index < std::size(kNames) ? kNames[index] : "unknown";
 }
@@ -48,7 +48,7 @@ void ClientEngine::start(const ClientOptions& options, ClientActions& out) noexc
   state_ = ClientState::awaiting_banner;
   next_number_ = 0;
   last_code_ = 0;
-  ready_ = held_ = needs_reset_ = names_us_ = idle_told_ = false;
+  ready_ = held_ = needs_reset_ = names_us_ = secured_ = idle_told_ = false;
   expected_.push(ClientCommand::banner);
 }
 
@@ -74,6 +74,21 @@ void ClientEngine::body_sent() noexcept {
   if (ready_ && !ended()) {
     enter(derived_state());
   }
+}
+
+void ClientEngine::tls_established(ClientActions& out) noexcept {
+  RP_ASSERT(state_ == ClientState::in_handshake);
+  out.clear();
+  secured_ = true;
+  parser_ = {};
+  enter(ClientState::awaiting_ehlo);
+  send_hello(ClientCommand::ehlo, out);
+}
+
+void ClientEngine::tls_failed(std::string_view why, ClientActions& out) noexcept {
+  RP_ASSERT(state_ == ClientState::in_handshake);
+  out.clear();
+  finish(ClientClose::tls_failed, {}, why, out);
 }
 
 std::uint32_t ClientEngine::begin(const ClientTransaction& transaction,
@@ -339,7 +354,7 @@ void ClientEngine::finish(ClientClose reason, const Reply& reply, std::string_vi
   expected_.clear();
   // Not after a pipelining fault: the server may take it for content.
   const bool polite = reason == ClientClose::quit || reason == ClientClose::refused ||
-                      reason == ClientClose::own_name;
+                      reason == ClientClose::own_name || reason == ClientClose::tls_refused;
   if (polite && free_room().size() >= kQuit.size()) {
     std::memcpy(free_room().data(), kQuit.data(), kQuit.size());
     commit_bytes(kQuit.size(), out);

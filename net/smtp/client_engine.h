@@ -18,6 +18,13 @@ namespace ringpost::smtp {
 /// What one input makes of a session; one list serves all sessions of a shard.
 using ClientActions = FixedVector<ClientAction, 16>;
 
+/// Whether a session is encrypted by STARTTLS (RFC 3207).
+enum class TlsUse : std::uint8_t {
+  never,
+  offered,   ///< where the server offers it and takes it
+  required,  ///< or there is no session
+};
+
 /// Fixed for one session. Views belong to the host and outlive the session.
 struct ClientOptions {
   std::string_view helo;       ///< what we call ourselves in EHLO
@@ -26,6 +33,7 @@ struct ClientOptions {
   bool eight_bit_mime = true;  ///< likewise
   bool dsn = true;             ///< likewise
   bool group_next = true;      ///< send the next envelope behind a final dot
+  TlsUse tls = TlsUse::never;
   /// Larger content waits for the replies to its RCPTs before DATA, octets.
   std::uint64_t wait_for_recipients_above = 1024 * 1024;
 };
@@ -59,6 +67,11 @@ class ClientEngine {
   /// The content of the transaction was taken by the kernel up to its final dot, though not all
   /// that was given to send behind it. To be called before connection_lost() where it is so.
   void body_sent() noexcept;
+  /// The handshake that start_tls asked for has succeeded: what the server said before is forgotten
+  /// and EHLO is said again (RFC 3207 section 4.2).
+  void tls_established(ClientActions& out) noexcept;
+  /// It has not; `why` lives until the next input. Needs in_handshake.
+  void tls_failed(std::string_view why, ClientActions& out) noexcept;
   /// Begins a transaction, or keeps it until the one in flight lets it go. Needs
   /// wants_transaction(). Returns its number, unique within the session.
   std::uint32_t begin(const ClientTransaction& transaction, ClientActions& out) noexcept;
@@ -87,6 +100,8 @@ class ClientEngine {
     return state_ == ClientState::quitting || state_ == ClientState::closed;
   }
   std::size_t transactions() const noexcept { return slots_.size(); }
+  /// The session is encrypted.
+  bool secured() const noexcept { return secured_; }
   const TransitionRing& transitions() const noexcept { return transitions_; }
 
  private:
@@ -119,6 +134,7 @@ class ClientEngine {
   void on_banner(const ExpectedReply&, const Reply&, ClientActions&);
   void on_ehlo(const ExpectedReply&, const Reply&, ClientActions&);
   void on_helo(const ExpectedReply&, const Reply&, ClientActions&);
+  void on_starttls(const ExpectedReply&, const Reply&, ClientActions&);
   void on_unused(const ExpectedReply&, const Reply&, ClientActions&);
   void on_mail(const ExpectedReply&, const Reply&, ClientActions&);
   void on_rcpt(const ExpectedReply&, const Reply&, ClientActions&);
@@ -127,6 +143,7 @@ class ClientEngine {
   void on_content(const ExpectedReply&, const Reply&, ClientActions&);
   void on_lone_dot(const ExpectedReply&, const Reply&, ClientActions&);
   void on_rset(const ExpectedReply&, const Reply&, ClientActions&);
+  void greeted(ClientActions& out) noexcept;
   void become_ready(ClientActions& out) noexcept;
 
   // Sending.
@@ -168,6 +185,7 @@ class ClientEngine {
   bool held_ = false;         // a reply to content that has not wholly left
   bool needs_reset_ = false;  // the server holds a MAIL that came to nothing
   bool names_us_ = false;
+  bool secured_ = false;
   bool idle_told_ = false;
 };
 

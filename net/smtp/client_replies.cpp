@@ -22,7 +22,7 @@ std::string_view first_word(std::string_view line) noexcept {
 // In the order of ClientCommand.
 const ClientEngine::Handler ClientEngine::kHandlers[] = {
     &ClientEngine::on_banner,   &ClientEngine::on_ehlo,   &ClientEngine::on_helo,
-    &ClientEngine::on_unused,   &ClientEngine::on_unused, &ClientEngine::on_mail,
+    &ClientEngine::on_starttls, &ClientEngine::on_unused, &ClientEngine::on_mail,
     &ClientEngine::on_rcpt,     &ClientEngine::on_data,   &ClientEngine::on_content,
     &ClientEngine::on_lone_dot, &ClientEngine::on_rset};
 
@@ -30,6 +30,11 @@ std::size_t ClientEngine::receive(std::string_view bytes, ClientActions& out) no
   out.clear();
   if (ended()) {
     return bytes.size();  // nothing that still comes can change what was decided
+  }
+  if (state_ == ClientState::in_handshake) {
+    // RFC 3207 section 6: what came before the handshake must not be taken for what follows it.
+    finish(ClientClose::protocol_error, {}, "text came behind the reply to STARTTLS", out);
+    return bytes.size();
   }
   std::size_t used = 0;
   while (used < bytes.size() && !held_) {
@@ -122,7 +127,7 @@ void ClientEngine::on_ehlo(const ExpectedReply&, const Reply& reply, ClientActio
     capabilities_.esmtp = true;
     capabilities_.eight_bit_mime &= options_.eight_bit_mime;
     capabilities_.dsn &= options_.dsn;
-    become_ready(out);
+    greeted(out);
   } else if (reply.permanent()) {
     enter(ClientState::awaiting_helo);
     send_hello(ClientCommand::helo, out);
@@ -133,9 +138,41 @@ void ClientEngine::on_ehlo(const ExpectedReply&, const Reply& reply, ClientActio
 
 void ClientEngine::on_helo(const ExpectedReply&, const Reply& reply, ClientActions& out) {
   if (reply.positive()) {
-    become_ready(out);
+    greeted(out);
   } else {
     finish(ClientClose::refused, reply, "HELO", out);
+  }
+}
+
+// EHLO or HELO is answered: the session is ready, or has to be encrypted first.
+void ClientEngine::greeted(ClientActions& out) noexcept {
+  if (secured_ || options_.tls == TlsUse::never || names_us_) {
+    become_ready(out);
+  } else if (capabilities_.starttls) {
+    enter(ClientState::awaiting_starttls);
+    send_command(ClientCommand::starttls, "STARTTLS\r\n", out);
+  } else if (options_.tls == TlsUse::required) {
+    finish(ClientClose::tls_refused, {}, "TLS is required and the server does not offer STARTTLS",
+           out);
+  } else {
+    become_ready(out);
+  }
+}
+
+void ClientEngine::on_starttls(const ExpectedReply&, const Reply& reply, ClientActions& out) {
+  if (reply.code == 220) {
+    enter(ClientState::in_handshake);
+    ClientAction action;
+    action.kind = ClientAction::Kind::start_tls;
+    out.push_back(action);
+  } else if (reply.code == 421) {
+    finish(ClientClose::refused, reply, "STARTTLS", out);
+  } else if (!reply.negative()) {
+    finish(ClientClose::protocol_error, reply, "the reply to STARTTLS makes no sense", out);
+  } else if (options_.tls == TlsUse::required) {
+    finish(ClientClose::tls_refused, reply, "TLS is required and STARTTLS was refused", out);
+  } else {
+    become_ready(out);
   }
 }
 

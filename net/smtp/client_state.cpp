@@ -24,7 +24,7 @@ constexpr std::array<ClientStateRow, kClientStateCount> kRows{{
      "EHLO was refused, waiting for the reply to HELO"},
     {S::awaiting_starttls, "awaiting_starttls", T::command, set(S::in_handshake, S::idle) | kEnd,
      "waiting for the reply to STARTTLS"},
-    {S::in_handshake, "in_handshake", T::command, set(S::awaiting_ehlo, S::closed),
+    {S::in_handshake, "in_handshake", T::handshake, set(S::awaiting_ehlo, S::closed),
      "TLS handshake in progress"},
     {S::awaiting_auth, "awaiting_auth", T::command, set(S::idle) | kEnd,
      "waiting for the reply to AUTH"},

@@ -33,6 +33,7 @@ enum class TimeoutClass : std::uint8_t {
   none,
   banner,            ///< 4.5.3.2.1
   command,           ///< EHLO, HELO, STARTTLS, AUTH, RSET: 5 minutes by custom
+  handshake,         ///< of TLS
   envelope,          ///< MAIL and RCPT: 4.5.3.2.2, 4.5.3.2.3
   data_initiation,   ///< 4.5.3.2.4
   data_block,        ///< 4.5.3.2.5, anew with every part the kernel takes

@@ -23,6 +23,7 @@ std::string_view name_of(ServerState state) noexcept {
     case ServerState::between_chunks: return "between_chunks";
     case ServerState::skipping_chunk: return "skipping_chunk";
     case ServerState::chunks_refused: return "chunks_refused";
+    case ServerState::awaiting_tls: return "awaiting_tls";
     case ServerState::awaiting_verdict: return "awaiting_verdict";
     case ServerState::closed: return "closed";
   }
@@ -41,9 +42,10 @@ void ServerEngine::use_limits(const ServerLimits& limits) {
   limits_ = limits;
 }
 
-void ServerEngine::begin_session(const ServerProfile& profile) {
+void ServerEngine::begin_session(const ServerProfile& profile, bool secured) {
   RP_ASSERT(!transaction_open_);
   profile_ = &profile;
+  secured_ = secured;
   output_begin_ = output_end_ = 0;
   extended_ = smtputf8_ = paused_ = chunk_last_ = line_overlong_ = false;
   refused_ = Refusal::none;
@@ -52,8 +54,8 @@ void ServerEngine::begin_session(const ServerProfile& profile) {
   line_size_ = 0;
 }
 
-void ServerEngine::start(const ServerProfile& profile) {
-  begin_session(profile);
+void ServerEngine::start(const ServerProfile& profile, bool secured) {
+  begin_session(profile, secured);
   state_ = ServerState::awaiting_hello;
   write("220 ");
   write(profile.hostname);
@@ -63,7 +65,7 @@ void ServerEngine::start(const ServerProfile& profile) {
 }
 
 void ServerEngine::turn_away(const ServerProfile& profile, const ServerReply& last) {
-  begin_session(profile);
+  begin_session(profile, false);
   write_line(last, ' ');
   state_ = ServerState::closed;
 }
@@ -76,6 +78,10 @@ std::size_t ServerEngine::feed(std::string_view input) {
     if (state_ == ServerState::closed) {
       return input.size();
     }
+    if (state_ == ServerState::awaiting_tls) {
+      shut(AbortReason::closed);
+      continue;
+    }
     if (state_ == ServerState::awaiting_verdict || output_blocked()) {
       break;
     }
@@ -87,6 +93,13 @@ std::size_t ServerEngine::feed(std::string_view input) {
     }
   }
   return consumed;
+}
+
+void ServerEngine::tls_established() {
+  RP_ASSERT(state_ == ServerState::awaiting_tls && output().empty());
+  state_ = ServerState::awaiting_hello;
+  extended_ = false;
+  secured_ = true;
 }
 
 void ServerEngine::complete_message(const ServerReply& verdict) {
@@ -204,6 +217,9 @@ void ServerEngine::write_hello() {
   }
   if (profile_->dsn) {
     write("250-DSN\r\n");
+  }
+  if (profile_->starttls && !secured_) {
+    write("250-STARTTLS\r\n");
   }
   write("250 ENHANCEDSTATUSCODES\r\n");
 }

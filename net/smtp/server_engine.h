@@ -19,6 +19,7 @@ enum class ServerState : std::uint8_t {
   between_chunks,    ///< BDAT or RSET
   skipping_chunk,    ///< octets of a BDAT that is refused
   chunks_refused,    ///< further chunks of a refused message get the same reply
+  awaiting_tls,      ///< once output() is sent: the handshake, then tls_established()
   awaiting_verdict,  ///< complete_message() must be called
   closed,            ///< send what is in output(), then close the connection
 };
@@ -47,7 +48,8 @@ class ServerEngine {
   /// Other limits from here on. Requires that no session is under way.
   void use_limits(const ServerLimits& limits);
   /// Begins a session with the 220 greeting. `profile` is used until the next start().
-  void start(const ServerProfile& profile);
+  /// `secured`: the connection is encrypted from its first octet.
+  void start(const ServerProfile& profile, bool secured = false);
   /// Begins a session that only gets this reply (421 or 554) and is closed.
   void turn_away(const ServerProfile& profile, const ServerReply& reply);
 
@@ -57,6 +59,10 @@ class ServerEngine {
   /// From inside an event: feed() returns after the piece at hand. It goes on with the next feed().
   void pause() { paused_ = true; }
 
+  /// The handshake that STARTTLS asked for has succeeded: what the client said before is forgotten
+  /// (RFC 3207 section 4.2). Requires awaiting_tls and that no output is left. Octets fed in
+  /// awaiting_tls came in clear behind STARTTLS and end the session (section 6).
+  void tls_established();
   /// The verdict on the message that on_content_end() announced. Requires awaiting_verdict.
   void complete_message(const ServerReply& reply);
   /// Also from inside on_content(). The host cannot take the content that is being transferred:
@@ -86,6 +92,8 @@ class ServerEngine {
   std::uint32_t recipients() const { return recipients_; }
   std::uint32_t errors() const { return errors_; }
   bool extended() const { return extended_; }
+  /// The session is encrypted.
+  bool secured() const { return secured_; }
 
  private:
   /// Who refused the content; a scanner's reason may still change to a weightier one.
@@ -107,7 +115,7 @@ class ServerEngine {
   bool in_content() const {
     return state_ == ServerState::in_data || state_ == ServerState::in_chunk;
   }
-  void begin_session(const ServerProfile& profile);
+  void begin_session(const ServerProfile& profile, bool secured);
 
   // Commands (server_engine_commands.cpp).
   std::size_t feed_command(std::string_view input);
@@ -120,6 +128,7 @@ class ServerEngine {
   void data(std::string_view argument);
   void bdat(std::string_view argument);
   void rset(std::string_view argument);
+  void starttls(std::string_view argument);
   void vrfy(std::string_view argument);
   void help();
   bool takes_no_argument(std::string_view argument);
@@ -153,6 +162,7 @@ class ServerEngine {
   std::size_t output_end_ = 0;
   ServerState state_ = ServerState::closed;
   bool extended_ = false;  ///< EHLO, not HELO
+  bool secured_ = false;
   bool transaction_open_ = false;
   bool smtputf8_ = false;  ///< of the open transaction
   bool paused_ = false;

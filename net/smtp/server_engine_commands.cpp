@@ -116,8 +116,8 @@ void ServerEngine::run_simple(const Command& command) {
       return;
     case Verb::vrfy: return vrfy(command.argument);
     case Verb::help: return help();
+    case Verb::starttls: return starttls(command.argument);
     case Verb::expn:
-    case Verb::starttls:
     case Verb::auth:
     case Verb::unimplemented: return reply_error(replies::kNotImplemented);
     default: return reply_error(replies::kUnknownCommand);
@@ -288,6 +288,25 @@ void ServerEngine::rset(std::string_view argument) {
     state_ = ServerState::idle;
   }
   reply(replies::kOk);
+}
+
+void ServerEngine::starttls(std::string_view argument) {
+  if (secured_) {
+    return reply_error(replies::kTlsActive);
+  }
+  if (!profile_->starttls) {
+    return reply_error(replies::kNotImplemented);
+  }
+  if (state_ == ServerState::awaiting_hello) {
+    return reply_error(replies::kHelloFirst);
+  }
+  if (state_ != ServerState::idle) {
+    return reply_error(replies::kTlsTooLate);
+  }
+  if (takes_no_argument(argument)) {
+    reply(replies::kTlsReady);
+    state_ = ServerState::awaiting_tls;
+  }
 }
 
 void ServerEngine::vrfy(std::string_view argument) {

@@ -29,6 +29,7 @@ struct ServerProfile {
   bool chunking = true;                     ///< RFC 3030
   bool smtputf8 = true;                     ///< RFC 6531
   bool dsn = true;                          ///< RFC 3461
+  bool starttls = false;                    ///< RFC 3207; while the session is in clear
   BareLineEnds bare_line_ends = BareLineEnds::refuse;
   /// Header fields whose values are wanted, lower case, at most 255.
   std::span<const std::string_view> controls;

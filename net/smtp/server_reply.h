@@ -23,6 +23,7 @@ namespace replies {
 inline constexpr ServerReply kOk{250, "2.0.0", "Ok"};
 inline constexpr ServerReply kSenderOk{250, "2.1.0", "Sender ok"};
 inline constexpr ServerReply kRecipientOk{250, "2.1.5", "Recipient ok"};
+inline constexpr ServerReply kTlsReady{220, "2.0.0", "Ready to start TLS"};
 inline constexpr ServerReply kGoAhead{354, "", "End data with <CRLF>.<CRLF>"};
 inline constexpr ServerReply kVerify{252, "2.5.2", "Cannot verify, but will take the message"};
 inline constexpr ServerReply kTooManyErrors{421, "4.7.0", "Too many errors, closing"};
@@ -49,6 +50,8 @@ inline constexpr ServerReply kBadSmtputf8{501, "5.5.4", "SMTPUTF8 takes no value
 inline constexpr ServerReply kParameterTwice{501, "5.5.4", "Parameter given twice"};
 inline constexpr ServerReply kNotImplemented{502, "5.5.1", "Command not implemented"};
 inline constexpr ServerReply kHelloFirst{503, "5.5.1", "Say EHLO or HELO first"};
+inline constexpr ServerReply kTlsActive{503, "5.5.1", "TLS is already in use"};
+inline constexpr ServerReply kTlsTooLate{503, "5.5.1", "Not within a transaction"};
 inline constexpr ServerReply kMailFirst{503, "5.5.1", "Need MAIL first"};
 inline constexpr ServerReply kNestedMail{
     503, "5.5.1", "The transaction begun before is dropped, send MAIL again"};

@@ -46,6 +46,9 @@ class RingDriver final : public Driver {
 
   Now now() override;
   void wait(ReadyList& ready, Instant until) override;
+  void finish(Completion& operation, std::int32_t result) override {
+    ring_.complete(operation, result);
+  }
   void wake_peer(unsigned shard) override;
   void wake() override;
 

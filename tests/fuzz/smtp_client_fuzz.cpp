@@ -55,6 +55,7 @@ struct Session {
     options.pipelining = (settings & 1) == 0;
     options.group_next = (settings & 2) == 0;
     options.wait_for_recipients_above = 1000;
+    options.tls = static_cast<ringpost::smtp::TlsUse>((settings >> 3) % 3);
     engine.start(options, actions);
     take();
   }
@@ -100,6 +101,16 @@ struct Session {
       case 5:
         if (engine.state() == ringpost::smtp::ClientState::idle && engine.transactions() == 0) {
           engine.quit(actions);
+        }
+        break;
+      case 6:
+        if (engine.state() == ringpost::smtp::ClientState::in_handshake) {
+          engine.tls_established(actions);
+        }
+        break;
+      case 7:
+        if (engine.state() == ringpost::smtp::ClientState::in_handshake) {
+          engine.tls_failed("", actions);
         }
         break;
       default: break;

@@ -96,6 +96,9 @@ void FlowRun::draw_config() {
     text += "<domain " + domain.name + ">\nmax-smtp-out " + std::to_string(domain.connections_max) +
             "\n";
     draw_rate(domain.name, text);
+    if (profile_.tls) {
+      draw_tls(domain, text);
+    }
     text += "</domain>\n";
   }
   config::CheckResult checked = config::check_text("simulated", text, {});
@@ -105,6 +108,22 @@ void FlowRun::draw_config() {
     }
   }
   snapshot_ = checked.snapshot;
+}
+
+// Some hosts offer TLS, not all of them well; some queues demand it of hosts that have it.
+void FlowRun::draw_tls(const Domain& domain, std::string& text) {
+  static constexpr const char* kCertificates[] = {"",       "",        "self:x",
+                                                  "self:x", "broken:", "stalled:"};
+  Random& random = world_.random();
+  const bool demanded = random.chance(25);
+  if (demanded) {
+    text += random.chance(50) ? "require-starttls yes\n" : "tls-verification encrypt\n";
+  }
+  for (const auto& host : domain.hosts) {
+    host->manners.never_clear = demanded;
+    host->manners.certificate =
+        demanded ? "self:x" : kCertificates[random.below(std::size(kCertificates))];
+  }
 }
 
 void FlowRun::draw_rate(const std::string& domain, std::string& text) {
@@ -231,6 +250,8 @@ void FlowRun::make_peace() {
     for (auto& host : domain.hosts) {
       Manners peaceful;
       peaceful.pipelining = host->manners.pipelining;
+      peaceful.certificate = host->manners.certificate;
+      peaceful.never_clear = host->manners.never_clear;
       peaceful.recipients_max = recipients_max_;
       host->manners = peaceful;
     }

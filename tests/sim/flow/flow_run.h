@@ -23,6 +23,7 @@ struct FlowProfile {
   bool expiry = true;
   bool tiny = true;     ///< pools that run out
   unsigned shards = 0;  ///< 0: drawn for each life
+  bool tls = true;      ///< hosts offer STARTTLS, well or badly, and some queues demand it
 };
 
 struct FlowResult {
@@ -58,6 +59,7 @@ class FlowRun {
   void draw_config();
   void draw_mails();
   void draw_rate(const std::string& domain, std::string& text);
+  void draw_tls(const Domain& domain, std::string& text);
   void draw_faults();
   void draw_manners(Manners& manners);
   void draw_disk_faults();

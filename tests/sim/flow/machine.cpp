@@ -5,6 +5,8 @@
 #include "core/app/account_settings.h"
 #include "core/app/letters.h"
 #include "core/app/settings.h"
+#include "core/loop/secure_net.h"
+#include "tests/sim/world/sim_tls.h"
 
 namespace ringpost::sim {
 namespace {
@@ -48,6 +50,7 @@ struct Machine::Node {
       : world(the_world),
         driver(world.add_driver()),
         net(std::make_unique<SimNet>(room.network, driver)),
+        secure_net(std::make_unique<SecureNet>(*net, driver, tls)),
         disk(std::make_unique<SimDisk>(room.files, world.random().next())),
         entropy(world.random().next()),
         disk_min(room.disk_min),
@@ -69,6 +72,8 @@ struct Machine::Node {
   SimWorld& world;
   SimDriver& driver;
   std::unique_ptr<SimNet> net;
+  SimTls tls;
+  std::unique_ptr<SecureNet> secure_net;
   std::unique_ptr<SimDisk> disk;
   SimEntropy entropy;
   Duration disk_min;
@@ -135,7 +140,8 @@ Status Machine::start() {
   for (unsigned shard = 0; shard < shards_; ++shard) {
     Node& node = *nodes_.emplace_back(std::make_unique<Node>(room_.world, room_));
     node.shard = std::make_unique<app::Shard>(
-        settings_of(shard), app::ShardPorts{node.driver, *node.net, *node.disk, node.entropy},
+        settings_of(shard),
+        app::ShardPorts{node.driver, *node.secure_net, *node.disk, node.entropy, *node.secure_net},
         mailroom_, *log_);
     node.dns = std::make_unique<SimDns>(node.shard->loop(), room_.zone);
     if (auto started = node.shard->start(*node.dns); !started) {

@@ -1,8 +1,10 @@
 #pragma once
 
 #include "core/loop/loop.h"
+#include "core/loop/secure_net.h"
 #include "tests/sim/flow/ledger.h"
 #include "tests/sim/world/sim_net.h"
+#include "tests/sim/world/sim_tls.h"
 #include "tests/sim/world/sim_world.h"
 
 namespace ringpost::sim {
@@ -14,7 +16,8 @@ class Outside : public LetterHandler {
       : world(the_world),
         ledger(the_ledger),
         driver_(world.add_driver()),
-        net(network, driver_),
+        plain_net_(network, driver_),
+        net(plain_net_, driver_, tls),
         loop_(0, driver_, mailroom_, *this) {
     world.add_loop(loop_);
   }
@@ -28,9 +31,11 @@ class Outside : public LetterHandler {
 
  private:
   SimDriver& driver_;
+  SimNet plain_net_;
 
  public:
-  SimNet net;
+  SimTls tls;
+  SecureNet net;
 
  private:
   Mailroom mailroom_{1, 16};
@@ -44,6 +49,7 @@ class TextStream {
     receive_.bind<&TextStream::on_received>(this);
     send_.bind<&TextStream::on_sent>(this);
     close_.bind<&TextStream::on_closed>(this);
+    secure_.bind<&TextStream::on_secured>(this);
   }
   virtual ~TextStream() = default;
   TextStream(const TextStream&) = delete;
@@ -61,6 +67,12 @@ class TextStream {
     out_ += text;
     flush();
   }
+  /// Shakes hands as a server once all that was said has left; what came before is forgotten.
+  void secure(const std::string& certificate) {
+    certificate_ = certificate;
+    flush();
+  }
+  bool secured() const { return secured_; }
   /// Closes once all that was said has left.
   void finish() {
     finishing_ = true;
@@ -86,9 +98,12 @@ class TextStream {
  private:
   void on_received(Completion&) {
     ReceivedChunk chunk;
-    while (open_ && outside_.net.take(receive_, chunk)) {
+    while (open_ && certificate_.empty() && outside_.net.take(receive_, chunk)) {
       in_ += chunk.view();
       outside_.net.recycle(chunk);
+    }
+    if (!certificate_.empty() || !secure_.idle()) {
+      return;  // it will be told what came of the handshake
     }
     if (open_) {
       on_text();
@@ -103,6 +118,18 @@ class TextStream {
       return;
     }
     flush();
+  }
+  void on_secured(Completion& completion) {
+    if (!open_) {
+      return;
+    }
+    if (secure_.result < 0) {
+      end(secure_.result);
+      return;
+    }
+    secured_ = true;
+    in_.clear();
+    on_received(completion);
   }
   void on_closed(Completion&) {
     gone_ = true;
@@ -129,19 +156,29 @@ class TextStream {
       outside_.net.send(send_);
     } else if (finishing_) {
       close();
+    } else if (!certificate_.empty()) {
+      secure_.stream = stream_;
+      secure_.receive = &receive_;
+      secure_.server = true;
+      secure_.context = outside_.tls.server(certificate_);
+      certificate_.clear();
+      outside_.net.secure(secure_);
     }
   }
 
   StreamId stream_;
   ReceiveOp receive_;
+  SecureOp secure_;
   SendOp send_;
   CloseOp close_;
   Slice slice_;
+  std::string certificate_;  ///< a handshake is to begin
   std::string out_;
   std::string sending_;
   bool open_ = false;
   bool finishing_ = false;
   bool gone_ = false;
+  bool secured_ = false;
 };
 
 }  // namespace ringpost::sim

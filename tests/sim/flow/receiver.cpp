@@ -97,7 +97,11 @@ class Receiver::Session : public TextStream {
       said_hello_ = true;
       pipelining_ = manners().pipelining;
       reply(std::string("250-host.example\r\n") + (pipelining_ ? "250-PIPELINING\r\n" : "") +
+            (!manners().certificate.empty() && !secured() ? "250-STARTTLS\r\n" : "") +
             "250-8BITMIME\r\n250 SIZE 1000000");
+    } else if (starts("STARTTLS") && !secured() && !manners().certificate.empty()) {
+      say("220 2.0.0 go ahead\r\n");
+      secure(manners().certificate);
     } else if (starts("MAIL")) {
       from_ = path_in(line);
       to_.clear();
@@ -163,6 +167,9 @@ class Receiver::Session : public TextStream {
   }
 
   void content_over(std::string_view content) {
+    if (manners().never_clear && !secured()) {
+      outside_.ledger.complain("mail left in clear that must not");
+    }
     ++messages_;
     if (chance(manners().drop_after_dot)) {
       if (chance(50)) {

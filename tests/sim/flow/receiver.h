@@ -26,6 +26,8 @@ struct Manners {
   unsigned slow = 0;              ///< a reply takes a while
   Duration slow_max = Duration::seconds(4);
   unsigned last_message = 0;    ///< 421 after so many messages on a connection; 0: never
+  std::string certificate;      ///< of STARTTLS, as SimTls has them; empty: not offered
+  bool never_clear = false;     ///< mail that came in clear is an error of the sender
   unsigned recipients_max = 0;  ///< more in one transaction are an error of the sender; 0: none
 };
 

@@ -26,8 +26,7 @@ class SimDriver : public Driver {
   void wake_peer(unsigned shard) override;
   void wake() override;
 
-  /// The world's ports finish an operation of this shard: `completion` must be in flight.
-  void finish(Completion& completion, std::int32_t result);
+  void finish(Completion& completion, std::int32_t result) override;
   bool has_finished() const { return !finished_.empty(); }
 
  private:

@@ -8,7 +8,8 @@ TestHost::TestHost(sim::SimWorld& world, sim::SimNetwork& network, Mailroom& mai
                    const SocketAddress& address, HostManners how)
     : manners(std::move(how)),
       driver_(world.add_driver()),
-      net_(network, driver_),
+      plain_net_(network, driver_),
+      net_(plain_net_, driver_, tls_),
       loop_(0, driver_, mailroom, *this) {
   world.add_loop(loop_);
   accept_.bind<&TestHost::on_accepted>(this);
@@ -31,6 +32,7 @@ void TestHost::on_accepted(Completion&) {
   session.stream = *net_.adopt(accept_.socket);
   session.receive.bind<&Session::on_received>(&session);
   session.send.bind<&Session::on_sent>(&session);
+  session.secure.bind<&Session::on_secured>(&session);
   session.close.bind<&Session::on_closed>(&session);
   net_.receive(session.stream, session.receive);
   session.command("BANNER");
@@ -40,7 +42,7 @@ void TestHost::on_accepted(Completion&) {
 
 void TestHost::Session::on_received(Completion&) {
   ReceivedChunk chunk;
-  while (!closing && host->net_.take(receive, chunk)) {
+  while (!closing && !secure_next && host->net_.take(receive, chunk)) {
     in += chunk.view();
     host->net_.recycle(chunk);
   }
@@ -97,12 +99,18 @@ void TestHost::Session::command(const std::string& line) {
   } else if (starts("EHLO")) {
     std::string text = "250-host.example greets you";
     std::string extensions = host->manners.extensions;
+    if (!host->manners.certificate.empty() && !secured) {
+      extensions += extensions.empty() ? "STARTTLS" : "|STARTTLS";
+    }
     for (std::size_t bar = 0; !extensions.empty(); extensions.erase(0, bar)) {
       bar = std::min(extensions.find('|'), extensions.size());
       text += "\r\n250-" + extensions.substr(0, bar);
       bar += bar < extensions.size() ? 1 : 0;
     }
     say(text + "\r\n250 HELP");
+  } else if (starts("STARTTLS")) {
+    say("220 2.0.0 go ahead");
+    secure_next = true;
   } else if (starts("MAIL")) {
     message = {};
     message.reverse_path = line;
@@ -148,6 +156,13 @@ void TestHost::Session::flush() {
     send.slices = &slice;
     send.slice_count = 1;
     host->net_.send(send);
+  } else if (secure_next) {
+    secure_next = false;
+    secure.stream = stream;
+    secure.receive = &receive;
+    secure.server = true;
+    secure.context = host->tls_.server(host->manners.certificate);
+    host->net_.secure(secure);
   } else if (close_after) {
     closing = true;
     host->net_.close(stream, close);
@@ -156,13 +171,29 @@ void TestHost::Session::flush() {
 
 void TestHost::Session::on_sent(Completion&) { flush(); }
 
+void TestHost::Session::on_secured(Completion& completion) {
+  if (closing) {
+    return;
+  }
+  if (secure.result < 0) {
+    closing = true;
+    host->net_.close(stream, close);
+    return;
+  }
+  secured = true;
+  ++host->encrypted;
+  in.clear();  // RFC 3207 section 4.2
+  on_received(completion);
+}
+
 DeliverWorld::DeliverWorld(std::uint64_t seed, DeliverOptions options, sim::NetFaults faults)
     : world(seed), network(world, faults), mailroom(1, 64) {
   sim::SimDriver& driver = world.add_driver();
   net = std::make_unique<sim::SimNet>(network, driver);
   loop = std::make_unique<Loop>(0, driver, mailroom, *this);
   world.add_loop(*loop);
-  deliverer = std::make_unique<Deliverer>(*loop, *net, *this, *this, options);
+  secure_net = std::make_unique<SecureNet>(*net, driver, tls);
+  deliverer = std::make_unique<Deliverer>(*loop, *secure_net, *secure_net, *this, *this, options);
   deliverer->set_work_source(*this);
   policy->sources = {{IpAddress{}, "out.example"}};
 }

@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "core/loop/secure_net.h"
 #include "net/deliver/deliverer.h"
 #include "tests/sim/world/sim_net.h"
+#include "tests/sim/world/sim_tls.h"
 #include "tests/sim/world/sim_world.h"
 
 namespace ringpost::deliver {
@@ -19,6 +21,8 @@ namespace ringpost::deliver {
 struct HostManners {
   std::string extensions = "PIPELINING|SIZE 50000000|8BITMIME|DSN";
   std::function<std::string(const std::string& command)> hook;
+  /// Offers STARTTLS with this certificate of the simulator (sim_tls.h); empty: does not.
+  std::string certificate;
 };
 
 struct ReceivedMessage {
@@ -39,6 +43,7 @@ class TestHost : public LetterHandler {
   std::vector<ReceivedMessage> messages;  ///< whole contents that came, accepted or not
   std::vector<std::string> commands;
   std::size_t connections = 0;
+  std::size_t encrypted = 0;                        ///< handshakes that succeeded
   std::size_t reads_with_content_and_envelope = 0;  ///< a read held a final dot and a MAIL behind
   /// Longest run of replies sent at once, a sign of groups.
   std::size_t open_sessions() const;
@@ -48,6 +53,7 @@ class TestHost : public LetterHandler {
     TestHost* host = nullptr;
     StreamId stream;
     ReceiveOp receive;
+    SecureOp secure;
     SendOp send;
     CloseOp close;
     std::string in;
@@ -59,10 +65,13 @@ class TestHost : public LetterHandler {
     bool close_after = false;
     bool closing = false;
     bool gone = false;
+    bool secure_next = false;
+    bool secured = false;
     ReceivedMessage message;
 
     void on_received(Completion&);
     void on_sent(Completion&);
+    void on_secured(Completion&);
     void on_closed(Completion&) { gone = true; }
     void say(const std::string& reply);
     void command(const std::string& line);
@@ -73,7 +82,9 @@ class TestHost : public LetterHandler {
   void on_accepted(Completion&);
 
   sim::SimDriver& driver_;
-  sim::SimNet net_;
+  sim::SimNet plain_net_;
+  sim::SimTls tls_;
+  SecureNet net_;
   Loop loop_;
   AcceptOp accept_;
   ListenerId listener_;
@@ -140,6 +151,8 @@ class DeliverWorld : public LetterHandler,
   sim::SimNetwork network;
   Mailroom mailroom;
   std::unique_ptr<sim::SimNet> net;
+  sim::SimTls tls;
+  std::unique_ptr<SecureNet> secure_net;
   std::unique_ptr<Loop> loop;
   std::unique_ptr<Deliverer> deliverer;
   std::vector<std::unique_ptr<TestHost>> hosts;

@@ -7,120 +7,14 @@
 #include <vector>
 
 #include "core/loop/mailroom.h"
+#include "core/loop/secure_net.h"
 #include "net/ingest/service.h"
 #include "tests/sim/world/sim_net.h"
+#include "tests/sim/world/sim_tls.h"
 #include "tests/unit/ingest/fake_sink.h"
+#include "tests/unit/ingest/test_client.h"
 
 namespace ringpost::ingest {
-
-/// A client on the simulated network: sends what it is told, keeps what it hears.
-class TestClient {
- public:
-  TestClient(sim::SimNet& net, const SocketAddress& server, const IpAddress& local) : net_(net) {
-    connect_.bind<&TestClient::on_connected>(this);
-    receive_.bind<&TestClient::on_received>(this);
-    send_.bind<&TestClient::on_sent>(this);
-    close_.bind<&TestClient::on_closed>(this);
-    connect_.remote = server;
-    connect_.local = local;
-    net_.connect(connect_);
-  }
-
-  void send(std::string_view text) {
-    pending_ += text;
-    go_on();
-  }
-  /// FIN once all has been sent.
-  void finish() {
-    finishing_ = true;
-    go_on();
-  }
-  void close() {
-    if (connected_ && !closing_) {
-      closing_ = true;
-      net_.close(connect_.stream, close_);
-    }
-  }
-  /// Stops taking what arrives.
-  void deaf(bool deaf) {
-    deaf_ = deaf;
-    if (!deaf) {
-      take();
-    }
-  }
-
-  bool ended() const { return receive_.ended && !deaf_; }
-  bool closed() const { return closed_; }
-  std::int32_t end_result() const { return receive_.end_result; }
-  /// All reply lines that have come, without CRLF.
-  std::vector<std::string> lines() const {
-    std::vector<std::string> out;
-    std::size_t at = 0;
-    for (auto end = heard.find("\r\n"); end != std::string::npos; end = heard.find("\r\n", at)) {
-      out.push_back(heard.substr(at, end - at));
-      at = end + 2;
-    }
-    return out;
-  }
-  std::string last() const {
-    const auto all = lines();
-    return all.empty() ? "" : all.back();
-  }
-
-  std::string heard;
-
- private:
-  void on_connected(Completion&) {
-    ASSERT_EQ(connect_.result, 0);
-    connected_ = true;
-    net_.receive(connect_.stream, receive_);
-    go_on();
-  }
-  void on_received(Completion&) { take(); }
-  void take() {
-    ReceivedChunk chunk;
-    while (connected_ && !deaf_ && !closing_ && net_.take(receive_, chunk)) {
-      heard += chunk.view();
-      net_.recycle(chunk);
-    }
-  }
-  void on_sent(Completion&) {
-    if (send_.result >= 0) {
-      go_on();
-    }
-  }
-  void on_closed(Completion&) { closed_ = true; }
-  void go_on() {
-    if (!connected_ || closing_ || !send_.idle()) {
-      return;
-    }
-    if (!pending_.empty()) {
-      sending_ = std::exchange(pending_, {});
-      slice_ = Slice::of(sending_);
-      send_.stream = connect_.stream;
-      send_.slices = &slice_;
-      send_.slice_count = 1;
-      net_.send(send_);
-    } else if (finishing_) {
-      finishing_ = false;
-      net_.shutdown_send(connect_.stream);
-    }
-  }
-
-  sim::SimNet& net_;
-  ConnectOp connect_;
-  ReceiveOp receive_;
-  SendOp send_;
-  CloseOp close_;
-  Slice slice_;
-  std::string pending_;
-  std::string sending_;
-  bool connected_ = false;
-  bool finishing_ = false;
-  bool closing_ = false;
-  bool closed_ = false;
-  bool deaf_ = false;
-};
 
 inline const IpAddress kLoopback = IpAddress::v4(127, 0, 0, 1);
 inline const IpAddress kStranger = IpAddress::v4(198, 51, 100, 7);
@@ -143,7 +37,7 @@ class IngestWorld : public LetterHandler {
     world.add_loop(server_loop_);
     world.add_loop(client_loop_);
     config = IngestConfig::loopback_only("mx.example");
-    config->listen = {{{IpAddress::v4(192, 0, 2, 1), 25}, 0}};
+    config->listen = {{{IpAddress::v4(192, 0, 2, 1), 25}, 0, nullptr, false}};
     memory.sessions_max = 20;
     memory.turned_away_max = 2;
     memory.envelope_blocks = 64;
@@ -169,14 +63,14 @@ class IngestWorld : public LetterHandler {
   }
 
   void start() {
-    service =
-        std::make_unique<IngestService>(server_loop_, server_net, sink, entropy_, memory, config);
+    service = std::make_unique<IngestService>(server_loop_, secure_net, secure_net, sink, entropy_,
+                                              memory, config);
     const Status status = service->start();
     ASSERT_TRUE(status.ok());
   }
   TestClient& connect(const IpAddress& from = kLoopback) {
     clients_.push_back(
-        std::make_unique<TestClient>(client_net, config->listen.front().address, from));
+        std::make_unique<TestClient>(client_secure_net, config->listen.front().address, from));
     return *clients_.back();
   }
   void stop() {
@@ -210,6 +104,9 @@ class IngestWorld : public LetterHandler {
  public:
   sim::SimNet server_net;
   sim::SimNet client_net;
+  sim::SimTls tls;
+  SecureNet secure_net{server_net, server_driver_, tls};
+  SecureNet client_secure_net{client_net, client_driver_, tls};
 
  private:
   Loop server_loop_;

@@ -67,7 +67,7 @@ TEST(IngestService, RulesOfTheListenersSourceHold) {
   w.config->policies.back().prepare();
   w.config->rules.push_back({static_cast<std::uint32_t>(w.config->policies.size() - 1), {}});
   const SocketAddress other{IpAddress::v4(192, 0, 2, 1), 587};
-  w.config->listen.push_back({other, 1});
+  w.config->listen.push_back({other, 1, nullptr, false});
   w.start();
   EXPECT_TRUE(w.hears(w.connect(), "220"));
   EXPECT_EQ(&w.config->policy_for(IpAddress::v4(127, 0, 0, 1), other), &w.config->policies[2]);

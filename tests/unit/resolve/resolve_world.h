@@ -20,6 +20,7 @@ class StepDriver final : public Driver {
       now_.instant = until;
     }
   }
+  void finish(Completion&, std::int32_t) override {}
   void wake_peer(unsigned) override {}
   void wake() override {}
 

@@ -143,6 +143,8 @@ void ClientScript::option(std::string_view text) {
     options_.group_next = words.at(1) == "on";
   } else if (words.at(0) == "own_name") {
     own_name_ = words.at(1);
+  } else if (words.at(0) == "tls") {
+    options_.tls = words.at(1) == "required" ? TlsUse::required : TlsUse::offered;
   } else if (words.at(0) == "threshold") {
     options_.wait_for_recipients_above = std::stoull(words.at(1));
   } else if (words.at(0) == "drain") {
@@ -189,6 +191,10 @@ void ClientScript::input(std::string_view text) {
     engine_.connection_lost(actions_);
   } else if (words[0] == "timeout") {
     engine_.timed_out(actions_);
+  } else if (words[0] == "secured") {
+    engine_.tls_established(actions_);
+  } else if (words[0] == "tls_failed") {
+    engine_.tls_failed("bad certificate", actions_);
   } else if (words[0] == "drained") {
     engine_.output_drained(actions_);
   } else if (words[0] == "body_sent") {
@@ -217,6 +223,7 @@ void ClientScript::carry_out() {
         write("C", "[body " + number() + "]");
         sent = true;
         break;
+      case Kind::start_tls: write("R", "start_tls"); break;
       case Kind::ready: write("R", "ready" + text_of(engine_.capabilities())); break;
       case Kind::recipient_reply:
         write("R",

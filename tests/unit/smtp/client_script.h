@@ -26,10 +26,11 @@ struct OwnedTransaction {
 
 /// Plays a conversation with an engine and writes down what it does. Script lines:
 ///   option: NAME [VALUE]   pipelining off, group_next off, own_name X, threshold N,
-///                          drain manual, crlf lf
+///                          drain manual, crlf lf, tls offered|required
 ///   T: ...                 a transaction (OwnedTransaction), numbered from 0
 ///   S: TEXT                the server says this line; neighbouring ones arrive together
-///   I: INPUT               begin N, quit, abort, lost, timeout, drained, body_sent
+///   I: INPUT               begin N, quit, abort, lost, timeout, drained, body_sent, secured,
+///                          tls_failed
 ///   C: TEXT, R: TEXT       what the client sent and told; `[body N]` stands for content
 class ClientScript {
  public:

@@ -11,11 +11,11 @@
 // Runs tests/golden/server/*.smtp. Lines of a transcript:
 //   # comment
 //   @ setting        before the session: limit NAME N; refuse mail|rcpt|begin [ADDRESS] REPLY;
-//                    no EXTENSION; normalise; hold (the host completes later)
+//                    no EXTENSION; normalise; starttls; hold (the host completes later)
 //   C: text          a line from the client; CRLF is added
 //   C> text          octets from the client as they stand
 //   H: action        the host: complete REPLY; refuse N REPLY (content, once N octets came);
-//                    close REPLY; lost
+//                    close REPLY; lost; secured (the handshake succeeded)
 //   S: text          a reply line the server must send
 //   E: text          an event the host must get
 // In C lines \r \n \t \\ \xHH are octets. C and H lines up to the next S or E line are one group;
@@ -165,6 +165,8 @@ void apply_settings(const Script& script, ServerSession& session) {
                                : session.profile.eight_bit_mime) = false;
     } else if (what == "normalise") {
       session.profile.bare_line_ends = BareLineEnds::normalise;
+    } else if (what == "starttls") {
+      session.profile.starttls = true;
     } else if (what == "hold") {
       session.recorder.hold = true;
     } else {
@@ -183,6 +185,9 @@ void act(ServerSession& session, std::string action) {
     session.recorder.content_refusal = read_reply(action);
   } else if (what == "close") {
     session.engine.close(read_reply(action).view());
+    session.offer();
+  } else if (what == "secured") {
+    session.engine.tls_established();
     session.offer();
   } else if (what == "lost") {
     session.engine.connection_lost();

@@ -48,6 +48,7 @@ class TestDriver : public Driver {
     }
     pass(std::min(until - now_.instant, Duration::milliseconds(50)));
   }
+  void finish(Completion&, std::int32_t) override {}
   void wake_peer(unsigned) override {}
   void wake() override {}
   void pass(Duration time) { now_ = {now_.instant + time, now_.wall + time}; }

@@ -87,7 +87,7 @@ inline SocketAddress loopback6(std::uint16_t port = 0) { return {*IpAddress::par
 /// One end of a connection: receives into `text`, sends, closes.
 class Party {
  public:
-  explicit Party(RingNet& net) : net_(net) {
+  explicit Party(Net& net) : net_(net) {
     receive_.bind<&Party::on_receive>(this);
     send.bind<&Party::on_sent>(this);
     send.released.bind<&Party::on_released>(this);
@@ -115,6 +115,8 @@ class Party {
     closing = true;
     net_.close(stream, close_op_);
   }
+  /// Takes what there is, as when the receive became ready.
+  void look() { on_receive(receive_); }
   bool ended() const { return receive_.ended; }
   std::int32_t end_result() const { return receive_.end_result; }
   bool receive_idle() const { return receive_.idle(); }
@@ -170,7 +172,7 @@ class Party {
     closed = true;
   }
 
-  RingNet& net_;
+  Net& net_;
   ReceiveOp receive_;
   CloseOp close_op_;
   Slice slice_;

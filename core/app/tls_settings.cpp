@@ -1,0 +1,157 @@
+#include "core/app/tls_settings.h"
+
+#include <variant>
+
+namespace ringpost::app {
+namespace {
+
+TlsCertificate certificate_of(const config::CertificateFile* file) {
+  if (file == nullptr) {
+    return {};
+  }
+  return {std::string(file->file), std::string(file->password.reveal())};
+}
+
+TlsClientSettings client_settings(const config::ClientTlsSettings& in, bool authorities) {
+  TlsClientSettings out;
+  out.protocol.v1_0 = in.tls_allow_v1;
+  out.protocol.v1_1 = in.tls_allow_v1_1;
+  out.protocol.v1_2 = in.tls_allow_v1_2;
+  out.protocol.v1_3 = in.tls_allow_v1_3;
+  out.protocol.ciphers = in.tls_ciphers;
+  out.protocol.suites = in.tls_suites;
+  out.authorities = authorities;
+  if (authorities) {
+    out.ca_file = in.tls_ca_file;
+  }
+  out.certificate = certificate_of(in.client_certificate);
+  return out;
+}
+
+TlsServerSettings server_settings(const config::GlobalSettings& global,
+                                  const config::Listener& listener) {
+  const bool own = !listener.tls.certificates.empty();
+  const config::ServerTlsSettings& in = own ? listener.tls : global.server_tls;
+  TlsServerSettings out;
+  out.protocol.v1_0 = in.tls_v1;
+  out.protocol.v1_1 = in.tls_v1_1;
+  out.protocol.v1_2 = in.tls_v1_2;
+  out.protocol.v1_3 = in.tls_v1_3;
+  out.protocol.ciphers = in.ciphers;
+  out.protocol.suites = in.suites;
+  out.ca_file = in.ca_file;
+  for (const config::CertificateFile* const file : in.certificates) {
+    out.certificates.push_back(certificate_of(file));
+  }
+  return out;
+}
+
+config::Diagnostic finding(const config::Snapshot& snapshot, const config::Origin& origin,
+                           std::string message) {
+  config::Diagnostic found;
+  if (!origin.is_default() && origin.file < snapshot.files().size()) {
+    found.file = snapshot.files()[origin.file];
+    found.line = origin.line;
+  }
+  found.message = std::move(message);
+  return found;
+}
+
+/// What a setting of a queue makes of a context on its own; nothing where it has no part in one.
+Status try_setting(const config::Setting& setting, TlsContexts& contexts) {
+  config::PathPolicy policy;
+  switch (setting.id) {
+    case config::OptionId::client_ca_file:
+    case config::OptionId::client_certificate:
+    case config::OptionId::client_ciphers:
+    case config::OptionId::client_suites: break;
+    default: return {};
+  }
+  config::apply(policy, setting.id, setting.value);
+  const bool authorities = setting.id == config::OptionId::client_ca_file;
+  auto made = contexts.client_context(client_settings(policy, authorities));
+  return made.ok() ? Status{} : Status(made.error());
+}
+
+}  // namespace
+
+Result<TlsContextRef> TlsContextBook::client(const TlsClientSettings& settings) {
+  for (const Client& known : clients_) {
+    if (known.settings == settings) {
+      return known.context;
+    }
+  }
+  if (contexts_ == nullptr) {
+    return Error::of(ErrorCode::unsupported, "no TLS here");
+  }
+  auto made = contexts_->client_context(settings);
+  if (made) {
+    clients_.push_back({settings, *made});
+  }
+  return made;
+}
+
+QueueTls queue_tls(const config::PathPolicy& policy, TlsContextBook& book) {
+  QueueTls out;
+  out.resume = policy.reuse_tls_session;
+  if (policy.tls_verification == config::TlsVerification::certificate) {
+    out.demand = TlsDemand::verified;
+  } else if (policy.require_starttls ||
+             policy.tls_verification == config::TlsVerification::encrypt) {
+    out.demand = TlsDemand::encrypted;
+  } else if (policy.use_starttls) {
+    out.demand = TlsDemand::offered;
+  } else {
+    return out;
+  }
+  auto context = book.client(client_settings(policy, out.demand == TlsDemand::verified));
+  if (context) {
+    out.context = *context;
+  } else {
+    out.context_error = context.error().describe();
+  }
+  return out;
+}
+
+TlsContextRef listener_tls(const config::GlobalSettings& global, const config::Listener& listener,
+                           TlsContexts& contexts) {
+  const TlsServerSettings settings = server_settings(global, listener);
+  if (listener.no_tls || settings.certificates.empty()) {
+    return nullptr;
+  }
+  auto made = contexts.server_context(settings);
+  return made ? *made : nullptr;
+}
+
+std::vector<config::Diagnostic> check_tls(const config::Snapshot& snapshot, TlsContexts& contexts) {
+  std::vector<config::Diagnostic> found;
+  const auto look = [&](std::span<const config::Setting> settings) {
+    for (const config::Setting& setting : settings) {
+      if (auto tried = try_setting(setting, contexts); !tried) {
+        found.push_back(finding(snapshot, setting.origin, tried.error().detail));
+      }
+    }
+  };
+  look(snapshot.global_written());
+  for (config::VmtaId vmta = 0; vmta < snapshot.virtual_mtas().size(); ++vmta) {
+    look(snapshot.vmta_written(vmta));
+  }
+  for (const config::DomainEntry& entry : snapshot.entries()) {
+    look(entry.settings);
+  }
+  for (const config::Listener& listener : snapshot.global().listeners) {
+    const TlsServerSettings settings = server_settings(snapshot.global(), listener);
+    if (settings.certificates.empty()) {
+      if (listener.immediate_tls) {
+        found.push_back(finding(snapshot, listener.origin,
+                                "immediate-tls needs tls-certificate or "
+                                "smtp-server-tls-certificate"));
+      }
+    } else if (auto made = contexts.server_context(settings); !made) {
+      found.push_back(finding(snapshot, listener.origin, made.error().detail));
+    }
+  }
+  return found;
+}
+
+}  // namespace ringpost::app

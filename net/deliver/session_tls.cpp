@@ -1,0 +1,83 @@
+// A session's encryption: whether it is wanted, the handshake, and what follows when it fails.
+
+#include "net/deliver/session.h"
+
+namespace ringpost::deliver {
+
+smtp::TlsUse DeliverySession::tls_use() const {
+  const QueueTls& tls = policy_->tls;
+  switch (tls.demand) {
+    case TlsDemand::never: break;
+    case TlsDemand::offered: {
+      const Instant now = context_.loop.now().instant;
+      const bool broken = context_.hosts.view(candidate_->remote, now).tls_broken;
+      return broken || tls.context == nullptr ? smtp::TlsUse::never : smtp::TlsUse::offered;
+    }
+    case TlsDemand::encrypted:
+    case TlsDemand::verified: return smtp::TlsUse::required;
+  }
+  return smtp::TlsUse::never;
+}
+
+// Only once STARTTLS has left and nothing that came in clear is at hand.
+void DeliverySession::begin_handshake() {
+  if (!tls_wanted_ || !transmitter_.drained() || has_chunk_) {
+    return;
+  }
+  tls_wanted_ = false;
+  const QueueTls& tls = policy_->tls;
+  handshake_deadline_ = context_.loop.now().instant + policy_->timeouts.handshake;
+  if (tls.context == nullptr) {
+    secure_.failure = TlsFailure::validation_failure;
+    engine_.tls_failed(tls.context_error, context_.actions);
+    perform();
+    return;
+  }
+  secure_.stream = stream_;
+  secure_.receive = &receive_;
+  secure_.context = tls.context;
+  secure_.host_name = route_->hosts[candidate_->host].name;
+  secure_.check = tls.demand == TlsDemand::verified ? TlsCheck::certificate : TlsCheck::none;
+  secure_.session_key = tls.resume ? std::string_view(policy_->vmta) : std::string_view{};
+  context_.tls.secure(secure_);
+}
+
+void DeliverySession::on_secured(Completion&) {
+  secure_.context.reset();
+  if (stage_ != Stage::talking || engine_.ended()) {
+    return;
+  }
+  if (secure_.result < 0) {
+    engine_.tls_failed(secure_.error_text(), context_.actions);
+    perform();
+  } else {
+    context_.stats.tls.count(TlsPolicyKind::none, TlsFailure::none);
+    engine_.tls_established(context_.actions);
+    perform();
+    feed_engine();
+  }
+  progress();
+}
+
+void DeliverySession::handshake_late() {
+  secure_.failure = TlsFailure::validation_failure;
+  engine_.tls_failed("the handshake took too long", context_.actions);
+  perform();
+  progress();
+}
+
+void DeliverySession::on_tls_close(const smtp::ClientAction& action) {
+  const Instant now = context_.loop.now().instant;
+  const bool refused = action.reason == smtp::ClientClose::tls_refused;
+  context_.stats.tls.count(TlsPolicyKind::none,
+                           refused ? TlsFailure::starttls_not_supported : secure_.failure);
+  if (policy_->tls.demand == TlsDemand::offered) {
+    context_.hosts.note_tls_broken(candidate_->remote, now);
+    again_in_clear_ = true;
+    return;
+  }
+  context_.hosts.note_unreachable(candidate_->remote, now);
+  note_failure(Phase::starttls, action.reply, action.detail);
+}
+
+}  // namespace ringpost::deliver

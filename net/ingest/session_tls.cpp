@@ -1,0 +1,41 @@
+#include "core/base/assert.h"
+#include "net/ingest/session.h"
+
+// Encryption: from the first octet, or after STARTTLS.
+
+namespace ringpost::ingest {
+
+void IngestSession::begin_handshake() {
+  RP_ASSERT(!have_chunk_ && send_op_.idle() && tls_ != nullptr);
+  state_ = State::securing;
+  set_paused(false);
+  secure_op_.stream = stream_;
+  secure_op_.receive = &receive_op_;
+  secure_op_.context = *tls_;
+  secure_op_.server = true;
+  shard_.loop.timers().arm(timer_, shard_.loop.now().instant + config_->handshake_timeout);
+  shard_.tls.secure(secure_op_);
+}
+
+void IngestSession::on_secured(Completion&) {
+  secure_op_.context.reset();
+  if (state_ != State::securing) {
+    return settle();
+  }
+  if (secure_op_.result < 0) {
+    ++shard_.stats.tls_failed;
+    return close();
+  }
+  ++shard_.stats.tls_sessions;
+  state_ = State::open;
+  active_ = shard_.loop.now().instant;
+  if (engine_.state() == smtp::ServerState::awaiting_tls) {
+    engine_.tls_established();
+  } else {
+    greet(shard_.stopping ? Welcome::stopping : Welcome::serve, true);
+  }
+  shard_.loop.timers().arm(timer_, active_ + patience());
+  pump();
+}
+
+}  // namespace ringpost::ingest

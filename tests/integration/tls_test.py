@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+"""ringpostd delivers over TLS: to Postfix, and to servers with good, foreign, expired and misnamed
+certificates, old protocols and broken handshakes; what must not leave in clear does not. It takes
+mail over TLS from smtplib, openssl and Postfix."""
+
+import contextlib
+import json
+import smtplib
+import socket
+import ssl
+import subprocess
+
+import messages
+import peers
+from harness import (PeerTest, Ringpostd, Sink, free_port, main, need, need_ringpostd,
+                     wait_until)
+from tls_peers import Authority, TlsServer
+
+HOST = "mx.peer.test"
+
+
+class Outbound(PeerTest):
+    def setUp(self):
+        need_ringpostd()
+        super().setUp()
+        self.authority = Authority(self.folder)
+        zone = ("@ SOA ns hostmaster 1 60 60 60 60\n@ NS ns\nns A 127.0.0.1\nmx A 127.0.0.1\n")
+        self.names = self.started(peers.Nsd(self.folder, {"peer.test": zone}))
+
+    def daemon(self, *queues, **named):
+        """Queues are (domain, port, settings); mail goes to mx.peer.test."""
+        text = "".join(
+            f"<domain {domain}>\n  route {HOST}:{port}\n  allow-private-mx yes\n"
+            f"  smtp-tls-ca-file {self.authority.certificate}\n  {settings}\n</domain>\n"
+            for domain, port, settings in queues)
+        text += f"name-server 127.0.0.1:{self.names.port}\n"
+        return self.started(Ringpostd(self.folder, text, shards=1, **named))
+
+    @staticmethod
+    def send(daemon, *domains):
+        with contextlib.closing(messages.Injector(daemon.port)) as injector:
+            for domain in domains:
+                content = b"Subject: x\r\n\r\n" + b"0123456789abcdef" * 4 + b"\r\n"
+                reply = injector.send(content, [f"someone@{domain}"])
+                assert reply[0] == 250, reply
+
+    def test_what_peers_show_and_queues_demand(self):
+        good = self.authority.issue(HOST, "good")
+        server = {
+            "good": TlsServer(good),
+            "expired": TlsServer(self.authority.issue(HOST, "expired", days=-1)),
+            "misnamed": TlsServer(self.authority.issue("other.test")),
+            "foreign": TlsServer(self.authority.issue(HOST, "foreign", self_signed=True)),
+            "old": TlsServer(good, highest=ssl.TLSVersion.TLSv1),
+            "clear": TlsServer(),
+            "broken": TlsServer(good, break_handshake=True),
+            "mutual": TlsServer(good, client_authority=self.authority.certificate),
+        }
+        client = self.authority.issue("client.test", password="secret")
+        verify = "tls-verification certificate"
+        queues = [("good.test", "good", verify), ("expired.test", "expired", verify),
+                  ("misnamed.test", "misnamed", verify), ("foreign.test", "foreign", verify),
+                  ("lax.test", "foreign", "require-starttls yes"),
+                  ("old.test", "old", "require-starttls yes"),
+                  ("older.test", "old", "require-starttls yes\n  smtp-tls-allow-tlsv1 yes"),
+                  ("clear.test", "clear", ""), ("noclear.test", "clear", "require-starttls yes"),
+                  ("broken.test", "broken", ""),
+                  ("nobroken.test", "broken", "tls-verification encrypt"),
+                  ("off.test", "good", "use-starttls no"),
+                  ("mutual.test", "mutual",
+                   f"require-starttls yes\n  smtp-client-certificate {client} secret")]
+        daemon = self.daemon(*[(name, server[which].port, settings)
+                               for name, which, settings in queues])
+        self.send(daemon, *[name for name, _, _ in queues])
+        delivered = {"good", "lax", "older", "clear", "broken", "off", "mutual"}
+        for name in sorted(delivered):
+            self.assertEqual("d", daemon.final_row(f"someone@{name}.test")["type"])
+        waits = {"expired": "expired", "misnamed": "mismatch", "foreign": "self-signed",
+                 "old": "TLS", "noclear": "STARTTLS", "nobroken": "TLS"}
+        wait_until(lambda: daemon.status()["totals"]["sessions_out"] == 0, "sessions to end")
+        rows = {row["domain"]: row for row in
+                json.loads(daemon.command("show", "queues", "--json"))}
+        for name, words in waits.items():
+            self.assertIn(words.lower(), rows[f"{name}.test"]["last_error"].lower(), name)
+        self.assertEqual("TLSv1.3", server["good"].sessions[0]["version"])
+        self.assertEqual(HOST, server["good"].sessions[0]["sni"])
+        self.assertEqual(1, server["good"].clear_messages())
+        self.assertEqual("TLSv1", server["old"].sessions[-1]["version"])
+        self.assertEqual(1, server["broken"].clear_messages())
+        self.assertEqual(1, server["clear"].clear_messages())
+        for name in ("expired", "misnamed"):
+            self.assertEqual(0, server[name].clear_messages() + server[name].encrypted_messages())
+        subject = dict(part[0] for part in server["mutual"].sessions[0]["certificate"]["subject"])
+        self.assertEqual("client.test", subject["commonName"])
+        totals = daemon.status()["totals"]
+        self.assertEqual(1, totals["tls_out no-policy-found certificate-expired"])
+        self.assertEqual(1, totals["tls_out no-policy-found certificate-host-mismatch"])
+        self.assertEqual(1, totals["tls_out no-policy-found certificate-not-trusted"])
+        self.assertEqual(1, totals["tls_retried_in_clear"])
+
+    def test_sessions_are_resumed(self):
+        server = TlsServer(self.authority.issue(HOST))
+        daemon = self.daemon(("a.test", server.port,
+                              "tls-verification certificate\n  max-msg-per-connection 1"))
+        self.send(daemon, "a.test")
+        daemon.final_row("someone@a.test")
+        wait_until(lambda: daemon.status()["totals"]["sessions_out"] == 0, "the session's end")
+        self.send(daemon, *["a.test"] * 3)
+        wait_until(lambda: server.encrypted_messages() == 4, "the rest")
+        self.assertFalse(server.sessions[0]["resumed"])
+        self.assertTrue(all(session["resumed"] for session in server.sessions[1:]),
+                        server.sessions)
+
+    def test_postfix_takes_mail_over_tls(self):
+        pem = self.authority.issue(HOST)
+        peer = self.started(peers.Postfix(self.folder, settings={
+            "smtpd_tls_security_level": "encrypt", "smtpd_tls_chain_files": pem,
+            "smtpd_tls_received_header": "yes", "smtpd_tls_session_cache_database": ""}))
+        daemon = self.daemon(("rcpt.test", peer.port, "tls-verification certificate"))
+        sent = messages.varied(40)
+        with contextlib.closing(messages.Injector(daemon.port)) as injector:
+            for name, content in sent.items():
+                self.assertEqual(250, injector.send(content, [f"{name}@rcpt.test"])[0])
+        wait_until(lambda: len(peer.messages()) >= len(sent), "Postfix to have all", 60, 0.1)
+        for path in peer.messages():
+            self.assertIn(b"using TLSv1.3", path.read_bytes())
+        self.assertEqual(0, daemon.status()["totals"]["tls_failed"])
+
+
+class Inbound(PeerTest):
+    def setUp(self):
+        need_ringpostd()
+        need("openssl")
+        super().setUp()
+        self.authority = Authority(self.folder)
+        self.tls_port = free_port()
+        self.first = self.authority.issue("first.test")
+        second = self.authority.issue("second.test", password="secret")
+        self.sink = self.started(Sink(self.folder))
+        self.daemon = self.started(Ringpostd(
+            self.folder, sink_port=self.sink.port, shards=1, configuration=(
+                f"smtp-server-tls-certificate {self.first}\n"
+                f"smtp-server-tls-certificate {second} secret\n"
+                f"smtp-listener 127.0.0.1:{self.tls_port} {{\n  immediate-tls yes\n}}\n"
+                "<source 127.0.0.1>\n  allow-starttls yes\n</source>\n")))
+
+    def context(self):
+        return ssl.create_default_context(cafile=self.authority.certificate)
+
+    def send(self, client, recipient):
+        client.ehlo("client.test")
+        client.sendmail("a@client.test", [recipient], "Subject: x\r\n\r\nbody\r\n")
+        client.quit()
+        self.assertEqual("d", self.daemon.final_row(recipient)["type"])
+
+    def starttls(self, name):
+        """A session that named this host and got its certificate."""
+        client = smtplib.SMTP("127.0.0.1", self.daemon.port)
+        client._host = name
+        client.starttls(context=self.context())
+        return client
+
+    def serial(self, name):
+        client = self.starttls(name)
+        serial = client.sock.getpeercert()["serialNumber"]
+        client.quit()
+        return serial
+
+    def test_clients_of_all_kinds(self):
+        for number, name in enumerate(("first.test", "second.test")):
+            self.send(self.starttls(name), f"r{number}@rcpt.test")
+        with self.assertRaises(ssl.SSLCertVerificationError):
+            self.starttls("unknown.test")
+        raw = socket.create_connection(("127.0.0.1", self.tls_port))
+        client = smtplib.SMTP()
+        client.sock = self.context().wrap_socket(raw, server_hostname="second.test")
+        client.file = None
+        self.assertEqual(220, client.getreply()[0])
+        self.send(client, "implicit@rcpt.test")
+        told = self.openssl("-tls1_2", "-reconnect")
+        self.assertIn("Verify return code: 0", told)
+        self.assertIn("Reused, TLSv1.2", told)
+        self.assertIn("alert protocol version", self.openssl("-tls1", "-cipher", "ALL:@SECLEVEL=0"))
+        # Renegotiation is refused: the session ends, the daemon does not.
+        self.openssl("-tls1_2", words="R\n")
+        self.assertEqual(self.serial("first.test"), self.serial("first.test"))
+
+    def openssl(self, *options, words="QUIT\n"):
+        done = subprocess.run(
+            ["openssl", "s_client", "-starttls", "smtp", "-connect",
+             f"127.0.0.1:{self.daemon.port}", "-servername", "first.test", "-CAfile",
+             self.authority.certificate, *options], input=words, text=True, capture_output=True,
+            timeout=20, check=False)
+        return done.stdout + done.stderr
+
+    def test_a_renewed_certificate_is_taken_up_by_reload(self):
+        before = self.serial("first.test")
+        old = self.first.read_bytes()
+        self.authority.issue("first.test")
+        self.assertEqual(before, self.serial("first.test"))
+        self.daemon.command("reload")
+        after = self.serial("first.test")
+        self.assertNotEqual(before, after)
+        self.first.write_text("nonsense")
+        said = self.daemon.command("reload", check=False)
+        self.assertEqual(after, self.serial("first.test"), said)
+        self.first.write_bytes(old)
+
+    def test_postfix_sends_over_tls(self):
+        peer = self.started(peers.Postfix(self.folder, next_hop_port=self.tls_port, settings={
+            "smtp_tls_security_level": "secure", "smtp_tls_wrappermode": "yes",
+            "smtp_tls_secure_cert_match": "second.test", "smtp_tls_servername": "second.test",
+            "smtp_tls_CAfile": self.authority.certificate}))
+        with contextlib.closing(messages.Injector(peer.port)) as injector:
+            self.assertEqual(250, injector.send(b"Subject: x\r\n\r\nx\r\n", ["p@rcpt.test"])[0])
+        self.assertEqual("d", self.daemon.final_row("p@rcpt.test")["type"])
+
+
+if __name__ == "__main__":
+    main()
