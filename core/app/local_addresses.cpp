@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
+#include <sstream>
+#include <string>
 
 #include <ifaddrs.h>
 
@@ -29,6 +32,29 @@ std::vector<IpAddress> local_addresses() {
   }
   ::freeifaddrs(first);
   return addresses;
+}
+
+bool resolvers_are_local(const std::vector<SocketAddress>& configured) {
+  std::vector<IpAddress> servers;
+  for (const SocketAddress& server : configured) {
+    servers.push_back(server.ip);
+  }
+  if (servers.empty()) {
+    std::ifstream file("/etc/resolv.conf");
+    for (std::string line; std::getline(file, line);) {
+      std::istringstream words(line);
+      std::string key;
+      std::string value;
+      words >> key >> value;
+      const auto address = IpAddress::parse(value);
+      if (key == "nameserver" && address) {
+        servers.push_back(*address);
+      }
+    }
+  }
+  return !servers.empty() &&
+         std::all_of(servers.begin(), servers.end(),
+                     [](const IpAddress& server) { return server.is_loopback(); });
 }
 
 }  // namespace ringpost::app

@@ -155,6 +155,7 @@ Status Process::start() {
   if (const auto found = check_tls(*snapshot_, tls_); !found.empty()) {
     return Error::of(ErrorCode::invalid, config::render_text(found));
   }
+  trusts_ad_ = resolvers_are_local(snapshot_->global().name_servers);
   auto ingest = ingest_config(snapshot_, local_addresses_, nullptr, &tls_);
   if (!ingest) {
     return ingest.error();
@@ -310,6 +311,7 @@ void Process::run_shard(ShardThread& entry) {
     ShardSettings settings = shard_settings(snapshot_, entry.shard, shards_, local_addresses_);
     settings.ingest_memory.sessions_of_all = &sessions_in_;
     settings.ingest_config = ingest_;
+    settings.resolve.trusts_ad = trusts_ad_;
     settings.main_endpoint = main_endpoint();
     settings.pause_rules = pause_rules_;
     settings.missing_sources = control_->missing_sources();

@@ -78,7 +78,8 @@ class Process {
   ingest::IngestConfigRef ingest_;  ///< what the shards start with
   SharedCount sessions_in_;         ///< total-max-smtp-in
   std::shared_ptr<OpenSslAuthorities> authorities_;
-  OpenSslEngines tls_;  ///< of the control thread: tries what shards will make for themselves
+  OpenSslEngines tls_;      ///< of the control thread: tries what shards will make for themselves
+  bool trusts_ad_ = false;  ///< name servers are of this host
   Reloader reloader_;
   std::string spool_folder_;
   std::unique_ptr<spool::SpoolFolder> spool_;  ///< holds the spool's lock

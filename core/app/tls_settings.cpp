@@ -94,12 +94,13 @@ Result<TlsContextRef> TlsContextBook::client(const TlsClientSettings& settings) 
 QueueTls queue_tls(const config::PathPolicy& policy, TlsContextBook& book) {
   QueueTls out;
   out.resume = policy.reuse_tls_session;
+  out.dane = policy.use_dane;
   if (policy.tls_verification == config::TlsVerification::certificate) {
     out.demand = TlsDemand::verified;
   } else if (policy.require_starttls ||
              policy.tls_verification == config::TlsVerification::encrypt) {
     out.demand = TlsDemand::encrypted;
-  } else if (policy.use_starttls) {
+  } else if (policy.use_starttls || policy.use_dane) {
     out.demand = TlsDemand::offered;
   } else {
     return out;

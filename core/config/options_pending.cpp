@@ -15,7 +15,6 @@ struct Pending {
 
 // A line goes when the program begins to use the setting; a test holds both against each other.
 constexpr Pending kPending[] = {
-    {Id::use_dane, why::kTls},
     {Id::use_mta_sts, why::kTls},
     {Id::auth_type, why::kAuth},
     {Id::auth_file, why::kAuth},

@@ -55,6 +55,7 @@ struct QueueTls {
   TlsContextRef context;
   std::string context_error;
   bool resume = true;  ///< sessions, among connections of one virtual MTA
+  bool dane = false;   ///< TLSA records are looked up and followed (RFC 7672)
 };
 
 /// Effective settings of one queue (destination, virtual MTA). Immutable; belongs to the

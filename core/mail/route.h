@@ -8,10 +8,18 @@
 #include "core/base/address.h"
 #include "core/base/completion.h"
 #include "core/base/time.h"
+#include "core/base/tls.h"
 #include "core/mail/outcome.h"
 #include "core/mail/policy.h"
 
 namespace ringpost {
+
+/// What DNS demands of connections to a host: it has authentic TLSA records (RFC 7672), so nothing
+/// is ever sent to it in clear.
+struct HostTls {
+  std::string name;                 ///< the TLSA base domain, to be asked for and to be shown
+  std::vector<TlsaRecord> records;  ///< one has to match; none usable: encryption is enough
+};
 
 /// One mail exchanger with the addresses it has.
 struct RouteHost {
@@ -19,6 +27,7 @@ struct RouteHost {
   std::uint16_t preference = 0;  ///< MX preference; hosts of one preference are equals
   std::uint16_t port = 25;
   std::vector<IpAddress> addresses;
+  std::shared_ptr<const HostTls> tls;  ///< nullptr: nothing is demanded
 };
 
 /// Where mail for a destination can be delivered: hosts in ascending preference, those of equal

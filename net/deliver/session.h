@@ -94,6 +94,9 @@ class DeliverySession final : private TransmitOwner {
   void on_wake(Completion& completion);
 
   // Encryption (session_tls.cpp).
+  const HostTls* host_tls() const;
+  TlsDemand tls_demand() const;
+  TlsPolicyKind tls_policy() const;
   smtp::TlsUse tls_use() const;
   void begin_handshake();
   void on_secured(Completion& completion);

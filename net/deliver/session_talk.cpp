@@ -133,7 +133,7 @@ void DeliverySession::on_ready() {
   if (!engine_.secured()) {
     ++context_.stats.clear_sessions;
     if (tls_use() != smtp::TlsUse::never) {
-      context_.stats.tls.count(TlsPolicyKind::none, TlsFailure::starttls_not_supported);
+      context_.stats.tls.count(tls_policy(), TlsFailure::starttls_not_supported);
     }
   }
   context_.hosts.note_reached(candidate_->remote, context_.loop.now().instant);

@@ -2,11 +2,27 @@
 
 #include "net/deliver/session.h"
 
+#include <algorithm>
+
 namespace ringpost::deliver {
+
+// What DNS says of the host outranks what the queue is content with.
+const HostTls* DeliverySession::host_tls() const {
+  return route_->hosts[candidate_->host].tls.get();
+}
+
+TlsDemand DeliverySession::tls_demand() const {
+  return host_tls() == nullptr ? policy_->tls.demand
+                               : std::max(policy_->tls.demand, TlsDemand::encrypted);
+}
+
+TlsPolicyKind DeliverySession::tls_policy() const {
+  return host_tls() == nullptr ? TlsPolicyKind::none : TlsPolicyKind::tlsa;
+}
 
 smtp::TlsUse DeliverySession::tls_use() const {
   const QueueTls& tls = policy_->tls;
-  switch (tls.demand) {
+  switch (tls_demand()) {
     case TlsDemand::never: break;
     case TlsDemand::offered: {
       const Instant now = context_.loop.now().instant;
@@ -38,6 +54,12 @@ void DeliverySession::begin_handshake() {
   secure_.context = tls.context;
   secure_.host_name = route_->hosts[candidate_->host].name;
   secure_.check = tls.demand == TlsDemand::verified ? TlsCheck::certificate : TlsCheck::none;
+  secure_.tlsa = {};
+  if (const HostTls* const host = host_tls(); host != nullptr && !host->records.empty()) {
+    secure_.host_name = host->name;
+    secure_.check = TlsCheck::dane;
+    secure_.tlsa = host->records;
+  }
   secure_.session_key = tls.resume ? std::string_view(policy_->vmta) : std::string_view{};
   context_.tls.secure(secure_);
 }
@@ -51,7 +73,7 @@ void DeliverySession::on_secured(Completion&) {
     engine_.tls_failed(secure_.error_text(), context_.actions);
     perform();
   } else {
-    context_.stats.tls.count(TlsPolicyKind::none, TlsFailure::none);
+    context_.stats.tls.count(tls_policy(), TlsFailure::none);
     engine_.tls_established(context_.actions);
     perform();
     feed_engine();
@@ -69,9 +91,9 @@ void DeliverySession::handshake_late() {
 void DeliverySession::on_tls_close(const smtp::ClientAction& action) {
   const Instant now = context_.loop.now().instant;
   const bool refused = action.reason == smtp::ClientClose::tls_refused;
-  context_.stats.tls.count(TlsPolicyKind::none,
+  context_.stats.tls.count(tls_policy(),
                            refused ? TlsFailure::starttls_not_supported : secure_.failure);
-  if (policy_->tls.demand == TlsDemand::offered) {
+  if (tls_demand() == TlsDemand::offered) {
     context_.hosts.note_tls_broken(candidate_->remote, now);
     again_in_clear_ = true;
     return;

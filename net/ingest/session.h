@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 
 #include "core/base/list.h"
 #include "core/loop/loop.h"
@@ -178,7 +179,7 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   smtp::ServerEngine engine_;
   Timer timer_;
   ReceiveOp receive_op_;
-  SecureOp secure_op_;
+  std::unique_ptr<SecureOp> secure_op_;  ///< made with a session's first handshake
   SendOp send_op_;
   Slice send_slice_;
   CloseOp close_op_;

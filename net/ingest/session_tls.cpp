@@ -9,20 +9,24 @@ void IngestSession::begin_handshake() {
   RP_ASSERT(!have_chunk_ && send_op_.idle() && tls_ != nullptr);
   state_ = State::securing;
   set_paused(false);
-  secure_op_.stream = stream_;
-  secure_op_.receive = &receive_op_;
-  secure_op_.context = *tls_;
-  secure_op_.server = true;
+  if (secure_op_ == nullptr) {
+    secure_op_ = std::make_unique<SecureOp>();
+    secure_op_->bind<&IngestSession::on_secured>(this);
+  }
+  secure_op_->stream = stream_;
+  secure_op_->receive = &receive_op_;
+  secure_op_->context = *tls_;
+  secure_op_->server = true;
   shard_.loop.timers().arm(timer_, shard_.loop.now().instant + config_->handshake_timeout);
-  shard_.tls.secure(secure_op_);
+  shard_.tls.secure(*secure_op_);
 }
 
 void IngestSession::on_secured(Completion&) {
-  secure_op_.context.reset();
+  secure_op_->context.reset();
   if (state_ != State::securing) {
     return settle();
   }
-  if (secure_op_.result < 0) {
+  if (secure_op_->result < 0) {
     ++shard_.stats.tls_failed;
     return close();
   }

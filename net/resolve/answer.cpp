@@ -46,6 +46,8 @@ void collect(const DnsMessage& message, DnsType type, Answer& answer) {
     lower_ttl(answer, record.ttl_seconds);
     if (type == DnsType::mx) {
       answer.mx.push_back({record.preference, record.target});
+    } else if (type == DnsType::tlsa) {
+      answer.tlsa.push_back(record.tlsa);
     } else {
       answer.addresses.push_back(record.address);
     }
@@ -84,7 +86,7 @@ Answer read_message(const DnsMessage& message, std::string_view name, DnsType ty
     return answer;
   }
   collect(message, type, answer);
-  if (!answer.mx.empty() || !answer.addresses.empty()) {
+  if (!answer.mx.empty() || !answer.addresses.empty() || !answer.tlsa.empty()) {
     answer.kind = AnswerKind::found;
     return answer;
   }
@@ -107,6 +109,9 @@ std::size_t Answer::bytes() const {
                     addresses.capacity() * sizeof(IpAddress);
   for (const MxRecord& record : mx) {
     sum += record.exchange.capacity();
+  }
+  for (const TlsaRecord& record : tlsa) {
+    sum += sizeof record + record.data.capacity();
   }
   return sum;
 }

@@ -9,6 +9,7 @@
 
 #include "core/base/address.h"
 #include "core/base/time.h"
+#include "core/base/tls.h"
 #include "core/loop/dns.h"
 
 namespace ringpost::resolve {
@@ -34,6 +35,7 @@ struct Answer {
   std::string canonical;    ///< where the alias chain ended; the name itself without one
   std::vector<MxRecord> mx;
   std::vector<IpAddress> addresses;
+  std::vector<TlsaRecord> tlsa;
   bool authentic = false;  ///< the response had AD set
   bool has_ttl = false;    ///< false: nothing said how long this may be kept
   Duration ttl;            ///< lowest of all records used (RFC 2308 for negative answers)

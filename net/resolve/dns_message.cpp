@@ -147,8 +147,17 @@ IpAddress address_of(Reader& reader, std::uint16_t type) {
 }
 
 /// Reads the data of a record of a known type; false when the type is of no interest.
-bool read_data(Reader& reader, DnsRecord& record) {
+bool read_data(Reader& reader, DnsRecord& record, std::size_t size) {
   switch (record.type) {
+    case static_cast<std::uint16_t>(DnsType::tlsa): {
+      record.tlsa.usage = reader.octet();
+      record.tlsa.selector = reader.octet();
+      record.tlsa.matching = reader.octet();
+      for (std::size_t i = 3; i < size && reader.broken() == nullptr; ++i) {
+        record.tlsa.data += static_cast<char>(reader.octet());
+      }
+      return true;
+    }
     case static_cast<std::uint16_t>(DnsType::a):
     case static_cast<std::uint16_t>(DnsType::aaaa):
       record.address = address_of(reader, record.type);
@@ -179,7 +188,7 @@ void read_records(Reader& reader, std::size_t count, std::vector<DnsRecord>& out
     record.ttl_seconds = (ttl & 0x80000000U) != 0 ? 0 : ttl;
     const std::size_t size = reader.number16();
     const std::size_t begin = reader.position();
-    if (record_class != kClassIn || !read_data(reader, record)) {
+    if (record_class != kClassIn || !read_data(reader, record, size)) {
       reader.skip(size);
       continue;
     }

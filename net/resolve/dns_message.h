@@ -7,6 +7,7 @@
 
 #include "core/base/address.h"
 #include "core/base/result.h"
+#include "core/base/tls.h"
 #include "core/loop/dns.h"
 
 namespace ringpost::resolve {
@@ -29,6 +30,7 @@ struct DnsRecord {
   std::string target;                 ///< CNAME target, MX exchange
   std::uint16_t preference = 0;       ///< MX
   IpAddress address;                  ///< A, AAAA (a mapped IPv4 address is IPv4)
+  TlsaRecord tlsa;                    ///< TLSA
   std::uint32_t minimum_seconds = 0;  ///< SOA: the negative TTL (RFC 2308 section 4)
 };
 

@@ -54,6 +54,7 @@ bool Lookups::ask(std::string_view name, DnsType type, Waiter& waiter) {
   lookup.op.type = type;
   lookup.queries = 0;
   lookup.has_ttl = false;
+  lookup.authentic = true;
   by_key_.emplace(key_, &lookup);
   join(lookup, waiter);
   if (in_flight_ < options_.queries_max) {
@@ -111,6 +112,7 @@ void Lookups::finished(Lookup& lookup) {
     answer.ttl = answer.has_ttl ? std::min(answer.ttl, lookup.ttl) : lookup.ttl;
     answer.has_ttl = true;
   }
+  answer.authentic = answer.authentic && lookup.authentic;
   if (answer.kind == AnswerKind::alias && follow(lookup, answer)) {
     return;
   }
@@ -133,6 +135,7 @@ bool Lookups::follow(Lookup& lookup, const Answer& answer) {
   lookup.op.name = answer.canonical;
   lookup.ttl = answer.ttl;
   lookup.has_ttl = answer.has_ttl;
+  lookup.authentic = answer.authentic;
   start(lookup);
   return true;
 }

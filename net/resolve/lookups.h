@@ -73,8 +73,9 @@ class Lookups {
     DnsQueryOp op;
     std::string key;
     List<Waiter> waiters;
-    unsigned queries = 0;  ///< made for this look-up: one, and one for each alias
-    bool has_ttl = false;  ///< lowest TTL of the aliases followed so far
+    unsigned queries = 0;   ///< made for this look-up: one, and one for each alias
+    bool authentic = true;  ///< all aliases followed so far were
+    bool has_ttl = false;   ///< lowest TTL of the aliases followed so far
     Duration ttl;
 
     void on_done(Completion& completion);

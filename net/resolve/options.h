@@ -24,6 +24,10 @@ struct ResolverOptions {
   std::size_t hosts_max = 16;            ///< of one destination: the most preferred
   std::size_t addresses_max = 32;        ///< of one host
 
+  /// All name servers are on this host, so that AD in an answer may be believed: without, nothing
+  /// is authentic and DANE is not done (RFC 7672 section 2.2).
+  bool trusts_ad = false;
+
   /// Who we are, to be recognised in an MX set (RFC 5321 section 5.1).
   std::vector<std::string> own_names;
   /// Our listeners with concrete addresses; port 0 stands for every port.

@@ -101,6 +101,7 @@ Resolver::Task& Resolver::new_task() {
     for (std::size_t i = 0; i < options_.hosts_max; ++i) {
       task->waits[i].a.bind<&Task::on_address>(task);
       task->waits[i].aaaa.bind<&Task::on_address>(task);
+      task->waits[i].tlsa.bind<&Task::on_tlsa>(task);
     }
     task->mx.bind<&Task::on_mx>(task);
     task->deadline.bind<&Task::on_deadline>(task);
@@ -118,7 +119,7 @@ void Resolver::release(Task& task) {
   lookups_.forget(task.mx);
   task.mx.answer = nullptr;
   for (std::size_t i = 0; i < task.hosts.size(); ++i) {
-    for (Waiter* waiter : {&task.waits[i].a, &task.waits[i].aaaa}) {
+    for (Waiter* waiter : {&task.waits[i].a, &task.waits[i].aaaa, &task.waits[i].tlsa}) {
       lookups_.forget(*waiter);
       waiter->answer = nullptr;
     }
@@ -159,6 +160,7 @@ void Resolver::continue_static(Task& task) {
     }
     if (!hop.by_mx) {
       add_host(task, *name, preference, hop.port);
+      task.hosts.back().authentic = true;
       continue;
     }
     task.mx.answer = nullptr;
@@ -179,6 +181,7 @@ void Resolver::take_hop(Task& task, const StaticHost& hop) {
     take_exchanges(task, answer, &hop);
   } else if (answer.kind == AnswerKind::no_data && is_domain_name(answer.canonical)) {
     add_host(task, answer.canonical, preference_of(hop, 0), hop.port);
+    task.hosts.back().authentic = answer.authentic;
   }
 }
 
@@ -233,6 +236,7 @@ void Resolver::mx_answered(Task& task) {
       task.findings.kind = RouteKind::implicit_mx;
       if (is_domain_name(answer.canonical)) {
         add_host(task, answer.canonical, 0, task.query->policy->smtp_port);
+        task.hosts.back().authentic = answer.authentic;
       }
       break;
     case AnswerKind::found:
@@ -270,6 +274,7 @@ void Resolver::take_exchanges(Task& task, const Answer& answer, const StaticHost
       add_host(task, record->exchange,
                hop == nullptr ? record->preference : preference_of(*hop, rank),
                hop == nullptr ? task.query->policy->smtp_port : hop->port);
+      task.hosts.back().authentic = answer.authentic;
     }
   }
 }
@@ -294,11 +299,48 @@ void Resolver::find_addresses(Task& task) {
     task.outstanding += lookups_.ask(host.name, DnsType::aaaa, wait.aaaa) ? 0 : 1;
   }
   if (--task.outstanding == 0) {
-    conclude(task);
+    addresses_found(task);
   }
 }
 
 void Resolver::Task::on_address(Waiter&) {
+  RP_ASSERT(outstanding > 0);
+  if (--outstanding == 0) {
+    home->addresses_found(*this);
+  }
+}
+
+// RFC 7672 section 2.2: TLSA records are asked for where everything that led to the host is
+// authentic; elsewhere they could not be believed.
+void Resolver::addresses_found(Task& task) {
+  if (options_.trusts_ad && task.query->policy->tls.dane) {
+    find_tlsa(task);
+  } else {
+    conclude(task);
+  }
+}
+
+void Resolver::find_tlsa(Task& task) {
+  task.outstanding = 1;
+  for (std::size_t i = 0; i < task.hosts.size(); ++i) {
+    HostFindings& host = task.hosts[i];
+    host.a = task.waits[i].a.answer;
+    host.aaaa = task.waits[i].aaaa.answer;
+    if (!is_authentic(host)) {
+      continue;
+    }
+    const AnswerRef& named = host.a->kind == AnswerKind::found ? host.a : host.aaaa;
+    host.tlsa_name = is_domain_name(named->canonical) ? named->canonical : host.name;
+    host.tlsa_asked = true;
+    const std::string name = "_" + std::to_string(host.port) + "._tcp." + host.tlsa_name;
+    task.outstanding += lookups_.ask(name, DnsType::tlsa, task.waits[i].tlsa) ? 0 : 1;
+  }
+  if (--task.outstanding == 0) {
+    conclude(task);
+  }
+}
+
+void Resolver::Task::on_tlsa(Waiter&) {
   RP_ASSERT(outstanding > 0);
   if (--outstanding == 0) {
     home->conclude(*this);
@@ -319,6 +361,11 @@ void Resolver::conclude(Task& task) {
   for (std::size_t i = 0; i < task.hosts.size(); ++i) {
     task.hosts[i].a = task.waits[i].a.answer;
     task.hosts[i].aaaa = task.waits[i].aaaa.answer;
+    task.hosts[i].tlsa = task.waits[i].tlsa.answer;
+    // In time or not: where it should be known, it has to be.
+    task.hosts[i].tlsa_asked =
+        task.hosts[i].tlsa_asked ||
+        (options_.trusts_ad && task.query->policy->tls.dane && is_authentic(task.hosts[i]));
   }
   task.findings.domain = task.domain;
   finish(task, build_route(task.findings, options_, loop_.now().instant));

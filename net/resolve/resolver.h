@@ -51,10 +51,11 @@ class Resolver final : public RouteSource {
   std::size_t active() const noexcept { return active_.size(); }
 
  private:
-  /// The two look-ups of one host.
+  /// The look-ups of one host.
   struct HostWait {
     Waiter a;
     Waiter aaaa;
+    Waiter tlsa;
   };
   /// One route query under way; reused.
   struct Task : ListLink<Task> {
@@ -71,6 +72,7 @@ class Resolver final : public RouteSource {
 
     void on_mx(Waiter& waiter);
     void on_address(Waiter& waiter);
+    void on_tlsa(Waiter& waiter);
     void on_deadline(Now now);
   };
 
@@ -86,6 +88,8 @@ class Resolver final : public RouteSource {
   void add_literal(Task& task, const IpAddress& address, std::uint16_t preference,
                    std::uint16_t port);
   void find_addresses(Task& task);
+  void addresses_found(Task& task);
+  void find_tlsa(Task& task);
   void conclude(Task& task);
   void finish(Task& task, RouteVerdict verdict);
   void complete(RouteQuery& query, RouteVerdict verdict);

@@ -1,6 +1,7 @@
 #include "net/resolve/route_builder.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "core/base/text.h"
 
@@ -28,6 +29,32 @@ bool is_own_address(const IpAddress& address, std::uint16_t port, const Resolver
                      });
 }
 
+bool is_usable(const TlsaRecord& record) {
+  const bool form = (record.usage == 2 || record.usage == 3) && record.selector <= 1;
+  switch (record.matching) {
+    case 0: return form && !record.data.empty();
+    case 1: return form && record.data.size() == 32;
+    case 2: return form && record.data.size() == 64;
+    default: return false;
+  }
+}
+
+/// RFC 7672 section 2.1: records that are there and authentic demand TLS, usable or not.
+std::shared_ptr<const HostTls> demand_of(const HostFindings& host) {
+  if (host.tlsa == nullptr || host.tlsa->kind != AnswerKind::found || !host.tlsa->authentic) {
+    return nullptr;
+  }
+  auto tls = std::make_shared<HostTls>();
+  tls->name = host.tlsa_name;
+  std::copy_if(host.tlsa->tlsa.begin(), host.tlsa->tlsa.end(), std::back_inserter(tls->records),
+               is_usable);
+  return tls;
+}
+
+bool is_authentic(const AnswerRef& answer) {
+  return answer != nullptr && answer->authentic && answer->kind != AnswerKind::temporary;
+}
+
 /// Turns findings into a route, host after host, and notes why hosts were left out.
 class Builder {
  public:
@@ -40,6 +67,7 @@ class Builder {
   void take_answer(const HostFindings& host, const AnswerRef& answer,
                    std::vector<IpAddress>& addresses);
   std::vector<IpAddress> addresses_of(const HostFindings& host);
+  bool tlsa_failed(const HostFindings& host);
   bool is_own(const HostFindings& host, const std::vector<IpAddress>& addresses) const;
   void remove_refused(const HostFindings& host, std::vector<IpAddress>& addresses);
   RouteVerdict failure() const;
@@ -83,6 +111,21 @@ std::vector<IpAddress> Builder::addresses_of(const HostFindings& host) {
   take_answer(host, host.a, addresses);
   take_answer(host, host.aaaa, addresses);
   return addresses;
+}
+
+// What cannot be known must not be taken for nothing: an attacker may withhold the answer.
+bool Builder::tlsa_failed(const HostFindings& host) {
+  if (!host.tlsa_asked) {
+    return false;
+  }
+  const bool failed = host.tlsa == nullptr || host.tlsa->kind == AnswerKind::temporary;
+  const Instant until = host.tlsa == nullptr ? now_ + options_.failure_ttl : host.tlsa->expires;
+  route_->expires = std::min(route_->expires, until);
+  if (failed && temporary_.empty()) {
+    temporary_ = "look-up of the TLSA records of " + host.name + " failed: " +
+                 std::string(host.tlsa == nullptr ? "no answer in time" : host.tlsa->reason);
+  }
+  return failed;
 }
 
 bool Builder::is_own(const HostFindings& host, const std::vector<IpAddress>& addresses) const {
@@ -132,14 +175,14 @@ RouteVerdict Builder::run() {
     }
     temporary_ = temporary_.empty() ? notes[i] : temporary_;
     remove_refused(hosts[i], found[i]);
-    if (found[i].empty()) {
+    if (found[i].empty() || tlsa_failed(hosts[i])) {
       continue;
     }
     if (found[i].size() > options_.addresses_max) {
       found[i].resize(options_.addresses_max);
     }
-    route_->hosts.push_back(
-        {hosts[i].name, hosts[i].preference, hosts[i].port, std::move(found[i])});
+    route_->hosts.push_back({hosts[i].name, hosts[i].preference, hosts[i].port, std::move(found[i]),
+                             demand_of(hosts[i])});
   }
   if (route_->hosts.empty()) {
     return failure();
@@ -174,6 +217,14 @@ RouteVerdict Builder::failure() const {
 }
 
 }  // namespace
+
+bool is_authentic(const HostFindings& host) {
+  const auto settled = [](const AnswerRef& answer) {
+    return answer == nullptr || answer->kind != AnswerKind::found || answer->authentic;
+  };
+  const bool any = is_authentic(host.a) || is_authentic(host.aaaa);
+  return host.authentic && !host.literal.valid() && any && settled(host.a) && settled(host.aaaa);
+}
 
 RouteVerdict no_route(EnhancedStatus status, std::string text) {
   RouteVerdict verdict;

@@ -29,7 +29,14 @@ struct HostFindings {
   IpAddress literal;
   AnswerRef a;
   AnswerRef aaaa;
+  bool authentic = false;  ///< the name came from the configuration or from an authentic answer
+  bool tlsa_asked = false;
+  AnswerRef tlsa;         ///< where it was asked for; null: no answer in time
+  std::string tlsa_name;  ///< the base domain it was asked for
 };
+
+/// The host's addresses and how they were found are authentic: TLSA records count for it.
+bool is_authentic(const HostFindings& host);
 
 struct RouteFindings {
   RouteKind kind = RouteKind::mx;

@@ -240,11 +240,25 @@ class Nsd(Program):
         return self
 
 
-class Unbound(Program):
-    """A caching resolver that asks one authoritative server for the given zones."""
+def sign_zone(folder, name, text):
+    """Signs a zone; gives (the signed zone's text, the file of its key for a validator)."""
+    need("ldns-signzone")
+    place = pathlib.Path(folder) / "signed"
+    place.mkdir()
+    key = subprocess.run(["ldns-keygen", "-a", "ECDSAP256SHA256", "-k", name], cwd=place,
+                         check=True, capture_output=True, text=True).stdout.strip()
+    (place / "zone").write_text(f"$ORIGIN {name}.\n$TTL 60\n{text}")
+    subprocess.run(["ldns-signzone", "zone", key], cwd=place, check=True, capture_output=True)
+    return (place / "zone.signed").read_text(), place / f"{key}.key"
 
-    def __init__(self, folder, zones, authority_port):
+
+class Unbound(Program):
+    """A caching resolver that asks one authoritative server for the given zones; with an `anchor`,
+    a file with the key of a zone, it validates."""
+
+    def __init__(self, folder, zones, authority_port, anchor=None):
         need("unbound")
+        self.anchor = anchor
         self.port = free_port()
         self.folder = pathlib.Path(folder) / "unbound"
         self.zones = list(zones)
@@ -257,8 +271,12 @@ class Unbound(Program):
         text = ("server:\n  interface: 127.0.0.1\n"
                 f"  port: {self.port}\n  do-ip6: no\n  username: \"\"\n  chroot: \"\"\n"
                 f"  directory: \"{self.folder}\"\n  use-syslog: no\n  logfile: \"\"\n"
-                "  do-not-query-localhost: no\n  module-config: \"iterator\"\n"
+                "  do-not-query-localhost: no\n"
                 "  access-control: 127.0.0.0/8 allow\n  num-threads: 1\n")
+        if self.anchor:
+            text += f"  module-config: \"validator iterator\"\n  trust-anchor-file: {self.anchor}\n"
+        else:
+            text += "  module-config: \"iterator\"\n"
         # Names under test. are answered by unbound itself unless it is told not to (RFC 6761).
         text += "  local-zone: \"test.\" nodefault\n"
         text += "remote-control:\n  control-enable: no\n"

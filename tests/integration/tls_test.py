@@ -4,6 +4,7 @@ certificates, old protocols and broken handshakes; what must not leave in clear 
 mail over TLS from smtplib, openssl and Postfix."""
 
 import contextlib
+import hashlib
 import json
 import smtplib
 import socket
@@ -125,6 +126,62 @@ class Outbound(PeerTest):
         for path in peer.messages():
             self.assertIn(b"using TLSv1.3", path.read_bytes())
         self.assertEqual(0, daemon.status()["totals"]["tls_failed"])
+
+
+class Dane(PeerTest):
+    """Delivery by TLSA records of a signed zone, through a validating resolver."""
+
+    def test_records_decide(self):
+        need_ringpostd()
+        authority = Authority(self.folder)
+        servers = {}
+        zone = "@ SOA ns hostmaster 1 60 60 60 60\n@ NS ns\nns A 127.0.0.1\n"
+        configuration = ""
+        for name in ("match", "other", "forged", "clear", "none"):
+            pem = authority.issue(f"mx-{name}.peer.test", self_signed=True)
+            server = servers[name] = TlsServer(None if name == "clear" else pem)
+            text = pem.read_text()
+            der = ssl.PEM_cert_to_DER_cert(text[text.index("-----BEGIN CERT"):])
+            digest = hashlib.sha256(der if name != "other" else b"other").hexdigest()
+            zone += f"{name} MX 10 mx-{name}\nmx-{name} A 127.0.0.1\n"
+            if name != "none":
+                zone += f"_{server.port}._tcp.mx-{name} TLSA 3 0 1 {digest}\n"
+            if name == "forged":
+                forged = digest
+            configuration += (f"<domain {name}.peer.test>\n  use-dane yes\n"
+                              "  allow-private-mx yes\n"
+                              f"  default-smtp-port {server.port}\n</domain>\n")
+        signed, key = peers.sign_zone(self.folder, "peer.test", zone)
+        self.assertIn(forged, signed)
+        # What an attacker on the way would do: the signature no longer fits.
+        signed = signed.replace(forged, forged[::-1])
+        nsd = self.started(peers.Nsd(self.folder, {"peer.test": signed}))
+        unbound = self.started(peers.Unbound(self.folder, ["peer.test"], nsd.port, anchor=key))
+        daemon = self.started(Ringpostd(
+            self.folder, f"name-server 127.0.0.1:{unbound.port}\n{configuration}", shards=1))
+        Outbound.send(daemon, *[f"{name}.peer.test" for name in servers])
+        for name in ("match", "none"):
+            self.assertEqual("d", daemon.final_row(f"someone@{name}.peer.test")["type"])
+            self.assertEqual(1, servers[name].encrypted_messages())
+
+        def waiting():
+            rows = {row["domain"]: row["last_error"] for row in
+                    json.loads(daemon.command("show", "queues", "--json"))}
+            bad = ("other", "forged", "clear")
+            return rows if all(rows.get(f"{name}.peer.test") for name in bad) else None
+
+        rows = wait_until(waiting, "the others to be deferred")
+        self.assertIn("TLS", rows["other.peer.test"])
+        self.assertIn("TLSA", rows["forged.peer.test"])
+        self.assertIn("STARTTLS", rows["clear.peer.test"])
+        for name in ("other", "forged", "clear"):
+            server = servers[name]
+            self.assertEqual(0, server.clear_messages() + server.encrypted_messages(), name)
+        self.assertEqual([], servers["forged"].sessions)
+        totals = daemon.status()["totals"]
+        self.assertEqual(1, totals["tls_out tlsa successful"])
+        self.assertEqual(1, totals["tls_out tlsa validation-failure"])
+        self.assertEqual(1, totals["tls_out tlsa starttls-not-supported"])
 
 
 class Inbound(PeerTest):

@@ -134,7 +134,12 @@ class SimEngine final : public TlsEngine {
     const std::string certificate = body_.substr(1);
     const std::size_t colon = certificate.find(':');
     const std::string kind = certificate.substr(0, colon);
-    if (check_ != TlsCheck::none) {
+    if (check_ == TlsCheck::dane &&
+        std::none_of(op.tlsa.begin(), op.tlsa.end(),
+                     [&](const TlsaRecord& one) { return one.data == certificate; })) {
+      return fail(op, TlsFailure::validation_failure, "no TLSA record matches");
+    }
+    if (check_ == TlsCheck::certificate) {
       if (kind == "expired") {
         return fail(op, TlsFailure::certificate_expired, "certificate has expired");
       }

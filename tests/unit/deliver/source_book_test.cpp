@@ -41,7 +41,7 @@ TEST(SourceBook, CommandsEnableWhatIsOnTheHost) {
 
 TEST(SourceBook, APlanLeavesOutWhatIsOutOfUse) {
   Route route;
-  route.hosts.push_back({"mx.example", 10, 25, {IpAddress::v4(198, 51, 100, 1)}});
+  route.hosts.push_back({"mx.example", 10, 25, {IpAddress::v4(198, 51, 100, 1)}, nullptr});
   QueuePolicy policy;
   policy.vmta = "m";
   policy.sources = {{kOne, "one"}, {kTwo, "two"}};

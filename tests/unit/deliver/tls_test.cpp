@@ -259,5 +259,36 @@ TEST(DeliverTls, ConnectionsBreakAnywhereAndNothingIsLostTwice) {
   }
 }
 
+// RFC 7672: a host with TLSA records gets no mail in clear, whatever the queue is content with.
+TEST(DeliverTls, WhatDnsDemandsOutranksTheQueue) {
+  for (const bool matches : {true, false}) {
+    for (const bool usable : {true, false}) {
+      TlsWorld world(TlsDemand::offered);
+      TestHost& host = world.add_host(kA, with_certificate("self:any"));
+      world.add_route("mx.example.org", 10, kA);
+      auto tls = std::make_shared<HostTls>();
+      tls->name = "mx.example.org";
+      if (usable) {
+        tls->records.push_back({3, 1, 1, matches ? "self:any" : "self:other"});
+      }
+      world.route->hosts[0].tls = tls;
+      world.add_message("Subject: x\r\n\r\nbody", {"a@example.org"});
+      ASSERT_TRUE(world.open());
+      ASSERT_TRUE(world.run());
+      const bool delivered = matches || !usable;
+      EXPECT_EQ(host.messages.size(), delivered ? 1U : 0U);
+      EXPECT_EQ(host.encrypted, delivered ? 1U : 0U);
+      EXPECT_EQ(host.connections, 1U);
+      const TlsFailure result = delivered ? TlsFailure::none : TlsFailure::validation_failure;
+      EXPECT_EQ(world.deliverer->stats().tls.of(TlsPolicyKind::tlsa, result), 1U);
+      if (delivered) {
+        EXPECT_EQ(world.messages[0].facts.tls.verified, usable);
+      } else {
+        EXPECT_EQ(world.ended[0].failure.status, (EnhancedStatus{4, 7, 5}));
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ringpost::deliver
