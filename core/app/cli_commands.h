@@ -38,6 +38,8 @@ int change_queues(const CliOptions& options, const std::string& verb, const std:
 int check_config(const CliOptions& options, const std::string& file, bool strict, bool lenient);
 /// Compares the configuration's DKIM keys with what is published; `domain` empty: all of them.
 int check_dkim(const CliOptions& options, const std::string& file, const std::string& domain);
+/// Hashes a password read from the terminal or standard input; with `name` a line for auth-file.
+int passwd(const std::string& name);
 int explain(const CliOptions& options, const std::string& file, const std::string& domain,
             const std::string& vmta, const std::string& sender);
 int diff_config(const CliOptions& options, const std::string& before, const std::string& after);

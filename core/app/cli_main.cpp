@@ -129,6 +129,9 @@ void add_config_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   config->callback([&] {
     exit_code = ringpost::app::diff_config(arguments.options, arguments.first, arguments.second);
   });
+  CLI::App* passwd = app.add_subcommand("passwd", "Hash a password for auth-file or <smtp-user>");
+  passwd->add_option("name", arguments.first, "user's name: prints the whole line");
+  passwd->callback([&] { exit_code = ringpost::app::passwd(arguments.first); });
   CLI::App* help = app.add_subcommand("help", "What a directive of the configuration means");
   help->add_option("directive", arguments.first, "its name")->required();
   help->callback([&] { exit_code = ringpost::app::help_directive(arguments.first); });

@@ -284,6 +284,9 @@ std::string ControlRoom::reload() {
   for (const std::string& line : plan.keys->warnings()) {
     log_warning("DKIM: " + line);
   }
+  for (const std::string& line : plan.faults) {
+    log_warning(line);
+  }
   log_info(done ? said : said + " once a slow shard has answered");
   return answer_reload(plan);
 }

@@ -68,6 +68,9 @@ struct ShardStatus {
   std::uint64_t resolutions_failed = 0;  ///< for the moment
   std::uint64_t zero_copy_sends = 0;
   std::uint64_t zero_copy_copied = 0;
+  std::uint64_t authenticated = 0;      ///< users accepted
+  std::uint64_t auth_failed = 0;        ///< attempts refused
+  std::uint64_t proxy_refused = 0;      ///< connections of proxies without a good header
   std::uint64_t signatures = 0;         ///< DKIM signatures made
   std::uint64_t signatures_cached = 0;  ///< messages whose signatures were still known
   std::uint64_t not_signed = 0;         ///< messages of signing queues that no key fits

@@ -156,12 +156,16 @@ Status Process::start() {
     return Error::of(ErrorCode::invalid, config::render_text(found));
   }
   trusts_ad_ = resolvers_are_local(snapshot_->global().name_servers);
-  auto ingest = ingest_config(snapshot_, local_addresses_, nullptr, &tls_);
+  std::vector<std::string> faults;
+  auto ingest = ingest_config(snapshot_, local_addresses_, nullptr, &tls_, &faults);
   if (!ingest) {
     return ingest.error();
   }
   ingest_ = std::move(*ingest);
   reloader_.begin(ingest_->mail_rules);
+  for (const std::string& line : faults) {
+    log_warning(line);
+  }
   if (auto prepared = prepare(); !prepared) {
     return prepared;
   }
@@ -309,6 +313,7 @@ void Process::run_shard(ShardThread& entry) {
   }
   {
     ShardSettings settings = shard_settings(snapshot_, entry.shard, shards_, local_addresses_);
+    settings.authentication = &authentication_;
     settings.ingest_memory.sessions_of_all = &sessions_in_;
     settings.ingest_config = ingest_;
     settings.resolve.trusts_ad = trusts_ad_;

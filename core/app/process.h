@@ -91,6 +91,7 @@ class Process {
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> crypto_;  ///< for private operations
   std::shared_ptr<const KeyRing> keys_;
+  auth::SharedState authentication_;
   std::vector<std::unique_ptr<ShardThread>> threads_;
   std::unique_ptr<ControlRoom> control_;
   std::unique_ptr<ControlServer> control_server_;

@@ -38,7 +38,7 @@ ReloadPlan Reloader::plan() {
     return plan;
   }
   plan.needs_restart = config::restart_needed(*first_, *plan.snapshot);
-  auto ingest = ingest_config(plan.snapshot, local_, rules_.get(), &contexts_);
+  auto ingest = ingest_config(plan.snapshot, local_, rules_.get(), &contexts_, &plan.faults);
   if (!ingest) {
     config::Diagnostic fault;
     fault.message = ingest.error().detail;

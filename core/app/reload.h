@@ -28,6 +28,7 @@ struct ReloadPlan {
   std::shared_ptr<const config::Snapshot> snapshot;  ///< nullptr: faulty, nothing may change
   ingest::IngestConfigRef ingest;
   std::shared_ptr<const KeyRing> keys;  ///< read anew, so that a reload rotates them
+  std::vector<std::string> faults;      ///< of users' files: sentences for the log
   std::uint32_t version = 0;
   std::vector<std::string> needs_restart;  ///< directives that differ and keep their old value
 };

@@ -6,6 +6,7 @@
 #include "core/app/account_settings.h"
 #include "core/app/mail_rules.h"
 #include "core/app/tls_settings.h"
+#include "core/app/users.h"
 #include "core/base/text.h"
 
 namespace ringpost::app {
@@ -48,6 +49,24 @@ constexpr std::uint32_t kSessionsInMax = 20'000;
 /// Offsets inside a message are 32 bits wide, and replies count octets as RFC 1870 does.
 constexpr std::uint64_t kMessageMax = std::uint64_t{2} << 30;
 
+void set_auth(const config::SourcePolicy& in, ingest::SourcePolicy& out) {
+  for (const std::string_view name : in.auth_mechanisms) {
+    out.auth.plain = out.auth.plain || equals_ignoring_case(name, "plain");
+    out.auth.login = out.auth.login || equals_ignoring_case(name, "login");
+    out.auth.cram_md5 = out.auth.cram_md5 || equals_ignoring_case(name, "cram-md5");
+  }
+  if (!in.allow_auth) {
+    out.auth = {};
+  }
+  out.auth.clear_text_ok = in.allow_unencrypted_auth;
+  out.auth.encrypted_only = in.require_starttls_before_auth;
+  out.users_file = in.auth_file;
+  if (!in.max_auth_failure_rate.unlimited()) {
+    out.auth_failures_max = in.max_auth_failure_rate.count;
+    out.auth_failures_period = in.max_auth_failure_rate.period;
+  }
+}
+
 ingest::SourcePolicy source_policy(const config::SourcePolicy& in, std::uint64_t message_max,
                                    MailRules& rules, const sign::CanonSet& body_forms) {
   ingest::SourcePolicy out;
@@ -55,6 +74,10 @@ ingest::SourcePolicy source_policy(const config::SourcePolicy& in, std::uint64_t
   out.accept = in.smtp_service;
   out.may_relay = in.always_allow_relaying;
   out.require_auth = in.require_auth;
+  set_auth(in, out);
+  out.proxied = in.proxy_protocol;
+  out.senders.assign(in.allow_mail_from.begin(), in.allow_mail_from.end());
+  out.recipients.assign(in.allow_recipient.begin(), in.allow_recipient.end());
   if (in.max_rcpt_per_message != config::kUnlimited && in.max_rcpt_per_message != 0) {
     out.limits.recipients_max = std::min(in.max_rcpt_per_message, out.limits.recipients_max);
   }
@@ -106,6 +129,8 @@ ingest::SourceRules source_rules(const config::Snapshot& snapshot, config::Sourc
   const sign::CanonSet forms = body_forms(snapshot);
   const auto add = [&](const config::SourcePolicy& policy) {
     policies.push_back(source_policy(policy, message_max, mail, forms));
+    policies.back().keeps_rules = policies.back().clear_auth_on_loopback =
+        snapshot.is_relay_source(named);
     return static_cast<std::uint32_t>(policies.size() - 1);
   };
   ingest::SourceRules rules;
@@ -115,6 +140,28 @@ ingest::SourceRules source_rules(const config::Snapshot& snapshot, config::Sourc
   }
   return rules;
 }
+
+/// The rules of named sources, made when they are first asked for.
+class NamedRules : public RulesOfSources {
+ public:
+  NamedRules(const config::Snapshot& snapshot, ingest::IngestConfig& out, MailRules& mail)
+      : snapshot_(snapshot), out_(out), mail_(mail) {}
+
+  std::uint32_t rules_of(config::SourceId source) override {
+    const auto [entry, fresh] =
+        named_.try_emplace(source, static_cast<std::uint32_t>(out_.rules.size()));
+    if (fresh) {
+      out_.rules.push_back(source_rules(snapshot_, source, out_.policies, mail_));
+    }
+    return entry->second;
+  }
+
+ private:
+  const config::Snapshot& snapshot_;
+  ingest::IngestConfig& out_;
+  MailRules& mail_;
+  std::map<config::SourceId, std::uint32_t> named_;
+};
 
 /// Where a listener can be reached: the unspecified address and networks spelt out.
 std::vector<SocketAddress> reached_addresses(const config::Listener& listener,
@@ -152,7 +199,8 @@ Status check_listeners(const config::Snapshot& snapshot, const std::vector<IpAdd
 Result<ingest::IngestConfigRef> ingest_config(const std::shared_ptr<const config::Snapshot>& shared,
                                               const std::vector<IpAddress>& local,
                                               const ingest::MailRules* before,
-                                              TlsContexts* contexts) {
+                                              TlsContexts* contexts,
+                                              std::vector<std::string>* faults) {
   const config::Snapshot& snapshot = *shared;
   auto rules_read = MailRules::make(shared, static_cast<const MailRules*>(before));
   if (!rules_read) {
@@ -162,23 +210,18 @@ Result<ingest::IngestConfigRef> ingest_config(const std::shared_ptr<const config
   auto out = std::make_shared<ingest::IngestConfig>();
   out->hostname = snapshot.global().host_names.front();
   out->rules.push_back(source_rules(snapshot, config::kNoSource, out->policies, *mail));
-  std::map<config::SourceId, std::uint32_t> named;
+  NamedRules named(snapshot, *out, *mail);
   for (const config::Listener& listener : snapshot.global().listeners) {
-    std::uint32_t rules = 0;
-    if (listener.source != config::kNoSource) {
-      const auto [entry, fresh] =
-          named.try_emplace(listener.source, static_cast<std::uint32_t>(out->rules.size()));
-      rules = entry->second;
-      if (fresh) {
-        out->rules.push_back(source_rules(snapshot, listener.source, out->policies, *mail));
-      }
-    }
+    const std::uint32_t rules =
+        listener.source == config::kNoSource ? 0 : named.rules_of(listener.source);
     const TlsContextRef tls =
         contexts == nullptr ? nullptr : listener_tls(snapshot.global(), listener, *contexts);
     for (const SocketAddress& address : bind_addresses(listener, local)) {
       out->listen.push_back({address, rules, tls, listener.immediate_tls});
     }
   }
+  std::vector<std::string> unheard;
+  attach_users(snapshot, named, out->policies, faults != nullptr ? *faults : unheard);
   for (const std::string_view domain : snapshot.relay_domains()) {
     out->relay_domains.push_back(to_lower(domain));
   }

@@ -64,9 +64,12 @@ Status Shard::start(Dns& dns) {
 }
 
 Status Shard::listen() {
-  ingest_ =
-      std::make_unique<ingest::IngestService>(loop_, ports_.net, ports_.tls, spool_, ports_.entropy,
-                                              settings_.ingest_memory, settings_.ingest_config);
+  if (settings_.authentication != nullptr) {
+    desk_ = std::make_unique<auth::Desk>(loop_, ports_.crypto, *settings_.authentication);
+  }
+  ingest_ = std::make_unique<ingest::IngestService>(loop_, ports_.net, ports_.tls, spool_,
+                                                    ports_.entropy, settings_.ingest_memory,
+                                                    settings_.ingest_config, desk_.get());
   return ingest_->start();
 }
 

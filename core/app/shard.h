@@ -17,6 +17,7 @@
 #include "core/loop/net.h"
 #include "core/loop/tls.h"
 #include "core/schedule/scheduler.h"
+#include "net/auth/desk.h"
 #include "net/deliver/deliverer.h"
 #include "net/ingest/service.h"
 #include "net/resolve/resolver.h"
@@ -49,6 +50,7 @@ struct ShardSettings {
   ingest::IngestConfigRef ingest_config;
   std::shared_ptr<const KeyRing> keys;  ///< of the snapshot; null: nothing is signed
   sign::SignerOptions signer;
+  auth::SharedState* authentication = nullptr;  ///< of all shards; null: AUTH is not offered
   schedule::SchedulerOptions schedule;
   resolve::ResolverOptions resolve;
   std::string pause_rules;                 ///< as kept by an earlier run
@@ -133,6 +135,7 @@ class Shard final : public LetterHandler,
   std::unique_ptr<resolve::Resolver> resolver_;
   std::unique_ptr<deliver::Deliverer> deliverer_;
   std::unique_ptr<schedule::Scheduler> scheduler_;
+  std::unique_ptr<auth::Desk> desk_;
   std::unique_ptr<ingest::IngestService> ingest_;
   spool::RecoveryReport recovery_;
   Instant next_look_;  ///< at the journal's fill

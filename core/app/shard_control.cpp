@@ -120,6 +120,11 @@ ShardStatus Shard::status() {
   status.resolutions_failed = resolver_->stats().deferred;
   status.zero_copy_sends = deliverer_->stats().zero_copy;
   status.zero_copy_copied = deliverer_->stats().zero_copy_copied;
+  if (ingest_ != nullptr) {
+    status.authenticated = ingest_->stats().authenticated;
+    status.auth_failed = ingest_->stats().auth_failed;
+    status.proxy_refused = ingest_->stats().proxy_refused;
+  }
   const sign::SignerStats& signer = signer_.stats();
   status.signatures = signer.signatures;
   status.signatures_cached = signer.cached;

@@ -44,11 +44,20 @@ std::string to_base64(std::string_view octets) {
 }
 
 std::optional<std::string> from_base64(std::string_view text) {
+  std::string out(text.size() / 4 * 3, '\0');
+  const auto size = from_base64(text, out);
+  if (!size) {
+    return std::nullopt;
+  }
+  out.resize(*size);
+  return out;
+}
+
+std::optional<std::size_t> from_base64(std::string_view text, std::span<char> out) {
   if (text.size() % 4 != 0) {
     return std::nullopt;
   }
-  std::string out;
-  out.reserve(text.size() / 4 * 3);
+  std::size_t size = 0;
   while (!text.empty()) {
     std::size_t digits = 4;
     if (text.size() == 4) {
@@ -66,11 +75,14 @@ std::optional<std::string> from_base64(std::string_view text) {
       return std::nullopt;
     }
     for (std::size_t i = 0; i + 1 < digits; ++i) {
-      out.push_back(static_cast<char>(group >> (16 - 8 * i) & 0xff));
+      if (size == out.size()) {
+        return std::nullopt;
+      }
+      out[size++] = static_cast<char>(group >> (16 - 8 * i) & 0xff);
     }
     text.remove_prefix(4);
   }
-  return out;
+  return size;
 }
 
 }  // namespace ringpost

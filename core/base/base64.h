@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -17,5 +18,9 @@ std::string to_base64(std::string_view octets);
 /// the alphabet, full quanta, padding at the end alone, and no bits left over. Blanks are not
 /// skipped. Allocates.
 std::optional<std::string> from_base64(std::string_view text);
+
+/// The same into `out`, without allocation: the octets written, or nothing where the text is no
+/// base64 or does not fit.
+std::optional<std::size_t> from_base64(std::string_view text, std::span<char> out);
 
 }  // namespace ringpost

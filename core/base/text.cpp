@@ -41,4 +41,11 @@ TextBuilder& TextBuilder::add_hex(std::uint64_t value, int digits) noexcept {
   return *this;
 }
 
+void wipe(char* data, std::size_t size) noexcept {
+  volatile char* octets = data;
+  for (std::size_t i = 0; i < size; ++i) {
+    octets[i] = 0;
+  }
+}
+
 }  // namespace ringpost

@@ -64,4 +64,7 @@ class TextBuilder {
   bool truncated_ = false;
 };
 
+/// Overwrites what may be a secret; the compiler does not leave it out.
+void wipe(char* data, std::size_t size) noexcept;
+
 }  // namespace ringpost

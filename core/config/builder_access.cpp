@@ -29,7 +29,9 @@ void Builder::add_user(const Section& section) {
       user_source_uses_.emplace_back(user.source, directive.values[0].span);
     }
   }
-  if (user.method == UserMethod::password && user.password.empty()) {
+  if (user.method != UserMethod::password) {
+    user.password = {};  // it must not do instead of what was asked for
+  } else if (user.password.empty()) {
     log_->warning(section.kind.span, "the user has no password and cannot authenticate");
   }
   users.push_back(user);
@@ -144,6 +146,8 @@ void Builder::add_relay(const Section& section) {
                                                         : std::string(argument_of(section))) +
                              "}");
   source.origin = origin_of(section.kind.span);
+  source.relay = true;
+  std::vector<std::string_view>& mechanisms = snapshot_->lists_.emplace_back();
   const auto set = [&source](OptionId id, Value value, const Span& span) {
     source.settings.push_back({id, value, {span.file, span.line}});
   };
@@ -165,9 +169,10 @@ void Builder::add_relay(const Section& section) {
               !equals_ignoring_case(word.text, "cram-md5")) {
             log_->error(word.span, "the mechanisms are plain, login and cram-md5");
           }
+          mechanisms.push_back(values_.keep(to_lower(word.text)));
         }
-        [[fallthrough]];
-      case OptionId::relay_auth_login: set(OptionId::require_auth, true, span); break;
+        break;
+      case OptionId::relay_auth_login: mechanisms.push_back("login"); break;
       case OptionId::relay_auth_secret: set(row->id, *value, span); break;
       case OptionId::relay_vmta:
         set(OptionId::default_virtual_mta, *value, span);
@@ -180,21 +185,13 @@ void Builder::add_relay(const Section& section) {
       default: break;
     }
   }
+  if (!mechanisms.empty()) {
+    set(OptionId::require_auth, true, section.kind.span);
+    set(OptionId::auth_mechanisms, std::span<const std::string_view>(mechanisms),
+        section.kind.span);
+  }
   if (addresses.empty()) {
     log_->warning(section.kind.span, "the relay block listens nowhere");
-  }
-  // Who may send from where to whom is kept, or nobody may send.
-  const bool bounded =
-      std::any_of(source.settings.begin(), source.settings.end(), [](const Setting& setting) {
-        const auto* list = std::get_if<std::span<const std::string_view>>(&setting.value);
-        return list != nullptr && is_pending(setting.id) &&
-               !(list->size() == 1 && list->front() == "*");
-      });
-  if (bounded) {
-    set(OptionId::smtp_service, false, section.kind.span);
-    log_->warning(section.kind.span,
-                  "allow-mail-from and allow-recipient cannot be kept in this version: the relay "
-                  "gives no service");
   }
   snapshot_->by_name_.push_back(std::move(source));
   // As long as listeners cannot have rules of their own, this one stays closed.

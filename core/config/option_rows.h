@@ -62,7 +62,7 @@ inline constexpr std::string_view kSpoolLater = "the spool takes no such orders 
 inline constexpr std::string_view kBackoff = "back-off mode is not built yet";
 inline constexpr std::string_view kTls = "this part of TLS is not built yet";
 inline constexpr std::string_view kMessageKeys = "keys are taken from the configuration only";
-inline constexpr std::string_view kAuth = "SMTP authentication is not built yet";
+inline constexpr std::string_view kAuth = "this kind of SMTP authentication is not built yet";
 inline constexpr std::string_view kMonitor =
     "the management port speaks plain HTTP and changes nothing";
 inline constexpr std::string_view kReports = "processing of returned reports is not built yet";
@@ -77,7 +77,7 @@ inline constexpr std::string_view kOtherWays = "only delivery by SMTP is built s
 inline constexpr std::string_view kSubmission = "mail is accepted by SMTP only so far";
 inline constexpr std::string_view kRewrite = "rewriting of addresses is not built yet";
 inline constexpr std::string_view kHeaders = "this header processing is not built yet";
-inline constexpr std::string_view kProxy = "the PROXY protocol is not built yet";
+inline constexpr std::string_view kProxy = "connections through proxies are not built yet";
 inline constexpr std::string_view kDummy = "there is no built-in dummy server; use ringpost-sink";
 inline constexpr std::string_view kVendor = "it belongs to a service of the original's vendor";
 inline constexpr std::string_view kOld = "an abandoned form of the original product";

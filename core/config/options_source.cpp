@@ -97,6 +97,11 @@ constexpr ScopeSet kGroup = in(Scope::source_group);
 constexpr OptionRow kAuthRows[] = {
     acting(Id::allow_auth, "allow-auth", kSource, T::boolean, "yes", "no",
            "Whether AUTH is offered.", {.reload = kNewSessions}),
+    acting(Id::auth_mechanisms, "auth-mechanisms", kSource, T::name_list, "plain, login",
+           "plain, login, cram-md5",
+           "Mechanisms of AUTH: plain, login, cram-md5; the last serves users alone whose password "
+           "is stored in clear.",
+           {.reload = kNewSessions, .traits = kContinues}),
     acting(Id::allow_unencrypted_auth, "allow-unencrypted-plain-auth", kSource, T::boolean, "no",
            "yes", "Whether PLAIN and LOGIN are offered on unencrypted connections.",
            {.reload = kNewSessions}),

@@ -126,6 +126,7 @@ struct SourcePolicy {
   bool always_allow_relaying = false;
   bool require_auth = false;
   bool allow_auth = false;
+  std::span<const std::string_view> auth_mechanisms;  ///< plain, login, cram-md5
   bool allow_unencrypted_auth = false;
   bool require_starttls_before_auth = false;
   bool allow_starttls = false;

@@ -184,6 +184,7 @@ constexpr Field<S> kSourceFields[] = {
     {Id::always_allow_relaying, kSet<S, &S::always_allow_relaying>},
     {Id::require_auth, kSet<S, &S::require_auth>},
     {Id::allow_auth, kSet<S, &S::allow_auth>},
+    {Id::auth_mechanisms, kSet<S, &S::auth_mechanisms>},
     {Id::allow_unencrypted_auth, kSet<S, &S::allow_unencrypted_auth>},
     {Id::require_starttls_before_auth, kSet<S, &S::require_starttls_before_auth>},
     {Id::allow_starttls, kSet<S, &S::allow_starttls>},

@@ -31,6 +31,10 @@ VmtaRef Snapshot::find_vmta(std::string_view name) const {
   return is_default ? VmtaRef{VmtaRef::Kind::vmta, kDefaultVmta} : VmtaRef{};
 }
 
+bool Snapshot::is_relay_source(SourceId source) const {
+  return source < by_name_.size() && by_name_[source].relay;
+}
+
 SourceId Snapshot::find_source(std::string_view name) const {
   for (std::size_t i = 0; i < by_name_.size(); ++i) {
     if (equals_ignoring_case(by_name_[i].name, name)) {

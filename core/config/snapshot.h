@@ -35,6 +35,7 @@ struct DomainLayer {
 struct SourceEntry {
   std::string_view name;  ///< as written
   bool by_address = false;
+  bool relay = false;  ///< of a relay block
   IpNetwork network;
   std::vector<Setting> settings;
   Origin origin;
@@ -55,6 +56,8 @@ class Snapshot {
   /// The rules for a client, of a listener's source where it has one. Allocates nothing.
   SourcePolicy source_policy(const IpAddress& client, SourceId named = kNoSource) const;
   SourceId find_source(std::string_view name) const;
+  /// Whether the source is that of a relay block, whose rules hold for its users too.
+  bool is_relay_source(SourceId source) const;
   /// Networks for whose clients there are rules of their own, wide before narrow; loopback is
   /// always among them, because it may relay unless a source says otherwise.
   std::vector<IpNetwork> source_networks() const;

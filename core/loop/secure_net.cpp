@@ -65,6 +65,16 @@ void SecureNet::secure(SecureOp& op) {
   op.receive->layer_state = &stream;
   secured_.emplace(op.stream.value, &stream);
   ++stats_.streams_open;
+  if (op.has_early) {
+    op.has_early = false;
+    stream.given = op.early;
+    stream.has_given = true;
+    const std::string_view rest = op.early.view().substr(op.early_used);
+    stream.handshake_bytes = rest.size();
+    if (stream.engine != nullptr && !rest.empty()) {
+      stream.engine->give(rest);
+    }
+  }
   queue_handshake(stream);
 }
 

@@ -16,15 +16,20 @@ namespace ringpost {
 /// Encrypts a stream from here on: handshake, then all that the Net sends and receives on it is
 /// plain to its user and encrypted on the wire. result 0: `facts` hold; negative errno: `failure`
 /// and `error_text()` say why, the stream is of no more use and is to be closed.
-/// No send may be in flight, and no chunk taken and not used, when it starts. What has arrived and
-/// was not taken belongs to the handshake. Until it has completed nothing is sent; take() on the
-/// stream finds nothing, but is to be called as ever when the receive becomes ready, since that
-/// is what drives the handshake. Closing the stream completes it with -ECANCELED.
+/// No send may be in flight, and no chunk taken and not used but `early`, when it starts. What has
+/// arrived and was not taken belongs to the handshake. Until it has completed nothing is sent;
+/// take() on the stream finds nothing, but is to be called as ever when the receive becomes ready,
+/// since that is what drives the handshake. Closing the stream completes it with -ECANCELED.
 struct SecureOp : Completion {
   StreamId stream;
   ReceiveOp* receive = nullptr;  ///< the stream's standing receive
   TlsContextRef context;
   bool server = false;
+  /// A chunk already taken whose rest, from `early_used` on, belongs to the handshake; the layer
+  /// recycles it. Never what came behind a STARTTLS in clear (RFC 3207 section 6).
+  bool has_early = false;
+  ReceivedChunk early;
+  std::uint32_t early_used = 0;
 
   // Of a client; all views live until completion.
   std::string_view host_name;  ///< sent as SNI unless it is a literal; what a certificate must name

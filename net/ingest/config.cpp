@@ -7,6 +7,30 @@
 
 namespace ringpost::ingest {
 
+bool is_allowed(std::string_view text, const std::vector<std::string>& patterns) {
+  const auto fits = [text](std::string_view pattern) {
+    const bool open_begin = pattern.starts_with('*');
+    const bool open_end = pattern.size() > 1 && pattern.ends_with('*');
+    pattern = pattern.substr(open_begin ? 1 : 0);
+    pattern.remove_suffix(open_end ? 1 : 0);
+    if (pattern.size() > text.size()) {
+      return false;
+    }
+    if (open_begin && open_end) {
+      for (std::size_t at = 0; at + pattern.size() <= text.size(); ++at) {
+        if (equals_ignoring_case(text.substr(at, pattern.size()), pattern)) {
+          return true;
+        }
+      }
+      return false;
+    }
+    const std::size_t at = open_begin ? text.size() - pattern.size() : 0;
+    return (open_begin || open_end || pattern.size() == text.size()) &&
+           equals_ignoring_case(text.substr(at, pattern.size()), pattern);
+  };
+  return patterns.empty() || std::any_of(patterns.begin(), patterns.end(), fits);
+}
+
 void SourcePolicy::prepare() {
   RP_ASSERT(!default_vmta.empty() && fields.size() + watched.size() <= 255);
   // Offsets inside a message are 32 bits wide.
@@ -27,9 +51,8 @@ const ListenAddress* IngestConfig::listener_at(const SocketAddress& address) con
 }
 
 const SourcePolicy& IngestConfig::policy_for(const IpAddress& client,
-                                             const SocketAddress& listener) const {
-  const ListenAddress* const where = listener_at(listener);
-  const SourceRules& set = rules.at(where == nullptr ? 0 : where->rules);
+                                             std::uint32_t rules_index) const {
+  const SourceRules& set = rules.at(rules_index);
   const SourceRule* best = nullptr;
   for (const SourceRule& rule : set.rules) {
     if (rule.network.contains(client) &&

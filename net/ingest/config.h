@@ -10,6 +10,7 @@
 #include "core/base/shared_count.h"
 #include "core/base/time.h"
 #include "core/base/tls.h"
+#include "net/auth/user_book.h"
 #include "net/ingest/mail_rules.h"
 #include "net/sign/body_hasher.h"
 #include "net/smtp/server_events.h"
@@ -39,7 +40,19 @@ enum class DateField : std::uint8_t { leave, add_if_missing, replace };
 struct SourcePolicy {
   bool accept = true;         ///< otherwise greeted with 554
   bool may_relay = false;     ///< otherwise only to relay domains
-  bool require_auth = false;  ///< MAIL is refused without; there is no AUTH yet
+  bool require_auth = false;  ///< MAIL is refused before AUTH
+  smtp::AuthOffer auth;
+  bool clear_auth_on_loopback = false;  ///< PLAIN and LOGIN without encryption on this host alone
+  std::string users_file;  ///< who made the policy knows it; empty: the users of the configuration
+  std::shared_ptr<const auth::UserBook> users;  ///< who may authenticate; null: nobody
+  bool keeps_rules = false;                     ///< these rules hold after AUTH as before
+  std::uint64_t auth_failures_max = 0;          ///< in the period; 0: no limit
+  Duration auth_failures_period = Duration::minutes(1);
+  /// Senders and recipients that may be named, lower case, with `*` at the ends of a text; empty:
+  /// any that is allowed otherwise.
+  std::vector<std::string> senders;
+  std::vector<std::string> recipients;
+  bool proxied = false;  ///< its connections begin with a PROXY header, whose address counts
   smtp::ServerLimits limits;
   bool chunking = true;
   bool smtputf8 = true;
@@ -75,6 +88,12 @@ struct SourceRule {
   std::uint32_t policy = 0;  ///< index into IngestConfig::policies
 };
 
+/// Whether `text` is matched by one of the patterns of SourcePolicy::senders; none: yes.
+bool is_allowed(std::string_view text, const std::vector<std::string>& patterns);
+
+/// User::rules of those who have no rules of their own.
+inline constexpr std::uint32_t kSameRules = ~0U;
+
 /// Rules that hold where mail came in.
 struct SourceRules {
   std::uint32_t otherwise = 0;    ///< policy of addresses that no rule names
@@ -109,8 +128,8 @@ struct IngestConfig {
 
   /// Nullptr: none has this address.
   const ListenAddress* listener_at(const SocketAddress& address) const;
-  /// For a client at a listener of ours.
-  const SourcePolicy& policy_for(const IpAddress& client, const SocketAddress& listener) const;
+  /// For a client under the rules of this number.
+  const SourcePolicy& policy_for(const IpAddress& client, std::uint32_t rules) const;
   bool is_relay_domain(std::string_view domain) const;
   bool has_vmta(std::string_view name) const;
   /// Only loopback may inject, under otherwise default settings.

@@ -64,8 +64,8 @@ void add_received(TextBuilder& out, const SourcePolicy& policy, const TraceFacts
   }
   const std::string_view protocol = facts.smtputf8 ? "UTF8SMTP" : facts.extended ? "ESMTP" : "SMTP";
   out.add("by ").add(facts.hostname).add(" (Ringpost) with ").add(protocol);
-  if (facts.secured && (facts.extended || facts.smtputf8)) {
-    out.add('S');  // RFC 3848
+  if (facts.extended || facts.smtputf8) {
+    out.add(facts.secured ? "S" : "").add(facts.authenticated ? "A" : "");  // RFC 3848
   }
   if (!facts.sole_recipient.empty()) {
     out.add("\r\n\tfor <").add(facts.sole_recipient).add('>');

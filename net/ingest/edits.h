@@ -22,6 +22,7 @@ struct TraceFacts {
   IpAddress origin;
   bool extended = true;  ///< EHLO
   bool secured = false;  ///< TLS
+  bool authenticated = false;
   bool smtputf8 = false;
   WallTime when;
   MessageId token;                  ///< unique, for Message-ID

@@ -15,13 +15,13 @@ constexpr Duration kAcceptRetry = Duration::milliseconds(100);
 void IngestService::FreeArray::operator()(void* memory) const { ::operator delete(memory); }
 
 IngestService::IngestService(Loop& loop, Net& net, Tls& tls, MessageSink& sink, Entropy& entropy,
-                             const IngestMemory& memory, IngestConfigRef config)
+                             const IngestMemory& memory, IngestConfigRef config, auth::Desk* desk)
     : config_(std::move(config)),
       memory_(memory),
       blocks_(memory.envelope_blocks),
       recipients_(memory.recipients_max),
       by_address_(memory.sessions_max),
-      shard_{loop, net, tls, sink, blocks_, recipients_, edits_, stats_},
+      shard_{loop, net, tls, sink, blocks_, recipients_, edits_, stats_, entropy, desk},
       session_memory_(::operator new (std::size_t{memory.sessions_max + memory.turned_away_max} *
                                       sizeof(IngestSession))) {
   static_assert(alignof(IngestSession) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
@@ -143,20 +143,22 @@ void IngestService::serve(const RawSocket& socket, const SocketAddress& listener
     free_.push_front(*session);
     return;
   }
-  const SourcePolicy& policy = config_->policy_for(socket.peer.ip, listener);
+  const ListenAddress* const where = config_->listener_at(listener);
+  const SourcePolicy& policy =
+      config_->policy_for(socket.peer.ip, where == nullptr ? 0 : where->rules);
   const Welcome welcome = welcome_for(socket.peer.ip, policy);
   stats_.turned_away += welcome == Welcome::too_many || welcome == Welcome::stopping ? 1 : 0;
   stats_.not_served += welcome == Welcome::not_for_you ? 1 : 0;
   session->set_counted(welcome == Welcome::serve);
   sessions_.push_back(*session);
   session->set_local(socket.local.ip);
-  session->begin(*stream, socket.peer, config_, policy, config_->listener_at(listener), welcome);
+  session->begin(*stream, socket.peer, config_, policy, where, welcome);
 }
 
 void IngestService::session_ended(IngestSession& session) {
   if (session.counted()) {
     --served_;
-    by_address_.remove(session.peer().ip);
+    by_address_.remove(session.connected_from().ip);
     if (memory_.sessions_of_all != nullptr) {
       memory_.sessions_of_all->give_back();
     }

@@ -14,9 +14,9 @@ namespace ringpost::ingest {
 /// loop, net and sink outlive it. Before it is destroyed it must be stopped().
 class IngestService : private SessionOwner {
  public:
-  /// Takes all memory the shard's ingest will ever use.
+  /// Takes all memory the shard's ingest will ever use. Without `desk` AUTH is not offered.
   IngestService(Loop& loop, Net& net, Tls& tls, MessageSink& sink, Entropy& entropy,
-                const IngestMemory& memory, IngestConfigRef config);
+                const IngestMemory& memory, IngestConfigRef config, auth::Desk* desk = nullptr);
   IngestService(const IngestService&) = delete;
   IngestService& operator=(const IngestService&) = delete;
   ~IngestService() override;

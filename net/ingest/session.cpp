@@ -36,6 +36,7 @@ IngestSession::IngestSession(IngestShard& shard, SessionOwner& owner)
   close_op_.bind<&IngestSession::on_closed>(this);
   room_op_.bind<&IngestSession::on_room>(this);
   commit_op_.bind<&IngestSession::on_committed>(this);
+  check_op_.bind<&IngestSession::on_checked>(this);
   timer_.bind<&IngestSession::on_deadline>(this);
 }
 
@@ -43,36 +44,39 @@ void IngestSession::begin(StreamId stream, const SocketAddress& peer, IngestConf
                           const SourcePolicy& policy, const ListenAddress* listener,
                           Welcome welcome) {
   RP_ASSERT(state_ == State::ended && writer_ == nullptr && !committing_ && !have_chunk_);
-  state_ = State::open;
   stream_ = stream;
-  peer_ = peer;
+  peer_ = connected_from_ = peer;
   config_ = std::move(config);
+  listener_ = listener;
   policy_ = &policy;
   paused_ = storage_refused_ = waiting_for_room_ = false;
-  helo_bytes_ = 0;
+  helo_bytes_ = auth_failures_ = 0;
+  check_op_.user.clear();
   receive_op_.ended = false;
   receive_op_.end_result = 0;
   active_ = shard_.loop.now().instant;
+  shard_.net.receive(stream_, receive_op_);
+  if (policy.proxied && welcome == Welcome::serve) {
+    state_ = State::proxied;
+    reader_.emplace<smtp::ProxyHeader>();
+    return shard_.loop.timers().arm(timer_, active_ + policy.command_timeout);
+  }
+  state_ = State::open;
+  open(welcome);
+}
+
+// The client is known: greets it under the rules for it.
+void IngestSession::open(Welcome welcome) {
+  reader_.emplace<sign::BodyHasher>();
   profile_ = {};
   profile_.hostname = std::string_view(config_->hostname).substr(0, kHostnameBytesMax);
   profile_.banner = std::string_view(config_->banner).substr(0, kBannerBytesMax);
-  profile_.chunking = policy_->chunking;
-  profile_.smtputf8 = policy_->smtputf8;
-  profile_.dsn = policy_->dsn;
-  tls_ = listener != nullptr && listener->tls != nullptr ? &listener->tls : nullptr;
-  profile_.starttls = policy_->starttls && tls_ != nullptr;
-  profile_.bare_line_ends = policy_->bare_line_ends;
-  profile_.controls = policy_->field_names;
-  profile_.notes = config_->noted_names;
-  profile_.watched_controls = policy_->fields.size();
-  smtp::ServerLimits limits = policy_->limits;
-  limits.recipients_max = std::min(limits.recipients_max, shard_.recipients.capacity());
-  engine_.use_limits(limits);
-  shard_.net.receive(stream_, receive_op_);
-  if (listener != nullptr && listener->immediate_tls) {
+  use_policy(*policy_);
+  if (listener_ != nullptr && listener_->immediate_tls) {
     // Whoever is not served here gets no words: they would have to be encrypted first.
-    return welcome == Welcome::serve && tls_ != nullptr ? begin_handshake() : close();
+    return welcome == Welcome::serve && tls() != nullptr ? begin_handshake() : close();
   }
+  state_ = State::open;
   greet(welcome, false);
   shard_.loop.timers().arm(timer_, active_ + patience());
   after_engine();
@@ -110,8 +114,10 @@ bool IngestSession::next_chunk() {
 }
 
 bool IngestSession::may_feed() {
-  if (engine_.state() == ServerState::awaiting_verdict || engine_.output_blocked() ||
-      waiting_for_room_ || !room_op_.idle()) {
+  const ServerState state = engine_.state();
+  const bool told_later =
+      state == ServerState::awaiting_verdict || state == ServerState::awaiting_auth;
+  if (told_later || engine_.output_blocked() || waiting_for_room_ || !room_op_.idle()) {
     return false;
   }
   waiting_for_room_ = writer_ != nullptr && !writer_->has_room(room_op_);
@@ -134,15 +140,20 @@ void IngestSession::drop_chunk() {
   }
 }
 
+// It reads nothing until it was told of a message, a user or a handshake.
+bool IngestSession::engine_waits() const {
+  const ServerState state = engine_.state();
+  return state == ServerState::awaiting_verdict || state == ServerState::awaiting_auth ||
+         state == ServerState::awaiting_tls;
+}
+
 // Looks at what the engine came to and at the stream, and does what follows.
 void IngestSession::after_engine() {
   if (state_ == State::open) {
     if (should_leave()) {
       engine_.close(kStopping);
     }
-    const bool waits = engine_.state() == ServerState::awaiting_verdict ||
-                       engine_.state() == ServerState::awaiting_tls;
-    if (receive_op_.ended && !have_chunk_ && !waits) {
+    if (receive_op_.ended && !have_chunk_ && !engine_waits()) {
       end_of_stream();
     }
     if (engine_.state() == ServerState::closed && state_ == State::open) {
@@ -237,8 +248,8 @@ void IngestSession::on_closed(Completion&) {
 
 // The session is over when nobody holds one of its completions any more.
 void IngestSession::settle() {
-  if (state_ != State::settling || committing_ || !room_op_.idle() || !send_op_.idle() ||
-      (secure_op_ != nullptr && !secure_op_->idle())) {
+  if (state_ != State::settling || committing_ || checking_ || !room_op_.idle() ||
+      !send_op_.idle() || (secure_op_ != nullptr && !secure_op_->idle())) {
     return;
   }
   RP_ASSERT(writer_ == nullptr && !timer_.armed());
@@ -259,6 +270,8 @@ void IngestSession::on_received(Completion&) {
     ReceivedChunk none;
     const bool plain = shard_.net.take(receive_op_, none);
     RP_ASSERT(!plain);
+  } else if (state_ == State::proxied) {
+    read_proxy_header();
   } else if (state_ == State::open) {
     pump();
   } else if (state_ == State::flushing || state_ == State::lingering) {
@@ -331,7 +344,8 @@ ServerReply IngestSession::storage_reply(ErrorCode code) {
 
 // Only what the client is late with counts, not our own waiting.
 bool IngestSession::waiting_for_us() const {
-  return state_ == State::open && send_op_.idle() && (committing_ || waiting_for_room_);
+  return state_ == State::open && send_op_.idle() &&
+         (committing_ || checking_ || waiting_for_room_);
 }
 
 Duration IngestSession::patience() const {
@@ -344,6 +358,10 @@ Duration IngestSession::patience() const {
 void IngestSession::on_deadline(Now now) {
   if (state_ == State::flushing || state_ == State::lingering || state_ == State::securing) {
     shard_.stats.tls_failed += state_ == State::securing ? 1 : 0;
+    return close();
+  }
+  if (state_ == State::proxied) {
+    ++shard_.stats.timeouts;
     return close();
   }
   if (waiting_for_us()) {
@@ -369,6 +387,9 @@ void IngestSession::on_deadline(Now now) {
 bool IngestSession::should_leave() const { return shard_.stopping && engine_.at_rest(); }
 
 void IngestSession::stop_when_at_rest() {
+  if (state_ == State::proxied) {
+    return close();
+  }
   if (state_ == State::open) {
     pump();
   }

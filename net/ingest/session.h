@@ -3,14 +3,17 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <variant>
 
 #include "core/base/list.h"
 #include "core/loop/loop.h"
 #include "core/loop/net.h"
 #include "core/loop/tls.h"
 #include "core/mail/doors.h"
+#include "net/auth/desk.h"
 #include "net/ingest/config.h"
 #include "net/ingest/transaction.h"
+#include "net/smtp/proxy_header.h"
 #include "net/smtp/server_engine.h"
 
 namespace ringpost::ingest {
@@ -27,8 +30,11 @@ struct IngestStats {
   std::uint64_t recipients = 0;   ///< of these
   std::uint64_t bytes = 0;        ///< of these, in wire form
   std::uint64_t relay_denied = 0;
-  std::uint64_t sender_busy = 0;      ///< MAIL refused for the number of its sender's sessions
-  std::uint64_t suppressed = 0;       ///< recipients that lists forbid
+  std::uint64_t sender_busy = 0;  ///< MAIL refused for the number of its sender's sessions
+  std::uint64_t suppressed = 0;   ///< recipients that lists forbid
+  std::uint64_t authenticated = 0;
+  std::uint64_t auth_failed = 0;
+  std::uint64_t proxy_refused = 0;    ///< connections of proxies without a good header
   std::uint64_t no_room = 0;          ///< 452 for want of memory or disk
   std::uint64_t store_failed = 0;     ///< 451
   std::uint64_t content_refused = 0;  ///< by limits, line ends, header commands
@@ -48,6 +54,8 @@ struct IngestShard {
   RecipientTable& recipients;
   EditPlan& edits;
   IngestStats& stats;
+  Entropy& entropy;
+  auth::Desk* desk = nullptr;
   std::uint64_t token_high = 0;  ///< random at start; the tokens of Message-ID fields
   std::uint64_t token_low = 0;
   bool stopping = false;
@@ -80,7 +88,8 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   IngestSession& operator=(const IngestSession&) = delete;
   ~IngestSession() override = default;
 
-  /// Requires: ended or never begun. `listener` is of the configuration, or null: none of ours.
+  /// Requires: ended or never begun. `listener` is of the configuration, or null: none of ours;
+  /// `policy` is that of the peer there.
   void begin(StreamId stream, const SocketAddress& peer, IngestConfigRef config,
              const SourcePolicy& policy, const ListenAddress* listener, Welcome welcome);
   /// The shard is stopping: says 421 now if no transaction is under way, else when it is over.
@@ -88,7 +97,10 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   /// Drops the connection now; a commit under way still finishes.
   void abandon();
 
+  /// The client, by the header of a proxy where there is one.
   const SocketAddress& peer() const { return peer_; }
+  /// The other end of the connection.
+  const SocketAddress& connected_from() const { return connected_from_; }
   /// The address of ours that the client connected to, before begin().
   void set_local(const IpAddress& local) { local_ = local; }
   bool counted() const { return counted_; }
@@ -97,6 +109,7 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
  private:
   enum class State : std::uint8_t {
     ended,
+    proxied,    ///< a PROXY header must come first
     securing,   ///< a TLS handshake is going on
     open,       ///< the engine is in session
     flushing,   ///< the engine has closed; its last replies are being sent
@@ -114,6 +127,17 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   void on_content_end(const smtp::ContentSummary& summary) override;
   void on_abort(smtp::AbortReason reason) override;
 
+  // Who the client is (session_auth.cpp).
+  std::string_view on_auth_challenge() override;
+  void on_auth(const smtp::AuthAttempt& attempt) override;
+  void on_checked(Completion&);
+  smtp::ServerReply verdict_of(auth::Verdict verdict);
+  bool become_user();
+  void use_policy(const SourcePolicy& policy);
+  smtp::ServerLimits limits_of(const SourcePolicy& policy) const;
+  void read_proxy_header();
+  sign::BodyHasher& body() { return *std::get_if<sign::BodyHasher>(&reader_); }
+
   void on_received(Completion&);
   void on_sent(Completion&);
   void on_room(Completion&);
@@ -121,12 +145,19 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   void on_closed(Completion&);
   void on_secured(Completion&);  // this and the next: session_tls.cpp
   void begin_handshake();
+  /// What the listener encrypts with; nullptr: nothing.
+  const TlsContextRef* tls() const {
+    return listener_ != nullptr && listener_->tls != nullptr ? &listener_->tls : nullptr;
+  }
+  std::uint32_t rules() const { return listener_ != nullptr ? listener_->rules : 0; }
   void on_deadline(Now now);
 
+  void open(Welcome welcome);
   void greet(Welcome welcome, bool secured);
   void pump();
   bool next_chunk();
   bool may_feed();
+  bool engine_waits() const;
   bool should_leave() const;
   void feed_chunk();
   void flush();
@@ -158,10 +189,13 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   bool have_chunk_ = false;
   bool committing_ = false;
   bool storage_refused_ = false;
-  bool waiting_for_room_ = false;       ///< writer_ will complete room_op_
-  const TlsContextRef* tls_ = nullptr;  ///< the listener's, kept by config_
+  bool waiting_for_room_ = false;  ///< writer_ will complete room_op_
+  bool checking_ = false;          ///< check_op_ is under way
+  std::uint8_t auth_failures_ = 0;
+  const ListenAddress* listener_ = nullptr;  ///< kept by config_
   StreamId stream_;
   SocketAddress peer_;
+  SocketAddress connected_from_;
   IpAddress local_;
   SharedCount* sender_sessions_ = nullptr;  ///< a unit of it is ours
   Instant active_;                          ///< when something last moved
@@ -170,10 +204,12 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   std::uint32_t message_bytes_ = 0;  ///< of the message being committed
   std::uint32_t message_recipients_ = 0;
   Transaction transaction_;
-  sign::BodyHasher body_;  ///< where policy_->body_forms asks for it
+  /// First the header of a proxy, then the bodies of messages (where policy_->body_forms asks).
+  std::variant<sign::BodyHasher, smtp::ProxyHeader> reader_;
   MessageWriter* writer_ = nullptr;
   std::uint8_t helo_bytes_ = 0;
   std::array<char, 255> helo_{};
+  auth::CheckOp check_op_;  ///< keeps the name of the user accepted
   std::array<char, 64> queued_text_{};
   std::array<char, smtp::ServerEngine::kOutputBytesMin> output_{};
   smtp::ServerEngine engine_;

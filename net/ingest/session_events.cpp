@@ -21,6 +21,8 @@ constexpr ServerReply kNoSuchVmta{550, "5.5.0", "The rules name a virtual MTA un
 constexpr std::string_view kDefaultVmta = "{default}";
 constexpr ServerReply kSenderBusy{451, "4.7.1", "Too many sessions submit mail of this sender"};
 constexpr ServerReply kSuppressed{550, "5.7.1", "Nothing may be sent to this recipient"};
+constexpr ServerReply kSenderDenied{550, "5.7.1", "This sender may not be named here"};
+constexpr ServerReply kRecipientDenied{550, "5.7.1", "This recipient may not be named here"};
 constexpr ServerReply kNoMailboxes{550, "5.1.1", "No mailboxes here; give a full address"};
 
 /// The fields of a message that rules look at.
@@ -50,8 +52,12 @@ void IngestSession::on_hello(std::string_view name, bool) {
 }
 
 ServerReply IngestSession::on_mail(const smtp::MailArguments& mail) {
-  if (policy_->require_auth) {
+  if (policy_->require_auth && !engine_.authenticated()) {
     return kAuthRequired;
+  }
+  if (!is_allowed(mail.path.text, policy_->senders)) {
+    ++shard_.stats.relay_denied;
+    return kSenderDenied;
   }
   if (!count_sender(mail.path.text)) {
     ++shard_.stats.sender_busy;
@@ -78,6 +84,10 @@ ServerReply IngestSession::on_rcpt(const smtp::RcptArguments& rcpt) {
     ++shard_.stats.suppressed;
     return kSuppressed;
   }
+  if (!is_allowed(rcpt.path.text, policy_->recipients)) {
+    ++shard_.stats.relay_denied;
+    return kRecipientDenied;
+  }
   if (!transaction_.add(rcpt)) {
     ++shard_.stats.no_room;
     return kNoRecipientRoom;
@@ -95,7 +105,7 @@ ServerReply IngestSession::on_content_begin() {
   storage_refused_ = false;
   writer_ = *writer;
   if (policy_->body_forms.any()) {
-    body_.start(policy_->body_forms, sign::BodyHasher::Begin::content);
+    body().start(policy_->body_forms, sign::BodyHasher::Begin::content);
   }
   return smtp::replies::kOk;
 }
@@ -106,20 +116,20 @@ void IngestSession::on_content(std::string_view run) {
     storage_refused_ = true;
     engine_.refuse_content(storage_reply(status.error().code));
   } else if (policy_->body_forms.any()) {
-    body_.feed(run);
+    body().feed(run);
   }
 }
 
 void IngestSession::note_body(SigningFacts& signing) {
   const auto note = [&](sign::Canon canon, std::uint8_t form, BodyDigest& out) {
-    const sign::BodyHash& hash = body_.hash(canon);
+    const sign::BodyHash& hash = body().hash(canon);
     out = {hash.digest, hash.canonical_bytes};
     signing.forms = static_cast<std::uint8_t>(signing.forms | form);
   };
   if (!policy_->body_forms.any()) {
     return;
   }
-  body_.finish();
+  body().finish();
   if (policy_->body_forms.simple) {
     note(sign::Canon::simple, SigningFacts::kSimple, signing.simple);
   }
@@ -139,6 +149,7 @@ void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
   facts.origin = peer_.ip;
   facts.extended = engine_.extended();
   facts.secured = engine_.secured();
+  facts.authenticated = engine_.authenticated();
   facts.smtputf8 = envelope.smtputf8;
   facts.when = now.wall;
   facts.token = {shard_.token_high, ++shard_.token_low};
@@ -162,6 +173,7 @@ void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
   }
   envelope.helo = facts.helo;
   envelope.noted = {summary.noted.begin(), summary.noted.size()};
+  envelope.user = engine_.authenticated() ? std::string_view(check_op_.user) : "";
   envelope.origin = peer_.ip;
   envelope.received = now.wall;
   submission.content = summary.info;

@@ -6,7 +6,9 @@
 namespace ringpost::ingest {
 
 void IngestSession::begin_handshake() {
-  RP_ASSERT(!have_chunk_ && send_op_.idle() && tls_ != nullptr);
+  RP_ASSERT(send_op_.idle() && tls() != nullptr);
+  // Only what came behind the header of a proxy; never what came in clear behind STARTTLS.
+  RP_ASSERT(!have_chunk_ || engine_.state() == smtp::ServerState::closed);
   state_ = State::securing;
   set_paused(false);
   if (secure_op_ == nullptr) {
@@ -15,8 +17,12 @@ void IngestSession::begin_handshake() {
   }
   secure_op_->stream = stream_;
   secure_op_->receive = &receive_op_;
-  secure_op_->context = *tls_;
+  secure_op_->context = *tls();
   secure_op_->server = true;
+  secure_op_->has_early = have_chunk_;
+  secure_op_->early = chunk_;
+  secure_op_->early_used = chunk_used_;
+  have_chunk_ = false;
   shard_.loop.timers().arm(timer_, shard_.loop.now().instant + config_->handshake_timeout);
   shard_.tls.secure(*secure_op_);
 }

@@ -108,7 +108,8 @@ enum MailParameterBit : unsigned {
   kBodyBit = 2,
   kUtf8Bit = 4,
   kRetBit = 8,
-  kEnvidBit = 16
+  kEnvidBit = 16,
+  kAuthBit = 32
 };
 
 const ServerReply* set_body(std::string_view value, MailArguments& out) {
@@ -161,6 +162,13 @@ const ServerReply* set_mail_parameter(const Parameter& p, const CommandFeatures&
     out.envid = p.value;
     const bool good = !p.value.empty() && p.value.size() <= kEnvidBytesMax && is_xtext(p.value);
     return good ? nullptr : &replies::kBadEnvid;
+  }
+  if (features.auth && equals_ignoring_case(p.name, "AUTH")) {
+    if (!first_time(seen, kAuthBit)) {
+      return &replies::kParameterTwice;
+    }
+    const bool good = p.value == "<>" || (!p.value.empty() && is_xtext(p.value));
+    return good ? nullptr : &replies::kBadAuthParameter;
   }
   return &replies::kUnknownParameter;
 }

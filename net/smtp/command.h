@@ -66,6 +66,7 @@ struct CommandFeatures {
   bool eight_bit_mime = true;
   bool smtputf8 = true;
   bool dsn = true;
+  bool auth = false;  ///< AUTH= may name who submitted first (RFC 4954 section 5); it is not used
 };
 
 /// Parse the argument of their command. On failure the reply tells why and `out` is unspecified;

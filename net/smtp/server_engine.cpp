@@ -25,6 +25,8 @@ std::string_view name_of(ServerState state) noexcept {
     case ServerState::chunks_refused: return "chunks_refused";
     case ServerState::awaiting_tls: return "awaiting_tls";
     case ServerState::awaiting_verdict: return "awaiting_verdict";
+    case ServerState::in_auth: return "in_auth";
+    case ServerState::awaiting_auth: return "awaiting_auth";
     case ServerState::closed: return "closed";
   }
   return "unknown";
@@ -38,6 +40,11 @@ ServerEngine::ServerEngine(const ServerLimits& limits, ServerEvents& events, std
 
 void ServerEngine::use_limits(const ServerLimits& limits) {
   RP_ASSERT(state_ == ServerState::closed);
+  change_limits(limits);
+}
+
+void ServerEngine::change_limits(const ServerLimits& limits) {
+  RP_ASSERT(!transaction_open_);
   RP_ASSERT(limits.command_bytes_max >= 512 && limits.command_bytes_max <= kCommandBytesMax);
   limits_ = limits;
 }
@@ -47,7 +54,7 @@ void ServerEngine::begin_session(const ServerProfile& profile, bool secured) {
   profile_ = &profile;
   secured_ = secured;
   output_begin_ = output_end_ = 0;
-  extended_ = smtputf8_ = paused_ = chunk_last_ = line_overlong_ = false;
+  extended_ = smtputf8_ = paused_ = chunk_last_ = line_overlong_ = authenticated_ = false;
   refused_ = Refusal::none;
   recipients_ = errors_ = idle_commands_ = 0;
   chunk_left_ = 0;
@@ -82,7 +89,8 @@ std::size_t ServerEngine::feed(std::string_view input) {
       shut(AbortReason::closed);
       continue;
     }
-    if (state_ == ServerState::awaiting_verdict || output_blocked()) {
+    if (state_ == ServerState::awaiting_verdict || state_ == ServerState::awaiting_auth ||
+        output_blocked()) {
       break;
     }
     switch (state_) {
@@ -221,6 +229,7 @@ void ServerEngine::write_hello() {
   if (profile_->starttls && !secured_) {
     write("250-STARTTLS\r\n");
   }
+  write_auth_offer();
   write("250 ENHANCEDSTATUSCODES\r\n");
 }
 
@@ -244,7 +253,8 @@ void ServerEngine::shut(AbortReason reason) {
 
 CommandFeatures ServerEngine::features() const {
   return {profile_->size && extended_, profile_->eight_bit_mime && extended_,
-          profile_->smtputf8 && extended_, profile_->dsn && extended_};
+          profile_->smtputf8 && extended_, profile_->dsn && extended_,
+          profile_->auth.any() && extended_};
 }
 
 }  // namespace ringpost::smtp

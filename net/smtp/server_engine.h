@@ -21,6 +21,8 @@ enum class ServerState : std::uint8_t {
   chunks_refused,    ///< further chunks of a refused message get the same reply
   awaiting_tls,      ///< once output() is sent: the handshake, then tls_established()
   awaiting_verdict,  ///< complete_message() must be called
+  in_auth,           ///< the client's next answer within AUTH
+  awaiting_auth,     ///< complete_auth() must be called
   closed,            ///< send what is in output(), then close the connection
 };
 
@@ -65,6 +67,11 @@ class ServerEngine {
   void tls_established();
   /// The verdict on the message that on_content_end() announced. Requires awaiting_verdict.
   void complete_message(const ServerReply& reply);
+  /// The verdict on what on_auth() announced; replies::kAuthenticated makes the client the user.
+  /// Requires awaiting_auth.
+  void complete_auth(const ServerReply& reply);
+  /// Other limits for the transactions to come. Requires that none is open.
+  void change_limits(const ServerLimits& limits);
   /// Also from inside on_content(). The host cannot take the content that is being transferred:
   /// `reply` answers its end, nothing more of it is handed on, and on_abort() follows at once.
   void refuse_content(const ServerReply& reply);
@@ -94,6 +101,8 @@ class ServerEngine {
   bool extended() const { return extended_; }
   /// The session is encrypted.
   bool secured() const { return secured_; }
+  /// A user was accepted in this session.
+  bool authenticated() const { return authenticated_; }
 
  private:
   /// Who refused the content; a scanner's reason may still change to a weightier one.
@@ -132,6 +141,20 @@ class ServerEngine {
   void vrfy(std::string_view argument);
   void help();
   bool takes_no_argument(std::string_view argument);
+
+  // Authentication (server_engine_auth.cpp).
+  void auth(std::string_view argument);
+  bool has_mechanism(std::string_view name, AuthMechanism& out) const;
+  bool is_in_clear(AuthMechanism mechanism) const;
+  bool may_offer(AuthMechanism mechanism) const;
+  void write_auth_offer();
+  void challenge(std::string_view text);
+  void auth_line(std::string_view line);
+  void auth_answer(std::string_view text);
+  void end_auth(const ServerReply& reply);
+  void attempt(std::string_view user, std::string_view secret);
+  bool take_plain(std::size_t size);
+  bool take_cram(std::size_t size);
   bool count_idle_command(Verb verb);
   bool begin_content(Transfer transfer, ServerReply& refusal);
 
@@ -166,6 +189,11 @@ class ServerEngine {
   bool transaction_open_ = false;
   bool smtputf8_ = false;  ///< of the open transaction
   bool paused_ = false;
+  bool authenticated_ = false;
+  AuthMechanism mechanism_ = AuthMechanism::plain;
+  std::size_t auth_user_ = 0;  ///< LOGIN: octets of the user's name in scratch_
+  bool auth_has_user_ = false;
+  std::string_view auth_challenge_;
   Refusal refused_ = Refusal::none;  ///< of the message whose content is under way
   bool chunk_last_ = false;
   bool line_overlong_ = false;  ///< dropping the rest of a command line

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "core/base/assert.h"
+#include "core/base/text.h"
 #include "net/smtp/server_engine.h"
 
 // The command phase: lines, verbs, sequence.
@@ -42,7 +43,11 @@ std::size_t ServerEngine::feed_command(std::string_view input) {
   if (line_overlong_ || size > limits_.command_bytes_max - line_size_) {
     line_overlong_ = false;
     line_size_ = 0;
-    reply_error(replies::kLineTooLong);
+    if (state_ == ServerState::in_auth) {
+      end_auth(replies::kAuthDecode);
+    } else {
+      reply_error(replies::kLineTooLong);
+    }
     return size;
   }
   std::string_view line = input.substr(0, size);
@@ -51,7 +56,12 @@ std::size_t ServerEngine::feed_command(std::string_view input) {
     line = {line_.data(), line_size_ + size};
     line_size_ = 0;
   }
+  const bool secret = state_ == ServerState::in_auth;
   command_line(line);
+  if (secret || state_ == ServerState::in_auth || state_ == ServerState::awaiting_auth) {
+    // What came in pieces lay here.
+    wipe(line_.data(), line_.size());
+  }
   return size;
 }
 
@@ -60,10 +70,16 @@ void ServerEngine::command_line(std::string_view line) {
   // A line that a bare LF ends, or with a CR inside, could be read differently by something
   // between us and the client: it is answered but never acted upon.
   if (line.empty() || line.back() != '\r' || line.find('\r') != line.size() - 1) {
+    if (state_ == ServerState::in_auth) {
+      return end_auth(replies::kBareLineEnd);
+    }
     reply_error(replies::kBareLineEnd);
     return;
   }
   line.remove_suffix(1);
+  if (state_ == ServerState::in_auth) {
+    return auth_line(line);
+  }
   const Command command = parse_command(line);
   if (command.verb == Verb::web) {
     // A browser was made to send a form here; its body must not be read as commands.
@@ -101,6 +117,7 @@ void ServerEngine::run(const Command& command) {
     case Verb::ehlo: return hello(command.argument, true);
     case Verb::helo: return hello(command.argument, false);
     case Verb::rset: return rset(command.argument);
+    case Verb::auth: return auth(command.argument);
     default: return run_simple(command);
   }
 }
@@ -118,7 +135,6 @@ void ServerEngine::run_simple(const Command& command) {
     case Verb::help: return help();
     case Verb::starttls: return starttls(command.argument);
     case Verb::expn:
-    case Verb::auth:
     case Verb::unimplemented: return reply_error(replies::kNotImplemented);
     default: return reply_error(replies::kUnknownCommand);
   }
@@ -296,6 +312,9 @@ void ServerEngine::starttls(std::string_view argument) {
   }
   if (!profile_->starttls) {
     return reply_error(replies::kNotImplemented);
+  }
+  if (authenticated_) {
+    return reply_error(replies::kTlsAfterAuth);  // what the client is would have to be forgotten
   }
   if (state_ == ServerState::awaiting_hello) {
     return reply_error(replies::kHelloFirst);

@@ -20,6 +20,27 @@ struct ServerLimits {
   ContentLimits content;
 };
 
+enum class AuthMechanism : std::uint8_t { plain, login, cram_md5 };
+
+/// Which mechanisms of AUTH a session has (RFC 4954).
+struct AuthOffer {
+  bool plain = false;
+  bool login = false;
+  bool cram_md5 = false;        ///< RFC 2195
+  bool clear_text_ok = false;   ///< PLAIN and LOGIN without encryption too
+  bool encrypted_only = false;  ///< nothing without encryption
+
+  bool any() const { return plain || login || cram_md5; }
+};
+
+/// What a client says of itself. Views into the engine's buffers, wiped after the call.
+struct AuthAttempt {
+  AuthMechanism mechanism = AuthMechanism::plain;
+  std::string_view user;
+  std::string_view secret;     ///< the password; of CRAM-MD5 the digest in hex
+  std::string_view challenge;  ///< of CRAM-MD5: what the digest is made of
+};
+
 /// What a listener says and offers. Shared by its sessions; outlives them.
 struct ServerProfile {
   std::string_view hostname;                ///< in banner, EHLO and closing replies
@@ -30,6 +51,7 @@ struct ServerProfile {
   bool smtputf8 = true;                     ///< RFC 6531
   bool dsn = true;                          ///< RFC 3461
   bool starttls = false;                    ///< RFC 3207; while the session is in clear
+  AuthOffer auth;
   BareLineEnds bare_line_ends = BareLineEnds::refuse;
   /// Header fields whose values are wanted, lower case, at most 255.
   std::span<const std::string_view> controls;
@@ -65,6 +87,12 @@ class ServerEvents : public ContentRuns {
   /// complete_message(), which may be called from inside.
   virtual void on_content_end(const ContentSummary& summary) = 0;
   virtual void on_abort(AbortReason reason) = 0;
+  /// A challenge for CRAM-MD5, different each time: at most 255 octets, held until on_auth() or the
+  /// next call.
+  virtual std::string_view on_auth_challenge() = 0;
+  /// The client wants to be this user. The engine reads nothing more until complete_auth(), which
+  /// may be called from inside.
+  virtual void on_auth(const AuthAttempt& attempt) = 0;
 };
 
 }  // namespace ringpost::smtp

@@ -28,14 +28,22 @@ Heard run(std::uint8_t settings, std::string_view input, const std::vector<std::
   session.profile.bare_line_ends =
       (settings & 2) != 0 ? BareLineEnds::normalise : BareLineEnds::refuse;
   session.profile.chunking = (settings & 4) == 0;
+  session.profile.auth = {(settings & 16) != 0, (settings & 32) != 0, (settings & 64) != 0,
+                          (settings & 128) == 0, false};
   session.recorder.answers["rcpt r@r"] = {550, "5.7.1", "Relaying denied"};
   session.recorder.answers["mail m@m"] = {451, "4.3.0", "Later"};
   session.recorder.hold = (settings & 8) != 0;
   session.start();
   session.offer();
   session.feed(input, cuts);
-  while (session.engine.state() == ServerState::awaiting_verdict) {
-    session.engine.complete_message({451, "4.3.0", "Not stored"});
+  for (ServerState state = session.engine.state();
+       state == ServerState::awaiting_verdict || state == ServerState::awaiting_auth;
+       state = session.engine.state()) {
+    if (state == ServerState::awaiting_auth) {
+      session.engine.complete_auth(replies::kAuthFailed);
+    } else {
+      session.engine.complete_message({451, "4.3.0", "Not stored"});
+    }
     session.offer();
   }
   if (!session.held().empty()) {

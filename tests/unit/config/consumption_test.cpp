@@ -94,16 +94,19 @@ const std::map<std::string, std::string>& special_members() {
       {"sender_max_conn", "sender.max_conn"},
       {"sender_bounce_sender", "bounce_sender"},
       {"relay_listen", "listener.source"},
-      {"relay_auth", "allow_auth"},
-      {"relay_auth_login", "allow_auth"},
+      {"relay_auth", "auth_mechanisms"},
+      {"relay_auth_login", "auth_mechanisms"},
       {"relay_vmta", "listener.source"},
+      {"user_method", "smtp_user.method"},
+      {"user_certificate", "smtp_user.certificate"},
   };
   return kMembers;
 }
 
 /// What only the room itself uses, while it reads or answers.
 const std::set<std::string>& internal_settings() {
-  static const std::set<std::string> kInternal{"domain_macro", "include", "queue_to",
+  // auth_type has one value only.
+  static const std::set<std::string> kInternal{"auth_type", "domain_macro", "include", "queue_to",
                                                "relay_domain"};
   return kInternal;
 }

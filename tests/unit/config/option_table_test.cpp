@@ -282,6 +282,7 @@ std::string dump(const SourcePolicy& p) {
                                      std::uint64_t{p.remove_header.size()},
                                      std::uint64_t{p.allow_virtual_mta.size()},
                                      std::uint64_t{p.allow_auth},
+                                     std::uint64_t{p.auth_mechanisms.size()},
                                      std::uint64_t{p.allow_unencrypted_auth},
                                      std::uint64_t{p.require_starttls_before_auth},
                                      std::uint64_t{p.allow_starttls},

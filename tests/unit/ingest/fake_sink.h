@@ -27,6 +27,7 @@ struct StoredMessage {
   std::string vmta;
   std::string job;
   std::string helo;
+  std::string user;
   IpAddress origin;
   WallTime received;
   DsnReturn ret = DsnReturn::unspecified;
@@ -156,6 +157,7 @@ class FakeSink : public MessageSink {
     m.vmta = e.vmta;
     m.job = e.job;
     m.helo = e.helo;
+    m.user = e.user;
     m.origin = e.origin;
     m.received = e.received;
     m.ret = e.dsn_return;

@@ -64,7 +64,7 @@ class IngestWorld : public LetterHandler {
 
   void start() {
     service = std::make_unique<IngestService>(server_loop_, secure_net, secure_net, sink, entropy_,
-                                              memory, config);
+                                              memory, config, &desk_);
     const Status status = service->start();
     ASSERT_TRUE(status.ok());
   }
@@ -112,6 +112,8 @@ class IngestWorld : public LetterHandler {
   Loop server_loop_;
   Loop client_loop_;
   sim::SimEntropy entropy_;
+  auth::SharedState shared_;
+  auth::Desk desk_{server_loop_, nullptr, shared_};
 
  public:
   FakeSink sink;

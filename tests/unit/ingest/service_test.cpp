@@ -70,9 +70,12 @@ TEST(IngestService, RulesOfTheListenersSourceHold) {
   w.config->listen.push_back({other, 1, nullptr, false});
   w.start();
   EXPECT_TRUE(w.hears(w.connect(), "220"));
-  EXPECT_EQ(&w.config->policy_for(IpAddress::v4(127, 0, 0, 1), other), &w.config->policies[2]);
-  EXPECT_EQ(&w.config->policy_for(IpAddress::v4(127, 0, 0, 1), w.config->listen[0].address),
-            &w.config->policies[1]);
+  const auto policy_at = [&](const SocketAddress& listener) {
+    return &w.config->policy_for(IpAddress::v4(127, 0, 0, 1),
+                                 w.config->listener_at(listener)->rules);
+  };
+  EXPECT_EQ(policy_at(other), &w.config->policies[2]);
+  EXPECT_EQ(policy_at(w.config->listen[0].address), &w.config->policies[1]);
 }
 
 TEST(IngestService, StopEndsIdleSessionsAndLetsOthersFinish) {

@@ -84,6 +84,23 @@ class ServerRecorder : public ServerEvents {
     log("abort " + std::string(kNames[static_cast<std::size_t>(reason)]));
   }
 
+  std::string_view on_auth_challenge() override {
+    log("challenge");
+    return "<1.2@mx.example>";
+  }
+
+  void on_auth(const AuthAttempt& attempt) override {
+    static constexpr std::string_view kNames[] = {"plain", "login", "cram-md5"};
+    log("auth " + std::string(kNames[static_cast<std::size_t>(attempt.mechanism)]) + " " +
+        quoted(attempt.user) + " " + quoted(attempt.secret) +
+        (attempt.challenge.empty() ? "" : " " + std::string(attempt.challenge)));
+    if (!hold) {
+      const bool good = attempt.user == "joe" &&
+                        (attempt.secret == "pw" || attempt.mechanism == AuthMechanism::cram_md5);
+      engine->complete_auth(good ? replies::kAuthenticated : replies::kAuthFailed);
+    }
+  }
+
   static std::string quoted(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
