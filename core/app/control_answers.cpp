@@ -41,6 +41,7 @@ Json counters_of(const ShardStatus& s) {
           {"signing_failed", s.signing_failed},
           {"tls_handshakes", s.tls_handshakes},
           {"tls_resumed", s.tls_resumed},
+          {"tls_by_kernel", s.tls_by_kernel},
           {"tls_failed", s.tls_failed},
           {"sessions_out_clear", s.sessions_out_clear},
           {"tls_retried_in_clear", s.tls_retried_in_clear}};

@@ -77,6 +77,7 @@ struct ShardStatus {
   std::uint64_t signing_failed = 0;     ///< messages deferred because signing failed
   std::uint64_t tls_handshakes = 0;     ///< that succeeded, in and out
   std::uint64_t tls_resumed = 0;        ///< of these
+  std::uint64_t tls_by_kernel = 0;      ///< the kernel encrypts what is sent
   std::uint64_t tls_failed = 0;
   std::uint64_t sessions_out_clear = 0;    ///< that were ready for mail without encryption
   std::uint64_t tls_retried_in_clear = 0;  ///< sessions out

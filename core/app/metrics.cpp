@@ -18,6 +18,12 @@ constexpr Metric of_process(std::string_view name, MetricKind kind, std::string_
   return {name, kind, help, nullptr, value};
 }
 
+std::string_view tls_result_name(TlsFailure result) {
+  return result == TlsFailure::none ? "successful" : name_of(result);
+}
+
+void add_tls_results(const Metric& metric, const Figures& figures, std::string& text);
+
 constexpr Metric kMetrics[] = {
     of_shards("ringpost_accepted_messages_total", kCounter, "Messages accepted durably.",
               &S::accepted_messages),
@@ -48,6 +54,16 @@ constexpr Metric kMetrics[] = {
               &S::zero_copy_sends),
     of_shards("ringpost_zero_copy_copied_total", kCounter,
               "Sends that should have been so and that the kernel copied.", &S::zero_copy_copied),
+    of_shards("ringpost_tls_handshakes_total", kCounter, "TLS handshakes that succeeded.",
+              &S::tls_handshakes),
+    of_shards("ringpost_tls_resumed_total", kCounter, "Handshakes that resumed a session.",
+              &S::tls_resumed),
+    of_shards("ringpost_tls_by_kernel_total", kCounter,
+              "Handshakes after which the kernel encrypts what is sent.", &S::tls_by_kernel),
+    of_shards("ringpost_tls_failed_total", kCounter, "TLS handshakes that failed.", &S::tls_failed),
+    {"ringpost_tls_results_total", kCounter,
+     "Outgoing sessions that wanted TLS, by policy and result in the terms of RFC 8460.", nullptr,
+     nullptr, &add_tls_results},
     of_process("ringpost_accounting_records_total", kCounter,
                "Records that reached the log writer.",
                [](const Figures& f) { return f.accounts.records; }),
@@ -90,6 +106,21 @@ void add_sample(std::string& text, std::string_view name, const std::string& lab
   text.append(name).append(labels).append(" ").append(std::to_string(value)).append("\n");
 }
 
+void add_tls_results(const Metric& metric, const Figures& figures, std::string& text) {
+  for (std::size_t kind = 0; kind < deliver::kTlsPolicyKinds; ++kind) {
+    for (std::size_t result = 0; result <= kTlsFailureCount; ++result) {
+      std::uint64_t count = 0;
+      for (const ShardStatus& shard : figures.shards) {
+        count += shard.tls.counts[kind][result];
+      }
+      std::string labels = "{policy=\"";
+      labels.append(name_of(static_cast<deliver::TlsPolicyKind>(kind))).append("\",result=\"");
+      labels.append(tls_result_name(static_cast<TlsFailure>(result))).append("\"}");
+      add_sample(text, metric.name, labels, count);
+    }
+  }
+}
+
 }  // namespace
 
 std::span<const Metric> metric_table() { return kMetrics; }
@@ -100,6 +131,10 @@ std::string metrics_text(const MonitorFigures& figures) {
     text.append("# HELP ").append(metric.name).append(" ").append(metric.help).append("\n");
     text.append("# TYPE ").append(metric.name).append(" ").append(name_of(metric.kind));
     text.append("\n");
+    if (metric.labelled != nullptr) {
+      metric.labelled(metric, figures, text);
+      continue;
+    }
     if (metric.of_process != nullptr) {
       add_sample(text, metric.name, {}, metric.of_process(figures));
       continue;

@@ -28,8 +28,10 @@ struct Metric {
   std::string_view name;
   MetricKind kind = MetricKind::counter;
   std::string_view help;
-  std::uint64_t ShardStatus::*of_shard = nullptr;  ///< one sample for each shard, or
-  std::uint64_t (*of_process)(const MonitorFigures&) = nullptr;
+  std::uint64_t ShardStatus::*of_shard = nullptr;                ///< one sample for each shard, or
+  std::uint64_t (*of_process)(const MonitorFigures&) = nullptr;  ///< or
+  /// samples with labels of their own, of the process.
+  void (*labelled)(const Metric&, const MonitorFigures&, std::string& text) = nullptr;
 };
 std::span<const Metric> metric_table();
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +20,7 @@
 #include "core/loop/secure_net.h"
 #include "net/wire/ares_dns.h"
 #include "net/wire/kernel_entropy.h"
+#include "net/wire/kernel_tls.h"
 #include "net/wire/ring_disk.h"
 #include "net/wire/ring_net.h"
 
@@ -44,6 +46,14 @@ unsigned shard_count(const config::GlobalSettings& global) {
 unsigned helper_count(unsigned shards) {
   const auto usable = static_cast<unsigned>(usable_processors().size());
   return std::clamp(usable > shards ? usable - shards : 1U, 1U, kHelpersMax);
+}
+
+/// Sockets out of one shard that stay descriptors, so that the kernel can get their keys: half of
+/// what the process may have, for all shards together.
+unsigned descriptors_for_keys(unsigned shards) {
+  ::rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return static_cast<unsigned>(std::min<::rlim_t>(limit.rlim_cur, 1U << 20) / 2 / shards);
 }
 
 std::string read_file(const std::string& path) {
@@ -83,13 +93,13 @@ struct Process::Ports {
   std::unique_ptr<AresDns> dns;
   ProbeReport probes;
 
-  Status open(unsigned shard, RingPeers& peers, WorkerPool& workers, WorkerPool& helpers,
-              const std::shared_ptr<OpenSslAuthorities>& authorities);
+  Status open(unsigned shard, unsigned shards, RingPeers& peers, WorkerPool& workers,
+              WorkerPool& helpers, const std::shared_ptr<OpenSslAuthorities>& authorities);
   Status open_dns(Loop& loop, const config::GlobalSettings& global);
   void close();
 };
 
-Status Process::Ports::open(unsigned shard, RingPeers& peers, WorkerPool& workers,
+Status Process::Ports::open(unsigned shard, unsigned shards, RingPeers& peers, WorkerPool& workers,
                             WorkerPool& helpers,
                             const std::shared_ptr<OpenSslAuthorities>& authorities) {
   auto made = Ring::make({}, probes);
@@ -107,7 +117,11 @@ Status Process::Ports::open(unsigned shard, RingPeers& peers, WorkerPool& worker
   driver = std::move(*drive);
   worker = std::make_unique<ThreadWorker>(workers, *driver);
   crypto = std::make_unique<ThreadWorker>(helpers, *driver);
-  auto sockets = RingNet::make(*ring, {}, probes);
+  RingNetOptions sockets_wanted;
+  if (probe_kernel_tls(probes)) {
+    sockets_wanted.descriptors_kept_max = descriptors_for_keys(shards);
+  }
+  auto sockets = RingNet::make(*ring, sockets_wanted, probes);
   if (!sockets) {
     return sockets.error();
   }
@@ -304,7 +318,8 @@ void Process::run_shard(ShardThread& entry) {
   }
   entry.ports = std::make_unique<Ports>();
   Ports& ports = *entry.ports;
-  if (auto opened = ports.open(entry.shard, *peers_, *workers_, *crypto_, authorities_); !opened) {
+  if (auto opened = ports.open(entry.shard, shards_, *peers_, *workers_, *crypto_, authorities_);
+      !opened) {
     report(entry, opened);
     return;
   }

@@ -133,6 +133,7 @@ ShardStatus Shard::status() {
   const TlsStats& tls = ports_.tls.stats();
   status.tls_handshakes = tls.handshakes;
   status.tls_resumed = tls.resumed;
+  status.tls_by_kernel = tls.by_kernel;
   status.tls_failed = tls.failed;
   status.sessions_out_clear = deliverer_->stats().clear_sessions;
   status.tls_retried_in_clear = deliverer_->stats().tls_retried_in_clear;

@@ -98,6 +98,7 @@ struct TlsFacts {
   std::string_view cipher;  ///< a name with the life of the program
   bool verified = false;
   bool resumed = false;
+  bool by_kernel = false;  ///< the kernel encrypts what is sent
 };
 
 }  // namespace ringpost

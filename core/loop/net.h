@@ -75,7 +75,7 @@ struct SendOp : Completion {
   const Slice* slices = nullptr;
   std::uint32_t slice_count = 0;
   bool zero_copy = false;  ///< ask for it; a port without it sends plainly
-  bool copied = false;     ///< the kernel reported that it copied after all
+  bool copied = false;     ///< asked for, but the kernel copied or a plain send it was
   Completion released;     ///< bind it when asking for zero copy
 
   /// Octets the kernel has taken so far; exact when the completion runs, after an error too, since
@@ -118,6 +118,10 @@ class Net {
   /// still be taken. resume() goes on.
   virtual void pause(StreamId stream) = 0;
   virtual void resume(StreamId stream) = 0;
+
+  /// The descriptor of a connected stream, for a layer that gives the kernel the keys of what is
+  /// sent; -1: none is kept. Stays the port's; not to be used while a send is in flight.
+  virtual int kernel_socket(StreamId) const { return -1; }
 
   /// At most one send per stream at a time.
   virtual void send(SendOp& op) = 0;

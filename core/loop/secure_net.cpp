@@ -61,7 +61,14 @@ void SecureNet::secure(SecureOp& op) {
   stream.receive = op.receive;
   stream.handshake_bytes = 0;
   stream.has_given = stream.failed = stream.end_wanted = stream.closing = false;
+  stream.offered = stream.by_kernel = false;
   stream.engine = engines_.make(op);
+  // Streams that we accepted may be half closed by us, and then what TLS says last goes first.
+  if (const int socket = op.server ? -1 : net_.kernel_socket(op.stream);
+      socket >= 0 && stream.engine != nullptr) {
+    stream.offered = true;
+    stream.engine->offer_socket(socket);
+  }
   op.receive->layer_state = &stream;
   secured_.emplace(op.stream.value, &stream);
   ++stats_.streams_open;
@@ -103,15 +110,13 @@ void SecureNet::shake_hands(Stream& stream) {
     fail_handshake(stream, TlsFailure::validation_failure, "no memory");
     return;
   }
+  if (stream.offered && !stream.inner.idle()) {
+    return;  // the engine may write to the socket itself: on_sent() goes on
+  }
   SecureOp& op = *stream.securing;
   while (true) {
     switch (stream.engine->handshake(op)) {
-      case TlsEngine::Step::done:
-        ++stats_.handshakes;
-        stats_.resumed += op.facts.resumed ? 1 : 0;
-        handshake_over(stream, 0);
-        pump(stream);
-        return;
+      case TlsEngine::Step::done: handshake_done(stream); return;
       case TlsEngine::Step::failed: fail_handshake(stream, op.failure, {}); return;
       case TlsEngine::Step::wants_bytes: break;
     }
@@ -129,6 +134,17 @@ void SecureNet::shake_hands(Stream& stream) {
       return;
     }
   }
+}
+
+void SecureNet::handshake_done(Stream& stream) {
+  SecureOp& op = *stream.securing;
+  stream.by_kernel = stream.engine->kernel_sends();
+  op.facts.by_kernel = stream.by_kernel;
+  ++stats_.handshakes;
+  stats_.resumed += op.facts.resumed ? 1 : 0;
+  stats_.by_kernel += stream.by_kernel ? 1 : 0;
+  handshake_over(stream, 0);
+  pump(stream);
 }
 
 // What the engine still has to say, an alert, is sent before the failure is told.
@@ -249,6 +265,10 @@ void SecureNet::send(SendOp& op) {
   }
   RP_ASSERT_NOTE(stream->user == nullptr, "one send per stream at a time");
   RP_ASSERT_NOTE(stream->securing == nullptr && !stream->closing, "this stream takes no sends");
+  if (stream->by_kernel) {
+    net_.send(op);
+    return;
+  }
   op.start();
   op.sent = 0;
   op.copied = op.zero_copy;
@@ -349,6 +369,9 @@ void SecureNet::on_sent(Stream& stream) {
   }
   if (whole) {
     pump(stream);
+    if (stream.offered && stream.securing != nullptr && !stream.closing) {
+      queue_handshake(stream);
+    }
   }
 }
 
@@ -370,6 +393,10 @@ void SecureNet::shutdown_send(StreamId id) {
   Stream* const stream = find(id);
   if (stream == nullptr) {
     net_.shutdown_send(id);
+    return;
+  }
+  if (stream->by_kernel) {
+    net_.shutdown_send(id);  // without a last word: a send may be in flight
     return;
   }
   stream->end_wanted = true;

@@ -15,9 +15,10 @@ namespace ringpost {
 /// A Net whose streams can be encrypted: a layer over another Net, which moves the encrypted
 /// bytes, with engines that make them. Streams that were not secured pass through. Engine and
 /// buffers of a stream are taken when it is secured; sending and receiving on it allocate nothing
-/// once the buffers have grown. At most one handshake goes on in a turn of the loop, so that many
-/// of them do not delay replies. On its shard's thread; `net`, `driver` and `engines` outlive its
-/// use, though not the destructor.
+/// once the buffers have grown. Where the net keeps the socket of a stream that we opened, and the
+/// kernel takes the keys, what is sent on it passes through as it does in clear. At most one
+/// handshake goes on in a turn of the loop, so that many of them do not delay replies. On its
+/// shard's thread; `net`, `driver` and `engines` outlive its use, though not the destructor.
 class SecureNet final : public Net, public Tls {
  public:
   /// A handshake that is longer is broken off: no honest one comes near.
@@ -68,6 +69,8 @@ class SecureNet final : public Net, public Tls {
     std::uint64_t handshake_bytes = 0;
     ReceivedChunk given;  ///< to the engine
     bool has_given = false;
+    bool offered = false;     ///< the socket, to the engine
+    bool by_kernel = false;   ///< what is sent is encrypted below
     bool failed = false;      ///< the handshake; its last words are on the way
     bool end_wanted = false;  ///< FIN after what is being sent
     bool closing = false;
@@ -92,6 +95,7 @@ class SecureNet final : public Net, public Tls {
   void queue_handshake(Stream& stream);
   void on_work(Completion&);
   void shake_hands(Stream& stream);
+  void handshake_done(Stream& stream);
   void handshake_over(Stream& stream, std::int32_t result);
   void fail_handshake(Stream& stream, TlsFailure failure, std::string_view words);
   bool next_input(Stream& stream);

@@ -62,6 +62,7 @@ class TlsContexts {
 struct TlsStats {
   std::uint64_t handshakes = 0;  ///< that succeeded, both sides
   std::uint64_t resumed = 0;     ///< of these
+  std::uint64_t by_kernel = 0;   ///< of `handshakes`: the kernel encrypts what is sent
   std::uint64_t failed = 0;
   std::uint64_t streams_open = 0;  ///< now
 };
@@ -82,6 +83,12 @@ class TlsEngine {
   enum class Step : std::uint8_t { wants_bytes, done, failed };
 
   virtual ~TlsEngine() = default;
+
+  /// Before the handshake: the kernel may get the keys of what is sent on this socket.
+  virtual void offer_socket(int) {}
+  /// After it: the kernel has them. What is sent on the socket is encrypted by it from here on,
+  /// and write(), end() and output() are of no more use.
+  virtual bool kernel_sends() const { return false; }
 
   /// Encrypted bytes from the peer; they stay until needs_bytes() says that all were used.
   virtual void give(std::string_view encrypted) = 0;

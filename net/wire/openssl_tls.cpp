@@ -15,6 +15,7 @@
 #include "core/base/address.h"
 #include "core/base/assert.h"
 #include "core/base/text.h"
+#include "net/wire/kernel_tls.h"
 
 namespace ringpost {
 namespace {
@@ -281,6 +282,7 @@ class Engine;
 
 int read_bytes(BIO* bio, char* room, int size);
 int write_bytes(BIO* bio, const char* bytes, int size);
+long control_kernel(BIO* bio, int command, long number, void* argument);
 
 long control(BIO*, int command, long, void*) {
   return command == BIO_CTRL_FLUSH ? 1 : 0;  // nothing is buffered
@@ -291,16 +293,23 @@ int create(BIO* bio) {
   return 1;
 }
 
-// Made with the first engine and kept: engines name it until they go.
+BIO_METHOD* make_method(long (*control_it)(BIO*, int, long, void*)) {
+  BIO_METHOD* method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "ringpost");
+  BIO_meth_set_read(method, &read_bytes);
+  BIO_meth_set_write(method, &write_bytes);
+  BIO_meth_set_ctrl(method, control_it);
+  BIO_meth_set_create(method, &create);
+  return method;
+}
+
+// Made with the first engine and kept: engines name them until they go.
 BIO_METHOD* bio_method() {
-  static BIO_METHOD* const kMethod = [] {
-    BIO_METHOD* method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "ringpost");
-    BIO_meth_set_read(method, &read_bytes);
-    BIO_meth_set_write(method, &write_bytes);
-    BIO_meth_set_ctrl(method, &control);
-    BIO_meth_set_create(method, &create);
-    return method;
-  }();
+  static BIO_METHOD* const kMethod = make_method(&control);
+  return kMethod;
+}
+
+BIO_METHOD* kernel_bio_method() {
+  static BIO_METHOD* const kMethod = make_method(&control_kernel);
   return kMethod;
 }
 
@@ -339,6 +348,10 @@ class Engine final : public TlsEngine {
 
   bool open(const SecureOp& op);
 
+  void offer_socket(int socket) override;
+  bool kernel_sends() const override { return kernel_ != nullptr && kernel_->active(); }
+  KernelSender* kernel() { return kernel_.get(); }
+
   void give(std::string_view encrypted) override { given_ = encrypted; }
   bool needs_bytes() const override { return given_.empty(); }
   Step handshake(SecureOp& op) override;
@@ -365,6 +378,7 @@ class Engine final : public TlsEngine {
 
   SessionStore& sessions_;
   TlsContextRef context_;
+  std::unique_ptr<KernelSender> kernel_;  ///< where a socket was offered
   SslPtr ssl_;
   std::string_view given_;
   std::vector<char> output_;
@@ -392,9 +406,18 @@ int read_bytes(BIO* bio, char* room, int size) {
 
 int write_bytes(BIO* bio, const char* bytes, int size) {
   BIO_clear_retry_flags(bio);
-  std::vector<char>& output = static_cast<Engine*>(BIO_get_data(bio))->output();
+  auto& engine = *static_cast<Engine*>(BIO_get_data(bio));
+  if (engine.kernel_sends()) {
+    return engine.kernel()->write(bytes, size);
+  }
+  std::vector<char>& output = engine.output();
   output.insert(output.end(), bytes, bytes + size);
   return size;
+}
+
+long control_kernel(BIO* bio, int command, long number, void* argument) {
+  auto& engine = *static_cast<Engine*>(BIO_get_data(bio));
+  return engine.kernel()->control(command, number, argument, engine.output());
 }
 
 int keep_session(SSL* ssl, SSL_SESSION* session) {
@@ -426,6 +449,17 @@ bool Engine::open(const SecureOp& op) {
   }
   SSL_set_connect_state(ssl_.get());
   return open_client(op, context);
+}
+
+void Engine::offer_socket(int socket) {
+  BIO* const bio = BIO_new(kernel_bio_method());
+  if (bio == nullptr) {
+    return;
+  }
+  kernel_ = std::make_unique<KernelSender>(socket);
+  BIO_set_data(bio, this);
+  SSL_set0_wbio(ssl_.get(), bio);
+  SSL_set_options(ssl_.get(), SSL_OP_ENABLE_KTLS);
 }
 
 bool Engine::open_client(const SecureOp& op, const Context& context) {
@@ -542,6 +576,8 @@ std::size_t Engine::read(std::span<char> out) {
     case SSL_ERROR_ZERO_RETURN: ended_ = true; break;
     default: broken_ = true; break;
   }
+  // The kernel's keys cannot be changed: an update that was asked for can not be answered.
+  broken_ = broken_ || (kernel_sends() && SSL_get_key_update_type(ssl_.get()) >= 0);
   ERR_clear_error();
   return 0;
 }

@@ -245,6 +245,7 @@ RingNet::Impl::Stream* RingNet::Impl::claim_stream() noexcept {
 
 void RingNet::Impl::vacate(Stream& stream) noexcept {
   RP_ASSERT(stream.operations == 0 && !stream.linked());
+  kept_ -= stream.kept ? 1 : 0;
   if (stream.descriptor >= 0) {
     ::close(stream.descriptor);
   }
@@ -256,7 +257,9 @@ void RingNet::Impl::vacate(Stream& stream) noexcept {
   ring_.stats().streams_open = streams_open();
 }
 
-Status RingNet::Impl::establish(Stream& stream) {
+Status RingNet::Impl::establish(Stream& stream, bool keep) {
+  stream.kept = keep && kept_ < options_.descriptors_kept_max;
+  kept_ += stream.kept ? 1 : 0;
   if (direct_) {
     const auto slot = static_cast<unsigned>(&stream - streams_.data());
     if (Status set = ring_.set_file(slot, stream.descriptor); !set) {
@@ -264,7 +267,7 @@ Status RingNet::Impl::establish(Stream& stream) {
     }
     stream.direct = true;
     stream.target = static_cast<int>(slot);
-    if (!options_.keep_descriptors) {
+    if (!stream.kept) {
       ::close(stream.descriptor);
       stream.descriptor = -1;
     }
@@ -295,7 +298,7 @@ Result<StreamId> RingNet::Impl::adopt(const RawSocket& socket) {
   }
   stream->descriptor = socket.handle;
   tune(socket.handle);
-  if (Status established = establish(*stream); !established) {
+  if (Status established = establish(*stream, false); !established) {
     vacate(*stream);
     return established.error();
   }
@@ -374,7 +377,7 @@ void RingNet::Impl::on_connect(const RingEvent& event) {
   }
   ConnectOp& op = *stream.connect;
   op.bound = local_end(stream.descriptor);
-  if (!establish(stream)) {
+  if (!establish(stream, true)) {
     fail_connect(stream, -ENOBUFS);
     return;
   }
@@ -469,8 +472,9 @@ void RingNet::Impl::on_stream_close(const RingEvent& event) {
   ring_.complete(op, 0);
 }
 
-int RingNet::Impl::descriptor(StreamId id) const {
-  return const_cast<Impl*>(this)->open_stream(id).descriptor;
+int RingNet::Impl::kernel_socket(StreamId id) const {
+  const Stream& stream = const_cast<Impl*>(this)->open_stream(id);
+  return stream.kept ? stream.descriptor : -1;
 }
 
 // The port.
@@ -525,7 +529,7 @@ void RingNet::shutdown_send(StreamId stream) { impl_->shutdown_send(stream); }
 
 void RingNet::close(StreamId stream, CloseOp& op) { impl_->close(stream, op); }
 
-int RingNet::descriptor(StreamId stream) const { return impl_->descriptor(stream); }
+int RingNet::kernel_socket(StreamId stream) const { return impl_->kernel_socket(stream); }
 
 unsigned RingNet::streams_open() const noexcept { return impl_->streams_open(); }
 

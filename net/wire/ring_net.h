@@ -18,9 +18,10 @@ struct RingNetOptions {
   int listen_backlog = 4096;
   int socket_send_bytes = 0;     ///< SO_SNDBUF; 0 leaves it to the kernel
   int socket_receive_bytes = 0;  ///< SO_RCVBUF; 0 leaves it to the kernel
-  /// Keep a stream's real descriptor beside its place in the ring's table, for socket options
-  /// later on (kernel TLS). Costs one descriptor a stream.
-  bool keep_descriptors = false;
+  /// Of so many connected streams the real descriptor is kept, beside its place in the ring's table
+  /// where there is one, for the layer that gives the kernel keys; streams beyond have none to
+  /// give.
+  unsigned descriptors_kept_max = 0;
 };
 
 /// The Net of production, on the shard's ring. The ring outlives it. Made before or after the
@@ -46,13 +47,11 @@ class RingNet final : public Net {
   void recycle(const ReceivedChunk& chunk) override;
   void pause(StreamId stream) override;
   void resume(StreamId stream) override;
+  int kernel_socket(StreamId stream) const override;
   void send(SendOp& op) override;
   void shutdown_send(StreamId stream) override;
   void close(StreamId stream, CloseOp& op) override;
 
-  /// The stream's real descriptor where descriptors are kept or there is no table, else -1. Stays
-  /// the port's: not to be closed, nor read or written while the port has operations on it.
-  int descriptor(StreamId stream) const;
   unsigned streams_open() const noexcept;
 
  private:

@@ -25,6 +25,7 @@ class RingNet::Impl {
   struct Stream : ListLink<> {
     State state = State::vacant;
     bool direct = false;  ///< `target` is a place in the ring's table
+    bool kept = false;    ///< `descriptor` lives as long, for the kernel's keys
     bool paused = false;
     bool armed = false;             ///< a multishot receive is in the kernel
     bool stopping_receive = false;  ///< and is being cancelled
@@ -90,7 +91,7 @@ class RingNet::Impl {
   void close(StreamId id, CloseOp& op);
   void on_stream_cancel(const RingEvent& event);
   void on_stream_close(const RingEvent& event);
-  int descriptor(StreamId id) const;
+  int kernel_socket(StreamId id) const;
   unsigned streams_open() const noexcept {
     return static_cast<unsigned>(streams_.size() - vacant_.size());
   }
@@ -127,7 +128,7 @@ class RingNet::Impl {
   void vacate(Stream& stream) noexcept;
   void tune(int descriptor) const noexcept;
   /// Puts `stream.descriptor` into the ring's table.
-  Status establish(Stream& stream);
+  Status establish(Stream& stream, bool keep);
   std::int32_t prepare_socket(Stream& stream, const ConnectOp& op) noexcept;
   void fail_connect(Stream& stream, std::int32_t result);
   void finish_listener(Listener& listener) noexcept;
@@ -160,6 +161,7 @@ class RingNet::Impl {
   std::unique_ptr<ReceiveBuffers> buffers_;
   std::vector<Stream> streams_;
   std::vector<std::uint32_t> vacant_;
+  unsigned kept_ = 0;  ///< streams whose descriptor is
   std::vector<Listener> listeners_;
   std::vector<Accept> accepts_;
   std::vector<std::uint32_t> vacant_accepts_;

@@ -59,6 +59,7 @@ void RingNet::Impl::send(SendOp& op) {
   Sending& state = *new (op.port_storage) Sending{};
   state.zero_copy = op.zero_copy && ring_.has(RingFeature::zero_copy) && !stream.no_zero_copy;
   if (op.zero_copy && !state.zero_copy) {
+    op.copied = true;
     ++ring_.stats().zero_copy_refused;
   }
   ++ring_.stats().sends;
@@ -99,6 +100,7 @@ bool RingNet::Impl::refused(Stream& stream, SendOp& op, std::int32_t error) noex
     // Short of memory that may be pinned is a matter of the moment, the others of the socket.
     stream.no_zero_copy = stream.no_zero_copy || unsupported;
     state.zero_copy = false;
+    op.copied = true;
     ++ring_.stats().zero_copy_refused;
     return true;
   }

@@ -59,6 +59,8 @@ TEST(Metrics, AreSamplesWithHelpAndType) {
   figures.shards.resize(2);
   figures.shards[1].delivered = 42;
   figures.accounts.records = 7;
+  figures.shards[0].tls.count(deliver::TlsPolicyKind::tlsa, TlsFailure::none);
+  figures.shards[1].tls.count(deliver::TlsPolicyKind::tlsa, TlsFailure::none);
   const std::string text = metrics_text(figures);
   EXPECT_NE(text.find("# HELP ringpost_delivered_recipients_total Recipients delivered.\n"
                       "# TYPE ringpost_delivered_recipients_total counter\n"
@@ -66,8 +68,13 @@ TEST(Metrics, AreSamplesWithHelpAndType) {
                       "ringpost_delivered_recipients_total{shard=\"1\"} 42\n"),
             std::string::npos);
   EXPECT_NE(text.find("\nringpost_accounting_records_total 7\n"), std::string::npos);
+  EXPECT_NE(text.find("ringpost_tls_results_total{policy=\"tlsa\",result=\"successful\"} 2\n"),
+            std::string::npos);
   for (const Metric& metric : metric_table()) {
-    EXPECT_NE(metric.of_shard != nullptr, metric.of_process != nullptr) << metric.name;
+    EXPECT_EQ((metric.of_shard != nullptr) + (metric.of_process != nullptr) +
+                  (metric.labelled != nullptr),
+              1)
+        << metric.name;
     EXPECT_EQ(metric.kind == MetricKind::counter, metric.name.ends_with("_total")) << metric.name;
   }
 }

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "core/loop/secure_net.h"
+#include "net/wire/kernel_tls.h"
 #include "tests/unit/wire/test_certificates.h"
 #include "tests/unit/wire/wire_shard.h"
 
@@ -332,16 +333,30 @@ struct SecurePair {
   ConnectOp connect_;
 };
 
-TEST_F(OpenSsl, LargeSendsCrossTheRing) {
+struct LargeSendCase {
+  bool offered;  ///< the socket, for the kernel's keys
+  TlsVersion version;
+};
+
+class LargeSends : public OpenSsl, public ::testing::WithParamInterface<LargeSendCase> {};
+
+TEST_P(LargeSends, CrossTheRing) {
   WireShard shard;
-  auto plain = shard.make_net();
+  RingNetOptions options;
+  options.descriptors_kept_max = GetParam().offered ? 8 : 0;
+  auto plain = shard.make_net(options);
   SecureNet net(*plain, *shard.driver, engines);
+  ProbeReport probes;
+  const bool by_kernel = GetParam().offered && probe_kernel_tls(probes);
+  EXPECT_EQ(probes.lines.empty(), by_kernel || !GetParam().offered);
   {
     SecurePair pair(shard, net);
     pair.server.secure(server({authority.issue(kHost)}), true);
-    pair.client.secure(client(), false);
+    pair.client.secure(client(only(GetParam().version)), false);
     ASSERT_TRUE(shard.run_until([&] { return pair.client.done && pair.server.done; }));
     ASSERT_EQ(pair.client.result, 0) << pair.client.op.error_text();
+    EXPECT_EQ(pair.client.op.facts.by_kernel, by_kernel);
+    EXPECT_EQ(net.stats().by_kernel, by_kernel ? 1U : 0U);
     pair.server.party.echo = true;
     std::string text;
     for (unsigned i = 0; i < 400'000; ++i) {
@@ -372,6 +387,11 @@ TEST_F(OpenSsl, LargeSendsCrossTheRing) {
   plain.reset();
 }
 
+INSTANTIATE_TEST_SUITE_P(Ways, LargeSends,
+                         ::testing::Values(LargeSendCase{false, TlsVersion::v1_3},
+                                           LargeSendCase{true, TlsVersion::v1_3},
+                                           LargeSendCase{true, TlsVersion::v1_2}));
+
 TEST_F(OpenSsl, BrokenHandshakesEndBothSides) {
   WireShard shard;
   auto plain = shard.make_net();
@@ -398,7 +418,9 @@ TEST_F(OpenSsl, BrokenHandshakesEndBothSides) {
 
 TEST_F(OpenSsl, ClosingMayCutAHandshakeAndASend) {
   WireShard shard;
-  auto plain = shard.make_net();
+  RingNetOptions options;
+  options.descriptors_kept_max = 1;
+  auto plain = shard.make_net(options);
   SecureNet net(*plain, *shard.driver, engines);
   const std::string text(1 << 20, 'x');
   for (int turns = 0; turns < 40; ++turns) {
