@@ -54,6 +54,8 @@ LEAVE = {
     ("core/app/", "_clock"): "the command-line tool has no loop",
     ("core/app/", "sleep"): "the command-line tool has no loop",
 }
+# Files of tables that are compiled one by one, and programs of one file.
+TWINS_LEAVE = ("core/config/options_", "tests/fuzz/", "bench/")
 HEADERS_BANNED = {"iostream", "regex", "functional", "filesystem", "thread", "future", "sstream"}
 # Heavy headers that some rooms need; the reason stands beside each.
 HEADERS_LEAVE = {
@@ -209,6 +211,29 @@ class Tidy:
                 self.report(parts[-1], parts[1],
                             f"{parts[2]} has {size} lines, the limit is {FUNCTION_MAX}")
 
+    def check_twins(self, names):
+        """Two sources of one folder that define a private name alike: one of them is a copy.
+
+        Builds that compile the sources of a folder together would not compile either.
+        """
+        names = [name for name in names
+                 if name.endswith(".cpp") and not name.startswith(TWINS_LEAVE)
+                 and not name.endswith("_sim_test.cpp")]
+        listed = subprocess.run(
+            ["ctags", "-x", "--c++-kinds=fvsceg", "--languages=c++",
+             "--_xformat=%{name}\t%{kind}\t%{scope}\t%{signature}\t%{line}\t%F", "-L", "-"],
+            cwd=ROOT, input="\n".join(names), capture_output=True, text=True, check=True)
+        first = {}
+        for row in listed.stdout.splitlines():
+            name, kind, scope, signature, line, path = row.split("\t")
+            spaces, anonymous, inner = scope.partition("::__anon")
+            if not anonymous or "::" in inner or name.startswith(("operator", "__anon", "TEST")):
+                continue
+            parameters = re.sub(r"\w+(?=[,)])", "", signature) if kind == "function" else ""
+            other = first.setdefault((path.rsplit("/", 1)[0], spaces, name, parameters), path)
+            if other != path:
+                self.report(path, line, f"'{name}' is defined in {other} too; share or rename it")
+
     def check_dead_headers(self, names):
         for name in names:
             if name.endswith(".h") and name not in self.included:
@@ -223,6 +248,7 @@ def main(arguments):
         tidy.check(name)
     tidy.check_functions([name for name in names if name.startswith(TOPS)])
     if not arguments:
+        tidy.check_twins([name for name in everything if name.startswith(TOPS)])
         tidy.check_dead_headers(name for name in everything if name.startswith(TOPS))
     for finding in sorted(set(tidy.findings)):
         print(finding)

@@ -10,7 +10,6 @@ namespace ringpost::spool {
 
 namespace {
 
-constexpr char kZeroes[kPage] = {};
 /// Slices a batch leaves for its header, the last record's pad and its own.
 constexpr std::size_t kSlicesSpare = 4;
 constexpr std::size_t kSummariesKept = 4;
@@ -483,7 +482,7 @@ std::uint64_t AcceptanceLog::add_record(CommitBatch& batch, Writer& writer, std:
   }
   const std::uint64_t aligned = align_up(bytes, kRecordAlign);
   if (aligned > bytes) {
-    batch.slice_list.push_back({kZeroes, aligned - bytes});
+    batch.slice_list.push_back({kZeroPage, aligned - bytes});
   }
   return aligned;
 }
@@ -492,7 +491,7 @@ void AcceptanceLog::start_batch(CommitBatch& batch, std::uint64_t offset, std::u
   Segment& segment = *batch.segment;
   batch.bytes = align_up(used, segment.header.block_bytes);
   if (batch.bytes > used) {
-    batch.slice_list.push_back({kZeroes, batch.bytes - used});
+    batch.slice_list.push_back({kZeroPage, batch.bytes - used});
   }
   batch.index = segment.next_batch++;
   BatchHeader header;

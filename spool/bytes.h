@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -49,6 +50,14 @@ class Encoder {
 
  private:
   Out& out_;
+};
+
+/// Appends to a text.
+struct StringOut {
+  std::string& text;
+  void put(const void* data, std::size_t bytes) {
+    text.append(static_cast<const char*>(data), bytes);
+  }
 };
 
 /// Only counts: how much an encoding will take.

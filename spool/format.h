@@ -15,6 +15,8 @@ namespace ringpost::spool {
 inline constexpr std::uint32_t kFormatVersion = 1;
 inline constexpr std::uint32_t kSector = 512;
 inline constexpr std::uint32_t kPage = 4096;
+/// What batches are padded with.
+inline constexpr char kZeroPage[kPage] = {};
 inline constexpr std::uint32_t kNone = ~0U;
 /// In a segment's slots: a message whose commit is under way.
 inline constexpr std::uint32_t kPending = kNone - 1;

@@ -9,7 +9,6 @@ namespace ringpost::spool {
 
 namespace {
 
-constexpr char kZeroes[kPage] = {};
 /// Between two syncs that only jobs to be opened wait for: several share one.
 constexpr Duration kOpenSyncSpacing = Duration::microseconds(400);
 
@@ -150,7 +149,7 @@ void Journal::start_write() {
     slices_.push_back(Slice::of(batch->body));
     const std::uint64_t pad = bytes - kBatchHeaderBytes - batch->body.size();
     if (pad > 0) {
-      slices_.push_back({kZeroes, pad});
+      slices_.push_back({kZeroPage, pad});
     }
     write_bytes_ += bytes;
   }

@@ -57,13 +57,6 @@ bool read_additions(Decoder& decode, SettledRecord& record) {
   return decode.ok();
 }
 
-struct StringOut {
-  std::string& text;
-  void put(const void* data, std::size_t bytes) {
-    text.append(static_cast<const char*>(data), bytes);
-  }
-};
-
 }  // namespace
 
 std::optional<JournalRecord> next_journal_record(Decoder& decode) {

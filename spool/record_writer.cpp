@@ -87,13 +87,6 @@ void write_envelope(const Submission& submission, Encoder<ChunkChain>& encode) {
 }
 
 /// Adds to a string, as an Out of Encoder.
-struct StringOut {
-  std::string& text;
-  void put(const void* data, std::size_t bytes) {
-    text.append(static_cast<const char*>(data), bytes);
-  }
-};
-
 void append_entry_front(const RecordHead& head, std::uint64_t offset, std::string& summary) {
   StringOut out{summary};
   Encoder encode(out);

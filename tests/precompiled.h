@@ -1,7 +1,7 @@
 #pragma once
 
-// What most unit tests include; compiled once where RINGPOST_PCH is on. Tests still name all they
-// use: builds without it must pass.
+// What most unit tests include; compiled once where RINGPOST_PCH is on (RINGPOST_QUICK of
+// scripts/build). Tests still name all they use: builds without it must pass.
 
 #include <algorithm>
 #include <array>

@@ -11,7 +11,7 @@ namespace ringpost::account {
 namespace {
 
 constexpr auto kPause = std::chrono::seconds(60);
-constexpr std::size_t kNotesMax = 64;
+constexpr std::size_t kAdviceMax = 64;
 
 WallTime wall_now() {
   struct timespec time {};
@@ -86,7 +86,7 @@ void Archiver::pass() {
   const std::lock_guard lock(mutex_);
   for (const std::string& problem : problems) {
     const bool told = std::find(problems_.begin(), problems_.end(), problem) != problems_.end();
-    if (!told && notes_.size() < kNotesMax) {
+    if (!told && notes_.size() < kAdviceMax) {
       notes_.push_back(problem);
     }
   }

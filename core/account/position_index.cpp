@@ -44,9 +44,9 @@ std::uint64_t block_seed(const IndexHeader& header, std::uint64_t place) {
 }
 
 std::optional<IndexHeader> read_header(std::string_view bytes) {
-  constexpr std::size_t kFields = kHeaderBytes - kChecksumBytes;
+  constexpr std::size_t kCoveredBytes = kHeaderBytes - kChecksumBytes;
   if (bytes.size() < kHeaderBytes || !bytes.starts_with(kHeaderMagic) ||
-      get<std::uint64_t>(bytes, kFields) != hash64(bytes.substr(0, kFields))) {
+      get<std::uint64_t>(bytes, kCoveredBytes) != hash64(bytes.substr(0, kCoveredBytes))) {
     return std::nullopt;
   }
   IndexHeader header;

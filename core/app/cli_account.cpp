@@ -8,6 +8,7 @@
 
 #include "core/app/account_settings.h"
 #include "core/app/cli_commands.h"
+#include "core/app/cli_talk.h"
 #include "core/app/control_frame.h"
 #include "core/app/plain_disk.h"
 #include "core/base/result.h"
@@ -21,19 +22,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kDone = 0;
-constexpr int kFaulty = 1;
-constexpr int kUnreadable = 2;
-constexpr Duration kAnswerTime = Duration::seconds(30);
+constexpr Duration kFilesTime = Duration::seconds(30);
 /// Another finisher is given that long; it works on the same files.
 constexpr int kLockTries = 300;
-
-int fail(int code, const std::string& text) {
-  std::fprintf(stderr, "ringpost: %s\n", text.c_str());
-  return code;
-}
-
-void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 /// Has the daemon close its files. False: it runs and could not. No daemon is no fault: what it
 /// left finished can be brought away all the same.
@@ -43,9 +34,9 @@ bool close_files(const CliOptions& options, bool& running) {
   if (!socket) {
     return true;
   }
-  const Status sent = write_frame(*socket, Json{{"command", "acct-flush"}}.dump(), kAnswerTime);
+  const Status sent = write_frame(*socket, Json{{"command", "acct-flush"}}.dump(), kFilesTime);
   const auto reply =
-      sent ? read_frame(*socket, 1 << 16, kAnswerTime) : Result<std::string>(sent.error());
+      sent ? read_frame(*socket, 1 << 16, kFilesTime) : Result<std::string>(sent.error());
   ::close(*socket);
   const Json parsed = reply ? Json::parse(*reply, nullptr, false) : Json();
   return parsed.is_object() && parsed.value("ok", false);

@@ -5,6 +5,7 @@
 
 #include "core/app/cli_commands.h"
 #include "core/app/cli_config.h"
+#include "core/app/cli_talk.h"
 #include "core/app/signing.h"
 #include "core/base/text.h"
 #include "net/sign/key_record.h"
@@ -13,8 +14,6 @@
 namespace ringpost::app {
 namespace {
 
-constexpr int kDone = 0;
-constexpr int kFaulty = 1;
 constexpr Duration kPatience = Duration::seconds(9);
 
 /// One key as published for one domain.

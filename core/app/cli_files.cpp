@@ -7,6 +7,7 @@
 
 #include "core/app/cli_commands.h"
 #include "core/app/cli_config.h"
+#include "core/app/cli_talk.h"
 #include "core/app/tls_settings.h"
 #include "core/config/check.h"
 #include "core/config/diff.h"
@@ -18,17 +19,6 @@
 
 namespace ringpost::app {
 namespace {
-
-constexpr int kDone = 0;
-constexpr int kFaulty = 1;
-constexpr int kUnreadable = 2;
-
-void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
-
-int fail(int code, const std::string& text) {
-  std::fprintf(stderr, "ringpost: %s\n", text.c_str());
-  return code;
-}
 
 config::CheckResult read_config(const std::string& file, bool strict, bool lenient) {
   config::CheckOptions check;

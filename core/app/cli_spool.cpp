@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/app/cli_commands.h"
+#include "core/app/cli_talk.h"
 #include "core/app/plain_disk.h"
 #include "core/app/table.h"
 #include "spool/tools.h"
@@ -11,13 +12,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kDone = 0;
-constexpr int kDamaged = 1;
-constexpr int kUnreadable = 2;
-
-void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
-
-int fail(const std::string& folder, const Error& error) {
+int fail_on(const std::string& folder, const Error& error) {
   std::string text = "ringpost: " + folder + ": " + error.describe();
   if (error.code == ErrorCode::locked) {
     text += " (a ringpostd runs on this spool; stop it first)";
@@ -79,18 +74,18 @@ int show(const CliOptions& options, const std::string& folder,
          Result<spool::SpoolFigures> (*look)(Disk&, const std::string&)) {
   auto disk = PlainDisk::open();
   if (!disk) {
-    return fail(folder, disk.error());
+    return fail_on(folder, disk.error());
   }
   auto figures = look(disk->disk(), folder);
   if (!figures) {
-    return fail(folder, figures.error());
+    return fail_on(folder, figures.error());
   }
   if (options.json) {
     print(figures_json(*figures).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   } else {
     print_figures(*figures);
   }
-  return figures->total.damage() ? kDamaged : kDone;
+  return figures->total.damage() ? kFaulty : kDone;
 }
 
 }  // namespace
@@ -106,11 +101,11 @@ int spool_stat(const CliOptions& options, const std::string& folder) {
 int spool_export(const CliOptions& options, const std::string& folder, const std::string& target) {
   auto disk = PlainDisk::open();
   if (!disk) {
-    return fail(folder, disk.error());
+    return fail_on(folder, disk.error());
   }
   auto done = spool::export_messages(disk->disk(), folder, target);
   if (!done) {
-    return fail(folder, done.error());
+    return fail_on(folder, done.error());
   }
   if (options.json) {
     print(Json{{"messages", done->messages},
@@ -123,7 +118,7 @@ int spool_export(const CliOptions& options, const std::string& folder, const std
           " recipients written to " + target + ", " + std::to_string(done->damaged) +
           " damaged ones could not be\n");
   }
-  return done->damaged > 0 ? kDamaged : kDone;
+  return done->damaged > 0 ? kFaulty : kDone;
 }
 
 }  // namespace ringpost::app

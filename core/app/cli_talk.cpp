@@ -13,7 +13,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr Duration kAnswerTime = Duration::seconds(30);
+constexpr Duration kReplyTime = Duration::seconds(30);
 
 }  // namespace
 
@@ -32,9 +32,9 @@ std::optional<Json> ask(const CliOptions& options, const Json& request, int& cod
     return std::nullopt;
   }
   const std::string body = request.dump(-1, ' ', false, Json::error_handler_t::replace);
-  Status sent = write_frame(*socket, body, kAnswerTime);
+  Status sent = write_frame(*socket, body, kReplyTime);
   auto reply =
-      sent ? read_frame(*socket, kReplyBytesMax, kAnswerTime) : Result<std::string>(sent.error());
+      sent ? read_frame(*socket, kReplyBytesMax, kReplyTime) : Result<std::string>(sent.error());
   ::close(*socket);
   if (!reply) {
     code = fail(2, reply.error().describe());

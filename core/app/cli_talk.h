@@ -11,6 +11,11 @@ namespace ringpost::app {
 
 // What the commands of the tool share: asking the daemon, and cells of tables.
 
+// Exit codes of commands on files: done, faults were found, cannot be read.
+inline constexpr int kDone = 0;
+inline constexpr int kFaulty = 1;
+inline constexpr int kUnreadable = 2;
+
 /// Prints the error and gives `code` back.
 int fail(int code, const std::string& text);
 void print(const std::string& text);

@@ -9,8 +9,6 @@
 namespace ringpost::config {
 namespace {
 
-constexpr std::string_view kDefaultName = "{default}";
-
 /// Whether a word is meant as an address: with a letter in its last label it is a name.
 bool looks_like_address(std::string_view text) {
   if (text.find(':') != std::string_view::npos) {
@@ -27,8 +25,8 @@ bool looks_like_address(std::string_view text) {
 /// Names first: sections may refer to each other in any order.
 void Builder::collect_names(const Section& root) {
   VirtualMta& first = snapshot_->vmtas_.emplace_back();
-  first.name = kDefaultName;
-  snapshot_->names_.emplace(kDefaultName, VmtaRef{VmtaRef::Kind::vmta, kDefaultVmta});
+  first.name = kDefaultVmtaName;
+  snapshot_->names_.emplace(kDefaultVmtaName, VmtaRef{VmtaRef::Kind::vmta, kDefaultVmta});
   for (const Section& section : root.sections) {
     if (is_pool(section)) {
       add_name(section, VmtaRef::Kind::pool);

@@ -9,7 +9,7 @@
 namespace ringpost::config {
 namespace {
 
-Error invalid(std::string detail) { return Error::of(ErrorCode::invalid, std::move(detail)); }
+Error not_a_pattern(std::string detail) { return Error::of(ErrorCode::invalid, std::move(detail)); }
 
 Result<DomainPattern> parse_bracketed(std::string_view inside) {
   constexpr std::string_view kV6 = "ipv6:";
@@ -18,7 +18,7 @@ Result<DomainPattern> parse_bracketed(std::string_view inside) {
   }
   const Result<IpNetwork> network = IpNetwork::parse(inside);
   if (!network.ok()) {
-    return invalid("brackets hold an address, a network, or stand as [*.] before a domain");
+    return not_a_pattern("brackets hold an address, a network, or stand as [*.] before a domain");
   }
   DomainPattern pattern;
   pattern.kind = DomainPattern::Kind::literal;
@@ -52,14 +52,14 @@ Result<DomainPattern> DomainPattern::parse(std::string_view text) {
     text.remove_suffix(1);
   }
   if (text.find('*') != std::string_view::npos) {
-    return invalid("an asterisk stands alone, as *.domain, or as [*.]domain");
+    return not_a_pattern("an asterisk stands alone, as *.domain, or as [*.]domain");
   }
   const Result<std::string> name = to_a_labels(text);
   if (!name.ok()) {
     return name.error();
   }
   if (!is_host_name(*name)) {
-    return invalid("not a domain name");
+    return not_a_pattern("not a domain name");
   }
   pattern.name = *name;
   return pattern;

@@ -10,7 +10,6 @@
 namespace ringpost::config {
 namespace {
 
-constexpr std::string_view kDefaultName = "{default}";
 constexpr std::string_view kByLocalAddress = "by-smtp-source-ip";
 
 void apply_all(SourcePolicy& policy, std::span<const Setting> settings) {
@@ -27,7 +26,7 @@ VmtaRef Snapshot::find_vmta(std::string_view name) const {
   if (found != names_.end()) {
     return found->second;
   }
-  const bool is_default = folded.view() == kDefaultName || folded.view() == "default";
+  const bool is_default = folded.view() == kDefaultVmtaName || folded.view() == "default";
   return is_default ? VmtaRef{VmtaRef::Kind::vmta, kDefaultVmta} : VmtaRef{};
 }
 

@@ -18,6 +18,9 @@
 
 namespace ringpost::config {
 
+/// The virtual MTA of mail that asks for none.
+inline constexpr std::string_view kDefaultVmtaName = "{default}";
+
 /// The content of one pattern of domains in one layer; repeated sections are merged into one.
 struct DomainEntry {
   std::string_view pattern;  ///< as written, `$macro` included; empty: directly in a virtual MTA

@@ -11,7 +11,7 @@
 namespace ringpost::config {
 namespace {
 
-Error invalid(std::string detail) { return Error::of(ErrorCode::invalid, std::move(detail)); }
+Error not_valid(std::string detail) { return Error::of(ErrorCode::invalid, std::move(detail)); }
 
 /// Value types of exactly one word, where a second one is a fault to point at.
 bool takes_one_word(ValueType type) {
@@ -243,7 +243,7 @@ Result<Value> ValueReader::parse_number(const OptionRow& row, std::string_view t
   }
   if (number == unlimited) {
     if (!row.is(kEndless)) {
-      return invalid("a number is needed here, not unlimited");
+      return not_valid("a number is needed here, not unlimited");
     }
     return Value(static_cast<std::int64_t>(number));
   }
@@ -252,10 +252,10 @@ Result<Value> ValueReader::parse_number(const OptionRow& row, std::string_view t
     return row.type == ValueType::size ? format_size(value) : std::to_string(value);
   };
   if (number < static_cast<std::uint64_t>(row.min)) {
-    return invalid("the least possible value is " + shown_number(row.min));
+    return not_valid("the least possible value is " + shown_number(row.min));
   }
   if (row.max != 0 && number > static_cast<std::uint64_t>(row.max)) {
-    return invalid("the largest possible value is " + shown_number(row.max));
+    return not_valid("the largest possible value is " + shown_number(row.max));
   }
   return Value(static_cast<std::int64_t>(number));
 }
@@ -282,7 +282,7 @@ Result<Value> ValueReader::parse_ip_limit(const OptionRow& row, std::string_view
   } else {
     const Result<IpNetwork> network = IpNetwork::parse(text.substr(0, blank));
     if (!network.ok()) {
-      return invalid("a network comes first, then its limit, like 0/0 5");
+      return not_valid("a network comes first, then its limit, like 0/0 5");
     }
     limits.emplace_back().network = *network;
   }
@@ -366,7 +366,7 @@ Result<Value> ValueReader::parse_choice(const OptionRow& row, std::string_view t
     }
     list.append(i == 0 ? "" : i + 1 == choices.size() ? " or " : ", ").append(choices[i]);
   }
-  return invalid("expected " + list);
+  return not_valid("expected " + list);
 }
 
 Result<Value> ValueReader::parse_list(std::string_view text) {
@@ -392,13 +392,13 @@ Result<RouteHop> ValueReader::parse_hop(std::string_view text) {
     constexpr std::string_view kV6 = "ipv6:";
     const std::size_t end = text.find(']');
     if (end == std::string_view::npos || hop.kind == RouteHop::Kind::mx) {
-      return invalid("an address in brackets is written [192.0.2.1] or [IPv6:2001:db8::1]");
+      return not_valid("an address in brackets is written [192.0.2.1] or [IPv6:2001:db8::1]");
     }
     std::string_view inside = text.substr(1, end - 1);
     inside.remove_prefix(starts_ignoring_case(inside, kV6) ? kV6.size() : 0);
     const Result<IpAddress> address = IpAddress::parse(inside);
     if (!address.ok()) {
-      return invalid("not an IP address in the brackets");
+      return not_valid("not an IP address in the brackets");
     }
     hop.kind = RouteHop::Kind::address;
     hop.address = *address;
@@ -410,13 +410,13 @@ Result<RouteHop> ValueReader::parse_hop(std::string_view text) {
       hop.kind = RouteHop::Kind::address;
       hop.address = *address;
     } else if (!is_host_name(name)) {
-      return invalid("not a host: HOST, HOST:PORT, [ADDRESS]:PORT or lookup-mx:DOMAIN");
+      return not_valid("not a host: HOST, HOST:PORT, [ADDRESS]:PORT or lookup-mx:DOMAIN");
     }
     hop.name = hop.kind == RouteHop::Kind::address ? std::string_view{} : keep(name);
     text.remove_prefix(name.size());
   }
   if (!text.empty() && (text.front() != ':' || !parse_port(text.substr(1), hop.port))) {
-    return invalid("the port is a number from 1 to 65535 after a colon");
+    return not_valid("the port is a number from 1 to 65535 after a colon");
   }
   return hop;
 }
@@ -443,7 +443,7 @@ Result<Value> ValueReader::parse_route(std::string_view text) {
     ++preference;
   }
   if (route.hops.empty()) {
-    return invalid("a route needs a host");
+    return not_valid("a route needs a host");
   }
   const StaticRoute& kept = snapshot_->routes_.emplace_back(std::move(route));
   return Value(&kept);

@@ -15,8 +15,8 @@ namespace {
 Error invalid(std::string detail) { return Error::of(ErrorCode::invalid, std::move(detail)); }
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z'; }
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
+bool is_ascii_letter(char c) { return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z'; }
+bool is_separator(char c) { return c == ' ' || c == '\t'; }
 
 struct Unit {
   std::string_view name;
@@ -66,7 +66,7 @@ class TermReader {
   bool at_end() const { return position_ == text_.size(); }
   std::string_view rest() const { return text_.substr(position_); }
   void skip_separators(bool commas) {
-    while (!at_end() && (is_blank(text_[position_]) || (commas && text_[position_] == ','))) {
+    while (!at_end() && (is_separator(text_[position_]) || (commas && text_[position_] == ','))) {
       ++position_;
     }
   }
@@ -84,7 +84,7 @@ class TermReader {
     position_ += digits;
     const std::size_t before_blanks = position_;
     skip_separators(false);
-    const std::size_t letters = run(is_letter);
+    const std::size_t letters = run(is_ascii_letter);
     was_bare = letters == 0;
     if (was_bare) {
       position_ = before_blanks;
@@ -425,7 +425,7 @@ bool is_host_name(std::string_view text) {
       label = 0;
       continue;
     }
-    const bool allowed = is_letter(c) || is_digit(c) || c == '-' || c == '_' ||
+    const bool allowed = is_ascii_letter(c) || is_digit(c) || c == '-' || c == '_' ||
                          static_cast<unsigned char>(c) >= 0x80;
     if (!allowed || ++label > 63) {
       return false;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr EnhancedStatus kBadDomain{5, 1, 2};
 constexpr EnhancedStatus kNullMx{5, 1, 10};
-constexpr EnhancedStatus kTemporary{4, 4, 3};
+constexpr EnhancedStatus kNoAnswer{4, 4, 3};
 constexpr EnhancedStatus kBusy{4, 3, 2};
 
 /// An address as RFC 5321 section 4.1.3 writes it.
@@ -228,8 +228,8 @@ void Resolver::mx_answered(Task& task) {
       return;
     case AnswerKind::temporary:
     case AnswerKind::alias:
-      finish(task, no_route(kTemporary, "look-up of the mail exchangers of " + task.domain +
-                                            " failed: " + std::string(answer.reason)));
+      finish(task, no_route(kNoAnswer, "look-up of the mail exchangers of " + task.domain +
+                                           " failed: " + std::string(answer.reason)));
       return;
     case AnswerKind::no_data:
       // The address of the domain, or of what it is an alias of, is its only exchanger.
@@ -350,8 +350,8 @@ void Resolver::Task::on_tlsa(Waiter&) {
 void Resolver::Task::on_deadline(Now) {
   ++home->stats_.late;
   if (mx.waiting()) {
-    home->finish(*this, no_route(kTemporary, "look-up of the mail exchangers of " + domain +
-                                                 " failed: no answer in time"));
+    home->finish(*this, no_route(kNoAnswer, "look-up of the mail exchangers of " + domain +
+                                                " failed: no answer in time"));
     return;
   }
   home->conclude(*this);

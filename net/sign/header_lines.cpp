@@ -3,7 +3,7 @@
 namespace ringpost::sign {
 namespace {
 
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
+bool is_wsp(char c) { return c == ' ' || c == '\t'; }
 // Octets of a field name (RFC 5322 section 3.6.8), the colon aside.
 bool is_name_octet(char c) { return c > ' ' && c < 127 && c != ':'; }
 
@@ -18,7 +18,7 @@ HeaderLines::Verdict HeaderLines::look_at_first(char c) noexcept {
     state_ = State::dot;
     return Verdict::open;
   }
-  if (is_blank(c)) {
+  if (is_wsp(c)) {
     return field_open_ ? Verdict::continuation : Verdict::text;
   }
   state_ = State::name;
@@ -37,7 +37,7 @@ HeaderLines::Verdict HeaderLines::look(char c) noexcept {
       if (c == ':') {
         field_open_ = true;
         verdict = Verdict::field;
-      } else if (is_blank(c)) {
+      } else if (is_wsp(c)) {
         state_ = State::gap;
         verdict = Verdict::open;
       } else if (state_ == State::name && is_name_octet(c)) {

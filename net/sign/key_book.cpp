@@ -10,7 +10,7 @@
 namespace ringpost::sign {
 namespace {
 
-constexpr std::size_t kDomainBytesMax = 255;
+constexpr std::size_t kQueryBytesMax = 255;
 
 bool is_pattern(std::string_view domain) {
   return domain == "*" || is_signing_name(domain.substr(0, 2) == "*." ? domain.substr(2) : domain);
@@ -87,8 +87,8 @@ void KeyBook::consider(Range range, std::string_view selector, std::size_t& best
 
 std::size_t KeyBook::find(std::string_view domain, std::string_view selector,
                           KeyMatch (&out)[kMatchesMax]) const {
-  char room[kDomainBytesMax + 2];
-  if (domain.empty() || domain.size() > kDomainBytesMax || keys_.empty()) {
+  char room[kQueryBytesMax + 2];
+  if (domain.empty() || domain.size() > kQueryBytesMax || keys_.empty()) {
     return 0;
   }
   // "*." stands before the name, so that each of its suffixes can be asked for in both forms.

@@ -53,7 +53,7 @@ std::string_view field_name(std::string_view line) {
   return good ? name : std::string_view{};
 }
 
-std::uint32_t narrow(std::uint64_t offset) {
+std::uint32_t narrowed(std::uint64_t offset) {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(offset, 0xffffffffU));
 }
 
@@ -97,7 +97,7 @@ void ContentScanner::header_line_ended(std::size_t end) {
     return;
   }
   if (field_marked_) {
-    summary_.fields.back().range.end = narrow(wire);
+    summary_.fields.back().range.end = narrowed(wire);
   }
   if (wire > limits_->header_bytes_max) {
     set(ContentFault::header_too_large);
@@ -166,7 +166,7 @@ void ContentScanner::read_field(std::string_view name, std::string_view value, b
     set(ContentFault::repeated_fields);
     return;
   }
-  mark.range = {narrow(line_wire_), narrow(line_wire_)};
+  mark.range = {narrowed(line_wire_), narrowed(line_wire_)};
   mark.value_begin = static_cast<std::uint16_t>(values_used_);
   summary_.fields.push_back(mark);
   field_marked_ = true;
@@ -258,8 +258,8 @@ void ContentScanner::end_header(std::uint64_t fields_end, std::uint64_t body_beg
                                 std::uint64_t raw) {
   in_header_ = false;
   end_note();
-  summary_.header_end = narrow(fields_end);
-  summary_.info.header_bytes = narrow(body_begin);
+  summary_.header_end = narrowed(fields_end);
+  summary_.info.header_bytes = narrowed(body_begin);
   summary_.eight_bit_header = first_high_ < raw;
 }
 

@@ -17,9 +17,6 @@
 namespace ringpost {
 namespace {
 
-// Younger than the installed header.
-constexpr unsigned kSendReportUsage = 1U << 3;  // IORING_SEND_ZC_REPORT_USAGE
-
 constexpr int kTagShift = 56;
 constexpr std::uint64_t kPayloadMask = (std::uint64_t{1} << kTagShift) - 1;
 // A flush that the kernel turns away (short of memory, its backlog full) is tried this often.
@@ -169,7 +166,7 @@ void Ring::try_features(ProbeReport& report) {
   const std::int32_t result = trial([](::io_uring_sqe* entry) {
     static const ::msghdr kNothing{};
     ::io_uring_prep_sendmsg_zc(entry, -1, &kNothing, 0);
-    entry->ioprio = kSendReportUsage;
+    entry->ioprio = kReportUsage;
   });
   if (result == -EINVAL) {
     lack(RingFeature::zero_copy_report,

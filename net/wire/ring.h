@@ -15,6 +15,9 @@ struct io_uring_sqe;
 namespace ringpost {
 
 /// What may be missing in a kernel, or be withheld by configuration. Bits of a mask.
+/// IORING_SEND_ZC_REPORT_USAGE; younger than the installed header.
+inline constexpr unsigned kReportUsage = 1U << 3;
+
 enum class RingFeature : std::uint32_t {
   deferred_work = 1U << 0,     ///< completions are made only inside our own waits (6.1)
   registered_ring = 1U << 1,   ///< entering the kernel needs no descriptor look-up (5.18)

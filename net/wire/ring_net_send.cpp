@@ -11,7 +11,6 @@ namespace ringpost {
 namespace {
 
 // Younger than the installed header.
-constexpr unsigned kSendReportUsage = 1U << 3;     // IORING_SEND_ZC_REPORT_USAGE
 constexpr std::uint32_t kNoticeCopied = 1U << 31;  // IORING_NOTIF_USAGE_ZC_COPIED
 
 constexpr std::uint32_t kVectorMax = 1024;  // UIO_MAXIOV
@@ -83,7 +82,7 @@ void RingNet::Impl::submit_send(Stream& stream, SendOp& op) noexcept {
     ++ring_.stats().zero_copy_sends;
     ::io_uring_prep_sendmsg_zc(entry, stream.target, &state.message, flags);
     if (ring_.has(RingFeature::zero_copy_report)) {
-      entry->ioprio = kSendReportUsage;
+      entry->ioprio = kReportUsage;
     }
   } else {
     ::io_uring_prep_sendmsg(entry, stream.target, &state.message, flags);

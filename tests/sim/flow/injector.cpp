@@ -5,7 +5,7 @@
 namespace ringpost::sim {
 namespace {
 
-constexpr Duration kPatience = Duration::seconds(30);
+constexpr Duration kReplyTime = Duration::seconds(30);
 constexpr Duration kAgain = Duration::milliseconds(300);
 
 }  // namespace
@@ -145,7 +145,7 @@ class Injector::Session : public TextStream {
   /// Gives up when nothing comes for long.
   void watch() {
     const unsigned watch = ++watches_;
-    outside_.world.after(kPatience, [this, watch] {
+    outside_.world.after(kReplyTime, [this, watch] {
       if (watch == watches_ && open() && step_ != Step::idle) {
         leave();
       }

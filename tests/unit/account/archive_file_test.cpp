@@ -14,7 +14,7 @@ namespace {
 constexpr unsigned kLogs = 2;
 constexpr unsigned kPerLog = 10;
 
-ArchiveFileOptions options_for(const std::string& path) {
+ArchiveFileOptions archive_options(const std::string& path) {
   ArchiveFileOptions options;
   options.path = path;
   options.header = "logId,seq\r\n";
@@ -36,7 +36,7 @@ const std::map<unsigned, unsigned> kAll = {{0, kPerLog}, {1, kPerLog}};
 
 /// A new life: recovers, is offered everything again, syncs.
 void live_again(FileCalls& calls, const std::string& path) {
-  ArchiveFile file(calls, options_for(path));
+  ArchiveFile file(calls, archive_options(path));
   ASSERT_TRUE(file.recover().ok());
   offer(file, kPerLog);
   ASSERT_TRUE(file.write().ok());
@@ -62,7 +62,7 @@ struct Disk {
 class FirstLife {
  public:
   explicit FirstLife(bool sync_some) : path(folder / "acct.csv") {
-    ArchiveFile file(files, options_for(path));
+    ArchiveFile file(files, archive_options(path));
     EXPECT_TRUE(file.recover().ok());
     start = {slurp(path), slurp(path + ".pos")};
     files.stream.clear();
@@ -95,7 +95,7 @@ TEST(ArchiveFile, WritesHeaderAndRowsAndGoesOn) {
   PosixFiles calls;
   const std::string path = folder / "acct.csv";
   {
-    ArchiveFile file(calls, options_for(path));
+    ArchiveFile file(calls, archive_options(path));
     ASSERT_TRUE(file.recover().ok());
     EXPECT_EQ(slurp(path), "logId,seq\r\n");
     offer(file, 2);
@@ -105,7 +105,7 @@ TEST(ArchiveFile, WritesHeaderAndRowsAndGoesOn) {
     EXPECT_EQ(file.synced()[0], 2U);
     EXPECT_TRUE(file.notes().empty());
   }
-  ArchiveFile file(calls, options_for(path));
+  ArchiveFile file(calls, archive_options(path));
   ASSERT_TRUE(file.recover().ok());
   EXPECT_TRUE(file.notes().empty());
   EXPECT_EQ(file.synced()[0], 2U);
@@ -154,7 +154,7 @@ TEST(ArchiveFile, AfterAPowerLossEachRecordStandsOnce) {
     }
     life.crash_to(crashed);
     {
-      ArchiveFile file(calls, options_for(life.path));
+      ArchiveFile file(calls, archive_options(life.path));
       ASSERT_TRUE(file.recover().ok());
       ASSERT_GE(file.synced()[0], life.synced_sequence) << "what was synced is never lost";
     }
@@ -216,7 +216,7 @@ TEST(ArchiveFile, NeverCutsAFileThatIsNotItsOwn) {
   const std::string foreign = "logId,seq\r\n" + std::string(5000, 'x') + "\r\n";
   spill(life.path, foreign);  // the same inode, another content
   PosixFiles calls;
-  ArchiveFile file(calls, options_for(life.path));
+  ArchiveFile file(calls, archive_options(life.path));
   ASSERT_TRUE(file.recover().ok());
   EXPECT_EQ(file.notes().size(), 1U);
   EXPECT_EQ(slurp(life.path), foreign);
@@ -227,7 +227,7 @@ TEST(ArchiveFile, ReopensUnderItsNameAfterRotation) {
   Folder folder;
   PosixFiles calls;
   const std::string path = folder / "acct.csv";
-  ArchiveFile file(calls, options_for(path));
+  ArchiveFile file(calls, archive_options(path));
   ASSERT_TRUE(file.recover().ok());
   offer(file, 3);
   ASSERT_TRUE(file.write().ok() && file.sync().ok());
@@ -253,7 +253,7 @@ TEST(ArchiveFile, OtherColumnsBeginAnotherFile) {
   FirstLife life(true);
   const std::string before = slurp(life.path);
   PosixFiles calls;
-  ArchiveFileOptions options = options_for(life.path);
+  ArchiveFileOptions options = archive_options(life.path);
   options.header = "seq\r\n";
   ArchiveFile file(calls, options);
   ASSERT_TRUE(file.recover().ok());
@@ -265,7 +265,7 @@ TEST(ArchiveFile, OtherColumnsBeginAnotherFile) {
 TEST(ArchiveFile, AnotherSpoolStartsAnew) {
   FirstLife life(true);
   PosixFiles calls;
-  ArchiveFileOptions options = options_for(life.path);
+  ArchiveFileOptions options = archive_options(life.path);
   options.spool[0] = 1;
   ArchiveFile file(calls, options);
   ASSERT_TRUE(file.recover().ok());
@@ -278,11 +278,11 @@ TEST(ArchiveFile, AForeignFileIsContinuedOnALineOfItsOwn) {
   PosixFiles calls;
   const std::string path = folder / "acct.csv";
   spill(path, "logId,seq\r\n0,1");
-  ArchiveFile file(calls, options_for(path));
+  ArchiveFile file(calls, archive_options(path));
   ASSERT_TRUE(file.recover().ok());
   EXPECT_EQ(slurp(path), "logId,seq\r\n0,1\r\n");
   spill(path, "logId,");
-  ArchiveFile again(calls, options_for(path));
+  ArchiveFile again(calls, archive_options(path));
   ASSERT_TRUE(again.recover().ok());
   EXPECT_EQ(slurp(path), "logId,seq\r\n") << "an unfinished header is none";
 }
@@ -291,7 +291,7 @@ TEST(ArchiveFile, AFullDiskLosesAndDoublesNothing) {
   Folder folder;
   FaultyFiles files;
   const std::string path = folder / "acct.csv";
-  ArchiveFile file(files, options_for(path));
+  ArchiveFile file(files, archive_options(path));
   ASSERT_TRUE(file.recover().ok());
   for (int room = 1; room < 60; ++room) {
     offer(file, static_cast<unsigned>(room), static_cast<unsigned>(room));
@@ -314,7 +314,7 @@ TEST(ArchiveFile, AFailedIndexWriteIsRepeated) {
   FaultyFiles files;
   const std::string path = folder / "acct.csv";
   {
-    ArchiveFile file(files, options_for(path));
+    ArchiveFile file(files, archive_options(path));
     ASSERT_TRUE(file.recover().ok());
     offer(file, 4);
     files.index_failures = 2;
@@ -336,7 +336,7 @@ TEST(ArchiveFile, AFailedSyncGoesBackToWhatIsDurable) {
     Folder folder;
     FaultyFiles files;
     const std::string path = folder / "acct.csv";
-    ArchiveFile file(files, options_for(path));
+    ArchiveFile file(files, archive_options(path));
     ASSERT_TRUE(file.recover().ok());
     offer(file, 3);
     ASSERT_TRUE(file.write().ok() && file.sync().ok());
@@ -368,7 +368,7 @@ TEST(ArchiveFile, GoesOnAfterSomebodyElseCutTheFile) {
   PosixFiles calls;
   const std::string path = folder / "acct.csv";
   {
-    ArchiveFile file(calls, options_for(path));
+    ArchiveFile file(calls, archive_options(path));
     ASSERT_TRUE(file.recover().ok());
     offer(file, 3);
     ASSERT_TRUE(file.write().ok() && file.sync().ok());
@@ -384,7 +384,7 @@ TEST(ArchiveFile, TheIndexIsRenewedBeforeItGrowsLarge) {
   Folder folder;
   QuickFiles calls;
   const std::string path = folder / "acct.csv";
-  ArchiveFile file(calls, options_for(path));
+  ArchiveFile file(calls, archive_options(path));
   ASSERT_TRUE(file.recover().ok());
   std::uint64_t largest = 0;
   for (unsigned sequence = 1; sequence <= 15'000; ++sequence) {
@@ -401,7 +401,7 @@ TEST(ArchiveFile, TheIndexIsRenewedBeforeItGrowsLarge) {
 
 TEST(ArchiveFile, AMissingFolderIsAnErrorThatNamesTheFile) {
   PosixFiles calls;
-  ArchiveFile file(calls, options_for("/nonexistent/acct.csv"));
+  ArchiveFile file(calls, archive_options("/nonexistent/acct.csv"));
   const Status recovered = file.recover();
   ASSERT_FALSE(recovered.ok());
   EXPECT_EQ(recovered.error().code, ErrorCode::not_found);

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string read(const fs::path& path) {
+std::string read_whole(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
@@ -40,8 +40,8 @@ TEST(Diagnostics, GoldenFiles) {
   ASSERT_GE(files.size(), 5u);
   for (const fs::path& path : files) {
     MemoryFiles memory;
-    memory.put(path.filename().string(), read(path));
-    memory.put("part.inc", read(folder / "part.inc"));
+    memory.put(path.filename().string(), read_whole(path));
+    memory.put("part.inc", read_whole(folder / "part.inc"));
     CheckResult result = check_file(path.filename().string(), {}, memory);
     leave_out_pending(result.diagnostics);
     const std::string shown =
@@ -50,7 +50,7 @@ TEST(Diagnostics, GoldenFiles) {
     if (std::getenv("RINGPOST_UPDATE_DOCS") != nullptr) {
       std::ofstream(golden, std::ios::binary) << shown;
     }
-    EXPECT_EQ(read(golden), shown) << path;
+    EXPECT_EQ(read_whole(golden), shown) << path;
   }
 }
 

@@ -9,8 +9,8 @@
 namespace ringpost::deliver {
 namespace {
 
-constexpr const char* kA = "192.0.2.1";
-constexpr const char* kB = "192.0.2.2";
+constexpr const char* kFirst = "192.0.2.1";
+constexpr const char* kSecond = "192.0.2.2";
 
 struct TlsWorld : DeliverWorld {
   explicit TlsWorld(TlsDemand demand, std::uint64_t seed = 1, sim::NetFaults faults = {})
@@ -36,8 +36,8 @@ std::size_t count(const TestHost& host, const std::string& command) {
 
 TEST(DeliverTls, EncryptsWhereItIsOffered) {
   TlsWorld world(TlsDemand::offered);
-  TestHost& host = world.add_host(kA, with_certificate("self:other.example"));
-  world.add_route("mx.example.org", 10, kA);
+  TestHost& host = world.add_host(kFirst, with_certificate("self:other.example"));
+  world.add_route("mx.example.org", 10, kFirst);
   const std::string large(200'000, 'x');  // several records, and more than is encrypted at once
   world.add_message("Subject: 0\r\n\r\n" + large, {"a@example.org", "b@example.org"});
   world.add_message("Subject: 1\r\n\r\nsmall", {"a@example.org"});
@@ -64,8 +64,8 @@ TEST(DeliverTls, SurvivesEveryCutOfTheStream) {
   faults.segment_max = 3;
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     TlsWorld world(TlsDemand::verified, seed, faults);
-    TestHost& host = world.add_host(kA, with_certificate("good:mx.example.org"));
-    world.add_route("mx.example.org", 10, kA);
+    TestHost& host = world.add_host(kFirst, with_certificate("good:mx.example.org"));
+    world.add_route("mx.example.org", 10, kFirst);
     world.add_message("Subject: x\r\n\r\nbody", {"a@example.org"});
     ASSERT_TRUE(world.open());
     ASSERT_TRUE(world.run());
@@ -77,8 +77,8 @@ TEST(DeliverTls, SurvivesEveryCutOfTheStream) {
 
 TEST(DeliverTls, SendsInClearWhereItIsNotOffered) {
   TlsWorld world(TlsDemand::offered);
-  TestHost& host = world.add_host(kA);
-  world.add_route("mx.example.org", 10, kA);
+  TestHost& host = world.add_host(kFirst);
+  world.add_route("mx.example.org", 10, kFirst);
   world.add_message("Subject: x\r\n\r\nbody", {"a@example.org"});
   ASSERT_TRUE(world.open());
   ASSERT_TRUE(world.run());
@@ -91,8 +91,8 @@ TEST(DeliverTls, SendsInClearWhereItIsNotOffered) {
 
 TEST(DeliverTls, NeverAsksWhereItMustNot) {
   TlsWorld world(TlsDemand::never);
-  TestHost& host = world.add_host(kA, with_certificate("good:mx.example.org"));
-  world.add_route("mx.example.org", 10, kA);
+  TestHost& host = world.add_host(kFirst, with_certificate("good:mx.example.org"));
+  world.add_route("mx.example.org", 10, kFirst);
   world.add_message("Subject: x\r\n\r\nbody", {"a@example.org"});
   ASSERT_TRUE(world.open());
   ASSERT_TRUE(world.run());
@@ -102,8 +102,8 @@ TEST(DeliverTls, NeverAsksWhereItMustNot) {
 
 TEST(DeliverTls, BrokenTlsIsRememberedAndRetriedInClear) {
   TlsWorld world(TlsDemand::offered);
-  TestHost& host = world.add_host(kA, with_certificate("broken:"));
-  world.add_route("mx.example.org", 10, kA);
+  TestHost& host = world.add_host(kFirst, with_certificate("broken:"));
+  world.add_route("mx.example.org", 10, kFirst);
   world.add_message("Subject: x\r\n\r\nbody", {"a@example.org"});
   ASSERT_TRUE(world.open());
   ASSERT_TRUE(world.run());
@@ -129,8 +129,8 @@ TEST(DeliverTls, BrokenTlsIsRememberedAndRetriedInClear) {
 
 TEST(DeliverTls, AStalledHandshakeEndsAndIsRetriedInClear) {
   TlsWorld world(TlsDemand::offered);
-  TestHost& host = world.add_host(kA, with_certificate("stalled:"));
-  world.add_route("mx.example.org", 10, kA);
+  TestHost& host = world.add_host(kFirst, with_certificate("stalled:"));
+  world.add_route("mx.example.org", 10, kFirst);
   world.add_message("Subject: x\r\n\r\nbody", {"a@example.org"});
   const Instant begin = world.world.instant();
   ASSERT_TRUE(world.open());
@@ -161,8 +161,8 @@ TEST(DeliverTls, WhatIsDemandedIsNeverSentInClear) {
   for (const Refusal& one : cases) {
     SCOPED_TRACE(one.certificate);
     TlsWorld world(one.demand);
-    TestHost& host = world.add_host(kA, with_certificate(one.certificate));
-    world.add_route("mx.example.org", 10, kA);
+    TestHost& host = world.add_host(kFirst, with_certificate(one.certificate));
+    world.add_route("mx.example.org", 10, kFirst);
     world.add_message("Subject: x\r\n\r\nbody", {"a@example.org"});
     ASSERT_TRUE(world.open());
     ASSERT_TRUE(world.run());
@@ -182,10 +182,10 @@ TEST(DeliverTls, WhatIsDemandedIsNeverSentInClear) {
 
 TEST(DeliverTls, TheNextHostIsTriedWhereTheFirstHasNoTls) {
   TlsWorld world(TlsDemand::encrypted);
-  TestHost& bad = world.add_host(kA);
-  TestHost& good = world.add_host(kB, with_certificate("self:x"));
-  world.add_route("a.example", 10, kA);
-  world.add_route("b.example", 20, kB);
+  TestHost& bad = world.add_host(kFirst);
+  TestHost& good = world.add_host(kSecond, with_certificate("self:x"));
+  world.add_route("a.example", 10, kFirst);
+  world.add_route("b.example", 20, kSecond);
   world.add_message("Subject: x\r\n\r\nbody", {"a@example.org"});
   ASSERT_TRUE(world.open());
   ASSERT_TRUE(world.run());
@@ -200,8 +200,8 @@ TEST(DeliverTls, ARefusedStarttlsGoesOnInClearOnlyWhereAllowed) {
     manners.hook = [](const std::string& command) {
       return command == "STARTTLS" ? "454 4.7.0 not now" : "";
     };
-    TestHost& host = world.add_host(kA, manners);
-    world.add_route("mx.example.org", 10, kA);
+    TestHost& host = world.add_host(kFirst, manners);
+    world.add_route("mx.example.org", 10, kFirst);
     world.add_message("Subject: x\r\n\r\nbody", {"a@example.org"});
     ASSERT_TRUE(world.open());
     ASSERT_TRUE(world.run());
@@ -220,8 +220,8 @@ TEST(DeliverTls, TextBehindTheReplyToStarttlsEndsTheSession) {
   manners.hook = [](const std::string& command) {
     return command == "STARTTLS" ? "220 go\r\n250-injected\r\n250 AUTH LOGIN" : "";
   };
-  TestHost& host = world.add_host(kA, manners);
-  world.add_route("mx.example.org", 10, kA);
+  TestHost& host = world.add_host(kFirst, manners);
+  world.add_route("mx.example.org", 10, kFirst);
   world.add_message("Subject: x\r\n\r\nbody", {"a@example.org"});
   ASSERT_TRUE(world.open());
   ASSERT_TRUE(world.run());
@@ -233,8 +233,8 @@ TEST(DeliverTls, ALostConnectionAfterTheFinalDotIsAmbiguous) {
   TlsWorld world(TlsDemand::encrypted);
   HostManners manners = with_certificate("self:x");
   manners.hook = [](const std::string& command) { return command == "." ? "CLOSE" : ""; };
-  world.add_host(kA, manners);
-  world.add_route("mx.example.org", 10, kA);
+  world.add_host(kFirst, manners);
+  world.add_route("mx.example.org", 10, kFirst);
   world.add_message("Subject: x\r\n\r\nbody", {"a@example.org"});
   ASSERT_TRUE(world.open());
   ASSERT_TRUE(world.run());
@@ -246,8 +246,8 @@ TEST(DeliverTls, ConnectionsBreakAnywhereAndNothingIsLostTwice) {
   faults.reset_percent = 8;
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     TlsWorld world(TlsDemand::encrypted, seed, faults);
-    world.add_host(kA, with_certificate("self:x"));
-    world.add_route("mx.example.org", 10, kA);
+    world.add_host(kFirst, with_certificate("self:x"));
+    world.add_route("mx.example.org", 10, kFirst);
     for (int i = 0; i < 5; ++i) {
       world.add_message("Subject: x\r\n\r\n" + std::string(30'000, 'y'), {"a@example.org"});
     }
@@ -264,8 +264,8 @@ TEST(DeliverTls, WhatDnsDemandsOutranksTheQueue) {
   for (const bool matches : {true, false}) {
     for (const bool usable : {true, false}) {
       TlsWorld world(TlsDemand::offered);
-      TestHost& host = world.add_host(kA, with_certificate("self:any"));
-      world.add_route("mx.example.org", 10, kA);
+      TestHost& host = world.add_host(kFirst, with_certificate("self:any"));
+      world.add_route("mx.example.org", 10, kFirst);
       auto tls = std::make_shared<HostTls>();
       tls->name = "mx.example.org";
       if (usable) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <queue>
@@ -15,6 +16,15 @@
 #include "core/schedule/scheduler.h"
 
 namespace ringpost::schedule::test {
+
+/// Seeds of each property are first_seed() to seeds_or(N); RINGPOST_SEED_FIRST and RINGPOST_SEEDS
+/// ask for others.
+inline std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+inline std::uint64_t seeds_or(std::uint64_t most) { return number_from("RINGPOST_SEEDS", most); }
+inline std::uint64_t first_seed() { return number_from("RINGPOST_SEED_FIRST", 1); }
 
 /// What one simulated run is like.
 struct CrowdPlan {

@@ -1,21 +1,12 @@
 #include "tests/unit/schedule/crowd.h"
 
-#include <cstdlib>
-
 namespace ringpost::schedule {
 namespace {
 
 using test::Crowd;
 using test::CrowdPlan;
 
-std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
-  const char* text = std::getenv(variable);
-  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
-/// Seeds of each property are first_seed() to seeds(); the environment asks for others.
-std::uint64_t seeds() { return number_from("RINGPOST_SEEDS", 200); }
-std::uint64_t first_seed() { return number_from("RINGPOST_SEED_FIRST", 1); }
+std::uint64_t seeds() { return test::seeds_or(200); }
 
 std::uint32_t small_or_none(Random& random, std::uint32_t most) {
   return random.chance(25) ? 0 : static_cast<std::uint32_t>(1 + random.below(most));
@@ -76,7 +67,7 @@ void meddle(Crowd& crowd, const CrowdPlan& plan, Random& random) {
 
 // The same with operators at work and limits that change under load.
 TEST(Crowd, KeepsLimitsThroughReloadsAndCommands) {
-  for (std::uint64_t seed = first_seed(); seed <= seeds(); ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed <= seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 104'729);
     const CrowdPlan plan = draw(random);
@@ -102,7 +93,7 @@ TEST(Crowd, KeepsLimitsThroughReloadsAndCommands) {
 // P3 and P2 in the small: whatever happens, no limit is exceeded at any instant, every recipient
 // ends exactly once, and nothing is left over.
 TEST(Crowd, KeepsLimitsAndEndsEveryRecipientOnce) {
-  for (std::uint64_t seed = first_seed(); seed <= seeds(); ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed <= seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 7919);
     const CrowdPlan plan = draw(random);

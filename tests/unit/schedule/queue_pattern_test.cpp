@@ -5,7 +5,7 @@
 namespace ringpost::schedule {
 namespace {
 
-QueuePattern pattern(std::string_view text) { return *QueuePattern::parse(text); }
+QueuePattern parsed(std::string_view text) { return *QueuePattern::parse(text); }
 
 TEST(Glob, MatchesRunsWithoutRegardToCase) {
   EXPECT_TRUE(glob_matches("*", ""));
@@ -19,10 +19,10 @@ TEST(Glob, MatchesRunsWithoutRegardToCase) {
 }
 
 TEST(QueuePatterns, ParseWhatOperatorsWrite) {
-  EXPECT_EQ(pattern("gmail.com").text(), "gmail.com/*");
-  EXPECT_EQ(pattern("gmail.com/v1").text(), "gmail.com/v1");
-  EXPECT_TRUE(pattern("gmail.com/v1").literal());
-  EXPECT_FALSE(pattern("gmail.com").literal());
+  EXPECT_EQ(parsed("gmail.com").text(), "gmail.com/*");
+  EXPECT_EQ(parsed("gmail.com/v1").text(), "gmail.com/v1");
+  EXPECT_TRUE(parsed("gmail.com/v1").literal());
+  EXPECT_FALSE(parsed("gmail.com").literal());
   for (const char* bad : {"", "/", "a/", "/b", "a/b/c", "a b", "a\n/b"}) {
     const auto result = QueuePattern::parse(bad);
     ASSERT_FALSE(result.ok()) << bad;
@@ -41,29 +41,29 @@ TEST(QueueHash, DisregardsCaseAndTellsNameFromVmta) {
 
 TEST(PauseRules, LaterRulesPrevail) {
   PauseRules rules;
-  ASSERT_TRUE(rules.add(pattern("*"), true));
-  ASSERT_TRUE(rules.add(pattern("gmail.com"), false));
+  ASSERT_TRUE(rules.add(parsed("*"), true));
+  ASSERT_TRUE(rules.add(parsed("gmail.com"), false));
   EXPECT_TRUE(rules.paused("aol.com", "v1"));
   EXPECT_FALSE(rules.paused("gmail.com", "v1"));
-  ASSERT_TRUE(rules.add(pattern("gmail.com/v2"), true));
+  ASSERT_TRUE(rules.add(parsed("gmail.com/v2"), true));
   EXPECT_TRUE(rules.paused("gmail.com", "v2"));
   EXPECT_FALSE(rules.paused("gmail.com", "v1"));
 }
 
 TEST(PauseRules, ForgetWhatALaterRuleCovers) {
   PauseRules rules;
-  ASSERT_TRUE(rules.add(pattern("a.com"), true));
-  ASSERT_TRUE(rules.add(pattern("b.com"), true));
-  ASSERT_TRUE(rules.add(pattern("a.com"), false));
+  ASSERT_TRUE(rules.add(parsed("a.com"), true));
+  ASSERT_TRUE(rules.add(parsed("b.com"), true));
+  ASSERT_TRUE(rules.add(parsed("a.com"), false));
   EXPECT_FALSE(rules.paused("a.com", "v"));
-  ASSERT_TRUE(rules.add(pattern("*"), false));
+  ASSERT_TRUE(rules.add(parsed("*"), false));
   EXPECT_TRUE(rules.rules().empty());
 }
 
 TEST(PauseRules, SurviveARestart) {
   PauseRules rules;
-  ASSERT_TRUE(rules.add(pattern("*/v1"), true));
-  ASSERT_TRUE(rules.add(pattern("gmail.com/v1"), false));
+  ASSERT_TRUE(rules.add(parsed("*/v1"), true));
+  ASSERT_TRUE(rules.add(parsed("gmail.com/v1"), false));
   PauseRules again;
   ASSERT_TRUE(again.restore(rules.serialized()));
   EXPECT_TRUE(again.paused("aol.com", "v1"));
@@ -74,7 +74,7 @@ TEST(PauseRules, SurviveARestart) {
 
 TEST(PauseRules, AFaultyListChangesNothingAndNamesTheLine) {
   PauseRules rules;
-  ASSERT_TRUE(rules.add(pattern("a.com"), true));
+  ASSERT_TRUE(rules.add(parsed("a.com"), true));
   const Status bad = rules.restore("pause b.com\nhalt c.com\n");
   ASSERT_FALSE(bad.ok());
   EXPECT_NE(bad.error().detail.find("line 2"), std::string::npos);
@@ -85,9 +85,9 @@ TEST(PauseRules, AFaultyListChangesNothingAndNamesTheLine) {
 TEST(PauseRules, AreBounded) {
   PauseRules rules;
   for (std::size_t i = 0; i < PauseRules::kMax; ++i) {
-    ASSERT_TRUE(rules.add(pattern("d" + std::to_string(i) + ".com/v"), true));
+    ASSERT_TRUE(rules.add(parsed("d" + std::to_string(i) + ".com/v"), true));
   }
-  const Status full = rules.add(pattern("one-more.com/v"), true);
+  const Status full = rules.add(parsed("one-more.com/v"), true);
   ASSERT_FALSE(full.ok());
   EXPECT_EQ(full.error().code, ErrorCode::no_capacity);
 }

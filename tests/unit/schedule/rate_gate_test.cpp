@@ -9,12 +9,12 @@
 namespace ringpost::schedule {
 namespace {
 
-struct Case {
+struct RateCase {
   std::uint32_t count;
   Duration period;
 };
 
-class Rates : public ::testing::TestWithParam<Case> {};
+class Rates : public ::testing::TestWithParam<RateCase> {};
 
 // Somebody always waits and asks at exactly the instant the gate names.
 TEST_P(Rates, GreedyTakerGetsAtMostNInAnyWindowAndAlmostN) {
@@ -73,11 +73,11 @@ TEST_P(Rates, RandomTakerNeverExceedsN) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, Rates,
-    ::testing::Values(Case{1, Duration::minutes(1)}, Case{2, Duration::seconds(1)},
-                      Case{24, Duration::minutes(1)}, Case{200, Duration::hours(1)},
-                      Case{83, Duration::minutes(10)}, Case{1000, Duration::seconds(1)},
-                      Case{100'000, Duration::hours(1)}, Case{250'000, Duration::seconds(1)},
-                      Case{3000, Duration::days(1)}));
+    ::testing::Values(RateCase{1, Duration::minutes(1)}, RateCase{2, Duration::seconds(1)},
+                      RateCase{24, Duration::minutes(1)}, RateCase{200, Duration::hours(1)},
+                      RateCase{83, Duration::minutes(10)}, RateCase{1000, Duration::seconds(1)},
+                      RateCase{100'000, Duration::hours(1)},
+                      RateCase{250'000, Duration::seconds(1)}, RateCase{3000, Duration::days(1)}));
 
 TEST(RateGate, PacesAsTheFormulaSays) {
   RateGate gate;

@@ -12,13 +12,7 @@ namespace {
 using test::Crowd;
 using test::CrowdPlan;
 
-std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
-  const char* text = std::getenv(variable);
-  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
-std::uint64_t seeds() { return number_from("RINGPOST_SEEDS", 60); }
-std::uint64_t first_seed() { return number_from("RINGPOST_SEED_FIRST", 1); }
+std::uint64_t shared_seeds() { return test::seeds_or(60); }
 
 RateLimit draw_rate(Random& random) {
   const Duration periods[] = {Duration::seconds(1), Duration::seconds(1), Duration::seconds(10),
@@ -41,7 +35,7 @@ void draw_rates(CrowdPlan& plan, Random& random) {
   plan.group_connects = random.chance(30) ? draw_rate(random) : RateLimit{};
 }
 
-CrowdPlan draw(Random& random) {
+CrowdPlan draw_shared(Random& random) {
   CrowdPlan plan;
   plan.shards = static_cast<unsigned>(1 + random.below(8));
   plan.total_max = random.chance(50) ? 0 : static_cast<std::uint32_t>(1 + random.below(30));
@@ -69,10 +63,11 @@ CrowdPlan draw(Random& random) {
 }
 
 TEST(SharedRates, AreNeverExceededAndNothingIsLeftOver) {
-  for (std::uint64_t seed = first_seed(); seed < first_seed() + seeds(); ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + shared_seeds();
+       ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 15'485'863);
-    CrowdPlan plan = draw(random);
+    CrowdPlan plan = draw_shared(random);
     Crowd crowd(plan, seed);
     for (int wave = 0; wave < 4; ++wave) {
       for (auto n = random.below(40); n > 0; --n) {
