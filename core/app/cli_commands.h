@@ -35,6 +35,15 @@ int reload(const CliOptions& options);
 /// `verb` is pause, resume, delete or schedule.
 int change_queues(const CliOptions& options, const std::string& verb, const std::string& pattern);
 
+int show_backoff(const CliOptions& options);
+/// `mode` is normal or backoff.
+int set_mode(const CliOptions& options, const std::string& pattern, const std::string& mode);
+/// `what` is IP[,VMTA] or IP[,QUEUE].
+int use_source(const CliOptions& options, const std::string& what, bool use);
+int automation_list(const CliOptions& options);
+int automation_explain(const CliOptions& options, const std::string& id);
+int automation_cancel(const CliOptions& options, const std::string& id);
+
 int check_config(const CliOptions& options, const std::string& file, bool strict, bool lenient);
 /// Compares the configuration's DKIM keys with what is published; `domain` empty: all of them.
 int check_dkim(const CliOptions& options, const std::string& file, const std::string& domain);

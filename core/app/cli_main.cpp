@@ -120,6 +120,47 @@ void add_queue_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   }
 }
 
+void add_mode_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
+  auto& options = arguments.options;
+  app.get_subcommand("show")
+      ->add_subcommand("backoff", "Queues in back-off mode, and why")
+      ->callback([&] { exit_code = ringpost::app::show_backoff(options); });
+  CLI::App* set = app.add_subcommand("set", "Change how queues are treated");
+  set->require_subcommand(1);
+  CLI::App* queue = set->add_subcommand("queue", "The mode of queues; survives a restart");
+  queue->add_option("pattern", arguments.first, "DOMAIN[/VMTA], * as wildcard")->required();
+  queue->add_option("--mode", arguments.second, "normal or backoff")
+      ->required()
+      ->check(CLI::IsMember({"normal", "backoff"}));
+  queue->add_flag("--dry-run", options.dry_run, "Only count what it would touch");
+  queue->callback(
+      [&] { exit_code = ringpost::app::set_mode(options, arguments.first, arguments.second); });
+  for (const bool use : {false, true}) {
+    CLI::App* verb = use ? app.add_subcommand("enable", "Use a source address again")
+                         : app.add_subcommand("disable", "Take a source address out of use");
+    verb->require_subcommand(1);
+    CLI::App* source =
+        verb->add_subcommand("source", "For all queues, or some; survives a restart");
+    source->add_option("source", arguments.first, "IP[,VMTA] or IP[,DOMAIN/VMTA]")->required();
+    source->add_flag("--dry-run", options.dry_run, "Only count what it would touch");
+    source->callback([&arguments, &exit_code, use] {
+      exit_code = ringpost::app::use_source(arguments.options, arguments.first, use);
+    });
+  }
+  CLI::App* automation = app.add_subcommand("automation", "What the daemon decided by itself");
+  automation->require_subcommand(1);
+  automation->add_subcommand("list", "Decisions that hold")->callback([&] {
+    exit_code = ringpost::app::automation_list(options);
+  });
+  CLI::App* explain = automation->add_subcommand("explain", "Why and until when");
+  explain->add_option("id", arguments.first, "as listed")->required();
+  explain->callback(
+      [&] { exit_code = ringpost::app::automation_explain(options, arguments.first); });
+  CLI::App* cancel = automation->add_subcommand("cancel", "Take a decision back");
+  cancel->add_option("id", arguments.first, "as listed")->required();
+  cancel->callback([&] { exit_code = ringpost::app::automation_cancel(options, arguments.first); });
+}
+
 void add_config_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   CLI::App* diff = app.add_subcommand("diff", "Compare files without a running daemon");
   diff->require_subcommand(1);
@@ -216,6 +257,7 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   add_live_commands(app, arguments, exit_code);
   add_queue_commands(app, arguments, exit_code);
+  add_mode_commands(app, arguments, exit_code);
   add_file_commands(app, arguments, exit_code);
   app.add_subcommand("manual", "Print this tool's manual page, ringpost(1)")->callback([&] {
     std::cout << ringpost::app::man_page(app);

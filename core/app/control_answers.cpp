@@ -44,7 +44,12 @@ Json counters_of(const ShardStatus& s) {
           {"tls_by_kernel", s.tls_by_kernel},
           {"tls_failed", s.tls_failed},
           {"sessions_out_clear", s.sessions_out_clear},
-          {"tls_retried_in_clear", s.tls_retried_in_clear}};
+          {"tls_retried_in_clear", s.tls_retried_in_clear},
+          {"queues_backoff", s.queues_backoff},
+          {"backoffs_begun", s.backoffs_begun},
+          {"backoffs_ended", s.backoffs_ended},
+          {"sources_disabled", s.sources_disabled},
+          {"sources_enabled", s.sources_enabled}};
 }
 
 /// What came of sessions that wanted TLS: "tls_out POLICY RESULT" with the names of RFC 8460; only

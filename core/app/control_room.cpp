@@ -76,6 +76,19 @@ std::string ControlRoom::answer(const std::string& request) {
     if (command == "acct-flush") {
       return flush_accounts();
     }
+    if (command == "mode") {
+      return set_mode(pattern, parsed.value("mode", std::string()), parsed.value("dry_run", false));
+    }
+    if (command == "disable-source" || command == "enable-source") {
+      return use_source(parsed.value("source", std::string()), command == "enable-source",
+                        parsed.value("dry_run", false));
+    }
+    if (command == "decisions") {
+      return decisions(parsed.value("kind", std::string()));
+    }
+    if (command == "undo") {
+      return undo(parsed.value("id", std::string()));
+    }
     if (command == "reload") {
       return reload();
     }
@@ -249,7 +262,7 @@ std::string ControlRoom::change(const std::string& verb, const std::string& patt
     return answer_error(done.error().describe());
   }
   if (rules_change) {
-    if (auto saved = save_pauses((*done)->parts.front().pause_rules); !saved) {
+    if (auto saved = save_rules(facts_.pause_file, (*done)->parts.front().pause_rules); !saved) {
       return answer_error("done, but it will not survive a restart: " + saved.error().describe());
     }
   }
@@ -358,8 +371,8 @@ std::string ControlRoom::flush_accounts() {
   return answer_flushed();
 }
 
-Status ControlRoom::save_pauses(const std::string& rules) {
-  const std::string fresh = facts_.pause_file + ".new";
+Status ControlRoom::save_rules(const std::string& file_name, const std::string& rules) {
+  const std::string fresh = file_name + ".new";
   const int file = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
   if (file < 0) {
     return Error::from_errno(errno, "open " + fresh);
@@ -369,10 +382,10 @@ Status ControlRoom::save_pauses(const std::string& rules) {
       ::fsync(file) == 0;
   const int error = errno;
   ::close(file);
-  if (!written || ::rename(fresh.c_str(), facts_.pause_file.c_str()) != 0) {
+  if (!written || ::rename(fresh.c_str(), file_name.c_str()) != 0) {
     return Error::from_errno(written ? errno : error, "write " + fresh);
   }
-  const std::string folder = facts_.pause_file.substr(0, facts_.pause_file.rfind('/'));
+  const std::string folder = file_name.substr(0, file_name.rfind('/'));
   const int directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory >= 0) {
     ::fsync(directory);

@@ -25,7 +25,8 @@ struct ProcessFacts {
   std::string version;
   unsigned shards = 0;
   WallTime started;
-  std::string pause_file;  ///< where paused queues are kept over restarts
+  std::string pause_file;   ///< where paused queues are kept over restarts
+  std::string source_file;  ///< likewise source addresses out of use
 };
 
 /// Turns requests of the control socket, and of the main thread, into tasks for all shards and
@@ -59,7 +60,7 @@ class ControlRoom : public ControlHandler {
   Result<TaskRef> ask(TaskRef task);
   void collect();
   bool send_round(ControlTask& task);
-  Status save_pauses(const std::string& rules);
+  static Status save_rules(const std::string& file_name, const std::string& rules);
 
   std::string status();
   /// Rows of queues, domains, vmtas, sessions or hosts.
@@ -73,6 +74,12 @@ class ControlRoom : public ControlHandler {
   std::string sources();
   std::string flush_accounts();
   void check_sources_locked(bool tell_shards);
+
+  // control_decisions.cpp: modes, source addresses, and what was decided by itself.
+  std::string set_mode(const std::string& pattern, const std::string& mode, bool dry_run);
+  std::string use_source(const std::string& what, bool use, bool dry_run);
+  std::string decisions(const std::string& kind);
+  std::string undo(const std::string& id);
 
   Mailroom& mailroom_;
   RingPeers& peers_;

@@ -33,6 +33,7 @@ Json json_of(const schedule::QueueRow& row) {
           {"group", row.group},
           {"state", state_text(row.state, row.gate)},
           {"paused", row.paused},
+          {"mode", row.backoff ? "backoff" : "normal"},
           {"queued", std::uint64_t{row.ready} + row.deferred + row.in_flight},
           {"ready", row.ready},
           {"deferred", row.deferred},

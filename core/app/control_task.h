@@ -11,6 +11,7 @@
 #include "core/config/snapshot.h"
 #include "core/loop/loop.h"
 #include "core/mail/message_id.h"
+#include "core/schedule/decisions.h"
 #include "core/schedule/queue_pattern.h"
 #include "core/schedule/report.h"
 #include "net/deliver/report.h"
@@ -35,6 +36,10 @@ enum class ControlKind : std::uint8_t {
   reload,
   sources_checked,  ///< which source addresses this host lacks
   sources,          ///< which are out of use, and why
+  mode,             ///< `pattern` into back-off mode or out of it (`use`: out)
+  source,           ///< `address` for `pattern` in use or out of it
+  decisions,        ///< what was decided about queues
+  undo,             ///< the decision named `decision` is taken back
 };
 
 /// What a spool knows of one message.
@@ -82,6 +87,11 @@ struct ShardStatus {
   std::uint64_t sessions_out_clear = 0;    ///< that were ready for mail without encryption
   std::uint64_t tls_retried_in_clear = 0;  ///< sessions out
   deliver::TlsResults tls;                 ///< of sessions out
+  std::uint64_t queues_backoff = 0;
+  std::uint64_t backoffs_begun = 0;
+  std::uint64_t backoffs_ended = 0;
+  std::uint64_t sources_disabled = 0;
+  std::uint64_t sources_enabled = 0;
   std::vector<std::string> alarms;
   LoopStats loop;
 };
@@ -100,6 +110,9 @@ struct ControlTask {
     schedule::Touched touched;
     std::string pause_rules;  ///< pause, resume: the rules now in force, as to be kept
     std::vector<deliver::SourceOff> sources_off;
+    std::string source_rules;  ///< source: likewise
+    std::vector<schedule::Decision> decisions;
+    bool undone = false;
     std::string error;
   };
 
@@ -117,6 +130,9 @@ struct ControlTask {
   std::size_t rows_max = 100'000;  ///< of each shard
   std::vector<IpAddress> missing_sources;  ///< sources_checked
   bool dry_run = false;
+  bool use = false;         ///< mode: back to normal; source: in use again
+  IpAddress address;        ///< source
+  std::string decision;     ///< undo
   std::vector<Part> parts;  ///< one per shard
   unsigned answers = 0;     ///< counted by the control thread
 };

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/account/fields.h"
+#include "core/app/backoff_policy.h"
 #include "core/base/hash.h"
 #include "core/base/idn.h"
 #include "core/base/text.h"
@@ -73,6 +74,17 @@ void set_route(QueuePolicy& out, const config::StaticRoute* route, const config:
   }
 }
 
+void set_counts(QueuePolicy& out, const config::PathPolicy& in) {
+  out.connections_max = limit_of(in.max_smtp_out);
+  out.messages_per_connection_max = limit_of(in.max_msg_per_connection);
+  out.errors_per_connection_max = limit_of(in.max_errors_per_connection);
+  out.recipients_per_transaction_max =
+      std::clamp(limit_of(in.max_rcpt_per_message), 1U, kMostRecipientsOfATransaction);
+  if (limit_of(in.max_rcpt_per_message) == 0) {
+    out.recipients_per_transaction_max = kMostRecipientsOfATransaction;
+  }
+}
+
 void set_timeouts(QueuePolicy& out, const config::PathPolicy& in) {
   out.timeouts.connect = in.connect_timeout;
   out.timeouts.greeting = in.smtp_greeting_timeout;
@@ -87,7 +99,11 @@ void set_timeouts(QueuePolicy& out, const config::PathPolicy& in) {
 
 PolicyBook::PolicyBook(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version,
                        std::shared_ptr<const KeyRing> keys, TlsContexts* contexts)
-    : cache_(std::move(snapshot)), tls_(contexts), version_(version), keys_(std::move(keys)) {
+    : snapshot_(snapshot),
+      cache_(std::move(snapshot)),
+      tls_(contexts),
+      version_(version),
+      keys_(std::move(keys)) {
   make_choices();
   rates_.use(cache_.snapshot());
 }
@@ -97,6 +113,7 @@ void PolicyBook::use(std::shared_ptr<const config::Snapshot> snapshot, std::uint
   keep_heirs(this->snapshot());
   translated_.clear();  // its keys are policies of the old one
   tls_.clear();
+  snapshot_ = snapshot;
   cache_ = config::PolicyCache(std::move(snapshot));
   rates_.use(cache_.snapshot());
   version_ = version;
@@ -386,14 +403,7 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   out->ignore_pipelining = in.ignore_pipelining;
   out->ignore_8bitmime = in.ignore_8bitmime;
   out->ignore_dsn = in.ignore_dsn;
-  out->connections_max = limit_of(in.max_smtp_out);
-  out->messages_per_connection_max = limit_of(in.max_msg_per_connection);
-  out->errors_per_connection_max = limit_of(in.max_errors_per_connection);
-  out->recipients_per_transaction_max =
-      std::clamp(limit_of(in.max_rcpt_per_message), 1U, kMostRecipientsOfATransaction);
-  if (limit_of(in.max_rcpt_per_message) == 0) {
-    out->recipients_per_transaction_max = kMostRecipientsOfATransaction;
-  }
+  set_counts(*out, in);
   out->retry_after.assign(in.retry_after.begin(), in.retry_after.end());
   if (in.retry_recipients_after.ns > 0) {
     out->retry_recipients_after.assign(1, in.retry_recipients_after);
@@ -403,6 +413,7 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   out->signing = keys_ != nullptr ? keys_->plan_for(in, id) : nullptr;
   out->zero_copy_threshold_bytes = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(snapshot().global().zero_copy_threshold, std::uint64_t{1} << 31));
+  set_reply_meaning(*out, in, snapshot_);
   if (in.backup_route != nullptr) {
     auto backup = std::make_shared<QueuePolicy>(*out);
     set_route(*backup, in.backup_route, in);
@@ -420,6 +431,7 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   settings.policy = std::move(out);
   settings.limits.vmta_connections_max = limit_of(identity.max_smtp_out);
   settings.limits.expire_while_paused = in.expire_while_paused;
+  settings.backoff = backoff_twin(settings, in);
   if (shared_hosts.empty()) {
     translated_.emplace(key, settings);
   }

@@ -86,6 +86,7 @@ class PolicyBook : public schedule::PolicySource {
                         std::string_view group, const config::PathPolicy& in);
   void set_shared_rates(schedule::QueueSettings& settings, const config::VirtualMta& vmta) const;
 
+  std::shared_ptr<const config::Snapshot> snapshot_;
   config::PolicyCache cache_;
   RatePlans rates_;
   TlsContextBook tls_;

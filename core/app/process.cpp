@@ -250,6 +250,11 @@ Status Process::open_spool() {
     return opened.error();
   }
   spool_ = std::make_unique<spool::SpoolFolder>(std::move(*opened));
+  auto kept = gather_state(disk, spool_folder_, shards_);
+  if (!kept) {
+    return kept.error();
+  }
+  kept_ = std::move(*kept);
   return {};
 }
 
@@ -263,6 +268,7 @@ Status Process::prepare() {
     return opened;
   }
   pause_rules_ = read_file(spool_folder_ + "/paused");
+  source_rules_ = read_file(spool_folder_ + "/sources");
   mailroom_ = std::make_unique<Mailroom>(shards_ + 2, mailbox_letters(shards_));
   peers_ = std::make_unique<RingPeers>(shards_ + 2);
   if (auto opened = wake_.open(); !opened) {
@@ -271,7 +277,9 @@ Status Process::prepare() {
   peers_->publish(main_endpoint(), -1, wake_.descriptor());
   control_ = std::make_unique<ControlRoom>(
       *mailroom_, *peers_, control_endpoint(),
-      ProcessFacts{version_text(), shards_, started_, spool_folder_ + "/paused"}, reloader_);
+      ProcessFacts{version_text(), shards_, started_, spool_folder_ + "/paused",
+                   spool_folder_ + "/sources"},
+      reloader_);
   if (auto started = control_->start(); !started) {
     return started;
   }
@@ -337,6 +345,8 @@ void Process::run_shard(ShardThread& entry) {
     settings.missing_sources = control_->missing_sources();
     settings.keys = keys_;
     settings.signer.helpers_max = 1 + (helper_count(shards_) - 1) / shards_;
+    settings.source_rules = source_rules_;
+    settings.kept = kept_;
     settings.spool_id = spool_->id();
     settings.spool_logs = spool_->logs_of(entry.shard);
     Shard shard(std::move(settings),

@@ -84,6 +84,8 @@ class Process {
   std::string spool_folder_;
   std::unique_ptr<spool::SpoolFolder> spool_;  ///< holds the spool's lock
   std::string pause_rules_;
+  std::string source_rules_;
+  GatheredState kept_;
   std::unique_ptr<Mailroom> mailroom_;
   std::unique_ptr<RingPeers> peers_;
   account::PosixFiles files_;

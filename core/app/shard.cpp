@@ -40,7 +40,8 @@ Status Shard::start(Dns& dns) {
   deliverer_ = std::make_unique<deliver::Deliverer>(loop_, ports_.net, ports_.tls, *resolver_,
                                                     signer_, settings_.deliver);
   scheduler_ = std::make_unique<schedule::Scheduler>(
-      settings_.schedule, schedule::Doors{*deliverer_, *this, policies_, *this, nullptr, this},
+      settings_.schedule,
+      schedule::Doors{*deliverer_, *this, policies_, *this, nullptr, this, &decision_log_},
       loop_.now());
   deliverer_->set_work_source(*scheduler_);
   policies_.set_sources(deliverer_->sources());
@@ -49,6 +50,14 @@ Status Shard::start(Dns& dns) {
     return Error::of(restored.error().code, settings_.spool_folder +
                                                 "/paused: " + restored.error().describe() +
                                                 "; mend the file or remove it");
+  }
+  if (auto restored = scheduler_->source_rules().restore(settings_.source_rules); !restored) {
+    return Error::of(restored.error().code, settings_.spool_folder +
+                                                "/sources: " + restored.error().describe() +
+                                                "; mend the file or remove it");
+  }
+  if (auto opened = open_state(); !opened) {
+    return opened;
   }
   auto recovered = spool_.start();
   if (!recovered) {
@@ -192,8 +201,10 @@ bool Shard::end_of_turn(Now now) {
   }
   scheduler_->hold(!spool_.may_issue());
   const bool more = scheduler_->run(now);
+  keep_state(now);
   if (!more) {
-    loop_.timers().arm(schedule_timer_, scheduler_->next_wakeup(now));
+    const Instant keep = state_kept() ? Instant::never() : std::max(keep_after_, now.instant);
+    loop_.timers().arm(schedule_timer_, std::min(scheduler_->next_wakeup(now), keep));
   }
   if (now.instant >= next_look_) {
     next_look_ = now.instant + kLookInterval;
@@ -235,7 +246,7 @@ void Shard::on_ingest_stopped(Completion&) {
 
 bool Shard::nothing_under_way() const {
   return ingest_->stopped() && deliverer_->sessions_open() == 0 && scheduler_->totals().jobs == 0 &&
-         carrier_.away() == 0;
+         carrier_.away() == 0 && state_kept();
 }
 
 void Shard::checkpoint() {

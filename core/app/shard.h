@@ -7,7 +7,9 @@
 
 #include "core/account/accountant.h"
 #include "core/app/control_task.h"
+#include "core/app/decision_log.h"
 #include "core/app/job_carrier.h"
+#include "core/app/kept_state.h"
 #include "core/app/outbox.h"
 #include "core/app/parcels.h"
 #include "core/app/policy_book.h"
@@ -54,6 +56,8 @@ struct ShardSettings {
   schedule::SchedulerOptions schedule;
   resolve::ResolverOptions resolve;
   std::string pause_rules;                 ///< as kept by an earlier run
+  std::string source_rules;                ///< likewise
+  GatheredState kept;                      ///< of all shards; epoch 0: nothing is kept
   std::vector<IpAddress> missing_sources;  ///< source addresses that the host lacks
   std::size_t parcels = 2048;
 };
@@ -103,6 +107,9 @@ class Shard final : public LetterHandler,
   void checkpoint();
   bool nothing_under_way() const;
   void count_outcomes(const Job& job);
+  Status open_state();
+  void keep_state(Now now);
+  bool state_kept() const;
 
   // shard_control.cpp
   void on_control(ControlTask& task, unsigned from, Now now);
@@ -113,6 +120,8 @@ class Shard final : public LetterHandler,
   void search(ControlTask& task, unsigned from);
   void on_searched(Completion& completion);
   void change_queues(const ControlTask& task, ControlTask::Part& part, Now now);
+  void add_sources_off(ControlTask::Part& part, Now now);
+  void change_decisions(const ControlTask& task, ControlTask::Part& part, Now now);
 
   /// A message looked at for the control thread, one at a time.
   struct Inquiry {
@@ -137,6 +146,10 @@ class Shard final : public LetterHandler,
   std::unique_ptr<schedule::Scheduler> scheduler_;
   std::unique_ptr<auth::Desk> desk_;
   std::unique_ptr<ingest::IngestService> ingest_;
+  DecisionLog decision_log_;
+  std::unique_ptr<KeptState> kept_;
+  std::uint64_t kept_changes_ = 0;  ///< of the decisions, as last written
+  Instant keep_after_;              ///< nothing is written before
   spool::RecoveryReport recovery_;
   Instant next_look_;  ///< at the journal's fill
   Timer schedule_timer_;

@@ -37,8 +37,13 @@ void Shard::on_control(ControlTask& task, unsigned from, Now now) {
       deliver::SourceBook& book = deliverer_->sources();
       book.expire(now.instant);
       part.sources_off.assign(book.off().begin(), book.off().end());
+      add_sources_off(part, now);
       break;
     }
+    case ControlKind::mode:
+    case ControlKind::source:
+    case ControlKind::decisions:
+    case ControlKind::undo: change_decisions(task, part, now); break;
   }
   answer_control(task, from);
 }
@@ -109,6 +114,11 @@ ShardStatus Shard::status() {
   const schedule::Totals totals = scheduler_->totals();
   status.queued_recipients = totals.ready + totals.deferred + totals.in_flight + totals.ending;
   status.queues = totals.queues;
+  status.queues_backoff = totals.queues_backoff;
+  status.backoffs_begun = decision_log_.backoffs_begun;
+  status.backoffs_ended = decision_log_.backoffs_ended;
+  status.sources_disabled = decision_log_.sources_disabled;
+  status.sources_enabled = decision_log_.sources_enabled;
   status.sessions_out = deliverer_->sessions_open();
   status.sessions_in = ingest_ != nullptr ? ingest_->sessions() : 0;
   const spool::SpoolStats spool = spool_.stats();

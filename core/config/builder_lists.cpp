@@ -110,6 +110,7 @@ bool Builder::read_reply_word(const Word& word, ReplyAction& action) {
     action.defer_queue = true;
   } else if (is("type") && !value.empty()) {
     action.category = values_.keep(value);
+    log_->warning(word.span, "type= has no effect yet: bounce-category-patterns decide");
   } else if (is("disable-source-ip") && value.empty()) {
     action.disable_source_ip = action.disable_source_ip.value_or(Duration{});
   } else if (is("disable-source-ip") || is("reenable-after")) {

@@ -106,6 +106,11 @@ Status ReplyPatterns::add(std::string_view pattern, ReplyAction action) {
   return added;
 }
 
+bool ReplyPatterns::ends_backoff() const {
+  return std::any_of(actions_.begin(), actions_.end(),
+                     [](const ReplyAction& one) { return one.mode == ModeChange::normal; });
+}
+
 ReplyAction ReplyPatterns::match(std::string_view reply) const {
   ReplyAction sum;
   for (const int number : set_.matches(reply)) {

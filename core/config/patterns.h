@@ -72,6 +72,8 @@ class ReplyPatterns {
   Status add(std::string_view pattern, ReplyAction action);
   void prepare() { set_.prepare(); }
   std::size_t size() const { return actions_.size(); }
+  /// Whether some rule says mode=normal.
+  bool ends_backoff() const;
   /// The rules that fit add up; where two of them contradict each other the first one holds.
   /// `reply` is the whole reply with its code, lines joined by blanks.
   ReplyAction match(std::string_view reply) const;

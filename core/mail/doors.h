@@ -122,6 +122,17 @@ class WorkSource {
   }
   /// A session of the queue has been established: the queue's own clock is reset.
   virtual void session_established(QueueId queue, Now now) = 0;
+  /// A rule of the queue fits a host's reply and says something about the whole queue. Not from
+  /// inside take().
+  virtual void reply_judged(QueueId queue, const JudgedReply& reply, Now now) {
+    static_cast<void>(queue), static_cast<void>(reply), static_cast<void>(now);
+  }
+  /// Asked by a session before it takes work and when it has none. True: it was opened for another
+  /// mode of its queue, or its source address is no longer used; it takes no more and ends.
+  virtual bool surplus(QueueId queue, const QueuePolicy& policy, const IpAddress& source) {
+    static_cast<void>(queue), static_cast<void>(policy), static_cast<void>(source);
+    return false;
+  }
 };
 
 /// Door schedule -> deliver, at the queue's home shard.
@@ -130,6 +141,8 @@ class SessionHost {
   virtual ~SessionHost() = default;
   /// Work of the queue became available: an idle session of that queue takes it. False: none idle.
   virtual bool offer(QueueId queue) = 0;
+  /// Idle sessions of the queue ask WorkSource::surplus() anew.
+  virtual void recheck(QueueId queue) { static_cast<void>(queue); }
   /// Opens a session under a connection permit that schedule already took. False: no capacity;
   /// the permit was not used. `destination` is copied.
   virtual bool open_session(QueueId queue, std::string_view destination,

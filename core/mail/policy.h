@@ -8,6 +8,7 @@
 #include "core/base/address.h"
 #include "core/base/time.h"
 #include "core/base/tls.h"
+#include "core/mail/reply_rules.h"
 
 namespace ringpost::sign {
 struct SigningPlan;
@@ -82,9 +83,20 @@ struct QueuePolicy {
 
   std::vector<Duration> retry_after = {Duration::minutes(10)};  ///< the queue's clock, a ladder
   std::vector<Duration> retry_recipients_after;  ///< the recipient's clock; empty: retry_after
+  Duration retry_after_dns_error;                ///< zero: as retry_after
+  bool retry_upon_new_mail = false;              ///< new mail wakes a queue whose clock runs
   Duration bounce_after = Duration::days(4) + Duration::hours(12);
 
   std::uint8_t hidden_records = 0;  ///< disable-acct-records, as bits of record_bit
+  /// What its hosts' replies are held against beside their codes; nullptr: nothing.
+  ReplyRulesRef reply_rules;
+  bool backoff = false;  ///< these are the settings of back-off mode
+  /// 421 means that this host takes nothing now: the next one of the route is tried.
+  bool skip_host_on_421 = false;
+  /// 553 to RCPT without an enhanced status means that there is no such mailbox.
+  bool no_mailbox_on_553 = false;
+  bool bounce_on_5xx_greeting = false;  ///< else the mail waits, as for any host that fails
+  std::uint32_t hosts_tried_max = 10;   ///< addresses of the route that one session tries
 
   // Extensions left alone though the host offers them.
   bool ignore_pipelining = false;

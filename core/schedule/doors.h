@@ -3,7 +3,9 @@
 #include <span>
 #include <string_view>
 
+#include "core/mail/doors.h"
 #include "core/mail/job.h"
+#include "core/schedule/decisions.h"
 #include "core/schedule/lease_message.h"
 #include "core/schedule/limits.h"
 #include "core/schedule/rate_plan.h"
@@ -57,6 +59,26 @@ class SessionCloser {
   /// Begins to close one idle session of the queue; it ends through session_ended() as usual.
   /// False: the queue has no idle session.
   virtual bool close_idle(QueueId queue) = 0;
+};
+
+/// Hears of what is decided about queues, for logs, counters and notices.
+class DecisionSink {
+ public:
+  virtual ~DecisionSink() = default;
+  virtual void decided(const Decision& decision) = 0;
+  /// It holds no longer; `why` says by what.
+  virtual void ended(const Decision& decision, std::string_view why) = 0;
+};
+
+/// What a scheduler talks to. All outlive it and live on its shard.
+struct Doors {
+  SessionHost& sessions;
+  SettleSink& settle;
+  PolicySource& policies;
+  LeaseTransport& leases;
+  SessionCloser* closer = nullptr;  ///< without it connections change hands by idle time-outs
+  AdmissionSink* mover = nullptr;   ///< takes what leaves its queue; without it mail stays
+  DecisionSink* decisions = nullptr;
 };
 
 }  // namespace ringpost::schedule

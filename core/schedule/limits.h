@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "core/base/time.h"
@@ -51,11 +52,22 @@ struct MoveOrder {
   bool operator==(const MoveOrder&) const = default;
 };
 
+/// What replaces a queue's settings in back-off mode, and what ends it. Immutable, shared.
+struct BackoffTwin {
+  QueuePolicyRef policy;  ///< never null
+  QueueLimits limits;
+  Duration to_normal_after = Duration::forever();
+  bool ends_on_delivery = false;
+  bool upon_no_source = false;  ///< entered when no source address of the queue may be used
+  Duration reenable_source_after = Duration::forever();
+};
+
 /// Effective settings of one queue, from one configuration snapshot.
 struct QueueSettings {
   QueuePolicyRef policy;  ///< never null
   QueueLimits limits;
   MoveOrder move{};
+  std::shared_ptr<const BackoffTwin> backoff = nullptr;  ///< nullptr: the mode changes nothing
 };
 
 /// Limits of the whole process.

@@ -95,8 +95,14 @@ struct Queue : Waiter {
   Ending doom_kind = Ending::none;
   /// Scopes, in their fixed order, of which it holds a unit while it waits for the next one's.
   std::uint8_t reserved = 0;
-  bool approaching = false;  ///< on its way to a connect permit; counted in its scope
-  bool invited = false;      ///< its turn for a shared permit has come
+  bool approaching = false;         ///< on its way to a connect permit; counted in its scope
+  bool invited = false;             ///< its turn for a shared permit has come
+  std::uint8_t rule_deferrals = 0;  ///< in a row, without a delivery between them
+  bool deferred_by_rule = false;    ///< the queue's clock runs because a reply asked for it
+  bool backoff = false;             ///< in back-off mode
+  bool ends_on_delivery = false;    ///< one delivery ends that
+  bool backoff_on_no_source = false;
+  bool no_source = false;  ///< all its source addresses are disabled
   bool paused = false;
   bool expire_while_paused = false;
   bool live = false;
@@ -110,8 +116,18 @@ struct Queue : Waiter {
   /// Mail in it is to be ended before anything else is done.
   bool must_end() const { return doom_kind != Ending::none || (!paused && !over_age.empty()); }
 };
+/// What a queue keeps while it goes from one of the gates of a new connection to the next.
+struct HeldPlace {
+  std::uint64_t ticket = 0;
+  std::uint32_t reserved_stamp = 0;
+  std::uint8_t reserved = 0;
+  bool approaching = false;
+};
 static_assert(sizeof(Queue) <= 512, "memory per queue is a promise");
 
 inline QueueId Queue::id() const { return {slot}; }
+
+/// Why a queue whose policy is held starts nothing.
+inline Gate held_gate(const Queue& queue) { return queue.no_source ? Gate::no_source : Gate::held; }
 
 }  // namespace ringpost::schedule

@@ -32,6 +32,7 @@ std::string_view name_of(Gate gate) noexcept {
                                                                   "yielding",
                                                                   "queue-retry",
                                                                   "moving",
+                                                                  "no-source",
                                                                   "held",
                                                                   "journal",
                                                                   "paused",

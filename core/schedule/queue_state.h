@@ -42,13 +42,14 @@ enum class Gate : std::uint8_t {
   yielding,      ///< gives a connection up for queues that have waited longer
   queue_retry,   ///< the queue's own clock
   moving,        ///< its mail goes to another queue, which has no room yet
+  no_source,     ///< all its source addresses are disabled
   held,          ///< its settings demand what cannot be done: nothing starts
   journal,       ///< outcomes cannot be written: nothing starts
   paused,
   ending,
   in_flight,  ///< not waiting: in a transaction or being settled
 };
-inline constexpr std::size_t kGates = 27;
+inline constexpr std::size_t kGates = 28;
 
 std::string_view name_of(QueueState state) noexcept;
 std::string_view name_of(Gate gate) noexcept;

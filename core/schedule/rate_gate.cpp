@@ -38,6 +38,9 @@ void RateGate::configure(RateLimit limit, Instant now, Duration slack) {
   const bool counts_on = window_ && limit.burst && limit.period == limit_.period;
   const bool was_burst = window_ != nullptr;
   const bool had_limit = limited();
+  const std::int64_t interval_before = interval_ns_;
+  const std::uint32_t burst_before = burst_;
+  const Duration slack_before = slack_;
   limit_ = limit;
   slack_ = slack;
   burst_ = 0;
@@ -67,7 +70,12 @@ void RateGate::configure(RateLimit limit, Instant now, Duration slack) {
   interval_ns_ = interval_of({limit.count, window}, burst_);
   full_at_ = now;
   if (had_limit) {
-    close_until(was_burst && busy ? now + window : next);
+    // A faster limit need not wait for a permit of the slower one: an empty burst and a whole
+    // interval from now keep any window, that over both limits too, within the faster one.
+    const bool faster = !was_burst && interval_ns_ < interval_before && burst_before <= burst_ &&
+                        slack_before == slack_;
+    const Instant open = faster ? std::min(next, Instant{now.ns + interval_ns_}) : next;
+    close_until(was_burst && busy ? now + window : open);
   }
 }
 

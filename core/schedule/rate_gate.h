@@ -19,7 +19,8 @@ class RateGate {
   static constexpr std::uint32_t kUnlimited = 0xffffffff;
 
   /// Sets or changes the limit. A changed limit starts with an empty burst and not before the
-  /// permit that the old limit would have given next; an equal one keeps its position. `slack`:
+  /// permit that the old limit would have given next, or an interval of its own from now where it
+  /// is the faster one; an equal one keeps its position. `slack`:
   /// permits may be used that much after they were taken, and N still holds in any window of their
   /// use (the gate then counts in windows longer by `slack`, with half the burst).
   void configure(RateLimit limit, Instant now, Duration slack = {});

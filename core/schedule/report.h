@@ -24,6 +24,7 @@ struct QueueRow {
   std::uint32_t sessions = 0;   ///< those being opened included
   std::uint32_t connections_max = 0;
   bool paused = false;
+  bool backoff = false;
   WallTime next_retry;     ///< of the queue's clock, else of its first deferred entry known;
                            ///< 0: none
   std::string last_error;  ///< empty: none
@@ -55,6 +56,7 @@ struct Totals {
   std::uint32_t queues_paused = 0;
   std::uint32_t queues_deferred = 0;
   std::uint32_t queues_waiting = 0;
+  std::uint32_t queues_backoff = 0;
   std::uint32_t sessions = 0;
   std::uint32_t entries = 0;
   std::uint32_t jobs = 0;

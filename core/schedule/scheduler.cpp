@@ -48,7 +48,8 @@ Queue* Scheduler::queue_for(std::string_view name, std::string_view vmta, Now no
   Queue* queue = table_.make(name, table_.vmta(vmta));
   if (queue != nullptr) {
     queue->weight = 1;
-    apply(*queue, doors_.policies.settings_of(queue->name, queue->vmta->name), now);
+    queue->backoff = decisions_.backoff_of(queue->name, queue->vmta->name) != nullptr;
+    apply_settings(*queue, now);
     queue->paused = pauses_.paused(queue->name, queue->vmta->name, queue->policy->group);
     if (queue->paused) {
       place(*queue, QueueState::paused, Gate::paused, Instant::never(), nullptr);
@@ -104,6 +105,11 @@ bool Scheduler::admit(const Admission& admission, std::string_view queue_name, N
     queue->deferred.push_back(entries_, index);
   } else {
     queue->ready.push_back(entries_, index);
+    if (queue->policy->retry_upon_new_mail && admission.attempts == 0 &&
+        queue->deferred_until > now.instant && !queue->deferred_by_rule) {
+      queue->deferred_until = {};
+      evaluate(*queue, now);
+    }
     on_new_ready(*queue, now);
   }
   if (moves_away(*queue, admission.pooled)) {
@@ -231,6 +237,7 @@ bool Scheduler::run(Now now) {
     on_due(index, now);
   }
   bool more = budget == 0;
+  end_decisions_due(now);
   for (std::uint32_t n = kVisitsPerRun; n > 0; --n) {
     Queue* queue = timers_.pop_due(now.instant);
     if (queue == nullptr) {
@@ -280,7 +287,8 @@ Instant Scheduler::next_wakeup(Now now) const {
   }
   const Instant moves = moving_.empty() ? Instant::never() : move_retry_;
   const Instant room = held_ || room_waiters_.empty() ? Instant::never() : room_retry_;
-  return std::min({timers_.next(), wheel_.next_wakeup(), rates_.next_wakeup(), room, moves});
+  return std::min({timers_.next(), wheel_.next_wakeup(), rates_.next_wakeup(),
+                   decisions_.next_due(), room, moves});
 }
 
 void Scheduler::on_lease(const LeaseMessage& message, unsigned from) {

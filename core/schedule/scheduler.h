@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/mail/doors.h"
+#include "core/schedule/decisions.h"
 #include "core/schedule/doors.h"
 #include "core/schedule/due_wheel.h"
 #include "core/schedule/job_pool.h"
@@ -15,18 +15,10 @@
 #include "core/schedule/queue_table.h"
 #include "core/schedule/rate_book.h"
 #include "core/schedule/report.h"
+#include "core/schedule/scheduler_constants.h"
+#include "core/schedule/source_rules.h"
 
 namespace ringpost::schedule {
-
-/// What a scheduler talks to. All outlive it and live on its shard.
-struct Doors {
-  SessionHost& sessions;
-  SettleSink& settle;
-  PolicySource& policies;
-  LeaseTransport& leases;
-  SessionCloser* closer = nullptr;  ///< without it connections change hands by idle time-outs
-  AdmissionSink* mover = nullptr;   ///< takes what leaves its queue; without it mail stays
-};
 
 /// Who may send what next: all queues whose home is this shard. One per shard, on its thread.
 /// Pure: time comes in as an argument, nothing is read, written or slept.
@@ -40,18 +32,8 @@ struct Doors {
 /// and no queue takes more steps a visit than its weight. A queue that waits for a connection gets
 /// one after those that waited before it; a connection under pressure changes hands within kSlice,
 /// one transaction and the idle time-out (with a SessionCloser: without the latter).
-class Scheduler final : public WorkSource {
+class Scheduler final : public WorkSource, public SchedulerConstants {
  public:
-  static constexpr std::uint32_t kVisitsPerRun = 512;
-  static constexpr std::uint32_t kEntriesPerRun = 4096;
-  static constexpr Duration kSlice = Duration::seconds(5);
-  static constexpr Duration kRoomRetry = Duration::seconds(1);
-  static constexpr Duration kMoveRetry = Duration::milliseconds(20);
-  static constexpr Duration kGrowthPause = Duration::minutes(1);
-  static constexpr Duration kPauseMax = Duration::minutes(1);
-  static constexpr std::uint8_t kLostMax = 6;
-  static constexpr std::uint32_t kRecipientsPerEndingJob = 1000;
-
   Scheduler(const SchedulerOptions& options, const Doors& doors, Now now);
 
   // ---- mail comes in ----------------------------------------------------------------------------
@@ -68,6 +50,8 @@ class Scheduler final : public WorkSource {
                      std::string_view failure_text, Now now) override;
   bool route_found(QueueId queue, const Route& route, Now now) override;
   void session_established(QueueId queue, Now now) override;
+  void reply_judged(QueueId queue, const JudgedReply& reply, Now now) override;
+  bool surplus(QueueId queue, const QueuePolicy& policy, const IpAddress& source) override;
   /// The job that went to SettleSink::settle() is in the journal. The job is ours again.
   void retire(Job& job, Now now);
 
@@ -100,6 +84,16 @@ class Scheduler final : public WorkSource {
                       Touched& touched, Now now);
   /// Everything deferred in the queues, and the queues themselves, are tried at once.
   Touched schedule_now(const QueuePattern& pattern, Now now);
+  /// Into back-off mode or out of it; without wildcards, queues that are yet to come too.
+  Touched set_mode(const QueuePattern& pattern, bool backoff, Now now);
+  /// No queue that fits uses the source address any more, or all do again.
+  Result<Touched> use_source(const IpAddress& source, const QueuePattern& which, bool use, Now now);
+  SourceRules& source_rules() { return source_rules_; }
+  const DecisionBook& decisions() const { return decisions_; }
+  /// Takes it back; false: no such decision here.
+  bool cancel_decision(std::string_view id, Now now);
+  /// Decisions of an earlier run, one a line, those of other shards too.
+  void restore_decisions(std::string_view lines, Now now);
   /// What such a command would touch.
   Touched count(const QueuePattern& pattern);
 
@@ -154,16 +148,9 @@ class Scheduler final : public WorkSource {
   void apply_group(Queue& queue, const QueueLimits& limits);
   bool leaves_group(Queue& queue);
   Scope& scope_of(Queue& queue, unsigned rank);
-  /// What a queue keeps while it goes from one of the gates of a new connection to the next.
-  struct Held {
-    std::uint64_t ticket = 0;
-    std::uint32_t reserved_stamp = 0;
-    std::uint8_t reserved = 0;
-    bool approaching = false;
-  };
-  Held set_aside(Queue& queue);
-  void take_up(Queue& queue, const Held& held);
-  void defer(Queue& queue, Now now);
+  HeldPlace set_aside(Queue& queue);
+  void take_up(Queue& queue, const HeldPlace& held);
+  void defer(Queue& queue, Duration instead, Now now);
 
   // scheduler_rates.cpp: rates that queues share
   void apply_shared(Queue& queue, const QueueLimits& limits);
@@ -201,6 +188,18 @@ class Scheduler final : public WorkSource {
   bool move_some(Queue& queue, std::uint32_t& budget, Now now);
   void drain_moves(std::uint32_t& budget, Now now);
 
+  // scheduler_modes.cpp: modes, sources, and what replies say about queues
+  QueueSettings effective(Queue& queue, QueueSettings settings);
+  void apply_settings(Queue& queue, Now now);
+  void decide_backoff(Queue& queue, Decision decision, Now now);
+  void disable_source(Queue& queue, const JudgedReply& reply, Now now);
+  bool source_disabled(const Queue& queue, const IpAddress& source) const;
+  void check_sources(Queue& queue, Now now);
+  void defer_by_rule(Queue& queue, const JudgedReply& reply, Now now);
+  void end_decision(const Decision& decision, std::string_view why, Now now);
+  void end_backoff(Queue& queue, std::string_view why, Now now);
+  void end_decisions_due(Now now);
+
   // scheduler_control.cpp: commands and sweeps
   void doom(Queue& queue, Ending kind, const Outcome& outcome, std::string_view text, Now now);
   void drain_ending(std::uint32_t& budget, Now now);
@@ -221,6 +220,8 @@ class Scheduler final : public WorkSource {
   RateBook rates_;
   JobPool jobs_;
   PauseRules pauses_;
+  DecisionBook decisions_;
+  SourceRules source_rules_;
   GlobalLimits global_;
   Scope* total_;
   Scope no_limit_;  ///< where a queue has no scope of a kind

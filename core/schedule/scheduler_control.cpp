@@ -85,6 +85,7 @@ Touched Scheduler::schedule_now(const QueuePattern& pattern, Now now) {
   return for_matching(pattern, [&](Queue& queue) {
     // The ladders keep their steps: what fails again waits as long as it would have.
     queue.deferred_until = {};
+    queue.deferred_by_rule = false;
     queue.open_after = queue.grow_after = {};
     if (!queue.deferred.empty()) {
       queue.rush_tail = queue.deferred.tail;
@@ -166,7 +167,7 @@ void Scheduler::sweep(std::uint32_t& budget, Now now) {
   for (; budget > 0 && sweep_queue_ < table_.slots(); --budget, ++sweep_queue_) {
     Queue& queue = table_.at(sweep_queue_);
     if (queue.live) {
-      apply(queue, doors_.policies.settings_of(queue.name, queue.vmta->name), now);
+      apply_settings(queue, now);
       const bool timed = queue.state == QueueState::waiting && queue.place == nullptr;
       if (timed || rate_waited_for(queue) != nullptr) {
         evaluate(queue, now);
@@ -241,6 +242,7 @@ void Scheduler::rows(const QueuePattern& pattern, std::size_t max, std::vector<Q
     row.sessions = queue.sessions();
     row.connections_max = queue.policy->connections_max;
     row.paused = queue.paused;
+    row.backoff = queue.backoff;
     if (queue.deferred_until > now.instant) {
       row.next_retry = now.wall + (queue.deferred_until - now.instant);
     } else if (!queue.deferred.empty()) {
@@ -314,6 +316,7 @@ Totals Scheduler::totals() {
     sums.in_flight += queue.in_flight;
     sums.ending += queue.ending;
     sums.sessions += queue.sessions();
+    sums.queues_backoff += queue.backoff ? 1 : 0;
     sums.queues_paused += queue.paused ? 1 : 0;
     sums.queues_deferred += queue.state == QueueState::deferred ? 1 : 0;
     sums.queues_waiting += queue.state == QueueState::waiting ? 1 : 0;

@@ -87,12 +87,12 @@ bool Scheduler::leaves_group(Queue& queue) {
   return queue.group != queue.next_group;
 }
 
-Scheduler::Held Scheduler::set_aside(Queue& queue) {
+HeldPlace Scheduler::set_aside(Queue& queue) {
   return {queue.ticket, queue.reserved_stamp, std::exchange(queue.reserved, std::uint8_t{0}),
           std::exchange(queue.approaching, false)};
 }
 
-void Scheduler::take_up(Queue& queue, const Held& held) {
+void Scheduler::take_up(Queue& queue, const HeldPlace& held) {
   queue.ticket = held.ticket;
   queue.reserved_stamp = held.reserved_stamp;
   queue.reserved = held.reserved;
@@ -142,7 +142,7 @@ void Scheduler::wait_until(Queue& queue, Gate gate, Instant until) {
 }
 
 void Scheduler::wait_in(Queue& queue, Scope& scope, Gate gate) {
-  const Held held = set_aside(queue);
+  const HeldPlace held = set_aside(queue);
   place(queue, QueueState::waiting, gate, Instant::never(), nullptr);
   take_up(queue, held);
   queue.waiting_in = &scope;
@@ -208,7 +208,7 @@ bool Scheduler::may_start(Queue& queue, Now now) {
     return false;
   }
   if (queue.policy->held || moves_away(queue, false)) {
-    wait_until(queue, queue.policy->held ? Gate::held : Gate::moving, Instant::never());
+    wait_until(queue, queue.policy->held ? held_gate(queue) : Gate::moving, Instant::never());
     return false;
   }
   if (leaves_group(queue)) {
@@ -338,7 +338,7 @@ void Scheduler::serve_scopes(Now now, std::uint32_t& budget) {
     queue.place->remove(queue);
     queue.place = nullptr;
     queue.waiting_in = nullptr;
-    const Held held = set_aside(queue);
+    const HeldPlace held = set_aside(queue);
     place(queue, QueueState::ready, Gate::none, Instant::never(), nullptr);
     take_up(queue, held);
     queue.invited = true;  // it has been near a permit already
@@ -485,8 +485,10 @@ void Scheduler::session_established(QueueId id, Now now) {
   }
   queue->clock_step = 0;
   queue->fault_streak = 0;
-  const bool was_deferred = queue->deferred_until > now.instant;
-  queue->deferred_until = {};
+  const bool was_deferred = queue->deferred_until > now.instant && !queue->deferred_by_rule;
+  if (was_deferred) {
+    queue->deferred_until = {};
+  }
   if (was_deferred || queue->gate == Gate::sessions_busy) {
     evaluate(*queue, now);
   }
@@ -520,7 +522,7 @@ void Scheduler::session_gone(Queue& queue, bool was_established) {
   }
 }
 
-void Scheduler::defer(Queue& queue, Now now) {
+void Scheduler::defer(Queue& queue, Duration instead, Now now) {
   if (queue.established > 0) {
     // The host is there and takes no more connections: no reason to stop those it has.
     queue.grow_after = now.instant + kGrowthPause;
@@ -528,7 +530,9 @@ void Scheduler::defer(Queue& queue, Now now) {
   }
   const auto& ladder = queue.policy->retry_after;
   const std::size_t step = std::min<std::size_t>(queue.clock_step, ladder.size() - 1);
-  queue.deferred_until = now.instant + ladder[step];
+  const Duration wait = instead.ns > 0 ? instead : ladder[step];
+  queue.deferred_until = std::max(queue.deferred_until, now.instant + wait);
+  queue.deferred_by_rule = false;
   if (queue.clock_step < 0xffff) {
     ++queue.clock_step;
   }
@@ -560,7 +564,7 @@ void Scheduler::session_ended(QueueId id, SessionEnd end, const Outcome& failure
       // At once the first time; then slower and slower while nothing gets through.
       if (++queue.lost_streak >= kLostMax) {
         queue.lost_streak = 0;
-        defer(queue, now);
+        defer(queue, {}, now);
         changed = true;
       } else if (queue.lost_streak > 1) {
         pause(static_cast<std::uint8_t>(queue.lost_streak - 2), Gate::reconnect);
@@ -577,9 +581,11 @@ void Scheduler::session_ended(QueueId id, SessionEnd end, const Outcome& failure
         doom(queue, Ending::queue_failed, failure, failure_text, now);
         return;
       }
-      [[fallthrough]];
+      defer(queue, queue.policy->retry_after_dns_error, now);
+      changed = true;
+      break;
     case SessionEnd::unreachable:
-      defer(queue, now);
+      defer(queue, {}, now);
       changed = true;
       break;
   }

@@ -55,7 +55,7 @@ bool Scheduler::may_take(Queue& queue, Now now) {
     return false;
   }
   if (queue.policy->held) {
-    wait_until(queue, Gate::held, Instant::never());
+    wait_until(queue, held_gate(queue), Instant::never());
     return false;
   }
   if (leaves_group(queue)) {
@@ -195,7 +195,11 @@ void Scheduler::decide(PooledJob& job, Queue& queue, JobRecipient& recipient, No
   }
   if (outcome.kind == OutcomeKind::delivered) {
     queue.clock_step = 0;
-    if (queue.deferred_until > now.instant) {
+    queue.rule_deferrals = 0;
+    if (queue.backoff && queue.ends_on_delivery) {
+      end_backoff(queue, "a delivery", now);
+    }
+    if (!queue.deferred_by_rule && queue.deferred_until > now.instant) {
       queue.deferred_until = {};
       evaluate(queue, now);
     }

@@ -224,7 +224,7 @@ void Scheduler::serve_connects(RateScope& scope, Now now, std::uint32_t& budget)
   while (budget > 0 && !scope.waiting.empty() && RateBook::available(scope, now.instant) > 0) {
     --budget;
     Queue& queue = static_cast<Queue&>(*scope.waiting.front());
-    const Held held = set_aside(queue);
+    const HeldPlace held = set_aside(queue);
     place(queue, QueueState::ready, Gate::none, Instant::never(), nullptr);
     take_up(queue, held);
     queue.invited = true;

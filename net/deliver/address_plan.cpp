@@ -50,6 +50,7 @@ void AddressPlan::build(const Route& route, const QueuePolicy& policy, const Hos
   };
   order_.clear();
   at_ = 0;
+  most_ = policy.hosts_tried_max;
   const std::size_t hosts = std::min<std::size_t>(route.hosts.size(), UINT16_MAX);
   FixedVector<std::uint16_t, 2 * kCandidatesMax> equals;
   for (std::size_t begin = 0; begin < hosts && !order_.full();) {

@@ -38,8 +38,8 @@ class AddressPlan {
   void build(const Route& route, const QueuePolicy& policy, const HostMemory& memory,
              Random& random, Instant now, const UsableSources& usable = {});
   /// The next address to try; nullptr when there is none.
-  const Candidate* next() noexcept { return at_ < order_.size() ? &order_[at_++] : nullptr; }
-  bool more() const noexcept { return at_ < order_.size(); }
+  const Candidate* next() noexcept { return more() ? &order_[at_++] : nullptr; }
+  bool more() const noexcept { return at_ < order_.size() && at_ < most_; }
   std::size_t size() const noexcept { return order_.size(); }
   /// Every address could not be reached lately.
   bool all_bad() const noexcept { return !order_.empty() && order_[0].bad; }
@@ -49,6 +49,7 @@ class AddressPlan {
 
   List order_;
   std::size_t at_ = 0;
+  std::size_t most_ = kCandidatesMax;  // tried, by configuration
 };
 
 /// Index of the policy's source address to use towards `remote`, or -1: it has none of the family

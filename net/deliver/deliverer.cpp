@@ -55,6 +55,15 @@ bool Deliverer::offer(QueueId queue) {
   return true;
 }
 
+void Deliverer::recheck(QueueId queue) {
+  if (queue.value >= idle_.size()) {
+    return;
+  }
+  for (DeliverySession* one = idle_[queue.value]; one != nullptr; one = one->idle_next) {
+    one->wake();
+  }
+}
+
 void Deliverer::session_idle(DeliverySession& session) {
   RP_ASSERT(!session.idle_listed);
   DeliverySession*& head = idle_[session.queue().value];

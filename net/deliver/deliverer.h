@@ -25,6 +25,7 @@ class Deliverer final : public SessionHost, private SessionKeeper {
 
   /// The session looks for work after this returns, in the same turn.
   bool offer(QueueId queue) override;
+  void recheck(QueueId queue) override;
   bool open_session(QueueId queue, std::string_view destination,
                     const QueuePolicyRef& policy) override;
 

@@ -58,6 +58,9 @@ void DeliverySession::open(QueueId queue, std::string_view destination,
   ahead_ = 1;
   on_backup_ = false;
   draining_ = was_ready_ = idle_ = interrupted_ = host_failed_ = connect_late_ = false;
+  leaving_ = skip_ = told_established_ = false;
+  refusals_only_ = true;
+  close_verdict_ = {};
   query_.destination = destination_;
   query_.policy = policy_;
   query_.route.reset();
@@ -189,6 +192,7 @@ void DeliverySession::connect_failed(std::int32_t result) {
 // "mx.example 192.0.2.1:25: connection refused", or the reply for what comes after a connect.
 void DeliverySession::note_failure(Phase phase, const smtp::Reply& reply, std::string_view words) {
   host_failed_ = true;
+  refusals_only_ = refusals_only_ && phase == Phase::greeting && reply.permanent();
   failure_ = {};
   failure_.kind = OutcomeKind::deferred;
   failure_.phase = phase;
@@ -227,6 +231,8 @@ void DeliverySession::start_talking() {
   close_reason_ = smtp::ClientClose::none;
   break_ = Break::none;
   has_chunk_ = tls_wanted_ = again_in_clear_ = false;
+  leaving_ = skip_ = false;  // a host that was passed over does not speak for this one
+  close_verdict_ = {};
   receive_.ended = false;
   receive_.end_result = 0;
   transmitter_.start(stream_, policy_->zero_copy_threshold_bytes);
@@ -336,7 +342,7 @@ void DeliverySession::on_closed(Completion&) {
   }
   const bool next_address = !was_ready_ && !draining_ && (plan_.more() || has_backup()) &&
                             close_reason_ != smtp::ClientClose::own_name;
-  if (next_address) {
+  if (next_address || go_on_to_next_host()) {
     connect_next();
   } else {
     conclude_by_close();
@@ -345,11 +351,15 @@ void DeliverySession::on_closed(Completion&) {
 
 void DeliverySession::conclude_by_close() {
   using Reason = smtp::ClientClose;
-  if (draining_ || close_reason_ == Reason::quit || close_reason_ == Reason::aborted) {
+  const bool at_will = close_reason_ == Reason::quit || close_reason_ == Reason::aborted;
+  if (draining_ || (at_will && !skip_)) {
     conclude(SessionEnd::normal);
   } else if (close_reason_ == Reason::own_name) {
     conclude(SessionEnd::no_route);
-  } else if (!was_ready_) {
+  } else if (!was_ready_ && refusals_only_ && policy_->bounce_on_5xx_greeting) {
+    failure_.kind = OutcomeKind::bounced;
+    conclude(SessionEnd::no_route);
+  } else if (!was_ready_ || skip_) {
     conclude(SessionEnd::unreachable);
   } else if (close_reason_ == Reason::pipelining_fault) {
     conclude(SessionEnd::lost);  // at once again, in lock step

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/mail/reply_rules.h"
 #include "net/deliver/address_plan.h"
 #include "net/deliver/outcomes.h"
 #include "net/deliver/report.h"
@@ -87,6 +88,16 @@ class DeliverySession final : private TransmitOwner {
   void perform_one(const smtp::ClientAction& action, std::string_view words);
   void on_ready();
   void on_over(const smtp::ClientAction& action, std::string_view words);
+
+  // What the queue's rules make of replies (session_replies.cpp).
+  ReplyVerdict heed(const smtp::Reply& reply, Phase phase);
+  void heed_close();
+  void on_recipient_reply(const smtp::ClientAction& action);
+  void judge_over(const smtp::ClientAction& action);
+  void follow(const ReplyVerdict& verdict, Outcome& outcome) const;
+  bool go_on_to_next_host();
+  void check_surplus();
+
   void progress();
   void go_idle();
   void on_deadline(Now now);
@@ -173,6 +184,11 @@ class DeliverySession final : private TransmitOwner {
   bool connect_late_ = false;
   bool tls_wanted_ = false;      // once nothing is on its way in clear any more
   bool again_in_clear_ = false;  // the same address, once closed
+  bool leaving_ = false;         // takes no more and ends: the queue wants it so
+  bool skip_ = false;            // this host takes nothing now: on to the next one
+  bool told_established_ = false;
+  bool refusals_only_ = true;   // every host that failed refused us by a 5xx greeting
+  ReplyVerdict close_verdict_;  // on the reply that ends the session
 };
 
 }  // namespace ringpost::deliver

@@ -98,6 +98,7 @@ void DeliverySession::perform() {
       words = action.detail;
     }
   }
+  heed_close();
   for (const smtp::ClientAction& action : context_.actions) {
     perform_one(action, words);
   }
@@ -113,7 +114,7 @@ void DeliverySession::perform_one(const smtp::ClientAction& action, std::string_
     case Kind::ready: on_ready(); break;
     case Kind::recipient_reply:
       errors_ += action.reply.positive() ? 0 : 1;
-      note_recipient_reply(*work_of(action.transaction).job, action.recipient, action.reply);
+      on_recipient_reply(action);
       break;
     case Kind::transaction_over: on_over(action, words); break;
     case Kind::downgrade_pipelining:
@@ -142,13 +143,15 @@ void DeliverySession::on_ready() {
 void DeliverySession::on_over(const smtp::ClientAction& action, std::string_view words) {
   Work& work = work_of(action.transaction);
   const Now now = context_.loop.now();
+  judge_over(action);
   note_transaction_over(*work.job, action, words);
   work.job->facts.ended = now.wall;
   work.stage = Work::Stage::over;
   switch (action.end) {
     case smtp::TransactionEnd::answered:
     case smtp::TransactionEnd::all_refused:
-      if (!action.reply.local && answered_++ == 0) {
+      if (!action.reply.local && answered_++ == 0 && !told_established_) {
+        told_established_ = true;
         context_.work->session_established(queue_, now);
       }
       if (action.phase == Phase::final_reply) {
@@ -167,7 +170,8 @@ void DeliverySession::progress() {
     return;
   }
   if (!engine_.ended()) {
-    if (draining_ || worn_out()) {
+    check_surplus();
+    if (draining_ || leaving_ || worn_out()) {
       return_waiting();
     }
     prefetch();
@@ -201,7 +205,7 @@ void DeliverySession::progress() {
 void DeliverySession::go_idle() {
   const bool used_up = worn_out() || (policy_->messages_per_connection_max != 0 &&
                                       taken_ >= policy_->messages_per_connection_max);
-  if (draining_ || used_up || policy_->idle_timeout.ns <= 0) {
+  if (draining_ || leaving_ || used_up || policy_->idle_timeout.ns <= 0) {
     engine_.quit(context_.actions);
     perform();
     return;

@@ -66,7 +66,8 @@ bool DeliverySession::has_work() const noexcept {
 }
 
 bool DeliverySession::may_take() const {
-  if (stage_ != Stage::talking || draining_ || !was_ready_ || engine_.ended() || receive_.ended) {
+  if (stage_ != Stage::talking || draining_ || leaving_ || !was_ready_ || engine_.ended() ||
+      receive_.ended) {
     return false;
   }
   const std::uint32_t limit = policy_->messages_per_connection_max;
@@ -101,6 +102,7 @@ bool DeliverySession::may_begin() const {
 // that one's content. Usually one ahead is enough; where the receiver answers faster than the spool
 // opens (see begin_waiting), more are.
 void DeliverySession::prefetch() {
+  check_surplus();
   while (may_take()) {
     Job* job = context_.work->take(queue_, context_.loop.now());
     if (job == nullptr) {
@@ -200,7 +202,7 @@ void DeliverySession::return_waiting() {
     Outcome outcome;
     outcome.kind = OutcomeKind::returned;
     settle_pending(*work->job, outcome);
-    interrupted_ = !draining_;
+    interrupted_ = interrupted_ || !(draining_ || leaving_);
     finish(*work);
   }
 }

@@ -82,6 +82,9 @@ void FlowRun::draw_config() {
             std::to_string(vmta_max_[v]) + "\n</virtual-mta>\n";
   }
   text +=
+      "<smtp-pattern-list signs>\nreply /busy|greylisted/ mode=backoff\n"
+      "reply /going down/ mode=backoff,backoff-to-normal-after=3s\n"
+      "reply /not now/ skip-mx\nreply /full/ defer-queue\n</smtp-pattern-list>\n"
       "<domain *>\nretry-after 5s\nretry-recipients-after 7s\nretry-after-dns-error 5s\n"
       "smtp-data-termination-timeout 30s\nmax-rcpt-per-message " +
       std::to_string(recipients_max_) + "\nconnection-idle-timeout " +
@@ -99,6 +102,7 @@ void FlowRun::draw_config() {
     if (profile_.tls) {
       draw_tls(domain, text);
     }
+    draw_backoff(text);
     text += "</domain>\n";
   }
   config::CheckResult checked = config::check_text("simulated", text, {});
@@ -135,6 +139,20 @@ void FlowRun::draw_rate(const std::string& domain, std::string& text) {
   const auto seconds = static_cast<unsigned>(2 + random.below(6));
   ledger_.set_rate(domain, count, Duration::seconds(seconds));
   text += "max-msg-rate " + std::to_string(count) + "/" + std::to_string(seconds) + "s\n";
+}
+
+/// Replies change the mode, skip hosts and defer queues; the limits of back-off mode are narrower
+/// than those that are checked.
+void FlowRun::draw_backoff(std::string& text) {
+  Random& random = world_.random();
+  if (!random.chance(40)) {
+    return;
+  }
+  text += "smtp-pattern-list signs\nbackoff-max-smtp-out 1\nbackoff-retry-after 4s,9s\n";
+  text += random.chance(50) ? "backoff-to-normal-after-delivery yes\n" : "";
+  text += random.chance(50) ? "backoff-max-msg-rate 1/10s\n" : "";
+  text += random.chance(30) ? "smtp-421-means-mx-unavailable yes\n" : "";
+  text += "backoff-to-normal-after " + std::to_string(1 + random.below(30)) + "s\n";
 }
 
 void FlowRun::draw_manners(Manners& manners) {

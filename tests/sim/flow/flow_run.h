@@ -60,6 +60,7 @@ class FlowRun {
   void draw_mails();
   void draw_rate(const std::string& domain, std::string& text);
   void draw_tls(const Domain& domain, std::string& text);
+  void draw_backoff(std::string& text);
   void draw_faults();
   void draw_manners(Manners& manners);
   void draw_disk_faults();

@@ -111,6 +111,7 @@ app::ShardSettings Machine::settings_of(unsigned shard) const {
   }
   settings.pause_rules = room_.pause_rules;
   settings.keys = std::make_shared<const app::KeyRing>(room_.snapshot);
+  settings.kept = kept_;
   return settings;
 }
 
@@ -126,6 +127,11 @@ Status Machine::start() {
     return opened.error();
   }
   folder_ = std::make_unique<spool::SpoolFolder>(std::move(*opened));
+  auto kept = app::gather_state(disk, folder, shards_);
+  if (!kept) {
+    return kept.error();
+  }
+  kept_ = std::move(*kept);
   auto options = app::account_options(room_.snapshot, shards_, folder_->id());
   if (!options) {
     return options.error();
@@ -312,6 +318,9 @@ std::string Machine::recovery_summary() const {
   std::string text;
   for (const auto& node : nodes_) {
     text += node->shard->recovery().summary() + "; ";
+    for (const std::string& note : node->shard->recovery().notes) {
+      text += note + "; ";
+    }
   }
   return text;
 }

@@ -74,6 +74,7 @@ class Machine {
   unsigned shards_;
   Mailroom mailroom_;
   std::unique_ptr<spool::SpoolFolder> folder_;
+  app::GatheredState kept_;
   std::unique_ptr<account::LogWriter> log_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<std::unique_ptr<app::ControlTask>> tasks_;

@@ -73,6 +73,7 @@ const std::map<std::string, std::string>& special_members() {
       {"domain_key", "domain_keys"},
       {"group_member", "is_group"},
       {"reply", "reply_patterns"},
+      {"smtp_pattern_list", "reply_patterns"},
       {"bounce_category", "bounce_categories"},
       {"route_mail_from", "routing_lists"},
       {"route_rcpt_to", "routing_lists"},

@@ -299,6 +299,12 @@ void DeliverWorld::finished(Job& job, Now) {
         message.texts.emplace_back(job.text_of(recipient.outcome.text));
       }
       message.facts = job.facts;
+      if (requeues_returned && message.outcomes[0].kind == OutcomeKind::returned) {
+        for (JobRecipient& recipient : job.recipients) {
+          recipient.outcome = {};
+        }
+        queued.push_back(static_cast<std::size_t>(&message - &messages[0]));
+      }
     }
   }
 }

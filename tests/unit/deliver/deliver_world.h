@@ -124,6 +124,12 @@ class DeliverWorld : public LetterHandler,
                      std::string_view failure_text, Now now) override;
   bool route_found(QueueId, const Route&, Now) override { return !turn_away; }
   void session_established(QueueId queue, Now now) override;
+  void reply_judged(QueueId, const JudgedReply& reply, Now) override {
+    judged.push_back(reply.verdict);
+    judged_texts.emplace_back(std::to_string(reply.outcome.reply_code) + " " +
+                              std::string(reply.text));
+  }
+  bool surplus(QueueId, const QueuePolicy&, const IpAddress&) override { return mode_changed; }
 
   static constexpr std::uint32_t kQueue = 3;
 
@@ -163,6 +169,10 @@ class DeliverWorld : public LetterHandler,
   std::deque<Message> messages;
   std::deque<std::size_t> queued;
   std::vector<Ended> ended;
+  std::vector<ReplyVerdict> judged;
+  std::vector<std::string> judged_texts;
+  bool mode_changed = false;
+  bool requeues_returned = false;  ///< what goes back is taken again, as the scheduler does it
   int established = 0;
   bool turn_away = false;  ///< the mail belongs into another queue
   int open_result = 0;

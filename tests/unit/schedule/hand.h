@@ -15,7 +15,8 @@ class Hand : public SessionHost,
              public SettleSink,
              public PolicySource,
              public LeaseTransport,
-             public SessionCloser {
+             public SessionCloser,
+             public DecisionSink {
  public:
   explicit Hand(SchedulerOptions options = {}) {
     policy = std::make_shared<QueuePolicy>();
@@ -28,7 +29,8 @@ class Hand : public SessionHost,
   Scheduler& scheduler() {
     if (!scheduler_) {
       scheduler_ = std::make_unique<Scheduler>(
-          options_, Doors{*this, *this, *this, *this, with_closer ? this : nullptr, mover}, now);
+          options_, Doors{*this, *this, *this, *this, with_closer ? this : nullptr, mover, this},
+          now);
     }
     return *scheduler_;
   }
@@ -43,7 +45,9 @@ class Hand : public SessionHost,
     offered.push_back(queue);
     return true;
   }
-  bool open_session(QueueId queue, std::string_view destination, const QueuePolicyRef&) override {
+  bool open_session(QueueId queue, std::string_view destination,
+                    const QueuePolicyRef& opened_with) override {
+    last_policy = opened_with;
     if (refuse_open) {
       ++refused;
       return false;
@@ -54,7 +58,12 @@ class Hand : public SessionHost,
   void settle(Job& job) override { settling.push_back(&job); }
   QueueSettings settings_of(std::string_view domain, std::string_view) override {
     const auto found = limits_of.find(std::string(domain));
-    return {policy, found == limits_of.end() ? limits : found->second};
+    return {policy, found == limits_of.end() ? limits : found->second, {}, twin};
+  }
+  void recheck(QueueId queue) override { rechecked.push_back(queue); }
+  void decided(const Decision& decision) override { decided_ids.push_back(decision.id()); }
+  void ended(const Decision& decision, std::string_view why) override {
+    ended_ids.push_back(decision.id() + " by " + std::string(why));
   }
   GlobalLimits global_limits() override { return global; }
   bool send(unsigned shard, const LeaseMessage& message) override {
@@ -164,6 +173,11 @@ class Hand : public SessionHost,
   std::vector<QueueId> offered;
   std::vector<std::pair<QueueId, std::string>> opened;
   std::vector<QueueId> closed;
+  std::vector<QueueId> rechecked;
+  std::vector<std::string> decided_ids;
+  std::vector<std::string> ended_ids;
+  std::shared_ptr<BackoffTwin> twin;
+  QueuePolicyRef last_policy;
   std::vector<Job*> settling;
   std::vector<std::pair<unsigned, LeaseMessage>> sent;
   std::map<OutcomeKind, int> finals;

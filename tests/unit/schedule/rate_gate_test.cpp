@@ -104,7 +104,7 @@ TEST(RateGate, ReloadKeepsPositionAndGrantsNothingExtra) {
   gate.configure({10, Duration::minutes(1)}, now);
   EXPECT_EQ(gate.opens_at(), next);
   gate.configure({20, Duration::minutes(1)}, now);
-  EXPECT_EQ(gate.opens_at(), next) << "a changed limit opens no earlier than the old one would";
+  EXPECT_EQ(gate.opens_at(), now + Duration::seconds(3)) << "one interval of the faster limit";
   EXPECT_EQ(gate.available(now), 0u);
   gate.configure({1000, Duration::seconds(1)}, next);
   EXPECT_EQ(gate.available(next), 1u) << "no fresh burst by reloading";
@@ -158,6 +158,35 @@ TEST(RateGate, NoBurstTwiceByReloading) {
   EXPECT_EQ(gate.available(now + Duration::seconds(2)), 0u);
   gate.configure({200, Duration::minutes(1), true}, now + Duration::seconds(2));
   EXPECT_EQ(gate.available(now + Duration::seconds(2)), 100u) << "only what was added";
+}
+
+TEST(RateGate, AFasterLimitNeverGivesMoreThanItsOwnInAnyWindow) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    Random random(seed);
+    const Duration period = Duration::seconds(60);
+    const auto slow = static_cast<std::uint32_t>(1 + random.below(200));
+    const auto fast = static_cast<std::uint32_t>(slow + 1 + random.below(400));
+    RateGate gate;
+    Instant now{random.between(0, period.ns)};
+    gate.configure({slow, period}, now);
+    std::deque<Instant> window;
+    const auto run = [&](Instant end) {
+      while (now < end) {
+        const std::uint32_t permits = gate.available(now);
+        gate.take(permits, now);
+        window.insert(window.end(), permits, now);
+        while (!window.empty() && now - window.front() >= period) {
+          window.pop_front();
+        }
+        ASSERT_LE(window.size(), fast) << "seed " << seed;
+        now = std::max(gate.opens_at(), now + Duration::milliseconds(1));
+      }
+    };
+    run(now + Duration{random.between(0, 3 * period.ns)});
+    gate.configure({fast, period}, now);
+    EXPECT_LE(gate.opens_at(), now + gate.interval()) << "no wait for the slower one's permit";
+    run(now + period + period);
+  }
 }
 
 }  // namespace

@@ -1,0 +1,84 @@
+#include "core/app/backoff_policy.h"
+
+#include <utility>
+
+namespace ringpost::app {
+namespace {
+
+/// An smtp-pattern-list in the terms of delivery.
+class PatternRules final : public ReplyRules {
+ public:
+  PatternRules(std::shared_ptr<const config::Snapshot> snapshot,
+               const config::ReplyPatterns& patterns)
+      : snapshot_(std::move(snapshot)), patterns_(patterns) {}
+
+  ReplyVerdict judge(std::uint16_t code, std::string_view text) const override {
+    const config::ReplyAction action =
+        patterns_.match(std::to_string(code).append(" ").append(text));
+    ReplyVerdict verdict;
+    if (!action.any()) {
+      return verdict;
+    }
+    verdict.fits = true;
+    verdict.mode = action.mode == config::ModeChange::backoff  ? ModeChange::backoff
+                   : action.mode == config::ModeChange::normal ? ModeChange::normal
+                                                               : ModeChange::none;
+    verdict.own_time = action.to_normal_after.has_value();
+    verdict.to_normal_after = action.to_normal_after.value_or(Duration{});
+    verdict.skip_host = action.skip_mx;
+    verdict.bounce_queue = action.bounce_queue;
+    verdict.bounce_recipient = action.bounce_rcpt;
+    verdict.defer_queue = action.defer_queue;
+    verdict.disable_source = action.disable_source_ip.has_value();
+    verdict.disable_for = action.disable_source_ip.value_or(Duration{});
+    verdict.pattern = action.pattern;
+    verdict.place =
+        action.line == 0 ? "shipped list" : snapshot_->place({action.file, action.line});
+    return verdict;
+  }
+  bool ends_backoff() const override { return patterns_.ends_backoff(); }
+
+ private:
+  std::shared_ptr<const config::Snapshot> snapshot_;  ///< holds the patterns
+  const config::ReplyPatterns& patterns_;
+};
+
+schedule::RateLimit rate_of(const config::Rate& rate) { return {rate.count, rate.period}; }
+
+}  // namespace
+
+void set_reply_meaning(QueuePolicy& out, const config::PathPolicy& in,
+                       std::shared_ptr<const config::Snapshot> snapshot) {
+  if (in.reply_patterns != nullptr && in.reply_patterns->size() > 0) {
+    out.reply_rules = std::make_shared<PatternRules>(std::move(snapshot), *in.reply_patterns);
+  }
+  out.skip_host_on_421 = in.smtp_421_means_mx_unavailable;
+  out.no_mailbox_on_553 = in.smtp_553_means_invalid_mailbox;
+  out.bounce_on_5xx_greeting = in.bounce_upon_5xx_greeting;
+  out.hosts_tried_max =
+      in.mx_connection_attempts == 0 ? config::kUnlimited : in.mx_connection_attempts;
+  out.retry_after_dns_error = in.retry_after_dns_error;
+  out.retry_upon_new_mail = in.retry_upon_new_mail;
+}
+
+std::shared_ptr<const schedule::BackoffTwin> backoff_twin(const schedule::QueueSettings& normal,
+                                                          const config::PathPolicy& in) {
+  auto policy = std::make_shared<QueuePolicy>(*normal.policy);
+  policy->backoff = true;
+  policy->connections_max =
+      in.backoff_max_smtp_out == config::kUnlimited ? 0 : in.backoff_max_smtp_out;
+  policy->retry_after.assign(in.backoff_retry_after.begin(), in.backoff_retry_after.end());
+  auto twin = std::make_shared<schedule::BackoffTwin>();
+  twin->limits = normal.limits;
+  twin->limits.messages = rate_of(in.backoff_max_msg_rate);
+  twin->limits.connects = rate_of(in.backoff_max_connect_rate);
+  policy->paced = policy->paced || twin->limits.messages.limited();
+  twin->policy = std::move(policy);
+  twin->to_normal_after = in.backoff_to_normal_after;
+  twin->ends_on_delivery = in.backoff_to_normal_after_delivery;
+  twin->upon_no_source = in.backoff_upon_all_sources_disabled;
+  twin->reenable_source_after = in.reenable_source_ip_after;
+  return twin;
+}
+
+}  // namespace ringpost::app

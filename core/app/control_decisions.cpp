@@ -1,0 +1,117 @@
+// Commands on modes of queues and on source addresses.
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/app/control_answers.h"
+#include "core/app/control_room.h"
+#include "core/app/decision_log.h"
+#include "core/app/log.h"
+
+namespace ringpost::app {
+
+using Json = nlohmann::json;
+
+std::string ControlRoom::set_mode(const std::string& pattern, const std::string& mode,
+                                  bool dry_run) {
+  auto parsed = schedule::QueuePattern::parse(pattern);
+  if (!parsed) {
+    return answer_error(parsed.error().describe());
+  }
+  if (mode != "normal" && mode != "backoff") {
+    return answer_error("'" + mode + "' is no mode: normal or backoff");
+  }
+  auto task = std::make_unique<ControlTask>();
+  task->kind = ControlKind::mode;
+  task->pattern = *parsed;
+  task->use = mode == "normal";
+  task->dry_run = dry_run;
+  auto done = ask(std::move(task));
+  return done ? answer_change(**done) : answer_error(done.error().describe());
+}
+
+std::string ControlRoom::use_source(const std::string& what, bool use, bool dry_run) {
+  const std::size_t comma = std::min(what.find(','), what.size());
+  const auto address = IpAddress::parse(what.substr(0, comma));
+  if (!address) {
+    return answer_error("'" + what + "': expected an address, IP or IP,VMTA or IP,DOMAIN/VMTA");
+  }
+  std::string pattern = comma == what.size() ? "*/*" : what.substr(comma + 1);
+  if (pattern.find('/') == std::string::npos) {
+    pattern = "*/" + pattern;
+  }
+  auto parsed = schedule::QueuePattern::parse(pattern);
+  if (!parsed) {
+    return answer_error(parsed.error().describe());
+  }
+  auto task = std::make_unique<ControlTask>();
+  task->kind = ControlKind::source;
+  task->pattern = *parsed;
+  task->address = *address;
+  task->use = use;
+  task->dry_run = dry_run;
+  auto done = ask(std::move(task));
+  if (!done) {
+    return answer_error(done.error().describe());
+  }
+  if (!dry_run) {
+    log_info("source address " + address->text() + (use ? " enabled for " : " disabled for ") +
+             parsed->text());
+    if (auto saved = save_rules(facts_.source_file, (*done)->parts.front().source_rules); !saved) {
+      return answer_error("done, but it will not survive a restart: " + saved.error().describe());
+    }
+  }
+  return answer_change(**done);
+}
+
+std::string ControlRoom::decisions(const std::string& kind) {
+  auto task = std::make_unique<ControlTask>();
+  task->kind = ControlKind::decisions;
+  auto done = ask(std::move(task));
+  return done ? answer_decisions(**done, kind) : answer_error(done.error().describe());
+}
+
+std::string ControlRoom::undo(const std::string& id) {
+  auto task = std::make_unique<ControlTask>();
+  task->kind = ControlKind::undo;
+  task->decision = id;
+  auto done = ask(std::move(task));
+  if (!done) {
+    return answer_error(done.error().describe());
+  }
+  for (const auto& part : (*done)->parts) {
+    if (part.undone) {
+      return answer_ok({{"id", id}});
+    }
+  }
+  return answer_error("no decision '" + id + "' holds; 'ringpost automation list' names them");
+}
+
+std::string answer_decisions(const ControlTask& task, const std::string& kind) {
+  Json rows = Json::array();
+  for (const auto& part : task.parts) {
+    for (const schedule::Decision& one : part.decisions) {
+      const bool backoff = one.kind == schedule::Decision::Kind::backoff;
+      if (!kind.empty() && kind != (backoff ? "backoff" : "source")) {
+        continue;
+      }
+      rows.push_back({{"id", one.id()},
+                      {"kind", backoff ? "backoff" : "source"},
+                      {"queue", one.name + "/" + one.vmta},
+                      {"source", one.source.valid() ? one.source.text() : ""},
+                      {"cause", schedule::name_of(one.cause)},
+                      {"since", one.since.unix_seconds()},
+                      {"until", one.until.unix_seconds()},
+                      {"reply", one.reply},
+                      {"pattern", one.pattern},
+                      {"place", one.place},
+                      {"reason", reason_of(one)},
+                      {"text", describe(one)}});
+    }
+  }
+  std::sort(rows.begin(), rows.end(),
+            [](const Json& a, const Json& b) { return a["id"] < b["id"]; });
+  return answer_ok(std::move(rows));
+}
+
+}  // namespace ringpost::app

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+
+#include "core/base/time.h"
+
+namespace ringpost::schedule {
+
+/// What bounds a scheduler's work and patience; not configured.
+struct SchedulerConstants {
+  static constexpr std::uint32_t kVisitsPerRun = 512;
+  static constexpr std::uint32_t kEntriesPerRun = 4096;
+  static constexpr Duration kSlice = Duration::seconds(5);
+  static constexpr Duration kRoomRetry = Duration::seconds(1);
+  static constexpr Duration kMoveRetry = Duration::milliseconds(20);
+  static constexpr Duration kGrowthPause = Duration::minutes(1);
+  static constexpr Duration kPauseMax = Duration::minutes(1);
+  static constexpr std::uint8_t kLostMax = 6;
+  static constexpr std::uint32_t kRecipientsPerEndingJob = 1000;
+};
+
+}  // namespace ringpost::schedule

@@ -1,0 +1,321 @@
+#include <algorithm>
+
+#include "core/base/assert.h"
+#include "core/schedule/scheduler.h"
+
+// Back-off mode, source addresses out of use, and what else replies say about whole queues.
+
+namespace ringpost::schedule {
+
+namespace {
+
+std::string reply_text(const JudgedReply& reply) {
+  return std::to_string(reply.outcome.reply_code) + " " +
+         std::string(reply.text.substr(0, kOutcomeTextMax));
+}
+
+WallTime end_after(Duration time, Now now) {
+  return time.is_forever() ? WallTime{} : now.wall + time;
+}
+
+}  // namespace
+
+// ---- settings ----------------------------------------------------------------------------------
+
+/// The settings in force: those of the queue's mode, without source addresses out of use.
+QueueSettings Scheduler::effective(Queue& queue, QueueSettings settings) {
+  queue.ends_on_delivery = settings.backoff != nullptr && settings.backoff->ends_on_delivery;
+  queue.backoff_on_no_source = settings.backoff != nullptr && settings.backoff->upon_no_source;
+  if (queue.backoff && settings.backoff != nullptr) {
+    settings.policy = settings.backoff->policy;
+    settings.limits = settings.backoff->limits;
+  }
+  queue.no_source = false;
+  if (!decisions_.has_sources() && source_rules_.rules().empty()) {
+    return settings;
+  }
+  const auto gone = [&](const SourceAddress& source) { return source_disabled(queue, source.ip); };
+  const auto& sources = settings.policy->sources;
+  if (std::none_of(sources.begin(), sources.end(), gone)) {
+    return settings;
+  }
+  auto rest = std::make_shared<QueuePolicy>(*settings.policy);
+  std::erase_if(rest->sources, gone);
+  queue.no_source = rest->sources.empty();
+  rest->held = rest->held || queue.no_source;
+  settings.policy = std::move(rest);
+  return settings;
+}
+
+/// The queue takes up its settings as they are now.
+void Scheduler::apply_settings(Queue& queue, Now now) {
+  apply(queue, effective(queue, doors_.policies.settings_of(queue.name, queue.vmta->name)), now);
+}
+
+bool Scheduler::source_disabled(const Queue& queue, const IpAddress& source) const {
+  if (!source.valid()) {
+    return false;
+  }
+  bool disabled = source_rules_.disabled(source, queue.name, queue.vmta->name);
+  decisions_.for_sources_of(queue.name, queue.vmta->name, [&](const Decision& decision) {
+    disabled = disabled || decision.source == source;
+  });
+  return disabled;
+}
+
+bool Scheduler::surplus(QueueId id, const QueuePolicy& policy, const IpAddress& source) {
+  const Queue* queue = table_.find(id);
+  if (queue == nullptr) {
+    return false;
+  }
+  if (policy.backoff != queue->policy->backoff) {
+    return true;  // what it was opened with allows more, or less, than the queue may do now
+  }
+  const bool any_rule = decisions_.has_sources() || !source_rules_.rules().empty();
+  return any_rule && source_disabled(*queue, source);
+}
+
+// ---- replies -----------------------------------------------------------------------------------
+
+void Scheduler::reply_judged(QueueId id, const JudgedReply& reply, Now now) {
+  Queue* found = table_.find(id);
+  RP_ASSERT_NOTE(found != nullptr, "a session of a queue that is not");
+  Queue& queue = *found;
+  const ReplyVerdict& verdict = reply.verdict;
+  if (verdict.disable_source && reply.source.valid()) {
+    disable_source(queue, reply, now);
+  }
+  if (verdict.mode == ModeChange::backoff && !queue.backoff) {
+    Decision decision;
+    decision.reply = reply_text(reply);
+    decision.pattern = verdict.pattern;
+    decision.place = verdict.place;
+    if (verdict.own_time) {
+      decision.until = end_after(verdict.to_normal_after, now);
+      decision.own_time = true;
+    }
+    decide_backoff(queue, std::move(decision), now);
+  } else if (verdict.mode == ModeChange::normal && queue.backoff) {
+    end_backoff(queue, "the reply " + reply_text(reply), now);
+  }
+  if (verdict.bounce_queue) {
+    doom(queue, Ending::queue_failed, reply.outcome, reply_text(reply), now);
+  } else if (verdict.defer_queue) {
+    defer_by_rule(queue, reply, now);
+  }
+}
+
+void Scheduler::defer_by_rule(Queue& queue, const JudgedReply& reply, Now now) {
+  const auto& ladder = queue.policy->retry_after;
+  const std::size_t step = std::min<std::size_t>(queue.rule_deferrals, ladder.size() - 1);
+  const Instant until = now.instant + ladder[step];
+  if (queue.deferred_by_rule && queue.deferred_until > now.instant) {
+    return;  // one of several sessions that are told the same
+  }
+  queue.rule_deferrals = static_cast<std::uint8_t>(std::min(queue.rule_deferrals + 1, 0xff));
+  queue.deferred_until = std::max(queue.deferred_until, until);
+  queue.deferred_by_rule = true;
+  if (!queue.last_failure) {
+    queue.last_failure = std::make_unique<Failure>();
+  }
+  queue.last_failure->outcome = reply.outcome;
+  queue.last_failure->text = reply_text(reply);
+  queue.last_failure->at = now.wall;
+  evaluate(queue, now);
+}
+
+// ---- decisions ---------------------------------------------------------------------------------
+
+void Scheduler::decide_backoff(Queue& queue, Decision decision, Now now) {
+  const QueueSettings settings = doors_.policies.settings_of(queue.name, queue.vmta->name);
+  decision.kind = Decision::Kind::backoff;
+  decision.name = queue.name;
+  decision.vmta = queue.vmta->name;
+  decision.since = now.wall;
+  if (!decision.own_time && settings.backoff != nullptr) {
+    decision.until = end_after(settings.backoff->to_normal_after, now);
+  }
+  const Decision* added = decisions_.add(std::move(decision), now);
+  if (added == nullptr) {
+    return;
+  }
+  queue.backoff = true;
+  apply_settings(queue, now);
+  if (doors_.decisions != nullptr) {
+    doors_.decisions->decided(*added);
+  }
+  doors_.sessions.recheck(queue.id());
+  evaluate(queue, now);
+}
+
+void Scheduler::end_backoff(Queue& queue, std::string_view why, Now now) {
+  const Decision* decision = decisions_.backoff_of(queue.name, queue.vmta->name);
+  RP_ASSERT_NOTE(decision != nullptr, "a queue in back-off mode that nobody put there");
+  end_decision(*decision, why, now);
+}
+
+void Scheduler::disable_source(Queue& queue, const JudgedReply& reply, Now now) {
+  const QueueSettings settings = doors_.policies.settings_of(queue.name, queue.vmta->name);
+  const Duration as_set =
+      settings.backoff != nullptr ? settings.backoff->reenable_source_after : Duration::forever();
+  const Duration time = reply.verdict.disable_for.ns > 0 ? reply.verdict.disable_for : as_set;
+  if (source_disabled(queue, reply.source)) {
+    return;
+  }
+  Decision decision;
+  decision.kind = Decision::Kind::source;
+  decision.name = queue.name;
+  decision.vmta = queue.vmta->name;
+  decision.source = reply.source;
+  decision.since = now.wall;
+  decision.until = end_after(time, now);
+  decision.reply = reply_text(reply);
+  decision.pattern = reply.verdict.pattern;
+  decision.place = reply.verdict.place;
+  const Decision* added = decisions_.add(std::move(decision), now);
+  if (added == nullptr) {
+    return;
+  }
+  if (doors_.decisions != nullptr) {
+    doors_.decisions->decided(*added);
+  }
+  check_sources(queue, now);
+}
+
+/// Some source address of the queue was taken out of use, or put back.
+void Scheduler::check_sources(Queue& queue, Now now) {
+  apply_settings(queue, now);
+  doors_.sessions.recheck(queue.id());
+  if (queue.no_source && !queue.backoff && queue.backoff_on_no_source) {
+    Decision decision;
+    decision.cause = Cause::no_source;
+    decide_backoff(queue, std::move(decision), now);
+  } else if (!queue.no_source && queue.backoff) {
+    const Decision* decision = decisions_.backoff_of(queue.name, queue.vmta->name);
+    if (decision != nullptr && decision->cause == Cause::no_source) {
+      end_decision(*decision, "a source address may be used again", now);
+    }
+  }
+  evaluate(queue, now);
+}
+
+void Scheduler::end_decision(const Decision& decision, std::string_view why, Now now) {
+  Queue* queue = table_.find(decision.name, decision.vmta);
+  const bool backoff = decision.kind == Decision::Kind::backoff;
+  if (doors_.decisions != nullptr) {
+    doors_.decisions->ended(decision, why);
+  }
+  decisions_.remove(decision);
+  if (queue == nullptr) {
+    return;
+  }
+  if (!backoff) {
+    check_sources(*queue, now);
+    return;
+  }
+  queue->backoff = false;
+  apply_settings(*queue, now);
+  if (queue->deferred_until > now.instant) {
+    // The waits of back-off mode do not outlast it.
+    queue->deferred_until =
+        std::min(queue->deferred_until, now.instant + queue->policy->retry_after.front());
+  }
+  doors_.sessions.recheck(queue->id());
+  evaluate(*queue, now);
+}
+
+void Scheduler::end_decisions_due(Now now) {
+  for (std::uint32_t n = kVisitsPerRun; n > 0; --n) {
+    const Decision* decision = decisions_.due(now.instant);
+    if (decision == nullptr) {
+      return;
+    }
+    end_decision(*decision, "its time is over", now);
+  }
+}
+
+// ---- operators ---------------------------------------------------------------------------------
+
+Touched Scheduler::set_mode(const QueuePattern& pattern, bool backoff, Now now) {
+  Touched touched = count(pattern);
+  if (!backoff) {
+    std::vector<std::string> ids;
+    decisions_.for_all([&](const Decision& decision) {
+      if (decision.kind == Decision::Kind::backoff &&
+          pattern.matches(decision.name, decision.vmta)) {
+        ids.push_back(decision.id());
+      }
+    });
+    for (const std::string& id : ids) {
+      cancel_decision(id, now);
+    }
+    return touched;
+  }
+  if (pattern.literal() &&
+      queue_hash(pattern.domain, pattern.vmta) % options_.shards == options_.shard) {
+    touched.queues = 1;
+    queue_for(pattern.domain, pattern.vmta, now);
+  }
+  for (std::uint32_t slot = 0; slot < table_.slots(); ++slot) {
+    Queue& queue = table_.at(slot);
+    if (queue.live && !queue.backoff && pattern.matches(queue.name, queue.vmta->name)) {
+      Decision decision;
+      decision.cause = Cause::command;
+      decide_backoff(queue, std::move(decision), now);
+    }
+  }
+  return touched;
+}
+
+Result<Touched> Scheduler::use_source(const IpAddress& source, const QueuePattern& pattern,
+                                      bool use, Now now) {
+  if (use) {
+    source_rules_.enable(source, pattern);
+    std::vector<std::string> ids;
+    decisions_.for_all([&](const Decision& decision) {
+      if (decision.kind == Decision::Kind::source && decision.source == source &&
+          pattern.matches(decision.name, decision.vmta)) {
+        ids.push_back(decision.id());
+      }
+    });
+    for (const std::string& id : ids) {
+      cancel_decision(id, now);
+    }
+  } else if (Status added = source_rules_.disable(source, pattern); !added) {
+    return added.error();
+  }
+  for (std::uint32_t slot = 0; slot < table_.slots(); ++slot) {
+    Queue& queue = table_.at(slot);
+    if (queue.live && pattern.matches(queue.name, queue.vmta->name)) {
+      check_sources(queue, now);
+    }
+  }
+  return count(pattern);
+}
+
+bool Scheduler::cancel_decision(std::string_view id, Now now) {
+  const Decision* wanted = nullptr;
+  decisions_.for_all([&](const Decision& decision) {
+    wanted = wanted == nullptr && decision.id() == id ? &decision : wanted;
+  });
+  if (wanted == nullptr) {
+    return false;
+  }
+  end_decision(*wanted, "an operator's command", now);
+  return true;
+}
+
+void Scheduler::restore_decisions(std::string_view lines, Now now) {
+  while (!lines.empty()) {
+    const std::size_t end = std::min(lines.find('\n'), lines.size());
+    Decision decision;
+    const bool readable = read_decision(lines.substr(0, end), decision);
+    lines.remove_prefix(std::min(end + 1, lines.size()));
+    if (readable && queue_hash(decision.name, decision.vmta) % options_.shards == options_.shard) {
+      // One whose time has passed meanwhile ends, and is heard of, with the first run.
+      decisions_.add(std::move(decision), now);
+    }
+  }
+}
+
+}  // namespace ringpost::schedule

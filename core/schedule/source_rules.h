@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/address.h"
+#include "core/base/result.h"
+#include "core/schedule/queue_pattern.h"
+
+namespace ringpost::schedule {
+
+/// Which source addresses operators have taken out of use, for which queues. Alike on all shards;
+/// kept as a short list over restarts.
+class SourceRules {
+ public:
+  static constexpr std::size_t kMax = 1024;
+
+  struct Rule {
+    IpAddress source;
+    QueuePattern pattern;
+  };
+
+  /// Takes the address out of use for queues that fit. no_capacity: kMax rules are in force.
+  Status disable(const IpAddress& source, const QueuePattern& pattern);
+  /// Drops the rules for the address whose queues all fit `pattern`.
+  void enable(const IpAddress& source, const QueuePattern& pattern);
+  bool disabled(const IpAddress& source, std::string_view name,
+                std::string_view vmta) const noexcept;
+  const std::vector<Rule>& rules() const { return rules_; }
+
+  /// One line per rule, `192.0.2.1 */v1`, oldest first.
+  std::string serialized() const;
+  /// Replaces all rules by what serialized() gave. invalid names the line; nothing changed then.
+  Status restore(std::string_view text);
+
+ private:
+  std::vector<Rule> rules_;
+};
+
+}  // namespace ringpost::schedule

@@ -1,0 +1,284 @@
+// Back-off mode and source addresses out of use, as the scheduler keeps them.
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/schedule/hand.h"
+
+namespace ringpost::schedule {
+namespace {
+
+using test::Hand;
+
+JudgedReply reply_of(std::uint16_t code, std::string_view text) {
+  JudgedReply reply;
+  reply.verdict.fits = true;
+  reply.verdict.pattern = "slow";
+  reply.verdict.place = "rules.conf:3";
+  reply.outcome.kind = code >= 500 ? OutcomeKind::bounced : OutcomeKind::deferred;
+  reply.outcome.phase = Phase::rcpt;
+  reply.outcome.reply_code = code;
+  reply.text = text;
+  return reply;
+}
+
+JudgedReply slow_down() {
+  JudgedReply reply = reply_of(421, "4.7.0 slow down");
+  reply.verdict.mode = ModeChange::backoff;
+  return reply;
+}
+
+/// A queue with 20 connections and no rate, in back-off mode 2 and 60/h, for two hours.
+class Modes : public ::testing::Test {
+ protected:
+  Modes() {
+    hand.policy->retry_after = {Duration::minutes(10)};
+    hand.policy->sources = {{*IpAddress::parse("192.0.2.1"), "one"},
+                            {*IpAddress::parse("192.0.2.2"), "two"}};
+    auto other = std::make_shared<QueuePolicy>(*hand.policy);
+    other->backoff = true;
+    other->connections_max = 2;
+    other->retry_after = {Duration::hours(3)};
+    hand.twin = std::make_shared<BackoffTwin>();
+    hand.twin->policy = other;
+    hand.twin->limits.messages = {60, Duration::hours(1)};
+    hand.twin->to_normal_after = Duration::hours(2);
+  }
+  QueueId start(std::uint32_t messages) {
+    for (std::uint32_t i = 0; i < messages; ++i) {
+      hand.admit("a.com", i + 1);
+    }
+    hand.run();
+    return hand.establish();
+  }
+  /// Recipients that may start now.
+  std::uint32_t take_all(QueueId queue) {
+    std::uint32_t count = 0;
+    while (Job* job = hand.scheduler().take(queue, hand.now)) {
+      count += static_cast<std::uint32_t>(job->recipients.size());
+      hand.finish(*job, OutcomeKind::delivered);
+      hand.retire_all();
+    }
+    return count;
+  }
+
+  Hand hand;
+};
+
+TEST_F(Modes, AReplyPutsTheQueueUnderItsTwins) {
+  const QueueId queue = start(300);
+  hand.scheduler().reply_judged(queue, slow_down(), hand.now);
+  EXPECT_TRUE(hand.row("a.com").backoff);
+  EXPECT_EQ(hand.row("a.com").connections_max, 2u);
+  ASSERT_EQ(hand.decided_ids.size(), 1u);
+  EXPECT_EQ(hand.decided_ids[0], "backoff:a.com/v1");
+  const Decision* decision = hand.scheduler().decisions().backoff_of("a.com", "v1");
+  ASSERT_NE(decision, nullptr);
+  EXPECT_EQ(decision->reply, "421 4.7.0 slow down");
+  EXPECT_EQ(decision->pattern, "slow");
+  EXPECT_EQ(decision->place, "rules.conf:3");
+  EXPECT_EQ(decision->until, hand.now.wall + Duration::hours(2));
+  EXPECT_EQ(hand.rechecked.size(), 1u) << "sessions of the other mode are to end";
+  EXPECT_TRUE(hand.scheduler().surplus(queue, *hand.policy, {}));
+  EXPECT_FALSE(hand.scheduler().surplus(queue, *hand.twin->policy, {}));
+  std::uint32_t sent = 0;
+  for (int minute = 0; minute < 60; ++minute) {
+    sent += take_all(queue);
+    hand.advance(Duration::minutes(1));
+  }
+  EXPECT_LE(sent, 60u);
+  EXPECT_GE(sent, 57u);
+}
+
+TEST_F(Modes, ItEndsByTimeAndTheRateOpensWithoutTheWaitOfTheTwin) {
+  hand.twin->limits.messages = {1, Duration::hours(1)};
+  const QueueId queue = start(50);
+  hand.scheduler().reply_judged(queue, slow_down(), hand.now);
+  EXPECT_EQ(take_all(queue), 1u);
+  hand.advance(Duration::hours(2) - Duration::seconds(1));
+  EXPECT_TRUE(hand.row("a.com").backoff);
+  hand.advance(Duration::seconds(1));
+  EXPECT_FALSE(hand.row("a.com").backoff);
+  ASSERT_EQ(hand.ended_ids.size(), 1u);
+  EXPECT_EQ(hand.ended_ids[0], "backoff:a.com/v1 by its time is over");
+  EXPECT_EQ(take_all(queue), 49u);
+}
+
+TEST_F(Modes, TheRulesOwnTimeWins) {
+  const QueueId queue = start(1);
+  JudgedReply reply = slow_down();
+  reply.verdict.own_time = true;
+  reply.verdict.to_normal_after = Duration::minutes(5);
+  hand.scheduler().reply_judged(queue, reply, hand.now);
+  hand.advance(Duration::minutes(5));
+  EXPECT_FALSE(hand.row("a.com").backoff);
+  reply.verdict.to_normal_after = Duration::forever();
+  hand.scheduler().reply_judged(queue, reply, hand.now);
+  hand.advance(Duration::hours(3));
+  EXPECT_TRUE(hand.row("a.com").backoff);
+}
+
+TEST_F(Modes, ADeliveryEndsItWhereTheConfigurationSaysSo) {
+  hand.twin->ends_on_delivery = true;
+  const QueueId queue = start(5);
+  hand.scheduler().reply_judged(queue, slow_down(), hand.now);
+  Job* job = hand.scheduler().take(queue, hand.now);
+  ASSERT_NE(job, nullptr);
+  hand.finish(*job, OutcomeKind::delivered);
+  EXPECT_FALSE(hand.row("a.com").backoff);
+  ASSERT_EQ(hand.ended_ids.size(), 1u);
+  EXPECT_EQ(hand.ended_ids[0], "backoff:a.com/v1 by a delivery");
+}
+
+TEST_F(Modes, ARuleAndACommandEndIt) {
+  const QueueId queue = start(1);
+  hand.scheduler().reply_judged(queue, slow_down(), hand.now);
+  JudgedReply fine = reply_of(450, "welcome back");
+  fine.verdict.mode = ModeChange::normal;
+  hand.scheduler().reply_judged(queue, fine, hand.now);
+  EXPECT_FALSE(hand.row("a.com").backoff);
+  hand.scheduler().set_mode(*QueuePattern::parse("*/v1"), true, hand.now);
+  EXPECT_TRUE(hand.row("a.com").backoff);
+  EXPECT_EQ(hand.scheduler().decisions().backoff_of("a.com", "v1")->cause, Cause::command);
+  hand.scheduler().set_mode(*QueuePattern::parse("a.com"), false, hand.now);
+  EXPECT_FALSE(hand.row("a.com").backoff);
+  hand.scheduler().reply_judged(queue, slow_down(), hand.now);
+  EXPECT_FALSE(hand.scheduler().cancel_decision("backoff:b.com/v1", hand.now));
+  EXPECT_TRUE(hand.scheduler().cancel_decision("backoff:a.com/v1", hand.now));
+  EXPECT_FALSE(hand.row("a.com").backoff);
+}
+
+TEST_F(Modes, ACommandReachesAQueueThatIsYetToCome) {
+  hand.scheduler().set_mode(*QueuePattern::parse("later.com/v1"), true, hand.now);
+  hand.advance(Duration::minutes(30));
+  hand.admit("later.com", 1);
+  hand.run();
+  EXPECT_TRUE(hand.row("later.com").backoff);
+  EXPECT_EQ(hand.last_policy, hand.twin->policy);
+}
+
+TEST_F(Modes, TheWaitsOfBackoffDoNotOutlastIt) {
+  const QueueId queue = start(1);
+  hand.scheduler().reply_judged(queue, slow_down(), hand.now);
+  hand.end(queue, SessionEnd::unreachable);
+  EXPECT_EQ(hand.row("a.com").next_retry, hand.now.wall + Duration::hours(3));
+  hand.scheduler().set_mode(*QueuePattern::parse("a.com"), false, hand.now);
+  EXPECT_EQ(hand.row("a.com").next_retry, hand.now.wall + Duration::minutes(10));
+}
+
+TEST_F(Modes, AReplyMayDeferTheQueueThoughSessionsWork) {
+  const QueueId queue = start(3);
+  JudgedReply reply = reply_of(451, "come back later");
+  reply.verdict.defer_queue = true;
+  hand.scheduler().reply_judged(queue, reply, hand.now);
+  EXPECT_EQ(hand.row("a.com").state, QueueState::deferred);
+  EXPECT_EQ(hand.row("a.com").last_error, "451 come back later");
+  EXPECT_EQ(hand.scheduler().take(queue, hand.now), nullptr);
+  hand.scheduler().session_established(queue, hand.now);
+  EXPECT_EQ(hand.row("a.com").state, QueueState::deferred) << "a host that answers is no news";
+  hand.advance(Duration::minutes(10));
+  EXPECT_NE(hand.scheduler().take(queue, hand.now), nullptr);
+}
+
+TEST_F(Modes, AReplyMayEndTheQueuesMail) {
+  const QueueId queue = start(4);
+  JudgedReply reply = reply_of(550, "we know you");
+  reply.verdict.bounce_queue = true;
+  hand.scheduler().reply_judged(queue, reply, hand.now);
+  hand.run();
+  hand.retire_all();
+  EXPECT_EQ(hand.finals[OutcomeKind::bounced], 4);
+  EXPECT_EQ(hand.last_outcome.reply_code, 550);
+}
+
+TEST_F(Modes, ADisabledSourceIsLeftOutUntilItsTimeIsOver) {
+  const QueueId queue = start(1);
+  JudgedReply reply = reply_of(451, "your address is listed");
+  reply.verdict.disable_source = true;
+  reply.verdict.disable_for = Duration::hours(1);
+  reply.source = hand.policy->sources[0].ip;
+  hand.scheduler().reply_judged(queue, reply, hand.now);
+  EXPECT_TRUE(hand.scheduler().surplus(queue, *hand.policy, reply.source));
+  EXPECT_FALSE(hand.scheduler().surplus(queue, *hand.policy, hand.policy->sources[1].ip));
+  hand.end(queue, SessionEnd::normal);
+  hand.run();
+  ASSERT_EQ(hand.last_policy->sources.size(), 1u);
+  EXPECT_EQ(hand.last_policy->sources[0].helo, "two");
+  reply.source = hand.policy->sources[1].ip;
+  hand.scheduler().reply_judged(hand.establish(), reply, hand.now);
+  hand.end(queue, SessionEnd::normal);
+  hand.run();
+  EXPECT_EQ(hand.row("a.com").gate, Gate::no_source);
+  EXPECT_EQ(hand.decided_ids.size(), 2u);
+  hand.advance(Duration::hours(1));
+  EXPECT_EQ(hand.ended_ids.size(), 2u);
+  EXPECT_EQ(hand.last_policy->sources.size(), 2u);
+}
+
+TEST_F(Modes, WithoutAnySourceTheQueueMayBackOff) {
+  hand.twin->upon_no_source = true;
+  start(1);
+  for (const char* source : {"192.0.2.1", "192.0.2.2"}) {
+    ASSERT_TRUE(hand.scheduler().use_source(*IpAddress::parse(source), *QueuePattern::parse("*/v1"),
+                                            false, hand.now));
+  }
+  ASSERT_TRUE(hand.row("a.com").backoff);
+  EXPECT_EQ(hand.scheduler().decisions().backoff_of("a.com", "v1")->cause, Cause::no_source);
+  ASSERT_TRUE(hand.scheduler().use_source(*IpAddress::parse("192.0.2.2"),
+                                          *QueuePattern::parse("*/*"), true, hand.now));
+  EXPECT_FALSE(hand.row("a.com").backoff);
+}
+
+TEST_F(Modes, DecisionsOutliveTheSchedulerAndTheirTimeRunsOn) {
+  const QueueId queue = start(1);
+  hand.scheduler().reply_judged(queue, slow_down(), hand.now);
+  std::string lines = "warmup\tx\ty\n";
+  hand.scheduler().decisions().for_all(
+      [&](const Decision& decision) { lines += write_decision(decision) + "\n"; });
+
+  Hand next;
+  next.twin = hand.twin;
+  next.policy = hand.policy;
+  next.now = hand.now;
+  next.now.wall = next.now.wall + Duration::minutes(90);  // it was down so long
+  next.scheduler().restore_decisions(lines, next.now);
+  next.admit("a.com", 1);
+  next.run();
+  EXPECT_TRUE(next.row("a.com").backoff);
+  next.advance(Duration::minutes(30));
+  EXPECT_FALSE(next.row("a.com").backoff);
+
+  Hand late;
+  late.twin = hand.twin;
+  late.policy = hand.policy;
+  late.now = hand.now;
+  late.now.wall = late.now.wall + Duration::hours(9);
+  late.scheduler().restore_decisions(lines, late.now);
+  late.admit("a.com", 1);
+  late.run();
+  EXPECT_FALSE(late.row("a.com").backoff);
+  EXPECT_EQ(late.ended_ids.size(), 1u) << "its end is heard of";
+}
+
+TEST_F(Modes, NewMailWakesAQueueThatWaits) {
+  hand.policy->retry_upon_new_mail = true;
+  const QueueId queue = start(1);
+  hand.scheduler().session_ended(queue, SessionEnd::normal, {}, {}, hand.now);
+  hand.run();
+  hand.end(hand.opened.back().first, SessionEnd::unreachable);
+  ASSERT_EQ(hand.row("a.com").state, QueueState::deferred);
+  const std::size_t before = hand.opened.size();
+  hand.admit("a.com", 77);
+  hand.run();
+  EXPECT_EQ(hand.opened.size(), before + 1);
+}
+
+TEST_F(Modes, ADnsErrorHasItsOwnWait) {
+  hand.policy->retry_after_dns_error = Duration::minutes(1);
+  hand.admit("a.com", 1);
+  hand.run();
+  hand.end(hand.opened.back().first, SessionEnd::no_route);
+  EXPECT_EQ(hand.row("a.com").next_retry, hand.now.wall + Duration::minutes(1));
+}
+
+}  // namespace
+}  // namespace ringpost::schedule
