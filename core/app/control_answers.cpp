@@ -54,13 +54,13 @@ Json counters_of(const ShardStatus& s) {
 
 /// What came of sessions that wanted TLS: "tls_out POLICY RESULT" with the names of RFC 8460; only
 /// what happened.
-void add_tls_results(Json& counters, const deliver::TlsResults& results) {
-  for (std::size_t kind = 0; kind < deliver::kTlsPolicyKinds; ++kind) {
+void add_tls_results(Json& counters, const TlsResults& results) {
+  for (std::size_t kind = 0; kind < kTlsPolicyKinds; ++kind) {
     for (std::size_t result = 0; result <= kTlsFailureCount; ++result) {
       if (const std::uint64_t count = results.counts[kind][result]; count > 0) {
         const auto failure = static_cast<TlsFailure>(result);
         std::string key = "tls_out ";
-        key.append(name_of(static_cast<deliver::TlsPolicyKind>(kind))).append(" ");
+        key.append(name_of(static_cast<TlsPolicyKind>(kind))).append(" ");
         key.append(failure == TlsFailure::none ? "successful" : name_of(failure));
         counters[key] = count;
       }

@@ -8,6 +8,7 @@
 #include "core/app/search.h"
 #include "core/app/signing.h"
 #include "core/base/time.h"
+#include "core/base/tls_results.h"
 #include "core/config/snapshot.h"
 #include "core/loop/loop.h"
 #include "core/mail/message_id.h"
@@ -16,7 +17,6 @@
 #include "core/schedule/report.h"
 #include "net/deliver/report.h"
 #include "net/deliver/source_book.h"
-#include "net/deliver/tls_results.h"
 #include "net/ingest/config.h"
 
 namespace ringpost::app {
@@ -86,7 +86,7 @@ struct ShardStatus {
   std::uint64_t tls_failed = 0;
   std::uint64_t sessions_out_clear = 0;    ///< that were ready for mail without encryption
   std::uint64_t tls_retried_in_clear = 0;  ///< sessions out
-  deliver::TlsResults tls;                 ///< of sessions out
+  TlsResults tls;                          ///< of sessions out
   std::uint64_t queues_backoff = 0;
   std::uint64_t backoffs_begun = 0;
   std::uint64_t backoffs_ended = 0;

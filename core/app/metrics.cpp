@@ -107,14 +107,14 @@ void add_sample(std::string& text, std::string_view name, const std::string& lab
 }
 
 void add_tls_results(const Metric& metric, const Figures& figures, std::string& text) {
-  for (std::size_t kind = 0; kind < deliver::kTlsPolicyKinds; ++kind) {
+  for (std::size_t kind = 0; kind < kTlsPolicyKinds; ++kind) {
     for (std::size_t result = 0; result <= kTlsFailureCount; ++result) {
       std::uint64_t count = 0;
       for (const ShardStatus& shard : figures.shards) {
         count += shard.tls.counts[kind][result];
       }
       std::string labels = "{policy=\"";
-      labels.append(name_of(static_cast<deliver::TlsPolicyKind>(kind))).append("\",result=\"");
+      labels.append(name_of(static_cast<TlsPolicyKind>(kind))).append("\",result=\"");
       labels.append(tls_result_name(static_cast<TlsFailure>(result))).append("\"}");
       add_sample(text, metric.name, labels, count);
     }

@@ -34,6 +34,7 @@ std::size_t mailbox_letters(unsigned shards) {
 }
 constexpr unsigned kWorkers = 2;
 constexpr unsigned kHelpersMax = 32;
+constexpr unsigned kWebWorkers = 4;
 constexpr Duration kCloseTime = Duration::seconds(30);
 
 unsigned shard_count(const config::GlobalSettings& global) {
@@ -85,6 +86,8 @@ struct Process::Ports {
   std::unique_ptr<RingDriver> driver;
   std::unique_ptr<ThreadWorker> worker;
   std::unique_ptr<ThreadWorker> crypto;
+  std::unique_ptr<ThreadWorker> web;
+  std::unique_ptr<StsFetcher> sts;
   KernelEntropy entropy;
   std::unique_ptr<OpenSslEngines> tls;
   std::unique_ptr<SecureNet> secure_net;  ///< its sends are the kernel's until `net` is gone
@@ -300,6 +303,11 @@ Status Process::prepare() {
   accounts_->start();
   workers_ = std::make_unique<WorkerPool>(kWorkers);
   crypto_ = std::make_unique<WorkerPool>(helper_count(shards_));
+  web_ = std::make_unique<WorkerPool>(kWebWorkers);
+  sts_ = std::make_unique<StsStore>(spool_folder_ + "/sts-policies", read_clocks().wall);
+  for (const std::string& line : sts_->warnings()) {
+    log_warning(line);
+  }
   keys_ = std::make_shared<const KeyRing>(snapshot_);
   for (const std::string& line : keys_->warnings()) {
     log_warning("DKIM: " + line);
@@ -334,6 +342,8 @@ void Process::run_shard(ShardThread& entry) {
   for (const std::string& line : ports.probes.lines) {
     log_info(line);
   }
+  ports.web = std::make_unique<ThreadWorker>(*web_, *ports.driver);
+  ports.sts = std::make_unique<StsFetcher>(*ports.web, *ports.driver, *sts_);
   {
     ShardSettings settings = shard_settings(snapshot_, entry.shard, shards_, local_addresses_);
     settings.authentication = &authentication_;
@@ -351,7 +361,7 @@ void Process::run_shard(ShardThread& entry) {
     settings.spool_logs = spool_->logs_of(entry.shard);
     Shard shard(std::move(settings),
                 {*ports.driver, *ports.secure_net, *ports.disk, ports.entropy, *ports.secure_net,
-                 ports.crypto.get()},
+                 ports.crypto.get(), ports.sts.get()},
                 *mailroom_, *accounts_);
     Status started = ports.open_dns(shard.loop(), snapshot_->global());
     if (started) {
@@ -467,8 +477,10 @@ bool Process::stop() {
   for (auto& entry : threads_) {
     entry->thread.join();
   }
+  sts_->close();
   workers_.reset();
   crypto_.reset();
+  web_.reset();
   threads_.clear();
   const bool accounted = accounts_->stop();
   if (!accounted) {

@@ -13,6 +13,7 @@
 #include "core/app/monitor.h"
 #include "core/app/reload.h"
 #include "core/app/shard.h"
+#include "core/app/sts_fetcher.h"
 #include "core/base/shared_count.h"
 #include "core/config/snapshot.h"
 #include "core/loop/mailroom.h"
@@ -92,6 +93,8 @@ class Process {
   std::unique_ptr<account::LogWriter> accounts_;
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> crypto_;  ///< for private operations
+  std::unique_ptr<StsStore> sts_;
+  std::unique_ptr<WorkerPool> web_;  ///< for policies of MTA-STS
   std::shared_ptr<const KeyRing> keys_;
   auth::SharedState authentication_;
   std::vector<std::unique_ptr<ShardThread>> threads_;

@@ -36,7 +36,7 @@ Shard::Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom
 Shard::~Shard() { loop_.timers().disarm(schedule_timer_); }
 
 Status Shard::start(Dns& dns) {
-  resolver_ = std::make_unique<resolve::Resolver>(loop_, dns, settings_.resolve);
+  resolver_ = std::make_unique<resolve::Resolver>(loop_, dns, settings_.resolve, ports_.sts);
   deliverer_ = std::make_unique<deliver::Deliverer>(loop_, ports_.net, ports_.tls, *resolver_,
                                                     signer_, settings_.deliver);
   scheduler_ = std::make_unique<schedule::Scheduler>(

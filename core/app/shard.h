@@ -36,6 +36,7 @@ struct ShardPorts {
   Entropy& entropy;
   Tls& tls;                  ///< for the streams of `net`
   Worker* crypto = nullptr;  ///< helper threads for private operations; none: all on the shard
+  resolve::StsSource* sts = nullptr;  ///< none: no domain has a policy of MTA-STS
 };
 
 struct ShardSettings {

@@ -148,6 +148,7 @@ ShardStatus Shard::status() {
   status.sessions_out_clear = deliverer_->stats().clear_sessions;
   status.tls_retried_in_clear = deliverer_->stats().tls_retried_in_clear;
   status.tls = deliverer_->stats().tls;
+  status.tls.add(resolver_->tls_results());
   const std::string where = "shard " + std::to_string(settings_.shard) + ": ";
   if (spool.journal_alarm) {
     status.alarms.push_back(where + "the outcome journal is half full: accounting is behind");

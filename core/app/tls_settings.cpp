@@ -95,17 +95,20 @@ QueueTls queue_tls(const config::PathPolicy& policy, TlsContextBook& book) {
   QueueTls out;
   out.resume = policy.reuse_tls_session;
   out.dane = policy.use_dane;
+  out.sts = policy.use_mta_sts;
+  out.authorities = policy.tls_ca_file;
   if (policy.tls_verification == config::TlsVerification::certificate) {
     out.demand = TlsDemand::verified;
   } else if (policy.require_starttls ||
              policy.tls_verification == config::TlsVerification::encrypt) {
     out.demand = TlsDemand::encrypted;
-  } else if (policy.use_starttls || policy.use_dane) {
+  } else if (policy.use_starttls || policy.use_dane || policy.use_mta_sts) {
     out.demand = TlsDemand::offered;
   } else {
     return out;
   }
-  auto context = book.client(client_settings(policy, out.demand == TlsDemand::verified));
+  const bool authorities = out.demand == TlsDemand::verified || out.sts;
+  auto context = book.client(client_settings(policy, authorities));
   if (context) {
     out.context = *context;
   } else {

@@ -15,7 +15,6 @@ struct Pending {
 
 // A line goes when the program begins to use the setting; a test holds both against each other.
 constexpr Pending kPending[] = {
-    {Id::use_mta_sts, why::kTls},
     {Id::user_method, why::kAuth},
     {Id::user_certificate, why::kAuth},
     {Id::auth_username, why::kAuth},

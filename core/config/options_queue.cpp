@@ -216,7 +216,9 @@ constexpr OptionRow kTlsRows[] = {
     acting(Id::use_dane, "use-dane", kDomain, T::boolean, "no", "yes",
            "Whether TLSA records are followed (RFC 7672).", {.reload = kNewSessions}),
     acting(Id::use_mta_sts, "use-mta-sts", kDomain, T::boolean, "no", "yes",
-           "Whether MTA-STS policies are followed (RFC 8461).", {.reload = kNewSessions}),
+           "Whether MTA-STS policies are followed (RFC 8461), those of the domain the queue is "
+           "named after; their web servers, too, are checked against smtp-tls-ca-file.",
+           {.reload = kNewSessions}),
     acting(Id::reuse_tls_session, "reuse-ssl-session", kDomain, T::boolean, "yes", "no",
            "Whether TLS sessions are resumed.", {.reload = kNewSessions}),
     acting(Id::client_tls_v1, "smtp-tls-allow-tlsv1", kDomain, T::boolean, "no", "yes",

@@ -34,6 +34,8 @@ struct SecureOp : Completion {
   // Of a client; all views live until completion.
   std::string_view host_name;  ///< sent as SNI unless it is a literal; what a certificate must name
   TlsCheck check = TlsCheck::none;
+  /// A certificate that does not pass TlsCheck::certificate is told by `failure`, without harm.
+  bool advisory = false;
   std::span<const TlsaRecord> tlsa;  ///< for TlsCheck::dane
   /// Sessions are resumed among connections of one context, host name, check and key; empty: not.
   std::string_view session_key;

@@ -55,8 +55,10 @@ struct QueueTls {
   /// nullptr: it could not be made, `context_error` says why; what demands TLS then waits.
   TlsContextRef context;
   std::string context_error;
-  bool resume = true;  ///< sessions, among connections of one virtual MTA
-  bool dane = false;   ///< TLSA records are looked up and followed (RFC 7672)
+  bool resume = true;       ///< sessions, among connections of one virtual MTA
+  bool dane = false;        ///< TLSA records are looked up and followed (RFC 7672)
+  bool sts = false;         ///< policies of MTA-STS are looked up and followed (RFC 8461)
+  std::string authorities;  ///< file; empty: the system's
 };
 
 /// Effective settings of one queue (destination, virtual MTA). Immutable; belongs to the

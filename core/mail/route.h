@@ -8,17 +8,21 @@
 #include "core/base/address.h"
 #include "core/base/completion.h"
 #include "core/base/time.h"
-#include "core/base/tls.h"
+#include "core/base/tls_results.h"
 #include "core/mail/outcome.h"
 #include "core/mail/policy.h"
 
 namespace ringpost {
 
-/// What DNS demands of connections to a host: it has authentic TLSA records (RFC 7672), so nothing
-/// is ever sent to it in clear.
+/// What is demanded of connections to a host. It has authentic TLSA records (RFC 7672), so nothing
+/// is ever sent to it in clear; or its domain has a policy of MTA-STS (RFC 8461), so its
+/// certificate has to be good. The former outranks the latter.
 struct HostTls {
-  std::string name;                 ///< the TLSA base domain, to be asked for and to be shown
+  TlsPolicyKind kind = TlsPolicyKind::tlsa;
+  std::string name;                 ///< to be asked for and to be shown; of TLSA the base domain
   std::vector<TlsaRecord> records;  ///< one has to match; none usable: encryption is enough
+  bool testing = false;             ///< of MTA-STS: failures are only counted
+  bool stranger = false;            ///< and the policy does not name the host
 };
 
 /// One mail exchanger with the addresses it has.

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/base/random.h"
+#include "core/base/tls_results.h"
 #include "core/loop/loop.h"
 #include "core/loop/net.h"
 #include "core/loop/tls.h"
@@ -10,7 +11,6 @@
 #include "core/mail/route.h"
 #include "net/deliver/host_memory.h"
 #include "net/deliver/source_book.h"
-#include "net/deliver/tls_results.h"
 #include "net/smtp/client_engine.h"
 
 namespace ringpost::deliver {

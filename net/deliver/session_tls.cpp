@@ -6,18 +6,22 @@
 
 namespace ringpost::deliver {
 
-// What DNS says of the host outranks what the queue is content with.
+// What DNS and policies say of the host outranks what the queue is content with.
 const HostTls* DeliverySession::host_tls() const {
   return route_->hosts[candidate_->host].tls.get();
 }
 
 TlsDemand DeliverySession::tls_demand() const {
-  return host_tls() == nullptr ? policy_->tls.demand
-                               : std::max(policy_->tls.demand, TlsDemand::encrypted);
+  const HostTls* const host = host_tls();
+  if (host == nullptr || host->testing) {
+    return policy_->tls.demand;
+  }
+  const bool sts = host->kind == TlsPolicyKind::sts;
+  return std::max(policy_->tls.demand, sts ? TlsDemand::verified : TlsDemand::encrypted);
 }
 
 TlsPolicyKind DeliverySession::tls_policy() const {
-  return host_tls() == nullptr ? TlsPolicyKind::none : TlsPolicyKind::tlsa;
+  return host_tls() == nullptr ? TlsPolicyKind::none : host_tls()->kind;
 }
 
 smtp::TlsUse DeliverySession::tls_use() const {
@@ -54,8 +58,13 @@ void DeliverySession::begin_handshake() {
   secure_.context = tls.context;
   secure_.host_name = route_->hosts[candidate_->host].name;
   secure_.check = tls.demand == TlsDemand::verified ? TlsCheck::certificate : TlsCheck::none;
+  secure_.advisory = false;
   secure_.tlsa = {};
-  if (const HostTls* const host = host_tls(); host != nullptr && !host->records.empty()) {
+  const HostTls* const host = host_tls();
+  if (host != nullptr && host->kind == TlsPolicyKind::sts) {
+    secure_.advisory = host->testing && secure_.check == TlsCheck::none;
+    secure_.check = TlsCheck::certificate;
+  } else if (host != nullptr && !host->records.empty()) {
     secure_.host_name = host->name;
     secure_.check = TlsCheck::dane;
     secure_.tlsa = host->records;
@@ -73,7 +82,9 @@ void DeliverySession::on_secured(Completion&) {
     engine_.tls_failed(secure_.error_text(), context_.actions);
     perform();
   } else {
-    context_.stats.tls.count(tls_policy(), TlsFailure::none);
+    const bool stranger = host_tls() != nullptr && host_tls()->stranger;
+    context_.stats.tls.count(tls_policy(),
+                             stranger ? TlsFailure::validation_failure : secure_.failure);
     engine_.tls_established(context_.actions);
     perform();
     feed_engine();

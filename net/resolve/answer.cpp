@@ -48,6 +48,8 @@ void collect(const DnsMessage& message, DnsType type, Answer& answer) {
       answer.mx.push_back({record.preference, record.target});
     } else if (type == DnsType::tlsa) {
       answer.tlsa.push_back(record.tlsa);
+    } else if (type == DnsType::txt) {
+      answer.texts.push_back(record.text);
     } else {
       answer.addresses.push_back(record.address);
     }
@@ -86,7 +88,8 @@ Answer read_message(const DnsMessage& message, std::string_view name, DnsType ty
     return answer;
   }
   collect(message, type, answer);
-  if (!answer.mx.empty() || !answer.addresses.empty() || !answer.tlsa.empty()) {
+  if (!answer.mx.empty() || !answer.addresses.empty() || !answer.tlsa.empty() ||
+      !answer.texts.empty()) {
     answer.kind = AnswerKind::found;
     return answer;
   }
@@ -112,6 +115,9 @@ std::size_t Answer::bytes() const {
   }
   for (const TlsaRecord& record : tlsa) {
     sum += sizeof record + record.data.capacity();
+  }
+  for (const std::string& text : texts) {
+    sum += sizeof text + text.capacity();
   }
   return sum;
 }

@@ -36,6 +36,7 @@ struct Answer {
   std::vector<MxRecord> mx;
   std::vector<IpAddress> addresses;
   std::vector<TlsaRecord> tlsa;
+  std::vector<std::string> texts;
   bool authentic = false;  ///< the response had AD set
   bool has_ttl = false;    ///< false: nothing said how long this may be kept
   Duration ttl;            ///< lowest of all records used (RFC 2308 for negative answers)

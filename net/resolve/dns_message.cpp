@@ -158,6 +158,15 @@ bool read_data(Reader& reader, DnsRecord& record, std::size_t size) {
       }
       return true;
     }
+    case static_cast<std::uint16_t>(DnsType::txt): {
+      const std::size_t end = reader.position() + size;
+      while (reader.position() < end && reader.broken() == nullptr) {
+        for (std::size_t left = reader.octet(); left > 0 && reader.broken() == nullptr; --left) {
+          record.text += static_cast<char>(reader.octet());
+        }
+      }
+      return true;
+    }
     case static_cast<std::uint16_t>(DnsType::a):
     case static_cast<std::uint16_t>(DnsType::aaaa):
       record.address = address_of(reader, record.type);

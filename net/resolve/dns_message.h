@@ -31,6 +31,7 @@ struct DnsRecord {
   std::uint16_t preference = 0;       ///< MX
   IpAddress address;                  ///< A, AAAA (a mapped IPv4 address is IPv4)
   TlsaRecord tlsa;                    ///< TLSA
+  std::string text;                   ///< TXT: all its strings, one after the other
   std::uint32_t minimum_seconds = 0;  ///< SOA: the negative TTL (RFC 2308 section 4)
 };
 

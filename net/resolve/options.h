@@ -23,6 +23,7 @@ struct ResolverOptions {
   std::size_t resolutions_max = 32'768;  ///< route queries not yet completed
   std::size_t hosts_max = 16;            ///< of one destination: the most preferred
   std::size_t addresses_max = 32;        ///< of one host
+  std::size_t sts_entries_max = 10'000;  ///< domains whose MTA-STS is remembered
 
   /// All name servers are on this host, so that AD in an answer may be believed: without, nothing
   /// is authentic and DANE is not done (RFC 7672 section 2.2).

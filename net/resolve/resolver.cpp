@@ -51,8 +51,11 @@ std::uint16_t preference_of(const StaticHost& hop, unsigned rank) {
 
 }  // namespace
 
-Resolver::Resolver(Loop& loop, Dns& dns, ResolverOptions options)
-    : loop_(loop), options_(std::move(options)), lookups_(loop, dns, options_) {
+Resolver::Resolver(Loop& loop, Dns& dns, ResolverOptions options, StsSource* sts)
+    : loop_(loop),
+      options_(std::move(options)),
+      lookups_(loop, dns, options_),
+      sts_(loop, lookups_, sts, options_) {
   RP_ASSERT(options_.hosts_max > 0 && options_.queries_max > 0 && options_.addresses_max > 0);
 }
 
@@ -104,12 +107,14 @@ Resolver::Task& Resolver::new_task() {
       task->waits[i].tlsa.bind<&Task::on_tlsa>(task);
     }
     task->mx.bind<&Task::on_mx>(task);
+    task->sts.bind<&Task::on_sts>(task);
     task->deadline.bind<&Task::on_deadline>(task);
   }
   task->domain.clear();
   task->findings = {};
   task->findings.hosts = &task->hosts;
   task->outstanding = 0;
+  task->sts_asked = false;
   active_.push_back(*task);
   return *task;
 }
@@ -118,6 +123,8 @@ void Resolver::release(Task& task) {
   loop_.timers().disarm(task.deadline);
   lookups_.forget(task.mx);
   task.mx.answer = nullptr;
+  sts_.forget(task.sts);
+  task.sts.policy = nullptr;
   for (std::size_t i = 0; i < task.hosts.size(); ++i) {
     for (Waiter* waiter : {&task.waits[i].a, &task.waits[i].aaaa, &task.waits[i].tlsa}) {
       lookups_.forget(*waiter);
@@ -316,7 +323,7 @@ void Resolver::addresses_found(Task& task) {
   if (options_.trusts_ad && task.query->policy->tls.dane) {
     find_tlsa(task);
   } else {
-    conclude(task);
+    find_sts(task);
   }
 }
 
@@ -336,16 +343,36 @@ void Resolver::find_tlsa(Task& task) {
     task.outstanding += lookups_.ask(name, DnsType::tlsa, task.waits[i].tlsa) ? 0 : 1;
   }
   if (--task.outstanding == 0) {
-    conclude(task);
+    find_sts(task);
   }
 }
 
 void Resolver::Task::on_tlsa(Waiter&) {
   RP_ASSERT(outstanding > 0);
   if (--outstanding == 0) {
-    home->conclude(*this);
+    home->find_sts(*this);
   }
 }
+
+// RFC 8461: for exchangers that DNS named, since the configuration's and literals need no proof.
+bool Resolver::follows_policy(const Task& task) {
+  const RouteKind kind = task.findings.kind;
+  return task.query->policy->tls.sts && (kind == RouteKind::mx || kind == RouteKind::implicit_mx);
+}
+
+void Resolver::find_sts(Task& task) {
+  const QueuePolicy& policy = *task.query->policy;
+  if (!follows_policy(task)) {
+    conclude(task);
+    return;
+  }
+  task.sts_asked = true;
+  if (sts_.ask(task.domain, {policy.tls.authorities, policy.allow_private_mx}, task.sts)) {
+    conclude(task);
+  }
+}
+
+void Resolver::Task::on_sts() { home->conclude(*this); }
 
 void Resolver::Task::on_deadline(Now) {
   ++home->stats_.late;
@@ -368,7 +395,25 @@ void Resolver::conclude(Task& task) {
         (options_.trusts_ad && task.query->policy->tls.dane && is_authentic(task.hosts[i]));
   }
   task.findings.domain = task.domain;
-  finish(task, build_route(task.findings, options_, loop_.now().instant));
+  take_policy(task);
+  RouteVerdict verdict = build_route(task.findings, options_, loop_.now().instant);
+  for (std::size_t i = 0; i < verdict.strangers; ++i) {
+    sts_.count_stranger();
+  }
+  finish(task, std::move(verdict));
+}
+
+// In time or not: what is known counts.
+void Resolver::take_policy(Task& task) {
+  const QueuePolicy& policy = *task.query->policy;
+  if (!follows_policy(task)) {
+    return;
+  }
+  const StsTerms terms{policy.tls.authorities, policy.allow_private_mx};
+  const bool answered = task.sts_asked && !task.sts.waiting();
+  task.findings.sts = answered ? task.sts.policy : sts_.known(task.domain, terms);
+  const Instant until = answered ? task.sts.expires : loop_.now().instant + options_.failure_ttl;
+  task.findings.expires = std::min(task.findings.expires, until);
 }
 
 void Resolver::finish(Task& task, RouteVerdict verdict) {

@@ -12,6 +12,7 @@
 #include "net/resolve/lookups.h"
 #include "net/resolve/options.h"
 #include "net/resolve/route_builder.h"
+#include "net/resolve/sts_lookups.h"
 
 namespace ringpost::resolve {
 
@@ -38,7 +39,8 @@ struct ResolverStats {
 ///            5.4.6       only refused addresses, or we ourselves are the best host
 class Resolver final : public RouteSource {
  public:
-  Resolver(Loop& loop, Dns& dns, ResolverOptions options);
+  /// `sts` may be null: then no domain has a policy of MTA-STS.
+  Resolver(Loop& loop, Dns& dns, ResolverOptions options, StsSource* sts = nullptr);
   ~Resolver() override;
 
   void resolve(RouteQuery& query) override;
@@ -47,6 +49,8 @@ class Resolver final : public RouteSource {
   void clear_cache() { lookups_.clear_cache(); }
   const ResolverStats& stats() const noexcept { return stats_; }
   const LookupStats& lookup_stats() const noexcept { return lookups_.stats(); }
+  /// Hosts and policies of MTA-STS that could not be used.
+  const TlsResults& tls_results() const noexcept { return sts_.results(); }
   const AnswerCache& cache() const noexcept { return lookups_.cache(); }
   std::size_t active() const noexcept { return active_.size(); }
 
@@ -67,12 +71,15 @@ class Resolver final : public RouteSource {
     std::unique_ptr<HostWait[]> waits;  ///< hosts_max of them, made once
     std::size_t hop = 0;                ///< of a configured route, being looked at
     Waiter mx;
+    StsWaiter sts;
+    bool sts_asked = false;
     Timer deadline;
     std::size_t outstanding = 0;  ///< look-ups not yet answered, plus one while asking
 
     void on_mx(Waiter& waiter);
     void on_address(Waiter& waiter);
     void on_tlsa(Waiter& waiter);
+    void on_sts();
     void on_deadline(Now now);
   };
 
@@ -90,6 +97,9 @@ class Resolver final : public RouteSource {
   void find_addresses(Task& task);
   void addresses_found(Task& task);
   void find_tlsa(Task& task);
+  static bool follows_policy(const Task& task);
+  void find_sts(Task& task);
+  void take_policy(Task& task);
   void conclude(Task& task);
   void finish(Task& task, RouteVerdict verdict);
   void complete(RouteQuery& query, RouteVerdict verdict);
@@ -97,6 +107,7 @@ class Resolver final : public RouteSource {
   Loop& loop_;
   ResolverOptions options_;
   Lookups lookups_;
+  StsLookups sts_;
   std::vector<std::unique_ptr<Task>> all_;
   List<Task, Task> free_;
   List<Task, Task> active_;

@@ -12,6 +12,7 @@ constexpr EnhancedStatus kTemporary{4, 4, 3};    // directory server failure
 constexpr EnhancedStatus kUnroutable{5, 4, 4};   // unable to route
 constexpr EnhancedStatus kStaticRoute{4, 4, 4};  // the same, while an operator may mend it
 constexpr EnhancedStatus kLoop{5, 4, 6};         // routing loop detected
+constexpr EnhancedStatus kNotNamed{4, 7, 5};     // cryptographic failure
 
 /// Nothing can be reached at these, whatever the configuration allows.
 bool is_no_destination(const IpAddress& address) {
@@ -69,6 +70,7 @@ class Builder {
   std::vector<IpAddress> addresses_of(const HostFindings& host);
   bool tlsa_failed(const HostFindings& host);
   bool is_own(const HostFindings& host, const std::vector<IpAddress>& addresses) const;
+  std::shared_ptr<const HostTls> policy_of(const HostFindings& host) const;
   void remove_refused(const HostFindings& host, std::vector<IpAddress>& addresses);
   RouteVerdict failure() const;
 
@@ -79,6 +81,8 @@ class Builder {
   std::string note_;       ///< why the host last looked at may be found later
   std::string temporary_;  ///< the first such note that matters
   std::string refused_;    ///< first address refused
+  std::string stranger_;   ///< first host that the domain's policy does not name
+  std::size_t strangers_ = 0;
   bool own_seen_ = false;
 };
 
@@ -155,6 +159,19 @@ void Builder::remove_refused(const HostFindings& host, std::vector<IpAddress>& a
   addresses.erase(std::remove_if(addresses.begin(), addresses.end(), refused), addresses.end());
 }
 
+// RFC 8461 section 4: the policy is for hosts that have no TLSA records.
+std::shared_ptr<const HostTls> Builder::policy_of(const HostFindings& host) const {
+  if (findings_.sts == nullptr || findings_.sts->mode == StsMode::none) {
+    return nullptr;
+  }
+  auto tls = std::make_shared<HostTls>();
+  tls->kind = TlsPolicyKind::sts;
+  tls->name = host.name;
+  tls->testing = findings_.sts->mode == StsMode::testing;
+  tls->stranger = !findings_.sts->names(host.name);
+  return tls;
+}
+
 RouteVerdict Builder::run() {
   std::vector<HostFindings>& hosts = *findings_.hosts;
   std::uint32_t below = 0x10000;  // only hosts of a lower preference value than ours
@@ -181,14 +198,23 @@ RouteVerdict Builder::run() {
     if (found[i].size() > options_.addresses_max) {
       found[i].resize(options_.addresses_max);
     }
-    route_->hosts.push_back({hosts[i].name, hosts[i].preference, hosts[i].port, std::move(found[i]),
-                             demand_of(hosts[i])});
-  }
-  if (route_->hosts.empty()) {
-    return failure();
+    auto tls = demand_of(hosts[i]);
+    tls = tls == nullptr ? policy_of(hosts[i]) : std::move(tls);
+    if (tls != nullptr && tls->stranger && !tls->testing) {
+      ++strangers_;
+      stranger_ = stranger_.empty() ? hosts[i].name : stranger_;
+      continue;
+    }
+    route_->hosts.push_back(
+        {hosts[i].name, hosts[i].preference, hosts[i].port, std::move(found[i]), std::move(tls)});
   }
   RouteVerdict verdict;
-  verdict.route = std::move(route_);
+  if (route_->hosts.empty()) {
+    verdict = failure();
+  } else {
+    verdict.route = std::move(route_);
+  }
+  verdict.strangers = strangers_;
   return verdict;
 }
 
@@ -196,6 +222,10 @@ RouteVerdict Builder::failure() const {
   const std::string domain(findings_.domain);
   if (!temporary_.empty()) {
     return no_route(kTemporary, temporary_);
+  }
+  if (!stranger_.empty()) {
+    return no_route(
+        kNotNamed, "the MTA-STS policy of " + domain + " does not name its exchanger " + stranger_);
   }
   if (own_seen_) {
     return no_route(kLoop,

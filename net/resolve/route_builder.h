@@ -8,6 +8,7 @@
 #include "core/mail/route.h"
 #include "net/resolve/answer.h"
 #include "net/resolve/options.h"
+#include "net/resolve/sts_policy.h"
 
 namespace ringpost::resolve {
 
@@ -44,6 +45,7 @@ struct RouteFindings {
   bool allow_private = false;
   Instant expires = Instant::never();          ///< of what led to the hosts
   std::vector<HostFindings>* hosts = nullptr;  ///< in ascending preference
+  StsPolicyRef sts;                            ///< of the domain; null: it has none
 };
 
 /// Either `route`, or a failure with its text.
@@ -51,6 +53,7 @@ struct RouteVerdict {
   RouteRef route;
   Outcome failure;
   std::string text;
+  std::size_t strangers = 0;  ///< hosts left out because the domain's policy does not name them
 };
 
 /// A verdict that there is no route. `status` of class 4 defers, of class 5 bounces.

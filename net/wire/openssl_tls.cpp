@@ -476,14 +476,16 @@ bool Engine::open_client(const SecureOp& op, const Context& context) {
     SSL_set_verify(ssl, SSL_VERIFY_NONE, nullptr);
   }
   if (check_ != TlsCheck::none) {
-    SSL_set_verify(ssl, SSL_VERIFY_PEER, nullptr);
+    SSL_set_verify(ssl, op.advisory ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
     // A certificate that proves something has to be of some strength, whatever else is allowed.
-    SSL_set_security_level(ssl, 1);
+    if (!op.advisory) {
+      SSL_set_security_level(ssl, 1);
+    }
   }
   if (!op.session_key.empty()) {
     session_key_.assign(op.session_key).append("\n").append(name).append("\n");
     session_key_.append(std::to_string(context.serial)).append("\n");
-    session_key_.append(std::to_string(static_cast<int>(check_)));
+    session_key_.append(std::to_string(static_cast<int>(check_))).append(op.advisory ? "?" : "");
     for (const TlsaRecord& record : op.tlsa) {
       const unsigned char head[] = {record.usage, record.selector, record.matching};
       session_key_.append(reinterpret_cast<const char*>(head), sizeof head).append(record.data);
@@ -540,6 +542,9 @@ TlsEngine::Step Engine::handshake(SecureOp& op) {
   op.facts.verified = (server_ || check_ != TlsCheck::none) &&
                       SSL_get0_peer_certificate(ssl_.get()) != nullptr &&
                       SSL_get_verify_result(ssl_.get()) == X509_V_OK;
+  if (op.advisory && !op.facts.verified) {
+    op.failure = failure_of(SSL_get_verify_result(ssl_.get()), check_);
+  }
   return Step::done;
 }
 

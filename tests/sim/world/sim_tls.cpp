@@ -140,20 +140,20 @@ class SimEngine final : public TlsEngine {
       return fail(op, TlsFailure::validation_failure, "no TLSA record matches");
     }
     if (check_ == TlsCheck::certificate) {
-      if (kind == "expired") {
-        return fail(op, TlsFailure::certificate_expired, "certificate has expired");
+      const TlsFailure failure = kind == "expired" ? TlsFailure::certificate_expired
+                                 : kind != "good"  ? TlsFailure::certificate_not_trusted
+                                 : certificate.substr(colon + 1) != host_name_
+                                     ? TlsFailure::certificate_host_mismatch
+                                     : TlsFailure::none;
+      if (failure != TlsFailure::none && !op.advisory) {
+        return fail(op, failure, name_of(failure));
       }
-      if (kind != "good") {
-        return fail(op, TlsFailure::certificate_not_trusted, "self-signed certificate");
-      }
-      if (certificate.substr(colon + 1) != host_name_) {
-        return fail(op, TlsFailure::certificate_host_mismatch, "hostname mismatch");
-      }
+      op.failure = failure;
     }
     put(kFinished, "");
     op.facts.version = static_cast<TlsVersion>(body_[0]);
     op.facts.cipher = "SIM";
-    op.facts.verified = check_ != TlsCheck::none;
+    op.facts.verified = check_ != TlsCheck::none && op.failure == TlsFailure::none;
     return Step::done;
   }
   Step fail(SecureOp& op, TlsFailure failure, std::string_view words) {

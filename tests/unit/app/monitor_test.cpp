@@ -59,8 +59,8 @@ TEST(Metrics, AreSamplesWithHelpAndType) {
   figures.shards.resize(2);
   figures.shards[1].delivered = 42;
   figures.accounts.records = 7;
-  figures.shards[0].tls.count(deliver::TlsPolicyKind::tlsa, TlsFailure::none);
-  figures.shards[1].tls.count(deliver::TlsPolicyKind::tlsa, TlsFailure::none);
+  figures.shards[0].tls.count(TlsPolicyKind::tlsa, TlsFailure::none);
+  figures.shards[1].tls.count(TlsPolicyKind::tlsa, TlsFailure::none);
   const std::string text = metrics_text(figures);
   EXPECT_NE(text.find("# HELP ringpost_delivered_recipients_total Recipients delivered.\n"
                       "# TYPE ringpost_delivered_recipients_total counter\n"

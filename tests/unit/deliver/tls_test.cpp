@@ -290,5 +290,56 @@ TEST(DeliverTls, WhatDnsDemandsOutranksTheQueue) {
   }
 }
 
+// RFC 8461: enforced policies want certificates that are good, others only count.
+TEST(DeliverTls, PoliciesOfMtaSts) {
+  struct Case {
+    const char* certificate;
+    bool testing;
+    bool delivered;
+    TlsFailure result;
+  };
+  const Case cases[] = {
+      {"good:mx.example.org", false, true, TlsFailure::none},
+      {"good:other.example", false, false, TlsFailure::certificate_host_mismatch},
+      {"self:x", false, false, TlsFailure::certificate_not_trusted},
+      {"", false, false, TlsFailure::starttls_not_supported},
+      {"good:mx.example.org", true, true, TlsFailure::none},
+      {"expired:mx.example.org", true, true, TlsFailure::certificate_expired},
+      {"", true, true, TlsFailure::starttls_not_supported},
+  };
+  for (const Case& one : cases) {
+    TlsWorld world(TlsDemand::offered);
+    TestHost& host = world.add_host(kFirst, with_certificate(one.certificate));
+    world.add_route("mx.example.org", 10, kFirst);
+    auto tls = std::make_shared<HostTls>();
+    tls->kind = TlsPolicyKind::sts;
+    tls->name = "mx.example.org";
+    tls->testing = one.testing;
+    world.route->hosts[0].tls = tls;
+    world.add_message("Subject: x\r\n\r\nbody", {"a@example.org"});
+    ASSERT_TRUE(world.open());
+    ASSERT_TRUE(world.run());
+    EXPECT_EQ(host.messages.size(), one.delivered ? 1U : 0U) << one.certificate;
+    EXPECT_EQ(world.deliverer->stats().tls.of(TlsPolicyKind::sts, one.result), 1U)
+        << one.certificate << name_of(one.result);
+  }
+}
+
+TEST(DeliverTls, AHostThatATestedPolicyDoesNotNameIsCounted) {
+  TlsWorld world(TlsDemand::offered);
+  TestHost& host = world.add_host(kFirst, with_certificate("good:mx.example.org"));
+  world.add_route("mx.example.org", 10, kFirst);
+  auto tls = std::make_shared<HostTls>();
+  tls->kind = TlsPolicyKind::sts;
+  tls->testing = tls->stranger = true;
+  world.route->hosts[0].tls = tls;
+  world.add_message("Subject: x\r\n\r\nbody", {"a@example.org"});
+  ASSERT_TRUE(world.open());
+  ASSERT_TRUE(world.run());
+  EXPECT_EQ(host.messages.size(), 1U);
+  EXPECT_EQ(world.deliverer->stats().tls.of(TlsPolicyKind::sts, TlsFailure::validation_failure),
+            1U);
+}
+
 }  // namespace
 }  // namespace ringpost::deliver

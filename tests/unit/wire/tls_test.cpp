@@ -166,6 +166,18 @@ TEST_F(OpenSsl, CertificatesAreChecked) {
   }
 }
 
+TEST_F(OpenSsl, ACheckCanBeOnlyAdvice) {
+  for (const bool good : {true, false}) {
+    Talk talk(engines, client(), server({authority.issue(good ? kHost : "other.example")}));
+    talk.client_op.check = TlsCheck::certificate;
+    talk.client_op.advisory = true;
+    ASSERT_TRUE(talk.shake_hands()) << talk.client_op.error_text();
+    EXPECT_EQ(talk.client_op.facts.verified, good);
+    EXPECT_EQ(talk.client_op.failure,
+              good ? TlsFailure::none : TlsFailure::certificate_host_mismatch);
+  }
+}
+
 TEST_F(OpenSsl, TheNameChoosesTheCertificate) {
   const TlsContextRef both = server({authority.issue("first.example"), authority.issue(kHost)});
   for (const char* name : {"first.example", kHost, "unknown.example"}) {

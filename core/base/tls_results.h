@@ -6,7 +6,7 @@
 
 #include "core/base/tls.h"
 
-namespace ringpost::deliver {
+namespace ringpost {
 
 /// What bound a session to TLS; the policy types of RFC 8460 section 4.4.
 enum class TlsPolicyKind : std::uint8_t { none, tlsa, sts };
@@ -25,9 +25,16 @@ struct TlsResults {
   void count(TlsPolicyKind kind, TlsFailure failure) noexcept {
     ++counts[static_cast<std::size_t>(kind)][static_cast<std::size_t>(failure)];
   }
+  void add(const TlsResults& other) noexcept {
+    for (std::size_t kind = 0; kind < counts.size(); ++kind) {
+      for (std::size_t failure = 0; failure < counts[kind].size(); ++failure) {
+        counts[kind][failure] += other.counts[kind][failure];
+      }
+    }
+  }
   std::uint64_t of(TlsPolicyKind kind, TlsFailure failure) const noexcept {
     return counts[static_cast<std::size_t>(kind)][static_cast<std::size_t>(failure)];
   }
 };
 
-}  // namespace ringpost::deliver
+}  // namespace ringpost
