@@ -176,7 +176,9 @@ void BM_SharedRatePermit(benchmark::State& state) {
   for (std::uint64_t key = 1; key <= 2; ++key) {
     doors.plan.rates.push_back({key, {4'000'000'000, Duration::seconds(1)}, RateOf::vmta, false});
   }
-  RateBook book(0, shards, doors);
+  WarmupBook warmups(Now{});
+  const RatePositions positions{};
+  RateBook book(0, shards, doors, warmups, positions);
   RateScope& scope = book.scope(7, 7, {}, 1);
   Instant now{3'600'000'000'000};
   const std::uint32_t each = 10;

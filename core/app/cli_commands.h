@@ -36,6 +36,7 @@ int reload(const CliOptions& options);
 int change_queues(const CliOptions& options, const std::string& verb, const std::string& pattern);
 
 int show_backoff(const CliOptions& options);
+int show_warmup(const CliOptions& options, const std::string& pattern);
 /// `mode` is normal or backoff.
 int set_mode(const CliOptions& options, const std::string& pattern, const std::string& mode);
 /// `what` is IP[,VMTA] or IP[,QUEUE].

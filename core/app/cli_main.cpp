@@ -125,6 +125,10 @@ void add_mode_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   app.get_subcommand("show")
       ->add_subcommand("backoff", "Queues in back-off mode, and why")
       ->callback([&] { exit_code = ringpost::app::show_backoff(options); });
+  CLI::App* warmup =
+      app.get_subcommand("show")->add_subcommand("warmup", "How queues warm up: day, rate, sent");
+  warmup->add_option("pattern", arguments.first, "DOMAIN[/VMTA], * as wildcard");
+  warmup->callback([&] { exit_code = ringpost::app::show_warmup(options, arguments.first); });
   CLI::App* set = app.add_subcommand("set", "Change how queues are treated");
   set->require_subcommand(1);
   CLI::App* queue = set->add_subcommand("queue", "The mode of queues; survives a restart");

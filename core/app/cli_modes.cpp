@@ -50,6 +50,31 @@ int print_touched(const CliOptions& options, const std::optional<Json>& result, 
 
 int show_backoff(const CliOptions& options) { return list_decisions(options, "backoff", true); }
 
+int show_warmup(const CliOptions& options, const std::string& pattern) {
+  int code = 0;
+  const auto result = ask(options, {{"command", "warmup"}, {"pattern", pattern}}, code);
+  if (!result) {
+    return code;
+  }
+  if (options.json) {
+    print(result->dump(2) + "\n");
+    return 0;
+  }
+  Table table({"queue", "source", "day", "rate now", "next step", "sent today", "of", "day counts",
+               "since", "place"});
+  for (const auto& row : *result) {
+    const bool done = row.value("done", false);
+    table.add({text_of(row, "queue"), text_of(row, "source"),
+               done ? "done" : count_of(row, "day") + " of " + count_of(row, "days"),
+               text_of(row, "rate"), done ? "none" : text_of(row, "next"),
+               count_of(row, "sent_today"), count_of(row, "allowance"),
+               row.value("counts", false) ? "yes" : "not yet", time_of(row, "began"),
+               text_of(row, "place")});
+  }
+  print(table.empty() ? "no queue warms up\n" : table.text());
+  return 0;
+}
+
 int automation_list(const CliOptions& options) { return list_decisions(options, "", false); }
 
 int set_mode(const CliOptions& options, const std::string& pattern, const std::string& mode) {

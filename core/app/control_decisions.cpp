@@ -1,7 +1,9 @@
 // Commands on modes of queues and on source addresses.
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/app/control_answers.h"
 #include "core/app/control_room.h"
@@ -71,6 +73,18 @@ std::string ControlRoom::decisions(const std::string& kind) {
   return done ? answer_decisions(**done, kind) : answer_error(done.error().describe());
 }
 
+std::string ControlRoom::warmups(const std::string& pattern) {
+  auto parsed = schedule::QueuePattern::parse(pattern.empty() ? "*" : pattern);
+  if (!parsed) {
+    return answer_error(parsed.error().describe());
+  }
+  auto task = std::make_unique<ControlTask>();
+  task->kind = ControlKind::warmups;
+  task->pattern = *parsed;
+  auto done = ask(std::move(task));
+  return done ? answer_warmups(**done) : answer_error(done.error().describe());
+}
+
 std::string ControlRoom::undo(const std::string& id) {
   auto task = std::make_unique<ControlTask>();
   task->kind = ControlKind::undo;
@@ -85,6 +99,57 @@ std::string ControlRoom::undo(const std::string& id) {
     }
   }
   return answer_error("no decision '" + id + "' holds; 'ringpost automation list' names them");
+}
+
+namespace {
+
+std::string rate_text(schedule::RateLimit rate) {
+  const std::int64_t seconds = rate.period.whole_seconds();
+  const std::string unit = seconds == 1       ? "s"
+                           : seconds == 60    ? "min"
+                           : seconds == 3600  ? "h"
+                           : seconds == 86400 ? "d"
+                                              : std::to_string(seconds) + "s";
+  return std::to_string(rate.count) + "/" + unit;
+}
+
+Json json_of(const schedule::WarmupRow& row) {
+  return {{"queue", row.name + "/" + row.vmta},
+          {"source", row.source},
+          {"day", row.day},
+          {"days", row.of},
+          {"done", row.done},
+          {"rate", rate_text(row.rate)},
+          {"next", rate_text(row.next)},
+          {"sent_today", row.sent},
+          {"allowance", row.allowance},
+          {"counts", row.counts},
+          {"began", row.began.unix_seconds()},
+          {"place", row.place}};
+}
+
+}  // namespace
+
+/// What is shared has one shard that paces it; another one may have paced it before a reload.
+std::string answer_warmups(const ControlTask& task) {
+  std::map<std::string, Json> rows;
+  for (const auto& part : task.parts) {
+    for (const schedule::WarmupRow& one : part.warmups) {
+      if (task.pattern.matches(one.name, one.vmta)) {
+        Json& row = rows[one.name + "/" + one.vmta + " " + one.source];
+        Json other = json_of(one);
+        if (row.is_null() || std::pair(row["day"], row["sent_today"]) <
+                                 std::pair(other["day"], other["sent_today"])) {
+          row = std::move(other);
+        }
+      }
+    }
+  }
+  Json list = Json::array();
+  for (auto& [key, row] : rows) {
+    list.push_back(std::move(row));
+  }
+  return answer_ok(std::move(list));
 }
 
 std::string answer_decisions(const ControlTask& task, const std::string& kind) {

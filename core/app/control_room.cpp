@@ -86,6 +86,9 @@ std::string ControlRoom::answer(const std::string& request) {
     if (command == "decisions") {
       return decisions(parsed.value("kind", std::string()));
     }
+    if (command == "warmup") {
+      return warmups(pattern);
+    }
     if (command == "undo") {
       return undo(parsed.value("id", std::string()));
     }

@@ -79,6 +79,7 @@ class ControlRoom : public ControlHandler {
   std::string set_mode(const std::string& pattern, const std::string& mode, bool dry_run);
   std::string use_source(const std::string& what, bool use, bool dry_run);
   std::string decisions(const std::string& kind);
+  std::string warmups(const std::string& pattern);
   std::string undo(const std::string& id);
 
   Mailroom& mailroom_;

@@ -15,6 +15,7 @@
 #include "core/schedule/decisions.h"
 #include "core/schedule/queue_pattern.h"
 #include "core/schedule/report.h"
+#include "core/schedule/warmup.h"
 #include "net/deliver/report.h"
 #include "net/deliver/source_book.h"
 #include "net/ingest/config.h"
@@ -39,6 +40,7 @@ enum class ControlKind : std::uint8_t {
   mode,             ///< `pattern` into back-off mode or out of it (`use`: out)
   source,           ///< `address` for `pattern` in use or out of it
   decisions,        ///< what was decided about queues
+  warmups,          ///< how queues warm up
   undo,             ///< the decision named `decision` is taken back
 };
 
@@ -112,6 +114,7 @@ struct ControlTask {
     std::vector<deliver::SourceOff> sources_off;
     std::string source_rules;  ///< source: likewise
     std::vector<schedule::Decision> decisions;
+    std::vector<schedule::WarmupRow> warmups;
     bool undone = false;
     std::string error;
   };

@@ -26,6 +26,7 @@ constexpr Row kRows[] = {
     {Gate::sessions_busy, Scope::queue, "max-smtp-out"},
     {Gate::connect_rate, Scope::queue, "max-connect-rate"},
     {Gate::message_rate, Scope::queue, "max-msg-rate"},
+    {Gate::warmup, Scope::queue, "warmup"},
     {Gate::held, Scope::queue, "require-starttls"},
     {Gate::vmta_connections, Scope::vmta, "max-smtp-out"},
     {Gate::vmta_connect_rate, Scope::vmta, "max-connect-rate"},
@@ -72,8 +73,9 @@ std::optional<GateSetting> setting_behind(Gate gate, const config::Snapshot& sna
   if (!told) {
     return std::nullopt;
   }
-  return find(row->scope == Scope::queue ? told->queue_settings : told->vmta_settings,
-              row->setting);
+  const auto own =
+      find(row->scope == Scope::queue ? told->queue_settings : told->vmta_settings, row->setting);
+  return !own && gate == Gate::warmup ? find(told->vmta_settings, row->setting) : own;
 }
 
 }  // namespace ringpost::app

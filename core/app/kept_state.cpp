@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <bit>
+#include <set>
 #include <vector>
 
 #include "core/base/assert.h"
 #include "core/base/hash.h"
 #include "core/base/text.h"
-#include "core/schedule/queue_pattern.h"
+#include "core/schedule/kept_line.h"
 
 namespace ringpost::app {
 namespace {
@@ -23,6 +24,7 @@ struct StateFile {
   std::uint64_t epoch = 0;
   std::uint64_t shards = 0;
   std::uint64_t sequence = 0;
+  std::uint64_t last = 0;  ///< 1: written at the end of a run
   std::string lines;
 };
 
@@ -33,7 +35,7 @@ std::string path_of(const std::string& folder, const std::string& who, unsigned 
 std::string encode(const StateFile& file) {
   std::string head = std::string(kMark) + " " + std::to_string(file.epoch) + " " +
                      std::to_string(file.shards) + " " + std::to_string(file.sequence) + " " +
-                     std::to_string(file.lines.size()) + " ";
+                     std::to_string(file.last) + " " + std::to_string(file.lines.size()) + " ";
   const std::uint64_t sum = hash64(file.lines, hash64(head));
   head += std::to_string(sum) + " ";
   RP_ASSERT(head.size() < kHeadBytes);
@@ -46,7 +48,7 @@ StateFile decode(std::string_view bytes) {
   if (bytes.size() < kHeadBytes || !bytes.starts_with(kMark)) {
     return file;
   }
-  std::uint64_t numbers[5] = {};
+  std::uint64_t numbers[6] = {};
   std::size_t at = kMark.size() + 1;
   std::size_t sum_at = 0;
   for (std::uint64_t& number : numbers) {
@@ -57,15 +59,16 @@ StateFile decode(std::string_view bytes) {
     sum_at = at;
     at = end + 1;
   }
-  const std::uint64_t size = numbers[3];
+  const std::uint64_t size = numbers[4];
   if (size > bytes.size() - kHeadBytes) {
     return file;
   }
   file.lines = bytes.substr(kHeadBytes, size);
-  file.whole = hash64(file.lines, hash64(bytes.substr(0, sum_at))) == numbers[4];
+  file.whole = hash64(file.lines, hash64(bytes.substr(0, sum_at))) == numbers[5];
   file.epoch = numbers[0];
   file.shards = numbers[1];
   file.sequence = numbers[2];
+  file.last = numbers[3];
   return file;
 }
 
@@ -80,6 +83,17 @@ StateFile read_one(Disk& disk, const std::string& path) {
   disk.close(*file);
   bytes.resize(got ? *got : 0);
   return decode(bytes);
+}
+
+template <class Each>
+void for_lines(std::string_view lines, Each each) {
+  while (!lines.empty()) {
+    const std::size_t end = std::min(lines.find('\n'), lines.size());
+    if (end > 0) {
+      each(lines.substr(0, end));
+    }
+    lines.remove_prefix(std::min(end + 1, lines.size()));
+  }
 }
 
 /// The later of the two files that is whole.
@@ -108,15 +122,30 @@ Status write_whole(Disk& disk, const std::string& folder, const std::string& pat
   return written && fresh ? disk.sync_folder(folder) : written;
 }
 
-/// The shard among `shards` at which the line's queue was at home.
-std::uint64_t home_of(std::string_view line, std::uint64_t shards) {
-  const std::size_t first = std::min(line.find('\t'), line.size());
-  std::string_view rest = line.substr(std::min(first + 1, line.size()));
-  const std::size_t second = std::min(rest.find('\t'), rest.size());
-  const std::string_view name = rest.substr(0, second);
-  rest.remove_prefix(std::min(second + 1, rest.size()));
-  const std::string_view vmta = rest.substr(0, rest.find('\t'));
-  return schedule::queue_hash(name, vmta) % std::max<std::uint64_t>(shards, 1);
+/// Lines of shards about what is no queue's: they replace the base's, one by one.
+std::set<std::string_view> shared_subjects(std::string_view lines) {
+  std::set<std::string_view> subjects;
+  for_lines(lines, [&](std::string_view line) {
+    if (schedule::is_shared_line(line)) {
+      subjects.insert(schedule::subject_of_line(line));
+    }
+  });
+  return subjects;
+}
+
+/// What holds of the base besides what shards wrote since.
+void add_base(std::string& out, const StateFile& base, const std::vector<bool>& newer) {
+  const std::string written = out;
+  const auto subjects = shared_subjects(written);
+  for_lines(base.lines, [&](std::string_view line) {
+    const std::uint64_t home = schedule::home_of_line(line, base.shards);
+    const bool replaced = schedule::is_shared_line(line)
+                              ? subjects.count(schedule::subject_of_line(line)) != 0
+                              : home < newer.size() && newer[home];
+    if (!replaced) {
+      out.append(line).append("\n");
+    }
+  });
 }
 
 }  // namespace
@@ -132,24 +161,23 @@ Result<GatheredState> gather_state(Disk& disk, const std::string& folder, unsign
   }
   GatheredState gathered;
   std::uint64_t latest = epoch;
-  for (const StateFile& file : files) {
+  std::vector<bool> newer(kShardsMax);
+  std::uint64_t ended = 0;
+  bool any = base.whole;
+  for (std::uint64_t shard = 0; shard < kShardsMax; ++shard) {
+    const StateFile& file = files[shard];
     latest = std::max(latest, file.epoch);
+    any = any || file.whole;
     if (file.whole && file.epoch == epoch) {
       gathered.lines += file.lines;
+      newer[shard] = true;
+      ended += file.last;
     }
   }
-  for (std::string_view rest = base.lines; !rest.empty();) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    const std::uint64_t home = home_of(line, base.shards);
-    const bool newer = home < kShardsMax && files[home].whole && files[home].epoch == epoch;
-    if (!newer && !line.empty()) {
-      gathered.lines.append(line).append("\n");
-    }
-  }
+  add_base(gathered.lines, base, newer);
+  gathered.clean = !any || (base.whole && ended == base.shards);
   gathered.epoch = latest + 1;
-  const std::string bytes = encode({true, gathered.epoch, shards, 1, gathered.lines});
+  const std::string bytes = encode({true, gathered.epoch, shards, 1, 0, gathered.lines});
   for (unsigned place = 0; place < 2; ++place) {
     // Over the older one first; the younger one stays whole meanwhile.
     const StateFile there = read_one(disk, path_of(folder, "base", place));
@@ -205,10 +233,11 @@ Status KeptState::open() {
   return {};
 }
 
-void KeptState::write(std::string_view lines) {
+void KeptState::write(std::string_view lines, bool last) {
   RP_ASSERT(idle());
   ++sequence_;
-  bytes_ = encode({true, identity_.epoch, identity_.shards, sequence_, std::string(lines)});
+  bytes_ = encode(
+      {true, identity_.epoch, identity_.shards, sequence_, last ? 1U : 0U, std::string(lines)});
   const unsigned place = sequence_ % 2;
   if (bytes_.size() <= sizes_[place]) {
     start_write();

@@ -11,7 +11,8 @@
 namespace ringpost::app {
 
 // What shards know that must outlive them and is no mail: modes of queues, source addresses out of
-// use. Lines "KIND TAB QUEUE TAB VMTA ..." in small files of the spool's folder. Each shard writes
+// use, warm-ups, positions of long rates. Lines (core/schedule/kept_line.h) in small files of the
+// spool's folder. Each shard writes
 // the whole of its lines into one of two files in turn, so that one of them is always whole. At
 // start all are gathered into two base files, because the number of shards may have changed; the
 // files of shards count only if they carry the base's epoch.
@@ -19,6 +20,7 @@ namespace ringpost::app {
 struct GatheredState {
   std::string lines;        ///< of all shards
   std::uint64_t epoch = 0;  ///< for the files of this run
+  bool clean = true;        ///< no run was before, or the last one wrote all it knew at its end
 };
 
 /// Reads what an earlier run kept and writes it as the base of the new one. Before the shards
@@ -41,8 +43,9 @@ class KeptState {
 
   /// Creates what is missing; blocks, for the start only.
   Status open();
-  /// Requires idle(). Replaces what was kept once it is durable.
-  void write(std::string_view lines);
+  /// Requires idle(). Replaces what was kept once it is durable. `last`: nothing will change any
+  /// more.
+  void write(std::string_view lines, bool last);
   bool idle() const { return write_.idle() && grow_.idle(); }
   /// The last write failed: what was kept before it still is.
   bool failed() const { return failed_; }

@@ -5,6 +5,7 @@
 
 #include "core/account/fields.h"
 #include "core/app/backoff_policy.h"
+#include "core/app/warmup_policy.h"
 #include "core/base/hash.h"
 #include "core/base/idn.h"
 #include "core/base/text.h"
@@ -105,7 +106,7 @@ PolicyBook::PolicyBook(std::shared_ptr<const config::Snapshot> snapshot, std::ui
       version_(version),
       keys_(std::move(keys)) {
   make_choices();
-  rates_.use(cache_.snapshot());
+  rates_.use(cache_.snapshot(), group_warmups());
 }
 
 void PolicyBook::use(std::shared_ptr<const config::Snapshot> snapshot, std::uint32_t version,
@@ -115,7 +116,7 @@ void PolicyBook::use(std::shared_ptr<const config::Snapshot> snapshot, std::uint
   tls_.clear();
   snapshot_ = snapshot;
   cache_ = config::PolicyCache(std::move(snapshot));
-  rates_.use(cache_.snapshot());
+  rates_.use(cache_.snapshot(), group_warmups());
   version_ = version;
   keys_ = std::move(keys);
   rollups_.clear();
@@ -330,6 +331,23 @@ void PolicyBook::make_choices() {
   }
 }
 
+std::vector<GroupWarmup> PolicyBook::group_warmups() {
+  std::vector<GroupWarmup> found;
+  if (!snapshot().has_warmups()) {
+    return found;
+  }
+  for (const std::string& group : snapshot().groups()) {
+    for (config::VmtaId id = 0; id < snapshot().virtual_mtas().size(); ++id) {
+      if (const config::Warmup* warmup = cache_.policy_for(group, id).warmup) {
+        found.push_back({group, id,
+                         warmup_plan(warmup, "*" + to_lower(group), snapshot().virtual_mtas()[id],
+                                     snapshot())});
+      }
+    }
+  }
+  return found;
+}
+
 schedule::GlobalLimits PolicyBook::global_limits() {
   return {limit_of(snapshot().global().total_max_smtp_out), version_};
 }
@@ -353,10 +371,13 @@ void PolicyBook::set_group(schedule::QueueSettings& settings, QueuePolicy& polic
   const auto scope_key = schedule::Scheduler::scope_key;
   settings.limits.group = scope_key("group-connections", name);
   settings.limits.group_connections_max = std::exchange(policy.connections_max, 0);
-  if (rate_of(in.max_msg_rate).limited()) {
+  if (rate_of(in.max_msg_rate).limited() || in.warmup != nullptr) {
     settings.limits.messages = {};
+    settings.limits.warmup = nullptr;
     settings.limits.shared_messages = {scope_key("group-messages", name),
-                                       RatePlans::messages_of(policy.vmta),
+                                       in.warmup != nullptr
+                                           ? RatePlans::messages_of(group, policy.vmta)
+                                           : RatePlans::messages_of(policy.vmta),
                                        rate_of(in.max_msg_rate, in.pacing)};
   }
   if (connects_of(in).limited()) {
@@ -421,7 +442,9 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   }
   schedule::QueueSettings settings;
   set_shared_rates(settings, identity);
-  out->paced = rate_of(in.max_msg_rate).limited() || settings.limits.shared_messages.scope != 0;
+  out->paced = rate_of(in.max_msg_rate).limited() || settings.limits.shared_messages.scope != 0 ||
+               in.warmup != nullptr;
+  settings.limits.warmup = warmup_plan(in.warmup, {}, identity, snapshot());
   settings.limits.messages = rate_of(in.max_msg_rate, in.pacing);
   settings.limits.connects = rate_of(in.max_connect_rate);
   settings.limits.connect_gap = in.rampup_interval;

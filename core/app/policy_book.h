@@ -68,6 +68,7 @@ class PolicyBook : public schedule::PolicySource {
   std::vector<std::string_view> hosts_of_rollup(std::string_view queue) const;
   void keep_heirs(const config::Snapshot& before);
   void make_choices();
+  std::vector<GroupWarmup> group_warmups();
   bool out_of_use(const config::VirtualMta& vmta) const;
 
   struct Key {

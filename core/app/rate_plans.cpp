@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "core/app/warmup_policy.h"
 #include "core/base/text.h"
 #include "core/schedule/scheduler.h"
 
@@ -58,7 +59,22 @@ void RatePlans::add(std::uint64_t plan, std::uint64_t home, const config::Rate& 
       {key, {rate.count, rate.period}, of, old != before.end() && old->second != home});
 }
 
-void RatePlans::use(const config::Snapshot& snapshot) {
+std::uint64_t RatePlans::messages_of(std::string_view group, std::string_view vmta) {
+  return key_of("group-plan", std::string(group) + "/" + std::string(vmta));
+}
+
+void RatePlans::add_warmup(std::uint64_t plan, std::uint64_t home,
+                           const schedule::WarmupPlanRef& warmup, std::uint64_t key,
+                           const Homes& before) {
+  const auto old = before.find(key);
+  homes_[key] = home;
+  schedule::RatePlan& out = plans_[plan];
+  out.home = home;
+  out.rates.push_back(
+      {key, {}, schedule::RateOf::vmta, old != before.end() && old->second != home, warmup});
+}
+
+void RatePlans::use(const config::Snapshot& snapshot, const std::vector<GroupWarmup>& groups) {
   const Homes before = std::exchange(homes_, {});
   plans_.clear();
   const std::vector<std::uint32_t> first = linked_vmtas(snapshot);
@@ -70,6 +86,10 @@ void RatePlans::use(const config::Snapshot& snapshot) {
     const std::uint64_t connects = connects_of(identity.name);
     add(messages, home_of(i), identity.max_msg_rate, messages, schedule::RateOf::vmta, before);
     add(connects, connects, identity.max_connect_rate, connects, schedule::RateOf::vmta, before);
+    if (identity.warmup != nullptr) {
+      add_warmup(messages, home_of(i), warmup_plan(identity.warmup, "*", identity, snapshot),
+                 key_of("vmta-warmup", identity.name), before);
+    }
   }
   for (const config::VmtaPool& pool : snapshot.pools()) {
     const std::uint64_t key = key_of("pool-messages", pool.name);
@@ -77,6 +97,14 @@ void RatePlans::use(const config::Snapshot& snapshot) {
       add(messages_of(vmtas[member].name), home_of(member), pool.max_msg_rate, key,
           schedule::RateOf::pool, before);
     }
+  }
+  for (const GroupWarmup& one : groups) {
+    const std::string_view vmta = vmtas[one.vmta].name;
+    const std::uint64_t plan = messages_of(one.group, vmta);
+    if (const auto whole = plans_.find(messages_of(vmta)); whole != plans_.end()) {
+      plans_[plan].rates = std::vector(whole->second.rates);
+    }
+    add_warmup(plan, home_of(one.vmta), one.plan, plan, before);
   }
 }
 

@@ -10,24 +10,36 @@
 
 namespace ringpost::app {
 
-/// The rates of virtual MTAs as a whole and of pools, as the scheduler's rate book asks for them.
-/// Virtual MTAs that are linked by pools with a rate are kept at one home shard.
+/// How a group of domains warms up through one virtual MTA.
+struct GroupWarmup {
+  std::string group;
+  config::VmtaId vmta = 0;
+  schedule::WarmupPlanRef plan;
+};
+
+/// The rates of virtual MTAs as a whole and of pools, and the warm-ups of groups, as the
+/// scheduler's rate book asks for them. Virtual MTAs that are linked by pools with a rate are kept
+/// at one home shard.
 class RatePlans {
  public:
   /// Takes up a snapshot; rates whose home is another than before are marked as moved.
-  void use(const config::Snapshot& snapshot);
+  void use(const config::Snapshot& snapshot, const std::vector<GroupWarmup>& groups);
 
   /// nullptr: no such plan.
   const schedule::RatePlan* find(std::uint64_t plan) const;
   /// Keys of the plans of a virtual MTA, whether it has any rates or not.
   static std::uint64_t messages_of(std::string_view vmta);
   static std::uint64_t connects_of(std::string_view vmta);
+  /// Of a group that warms up through the virtual MTA.
+  static std::uint64_t messages_of(std::string_view group, std::string_view vmta);
 
  private:
   using Homes = std::unordered_map<std::uint64_t, std::uint64_t>;
 
   void add(std::uint64_t plan, std::uint64_t home, const config::Rate& rate, std::uint64_t key,
            schedule::RateOf of, const Homes& before);
+  void add_warmup(std::uint64_t plan, std::uint64_t home, const schedule::WarmupPlanRef& warmup,
+                  std::uint64_t key, const Homes& before);
 
   std::unordered_map<std::uint64_t, schedule::RatePlan> plans_;
   Homes homes_;  ///< of rates, by their key

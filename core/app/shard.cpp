@@ -203,7 +203,7 @@ bool Shard::end_of_turn(Now now) {
   const bool more = scheduler_->run(now);
   keep_state(now);
   if (!more) {
-    const Instant keep = state_kept() ? Instant::never() : std::max(keep_after_, now.instant);
+    const Instant keep = std::max(state_due(), now.instant);
     loop_.timers().arm(schedule_timer_, std::min(scheduler_->next_wakeup(now), keep));
   }
   if (now.instant >= next_look_) {
@@ -212,7 +212,7 @@ bool Shard::end_of_turn(Now now) {
       accountant_.relieve(now.instant);
     }
   }
-  if (stage_ == Stage::draining && nothing_under_way()) {
+  if (stage_ == Stage::draining && nothing_in_flight() && state_kept()) {
     stage_ = Stage::drained;
     outbox_.send(settings_.main_endpoint,
                  Letter::of(kind_of(LetterKind::drained), std::uint64_t{0}));
@@ -244,9 +244,9 @@ void Shard::on_ingest_stopped(Completion&) {
   // The hook at the end of this turn sees whether all else is done too.
 }
 
-bool Shard::nothing_under_way() const {
+bool Shard::nothing_in_flight() const {
   return ingest_->stopped() && deliverer_->sessions_open() == 0 && scheduler_->totals().jobs == 0 &&
-         carrier_.away() == 0 && state_kept();
+         carrier_.away() == 0;
 }
 
 void Shard::checkpoint() {

@@ -106,10 +106,11 @@ class Shard final : public LetterHandler,
   void drain();
   void abandon();
   void checkpoint();
-  bool nothing_under_way() const;
+  bool nothing_in_flight() const;
   void count_outcomes(const Job& job);
   Status open_state();
   void keep_state(Now now);
+  Instant state_due() const;
   bool state_kept() const;
 
   // shard_control.cpp
@@ -149,8 +150,11 @@ class Shard final : public LetterHandler,
   std::unique_ptr<ingest::IngestService> ingest_;
   DecisionLog decision_log_;
   std::unique_ptr<KeptState> kept_;
-  std::uint64_t kept_changes_ = 0;  ///< of the decisions, as last written
+  std::uint64_t kept_changes_ = 0;  ///< of the scheduler, as last written
+  std::uint64_t kept_sent_ = 0;     ///< likewise, of warm-ups
+  bool last_state_ = false;         ///< what is kept is how it ended
   Instant keep_after_;              ///< nothing is written before
+  Instant counters_after_;
   spool::RecoveryReport recovery_;
   Instant next_look_;  ///< at the journal's fill
   Timer schedule_timer_;

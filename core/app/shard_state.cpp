@@ -9,12 +9,14 @@ namespace {
 /// Changes of this time are written together.
 constexpr Duration kGather = Duration::milliseconds(200);
 constexpr Duration kAfterFailure = Duration::seconds(5);
+/// How far warm-ups have come is written that often while they are sent from.
+constexpr Duration kCounters = Duration::seconds(10);
 
 }  // namespace
 
 Status Shard::open_state() {
-  scheduler_->restore_decisions(settings_.kept.lines, loop_.now());
-  kept_changes_ = scheduler_->decisions().changes();
+  scheduler_->restore(settings_.kept.lines, settings_.kept.clean, loop_.now());
+  kept_changes_ = scheduler_->changes();
   settings_.kept.lines = {};
   if (settings_.kept.epoch == 0) {
     return {};
@@ -32,27 +34,37 @@ void Shard::keep_state(Now now) {
   if (kept_->failed() && keep_after_ <= now.instant) {
     log_error("the modes of queues could not be written to " + settings_.spool_folder);
     kept_changes_ = ~std::uint64_t{0};
+    last_state_ = false;
   }
-  const schedule::DecisionBook& decisions = scheduler_->decisions();
-  if (decisions.changes() == kept_changes_ || keep_after_ > now.instant) {
+  const bool last = stage_ == Stage::draining && !last_state_ && nothing_in_flight();
+  if (!last && state_due() > now.instant) {
     return;
   }
   std::string lines;
-  decisions.for_all([&](const schedule::Decision& decision) {
-    lines.append(schedule::write_decision(decision)).append("\n");
-  });
-  kept_changes_ = decisions.changes();
+  scheduler_->write_kept(lines, last, now);
+  last_state_ = last;
+  kept_changes_ = scheduler_->changes();
+  kept_sent_ = scheduler_->warmups().sent();
   keep_after_ = now.instant + (kept_->failed() ? kAfterFailure : kGather);
-  kept_->write(lines);
+  counters_after_ = now.instant + kCounters;
+  kept_->write(lines, last);
 }
 
-/// Nothing has changed that is not on disk, or nothing can be done about it.
-bool Shard::state_kept() const {
-  if (kept_ == nullptr) {
-    return true;
+/// When something is to be written, by what has changed so far.
+Instant Shard::state_due() const {
+  if (kept_ == nullptr || !kept_->idle() || last_state_) {
+    return Instant::never();
   }
-  return kept_->idle() && (kept_changes_ == scheduler_->decisions().changes() ||
-                           (kept_->failed() && stage_ != Stage::running));
+  if (kept_->failed() || kept_changes_ != scheduler_->changes()) {
+    return keep_after_;
+  }
+  return kept_sent_ != scheduler_->warmups().sent() ? std::max(keep_after_, counters_after_)
+                                                    : Instant::never();
+}
+
+/// All is on disk, as it was at the end, or nothing can be done about it.
+bool Shard::state_kept() const {
+  return kept_ == nullptr || (kept_->idle() && (last_state_ || kept_->failed()));
 }
 
 /// What the scheduler leaves out, beside what delivery knows of.
@@ -93,6 +105,13 @@ void Shard::change_decisions(const ControlTask& task, ControlTask::Part& part, N
       break;
     }
     case ControlKind::undo: part.undone = scheduler_->cancel_decision(task.decision, now); break;
+    case ControlKind::warmups:
+      scheduler_->warmups().for_all([&](const schedule::WarmupState& state) {
+        if (part.warmups.size() < task.rows_max) {
+          part.warmups.emplace_back(state);
+        }
+      });
+      break;
     default:
       scheduler_->decisions().for_all([&](const schedule::Decision& decision) {
         if (part.decisions.size() < task.rows_max) {

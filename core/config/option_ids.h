@@ -91,6 +91,7 @@ enum class OptionId : std::uint16_t {
   relay_allow_mail_from, relay_allow_recipient, relay_vmta, route_destination, route_backup,
   route_priority, signature_domain, signature_selector, signature_key_file, signature_algorithm,
   warmup_period, warmup_start_rate, warmup_end_rate, warmup_curve, warmup_start,
+  warmup_count_idle_days,
   count_
   // clang-format on
 };

@@ -162,7 +162,11 @@ constexpr OptionRow kOwnRows[] = {
            "Form of the growth.", {.choices = "exponential linear", .traits = kOwn}),
     acting(Id::warmup_start, "start", kWarmup, T::date, "", "2026-01-31",
            "Day on which it begins (default: that of the first delivery).", {.traits = kOwn}),
-    acting(Id::warmup, "warmup", in(Scope::domain, Scope::virtual_mta), T::words, "", "",
+    acting(Id::warmup_count_idle_days, "count-idle-days", kWarmup, T::boolean, "no", "yes",
+           "Whether a day counts on which less than half of its allowance was sent.",
+           {.traits = kOwn}),
+    acting(Id::warmup, "warmup", in(Scope::domain, Scope::virtual_mta), T::words, "",
+           "{ period 10d start-rate 30/h end-rate 4000/h }",
            "A rate that grows over days; written as a block.", {.traits = kOwn}),
 };
 

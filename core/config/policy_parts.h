@@ -46,6 +46,7 @@ struct Warmup {
   Rate start_rate;
   Rate end_rate;
   WarmupCurve curve = WarmupCurve::exponential;
+  bool count_idle_days = false;
   std::int64_t start_day = 0;  ///< days since 1970-01-01; 0: the first delivery
   std::uint32_t file = 0;      ///< where it was written
   std::uint32_t line = 0;

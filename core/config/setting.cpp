@@ -335,6 +335,7 @@ constexpr Field<Warmup> kWarmupFields[] = {
     {Id::warmup_end_rate, kSet<Warmup, &Warmup::end_rate>},
     {Id::warmup_curve, kSet<Warmup, &Warmup::curve>},
     {Id::warmup_start, kSet<Warmup, &Warmup::start_day>},
+    {Id::warmup_count_idle_days, kSet<Warmup, &Warmup::count_idle_days>},
 };
 
 constexpr Field<SpoolFolder> kSpoolFields[] = {
@@ -407,6 +408,7 @@ std::string format_warmup(const Warmup* warmup) {
   return format_rate(warmup->start_rate) + " to " + format_rate(warmup->end_rate) + " in " +
          format_duration(warmup->period) +
          (warmup->curve == WarmupCurve::linear ? ", linear" : ", exponential") +
+         (warmup->count_idle_days ? ", idle days count" : "") +
          (warmup->start_day == 0 ? "" : ", since " + format_day(warmup->start_day));
 }
 

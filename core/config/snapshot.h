@@ -112,6 +112,11 @@ class Snapshot {
   std::string_view queue_name(std::string_view domain, VmtaId vmta) const;
   /// Whether the name is that of several domains which share one budget but have their own hosts.
   bool is_group(std::string_view queue) const;
+  const std::unordered_set<std::string, TextHash, std::equal_to<>>& groups() const {
+    return groups_;
+  }
+  /// Whether anything warms up.
+  bool has_warmups() const { return !warmups_.empty(); }
   /// Effective settings of the queue `queue`/`vmta`, computed anew; PolicyCache keeps them.
   PathPolicy path_policy(std::string_view queue, VmtaId vmta) const;
 

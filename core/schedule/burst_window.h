@@ -27,6 +27,8 @@ class BurstWindow {
   void take(std::uint32_t count, Instant now);
   /// When at least one permit is to be had, as of the last call that told the time.
   Instant opens_at() const;
+  /// What counts now, as of the last call that told the time.
+  std::uint32_t used() const { return static_cast<std::uint32_t>(sum_); }
   /// When nothing used counts any more.
   Instant rests_at() const;
 

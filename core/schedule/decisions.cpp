@@ -5,6 +5,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/text.h"
+#include "core/schedule/kept_line.h"
 
 namespace ringpost::schedule {
 
@@ -13,30 +14,6 @@ namespace {
 constexpr std::array<std::string_view, 3> kCauses = {"reply", "command", "no-source"};
 constexpr std::string_view kBackoffWord = "backoff";
 constexpr std::string_view kSourceWord = "source";
-
-/// Fields are separated by tabs; what is below a blank in them becomes one.
-void add_field(std::string& line, std::string_view field) {
-  line += '\t';
-  for (const char c : field) {
-    line += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  }
-}
-
-std::string_view next_field(std::string_view& rest) {
-  const std::size_t tab = std::min(rest.find('\t'), rest.size());
-  const std::string_view field = rest.substr(0, tab);
-  rest.remove_prefix(std::min(tab + 1, rest.size()));
-  return field;
-}
-
-bool read_time(std::string_view text, WallTime& out) {
-  std::uint64_t value = 0;
-  if (!parse_decimal(text, value) || value > static_cast<std::uint64_t>(INT64_MAX)) {
-    return false;
-  }
-  out.us = static_cast<std::int64_t>(value);
-  return true;
-}
 
 }  // namespace
 

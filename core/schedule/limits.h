@@ -19,6 +19,22 @@ struct RateLimit {
   constexpr bool operator==(const RateLimit&) const = default;
 };
 
+/// A rate that grows from `start` to `end` by the day. Immutable, shared.
+struct WarmupPlan {
+  std::string name;  ///< of what warms up as one: "*group", or "*": a virtual MTA as a whole;
+                     ///< empty: each queue by itself
+  std::string vmta;
+  std::string source;  ///< its addresses, separated by blanks
+  Duration period{};
+  RateLimit start;
+  RateLimit end;
+  bool linear = false;           ///< else by the same factor each day
+  bool idle_days_count = false;  ///< a day counts though little was sent
+  std::int64_t start_day = 0;    ///< days since 1970-01-01; 0: the first one on which mail is sent
+  std::string place;             ///< where it was written
+};
+using WarmupPlanRef = std::shared_ptr<const WarmupPlan>;
+
 /// Rates that a queue shares with others: the scope its permits are asked for in, and what that
 /// scope counts in. Keys are Scheduler::scope_key()s.
 struct SharedRates {
@@ -32,6 +48,7 @@ struct QueueLimits {
   RateLimit messages;       ///< recipients sent (RCPT), whatever the answer
   RateLimit connects;       ///< new connections
   Duration connect_gap;     ///< least time from one new connection to the next
+  WarmupPlanRef warmup;     ///< nullptr: none; else the slower one of both rates holds
   std::uint64_t group = 0;  ///< scope of connections of its group; 0: none
   std::uint32_t group_connections_max = 0;
   std::uint32_t vmta_connections_max = 0;  ///< of the whole virtual MTA; 0 = unlimited

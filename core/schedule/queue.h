@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 #include "core/schedule/queue_state.h"
 #include "core/schedule/rate_book.h"
 #include "core/schedule/rate_gate.h"
+#include "core/schedule/warmup.h"
 
 namespace ringpost::schedule {
 
@@ -50,6 +52,7 @@ struct Queue : Waiter {
   std::unique_ptr<Failure> doom;          ///< while mail that was here is being ended: its outcome
   std::unique_ptr<Move> move;             ///< its mail goes elsewhere
   RateGate messages;
+  WarmupState* warmup = nullptr;
   RateGate connects;
   EntryList ready;
   EntryList deferred;
@@ -108,6 +111,11 @@ struct Queue : Waiter {
   bool live = false;
 
   QueueId id() const;
+  /// Recipients that its own rates let start now.
+  std::uint32_t permits(Instant now) const {
+    const std::uint32_t paced = messages.available(now);
+    return warmup == nullptr ? paced : std::min(paced, warmup->available(now));
+  }
   std::uint32_t sessions() const { return opening + established; }
   /// No mail of any kind: it may be forgotten once its sessions and gates are at rest.
   bool empty() const {

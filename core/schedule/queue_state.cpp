@@ -19,6 +19,7 @@ std::string_view name_of(Gate gate) noexcept {
                                                                   "total-connections",
                                                                   "connect-rate",
                                                                   "message-rate",
+                                                                  "warm-up",
                                                                   "vmta-message-rate",
                                                                   "vmta-connect-rate",
                                                                   "pool-message-rate",

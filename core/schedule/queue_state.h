@@ -29,6 +29,7 @@ enum class Gate : std::uint8_t {
   total_connections,  ///< connections of the whole process
   connect_rate,
   message_rate,
+  warmup,             ///< the rate of its warm-up
   vmta_message_rate,  ///< over all queues of the virtual MTA
   vmta_connect_rate,
   pool_message_rate,   ///< over all members of a pool
@@ -49,7 +50,7 @@ enum class Gate : std::uint8_t {
   ending,
   in_flight,  ///< not waiting: in a transaction or being settled
 };
-inline constexpr std::size_t kGates = 28;
+inline constexpr std::size_t kGates = 29;
 
 std::string_view name_of(QueueState state) noexcept;
 std::string_view name_of(Gate gate) noexcept;

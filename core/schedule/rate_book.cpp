@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/assert.h"
+#include "core/base/text.h"
 
 namespace ringpost::schedule {
 
@@ -15,6 +16,14 @@ Duration life_of(Duration period) {
 }
 
 Duration interval_of(const RateLimit& limit) { return limit.period / limit.count; }
+
+/// Of the plan the fastest, which is what it comes to.
+Duration interval_of(const SharedRate& rate) {
+  if (rate.warmup == nullptr) {
+    return interval_of(rate.limit);
+  }
+  return std::min(interval_of(rate.warmup->start), interval_of(rate.warmup->end));
+}
 
 /// 20 ms of the limit, or one permit.
 std::uint32_t grant_max_of(const RateLimit& limit) {
@@ -50,7 +59,7 @@ void RateBook::place_scope(RateScope& scope) {
   if (const RatePlan* plan = policies_.rate_plan(scope.base)) {
     home = plan->home;
     for (const SharedRate& rate : plan->rates) {
-      scope.interval = std::max(scope.interval, interval_of(rate.limit));
+      scope.interval = std::max(scope.interval, interval_of(rate));
     }
   }
   const std::int64_t step = std::max<std::int64_t>(1, scope.interval.ns);
@@ -167,6 +176,32 @@ void RateBook::refresh(std::uint32_t version) {
   }
 }
 
+void RateBook::rates_changed() {
+  for (const auto& [key, account] : accounts_) {
+    for (Peer& peer : account->peers) {
+      peer.ask = peer.want > 0;
+    }
+    account->built = 0;
+    freshen(*account);
+  }
+}
+
+void RateBook::end(std::string& lines, Now now) {
+  ended_ = true;
+  while (owner_timers_.pop_due(Instant::never()) != nullptr) {
+  }
+  for (const auto& [key, gate] : gates_) {
+    if (gate->warmup == nullptr) {
+      RatePositions::write(lines, gate->own, "*", std::to_string(key), 's', now);
+    }
+  }
+}
+
+bool RateBook::has_gate(std::string_view key) const {
+  std::uint64_t number = 0;
+  return parse_decimal(key, number) && gates_.count(number) != 0;
+}
+
 void RateBook::on_want(const LeaseMessage& message, unsigned from) {
   Account& account = this->account(message.scope);
   if (message.version >= account.own_version) {
@@ -211,42 +246,55 @@ void RateBook::build(Account& account, Instant now) {
 
 void RateBook::add_gate(Account& account, const SharedRate& rate, Instant now) {
   std::unique_ptr<Gate>& place = gates_[rate.key];
-  const Duration life = life_of(rate.limit.period);
   const bool fresh = !place;
   if (fresh) {
     place = std::make_unique<Gate>();
-    place->of = rate.of;
   }
-  place->gate.configure(rate.limit, now, life);
+  Gate& gate = *place;
+  gate.of = rate.of;
+  RateLimit limit = rate.limit;
+  Duration life;
+  if (rate.warmup != nullptr) {
+    life = life_of(std::min(rate.warmup->start.period, rate.warmup->end.period));
+    gate.warmup = &warmups_.state_of(rate.warmup, {}, life, now);
+    limit = gate.warmup->rate();
+  } else {
+    life = life_of(limit.period);
+    gate.warmup = nullptr;
+    gate.own.configure(limit, now, life);
+  }
+  if (fresh && rate.warmup == nullptr) {
+    positions_.begin(gate.own, "*", std::to_string(rate.key), 's', now);
+  }
   if (fresh && rate.moved) {
-    place->gate.close_until(now + rate.limit.period + life);
+    gate.rate().close_until(now + limit.period + life);
   }
-  account.gates.push_back(place.get());
+  account.gates.push_back(&gate);
   account.life = std::min(account.life, life);
-  account.grant_max = std::min(account.grant_max, grant_max_of(rate.limit));
+  account.grant_max = std::min(account.grant_max, grant_max_of(limit));
 }
 
 std::uint32_t RateBook::available(const Account& account, Instant now) {
   std::uint32_t units = RateGate::kUnlimited;
-  for (const Gate* gate : account.gates) {
-    units = std::min(units, gate->gate.available(now));
+  for (Gate* gate : account.gates) {
+    units = std::min(units, gate->rate().available(now));
   }
   return units;
 }
 
 Instant RateBook::opens_at(const Account& account, RateOf& closed_by) {
   Instant when;
-  for (const Gate* gate : account.gates) {
-    if (gate->gate.opens_at() >= when) {
-      when = gate->gate.opens_at();
-      closed_by = gate->of;
+  for (Gate* gate : account.gates) {
+    if (gate->rate().opens_at() >= when) {
+      when = gate->rate().opens_at();
+      closed_by = gate->warmup != nullptr ? RateOf::warmup : gate->of;
     }
   }
   return when;
 }
 
 bool RateBook::serve(Account& account, Instant now) {
-  if (account.turn.empty()) {
+  if (account.turn.empty() || ended_) {
     return false;
   }
   const std::uint32_t units_open = std::min(available(account, now), account.grant_max);
@@ -258,7 +306,7 @@ bool RateBook::serve(Account& account, Instant now) {
   Peer& peer = account.peers[shard];
   const std::uint32_t units = std::min(peer.want, units_open);
   for (Gate* gate : account.gates) {
-    gate->gate.take(units, now);
+    gate->take(units, now);
   }
   const Instant expires = now + account.life;
   if (peer.to_grant > 0 && peer.expires != expires) {
@@ -305,8 +353,8 @@ void RateBook::answer_asks(Account& account) {
   RateOf closed_by = RateOf::vmta;
   Instant when = opens_at(account, closed_by);
   Duration interval;
-  for (const Gate* gate : account.gates) {
-    interval = std::max(interval, gate->gate.interval());
+  for (Gate* gate : account.gates) {
+    interval = std::max(interval, gate->rate().interval());
   }
   for (const std::uint16_t shard : account.turn) {
     Peer& peer = account.peers[shard];
@@ -321,6 +369,9 @@ void RateBook::run(Instant now) {
     stir(*scope);
   }
   while (Account* account = fresh_.pop_front()) {
+    if (ended_) {
+      continue;
+    }
     if (account->needed > version_) {
       continue;  // refresh() comes back to it
     }

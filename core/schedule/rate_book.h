@@ -3,6 +3,8 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -13,6 +15,8 @@
 #include "core/schedule/placed_timers.h"
 #include "core/schedule/rate_gate.h"
 #include "core/schedule/rate_plan.h"
+#include "core/schedule/rate_positions.h"
+#include "core/schedule/warmup.h"
 
 namespace ringpost::schedule {
 
@@ -57,15 +61,20 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
 /// one owner: permits of several accounts, taken at different shards, would wait for each other and
 /// lapse.
 ///
-/// One per shard, on its thread; transport and policy source outlive it.
+/// One per shard, on its thread; transport, policy source, warm-ups and positions outlive it.
 class RateBook {
  public:
   /// A queue may begin to make itself ready so long before the next permit.
   static constexpr Duration kLead = Duration::seconds(2);
   static constexpr Duration kLifeMax = Duration::seconds(1);
 
-  RateBook(unsigned shard, unsigned shards, PolicySource& policies)
-      : shard_(shard), shards_(shards), policies_(policies) {}
+  RateBook(unsigned shard, unsigned shards, PolicySource& policies, WarmupBook& warmups,
+           const RatePositions& positions)
+      : shard_(shard),
+        shards_(shards),
+        policies_(policies),
+        warmups_(warmups),
+        positions_(positions) {}
   RateBook(const RateBook&) = delete;
   RateBook& operator=(const RateBook&) = delete;
 
@@ -74,6 +83,12 @@ class RateBook {
   RateScope& scope(std::uint64_t key, std::uint64_t base, RateLimit own, std::uint32_t version);
   /// A new configuration is in force, of which rate_plan() tells.
   void refresh(std::uint32_t version);
+  /// A day has begun for warm-ups: their rates are others.
+  void rates_changed();
+  /// Lines of the positions of its gates. Nothing is granted from here on.
+  void end(std::string& lines, Now now);
+  /// Whether it keeps the gate of that key, a number.
+  bool has_gate(std::string_view key) const;
 
   /// Permits that may be used now.
   static std::uint32_t available(const RateScope& scope, Instant now);
@@ -100,8 +115,14 @@ class RateBook {
 
  private:
   struct Gate {
-    RateGate gate;
+    RateGate own;
+    WarmupState* warmup = nullptr;  ///< the rate is this one's
     RateOf of = RateOf::vmta;
+
+    RateGate& rate() { return warmup != nullptr ? warmup->gate() : own; }
+    void take(std::uint32_t count, Instant now) {
+      warmup != nullptr ? warmup->take(count, now) : own.take(count, now);
+    }
   };
   struct Peer {
     std::uint32_t want = 0;
@@ -149,6 +170,9 @@ class RateBook {
   unsigned shard_;
   unsigned shards_;
   PolicySource& policies_;
+  WarmupBook& warmups_;
+  const RatePositions& positions_;
+  bool ended_ = false;
   std::uint32_t version_ = 1;
   std::unordered_map<std::uint64_t, std::unique_ptr<RateScope>> scopes_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Account>> accounts_;

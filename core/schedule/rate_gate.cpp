@@ -87,6 +87,36 @@ void RateGate::close_until(Instant when) {
   }
 }
 
+// The burst is never more than whole intervals away from an instant at which a permit was given, so
+// no gate of this limit can have come to rest later than this.
+void RateGate::begin_after(Instant start) {
+  if (!limited()) {
+    return;
+  }
+  if (window_) {
+    window_->use_up(start);
+  } else {
+    full_at_ = std::max(full_at_, Instant{start.ns + burst_ * interval_ns_});
+  }
+}
+
+RateGate::Position RateGate::position() const {
+  return {rests_at(), window_ ? window_->used() : 0};
+}
+
+void RateGate::go_on(Position position, Instant now) {
+  if (!limited() || position.rests <= now) {
+    return;
+  }
+  if (window_) {
+    window_->take(std::min(position.used, window_->available(now)), now);
+  } else {
+    // Never longer than after a full period of it, whatever a clock that was set back makes of it.
+    const Instant latest = now + limit_.period + Duration{burst_ * interval_ns_};
+    full_at_ = std::max(full_at_, std::min(position.rests, latest));
+  }
+}
+
 std::uint32_t RateGate::available(Instant now) const {
   if (!limited()) {
     return kUnlimited;

@@ -26,6 +26,19 @@ class RateGate {
   void configure(RateLimit limit, Instant now, Duration slack = {});
   /// No permit before `when`, and no burst then.
   void close_until(Instant when);
+  /// What was given before `start` is not known, only that the limit held then. The most that can
+  /// have been given leaves the gate as empty as it can be: no permit for one interval from `start`
+  /// on; of a limit that says `burst`, none for its whole period.
+  void begin_after(Instant start);
+
+  /// What has to be known of a gate to go on from there.
+  struct Position {
+    Instant rests;           ///< see rests_at()
+    std::uint32_t used = 0;  ///< of a limit that says `burst`: what counts in its period now
+  };
+  Position position() const;
+  /// Goes on from what another gate of the same limit had come to.
+  void go_on(Position position, Instant now);
 
   bool limited() const { return limit_.limited(); }
   RateLimit limit() const { return limit_; }

@@ -8,16 +8,17 @@
 namespace ringpost::schedule {
 
 /// Whose limit a shared rate is.
-enum class RateOf : std::uint8_t { vmta, pool, group };
+enum class RateOf : std::uint8_t { vmta, pool, group, warmup };
 
 /// A rate limit that queues of several destinations share.
 struct SharedRate {
   std::uint64_t key = 0;  ///< of its gate
-  RateLimit limit;
+  RateLimit limit;        ///< none, where `warmup` tells it
   RateOf of = RateOf::vmta;
   /// The configuration before had it at another shard, where its position stays behind: it begins
   /// with one period without any permit.
   bool moved = false;
+  WarmupPlanRef warmup = nullptr;
 };
 
 /// What one permit of a virtual MTA counts in.

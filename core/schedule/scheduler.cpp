@@ -25,7 +25,8 @@ Scheduler::Scheduler(const SchedulerOptions& options, const Doors& doors, Now no
       wheel_(entries_),
       table_(options.queues_max),
       leases_(options.shard, options.shards),
-      rates_(options.shard, options.shards, doors.policies),
+      warmups_(now),
+      rates_(options.shard, options.shards, doors.policies, warmups_, positions_),
       jobs_(options.jobs_max),
       global_(doors.policies.global_limits()),
       total_(&leases_.scope(scope_key("total", ""), global_.connections_max, global_.version)) {
@@ -50,6 +51,8 @@ Queue* Scheduler::queue_for(std::string_view name, std::string_view vmta, Now no
     queue->weight = 1;
     queue->backoff = decisions_.backoff_of(queue->name, queue->vmta->name) != nullptr;
     apply_settings(*queue, now);
+    positions_.begin(queue->messages, queue->name, queue->vmta->name, 'm', now.instant);
+    positions_.begin(queue->connects, queue->name, queue->vmta->name, 'c', now.instant);
     queue->paused = pauses_.paused(queue->name, queue->vmta->name, queue->policy->group);
     if (queue->paused) {
       place(*queue, QueueState::paused, Gate::paused, Instant::never(), nullptr);
@@ -238,6 +241,9 @@ bool Scheduler::run(Now now) {
   }
   bool more = budget == 0;
   end_decisions_due(now);
+  if (warmups_.roll(now)) {
+    warm_up(now);
+  }
   for (std::uint32_t n = kVisitsPerRun; n > 0; --n) {
     Queue* queue = timers_.pop_due(now.instant);
     if (queue == nullptr) {
@@ -288,7 +294,7 @@ Instant Scheduler::next_wakeup(Now now) const {
   const Instant moves = moving_.empty() ? Instant::never() : move_retry_;
   const Instant room = held_ || room_waiters_.empty() ? Instant::never() : room_retry_;
   return std::min({timers_.next(), wheel_.next_wakeup(), rates_.next_wakeup(),
-                   decisions_.next_due(), room, moves});
+                   decisions_.next_due(), warmups_.next_roll(), room, moves});
 }
 
 void Scheduler::on_lease(const LeaseMessage& message, unsigned from) {

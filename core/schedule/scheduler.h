@@ -14,9 +14,11 @@
 #include "core/schedule/queue_pattern.h"
 #include "core/schedule/queue_table.h"
 #include "core/schedule/rate_book.h"
+#include "core/schedule/rate_positions.h"
 #include "core/schedule/report.h"
 #include "core/schedule/scheduler_constants.h"
 #include "core/schedule/source_rules.h"
+#include "core/schedule/warmup.h"
 
 namespace ringpost::schedule {
 
@@ -37,13 +39,11 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   Scheduler(const SchedulerOptions& options, const Doors& doors, Now now);
 
   // ---- mail comes in ----------------------------------------------------------------------------
-
   /// `queue_name` is the destination after roll-up rules; this shard must be its home. False: no
   /// room, offer it again later.
   bool admit(const Admission& admission, std::string_view queue_name, Now now);
 
   // ---- sessions (WorkSource) --------------------------------------------------------------------
-
   Job* take(QueueId queue, Now now) override;
   void finished(Job& job, Now now) override;
   void session_ended(QueueId queue, SessionEnd end, const Outcome& failure,
@@ -56,7 +56,6 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   void retire(Job& job, Now now);
 
   // ---- drive ------------------------------------------------------------------------------------
-
   /// Works off what has become possible, a bounded amount. True: there is more to do at once.
   bool run(Now now);
   /// The next instant at which something opens by itself; `now` when there is work at once.
@@ -70,7 +69,6 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   bool refreshing() const { return sweeping_; }
 
   // ---- operators --------------------------------------------------------------------------------
-
   /// Pauses or resumes queues that exist and those that come to be. Rules survive as
   /// pause_rules().serialized().
   Result<Touched> pause(const QueuePattern& pattern, bool pause, Now now);
@@ -92,13 +90,17 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   const DecisionBook& decisions() const { return decisions_; }
   /// Takes it back; false: no such decision here.
   bool cancel_decision(std::string_view id, Now now);
-  /// Decisions of an earlier run, one a line, those of other shards too.
-  void restore_decisions(std::string_view lines, Now now);
+  const WarmupBook& warmups() const { return warmups_; }
+  /// Counts changes of what is to be kept; what warm-ups have sent is apart.
+  std::uint64_t changes() const { return decisions_.changes() + warmups_.changes(); }
+  /// What the last run's shards wrote, before any mail. `clean`: it all ended in order.
+  void restore(std::string_view lines, bool clean, Now now);
+  /// What is to be kept, one a line. `last`: with all positions; nothing starts any more.
+  void write_kept(std::string& lines, bool last, Now now);
   /// What such a command would touch.
   Touched count(const QueuePattern& pattern);
 
   // ---- looking in -------------------------------------------------------------------------------
-
   void rows(const QueuePattern& pattern, std::size_t max, std::vector<QueueRow>& out, Now now);
   /// Where the message's recipients of this shard are; cursor and budget as cancel_message().
   bool why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t budget,
@@ -154,6 +156,8 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
 
   // scheduler_rates.cpp: rates that queues share
   void apply_shared(Queue& queue, const QueueLimits& limits);
+  std::uint32_t own_permits(Queue& queue, Now now);
+  void warm_up(Now now);
   static RateScope* rate_waited_for(const Queue& queue);
   void leave_rate(Queue& queue, const WaitList* next);
   void wait_for_permit(Queue& queue, RateScope& scope, Gate gate, bool first);
@@ -169,7 +173,6 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   void let_approach(RateScope& scope, bool connects, Now now, std::uint32_t& budget);
   void send_back(RateScope& scope);
   std::uint32_t demand(const Waiter& waiter) const;
-
   // scheduler_jobs.cpp: jobs and outcomes
   bool may_take(Queue& queue, Now now);
   void fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now);
@@ -177,7 +180,6 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   void requeue(PooledJob& job, Queue& queue, Now now);
   bool make_ending_job(Now now);
   void set_ending(PooledJob& job, const Queue& queue, Ending ending, Now now);
-
   // scheduler_move.cpp: mail that leaves its queue for another one
   bool moves_away(const Queue& queue, bool pooled) const;
   void set_move(Queue& queue, const MoveOrder& order, Now now);
@@ -187,9 +189,8 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
                  Now now);
   bool move_some(Queue& queue, std::uint32_t& budget, Now now);
   void drain_moves(std::uint32_t& budget, Now now);
-
   // scheduler_modes.cpp: modes, sources, and what replies say about queues
-  QueueSettings effective(Queue& queue, QueueSettings settings);
+  QueueSettings effective(Queue& queue, QueueSettings settings, Now now);
   void apply_settings(Queue& queue, Now now);
   void decide_backoff(Queue& queue, Decision decision, Now now);
   void disable_source(Queue& queue, const JudgedReply& reply, Now now);
@@ -199,7 +200,6 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   void end_decision(const Decision& decision, std::string_view why, Now now);
   void end_backoff(Queue& queue, std::string_view why, Now now);
   void end_decisions_due(Now now);
-
   // scheduler_control.cpp: commands and sweeps
   void doom(Queue& queue, Ending kind, const Outcome& outcome, std::string_view text, Now now);
   void drain_ending(std::uint32_t& budget, Now now);
@@ -217,6 +217,8 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   QueueTable table_;
   QueueTimers timers_;
   LeaseBook leases_;
+  WarmupBook warmups_;
+  RatePositions positions_;
   RateBook rates_;
   JobPool jobs_;
   PauseRules pauses_;

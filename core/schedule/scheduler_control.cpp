@@ -208,6 +208,9 @@ Gate Scheduler::shown_gate(const Queue& queue) const {
   if (queue.gate == Gate::vmta_connect_rate) {
     return Gate::group_connect_rate;
   }
+  if (scope->closed_by == RateOf::warmup) {
+    return Gate::warmup;
+  }
   return scope->closed_by == RateOf::pool ? Gate::pool_message_rate : Gate::group_message_rate;
 }
 

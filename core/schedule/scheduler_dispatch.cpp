@@ -215,8 +215,7 @@ bool Scheduler::may_start(Queue& queue, Now now) {
     wait_until(queue, Gate::yielding, Instant::never());
     return false;
   }
-  if (queue.messages.available(now.instant) == 0) {
-    wait_until(queue, Gate::message_rate, queue.messages.opens_at());
+  if (own_permits(queue, now) == 0) {
     return false;
   }
   if (!may_approach(queue, now)) {
@@ -239,7 +238,7 @@ bool Scheduler::wants_session(const Queue& queue, Now now) const {
   if (queue.opening >= std::max(1u, queue.established)) {
     return false;
   }
-  std::uint32_t work = std::min(queue.ready.entries, queue.messages.available(now.instant));
+  std::uint32_t work = std::min(queue.ready.entries, queue.permits(now.instant));
   if (queue.shared_messages != nullptr) {
     work = std::min(work, queue.shared_messages->ahead_max);
   }
@@ -358,7 +357,7 @@ void Scheduler::serve_job_waiters(Now now, std::uint32_t& budget) {
     --budget;
     Queue& queue = static_cast<Queue&>(*job_waiters_.front());
     place(queue, QueueState::ready, Gate::none, Instant::never(), nullptr);
-    if (queue.ready.empty() || queue.messages.available(now.instant) == 0) {
+    if (queue.ready.empty() || queue.permits(now.instant) == 0) {
       evaluate(queue, now);
       continue;
     }

@@ -93,9 +93,8 @@ Job* Scheduler::take(QueueId id, Now now) {
           doors_.closer != nullptr ? &yielders_ : nullptr);
     return nullptr;
   }
-  const std::uint32_t permits = queue.messages.available(now.instant);
+  const std::uint32_t permits = own_permits(queue, now);
   if (permits == 0) {
-    wait_until(queue, Gate::message_rate, queue.messages.opens_at());
     return nullptr;
   }
   if (jobs_.delivery_places() <= turns_out_ || (!has_turn && !job_waiters_.empty())) {
@@ -119,6 +118,9 @@ Job* Scheduler::take(QueueId id, Now now) {
     return nullptr;
   }
   queue.messages.take(count, now.instant);
+  if (queue.warmup != nullptr) {
+    queue.warmup->take(count, now.instant);
+  }
   queue.invited = false;
   if (queue.shared_messages != nullptr) {
     RateBook::take(*queue.shared_messages, count, now.instant);

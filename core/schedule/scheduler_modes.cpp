@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/schedule/kept_line.h"
 #include "core/schedule/scheduler.h"
 
 // Back-off mode, source addresses out of use, and what else replies say about whole queues.
@@ -23,13 +24,16 @@ WallTime end_after(Duration time, Now now) {
 // ---- settings ----------------------------------------------------------------------------------
 
 /// The settings in force: those of the queue's mode, without source addresses out of use.
-QueueSettings Scheduler::effective(Queue& queue, QueueSettings settings) {
+QueueSettings Scheduler::effective(Queue& queue, QueueSettings settings, Now now) {
   queue.ends_on_delivery = settings.backoff != nullptr && settings.backoff->ends_on_delivery;
   queue.backoff_on_no_source = settings.backoff != nullptr && settings.backoff->upon_no_source;
   if (queue.backoff && settings.backoff != nullptr) {
     settings.policy = settings.backoff->policy;
     settings.limits = settings.backoff->limits;
   }
+  const WarmupPlanRef& plan = settings.limits.warmup;
+  queue.warmup =
+      plan == nullptr ? nullptr : &warmups_.state_of(plan, queue.name, Duration{}, now.instant);
   queue.no_source = false;
   if (!decisions_.has_sources() && source_rules_.rules().empty()) {
     return settings;
@@ -49,7 +53,8 @@ QueueSettings Scheduler::effective(Queue& queue, QueueSettings settings) {
 
 /// The queue takes up its settings as they are now.
 void Scheduler::apply_settings(Queue& queue, Now now) {
-  apply(queue, effective(queue, doors_.policies.settings_of(queue.name, queue.vmta->name)), now);
+  apply(queue, effective(queue, doors_.policies.settings_of(queue.name, queue.vmta->name), now),
+        now);
 }
 
 bool Scheduler::source_disabled(const Queue& queue, const IpAddress& source) const {
@@ -305,17 +310,51 @@ bool Scheduler::cancel_decision(std::string_view id, Now now) {
   return true;
 }
 
-void Scheduler::restore_decisions(std::string_view lines, Now now) {
+// ---- over restarts -----------------------------------------------------------------------------
+
+void Scheduler::restore(std::string_view lines, bool clean, Now now) {
+  if (!clean) {
+    positions_.begin_after(now);
+  }
   while (!lines.empty()) {
     const std::size_t end = std::min(lines.find('\n'), lines.size());
-    Decision decision;
-    const bool readable = read_decision(lines.substr(0, end), decision);
+    const std::string_view line = lines.substr(0, end);
     lines.remove_prefix(std::min(end + 1, lines.size()));
-    if (readable && queue_hash(decision.name, decision.vmta) % options_.shards == options_.shard) {
+    Decision decision;
+    if (!read_decision(line, decision)) {
+      if (is_shared_line(line) || home_of_line(line, options_.shards) == options_.shard) {
+        static_cast<void>(positions_.restore(line, now) || warmups_.restore(line));
+      }
+    } else if (queue_hash(decision.name, decision.vmta) % options_.shards == options_.shard) {
       // One whose time has passed meanwhile ends, and is heard of, with the first run.
       decisions_.add(std::move(decision), now);
     }
   }
+  if (positions_.has_start()) {
+    warmups_.begin_after(positions_.start().instant);
+  }
+}
+
+void Scheduler::write_kept(std::string& lines, bool last, Now now) {
+  decisions_.for_all(
+      [&](const Decision& decision) { lines.append(write_decision(decision)).append("\n"); });
+  warmups_.write(lines, now);
+  if (!last) {
+    return;
+  }
+  positions_.write_start(lines);
+  for (std::uint32_t slot = 0; slot < table_.slots(); ++slot) {
+    const Queue& queue = table_.at(slot);
+    if (queue.live) {
+      RatePositions::write(lines, queue.messages, queue.name, queue.vmta->name, 'm', now);
+      RatePositions::write(lines, queue.connects, queue.name, queue.vmta->name, 'c', now);
+    }
+  }
+  rates_.end(lines, now);
+  const auto used = [&](std::string_view name, std::string_view vmta) {
+    return name == "*" ? rates_.has_gate(vmta) : table_.find(name, vmta) != nullptr;
+  };
+  positions_.write_rest(lines, used, now);
 }
 
 }  // namespace ringpost::schedule

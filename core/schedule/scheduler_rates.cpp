@@ -52,6 +52,29 @@ void Scheduler::apply_shared(Queue& queue, const QueueLimits& limits) {
   }
 }
 
+/// Recipients that the queue's own rates let start; with none it is put to wait.
+std::uint32_t Scheduler::own_permits(Queue& queue, Now now) {
+  const std::uint32_t permits = queue.permits(now.instant);
+  if (permits == 0) {
+    const bool warms = queue.messages.available(now.instant) > 0;
+    wait_until(queue, warms ? Gate::warmup : Gate::message_rate,
+               warms ? queue.warmup->opens_at() : queue.messages.opens_at());
+  }
+  return permits;
+}
+
+/// A day has begun: warm-ups allow more.
+void Scheduler::warm_up(Now now) {
+  warmups_.for_all([&](const WarmupState& state) {
+    Queue* queue =
+        state.name().starts_with('*') ? nullptr : table_.find(state.name(), state.vmta());
+    if (queue != nullptr && queue->state == QueueState::waiting && queue->gate == Gate::warmup) {
+      evaluate(*queue, now);
+    }
+  });
+  rates_.rates_changed();
+}
+
 RateScope* Scheduler::rate_waited_for(const Queue& queue) {
   return queue.gate == Gate::vmta_message_rate   ? queue.shared_messages
          : queue.gate == Gate::vmta_connect_rate ? queue.shared_connects

@@ -78,7 +78,11 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     settings.policy = policy;
     settings.limits.vmta_connections_max = crowd->plan_.vmta_max[v];
     settings.limits.messages = crowd->plan_.messages;
-    if (crowd->plan_.pooled || crowd->rate_of(crowd->plan_.vmta_messages, vmta).limited()) {
+    if (crowd->plan_.warmup != nullptr && !crowd->plan_.vmta_warmup && !crowd->in_group(d)) {
+      settings.limits.warmup = crowd->warmup_of("", policy->vmta);
+    }
+    if (crowd->plan_.pooled || crowd->plan_.vmta_warmup ||
+        crowd->rate_of(crowd->plan_.vmta_messages, vmta).limited()) {
       settings.limits.shared_messages = {1000 + v, 1000 + v, {}};
     }
     if (crowd->rate_of(crowd->plan_.vmta_connects, vmta).limited()) {
@@ -89,8 +93,9 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
       policy->connections_max = 0;
       settings.limits.group = 3000 + v;
       settings.limits.group_connections_max = crowd->plan_.group_max;
-      if (crowd->plan_.group_messages.limited()) {
-        settings.limits.shared_messages = {4000 + v, 1000 + v, crowd->plan_.group_messages};
+      if (crowd->plan_.group_messages.limited() || crowd->plan_.group_warmup) {
+        settings.limits.shared_messages = {4000 + v, (crowd->plan_.group_warmup ? 6000 : 1000) + v,
+                                           crowd->plan_.group_messages};
       }
       if (crowd->plan_.group_connects.limited()) {
         settings.limits.shared_connects = {5000 + v, 2000 + v, crowd->plan_.group_connects};
@@ -100,13 +105,21 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
   }
   const RatePlan* rate_plan(std::uint64_t plan) override {
     const std::string vmta = "v" + std::to_string(plan % 1000);
-    const bool connects = plan >= 2000;
+    const bool connects = plan >= 2000 && plan < 3000;
     const RateLimit own =
         crowd->rate_of(connects ? crowd->plan_.vmta_connects : crowd->plan_.vmta_messages, vmta);
     rates.rates.clear();
     rates.home = plan;
     if (own.limited()) {
-      rates.rates.push_back({plan, own, RateOf::vmta, false});
+      rates.rates.push_back({connects ? plan : 1000 + plan % 1000, own, RateOf::vmta, false});
+    }
+    if (!connects && crowd->plan_.vmta_warmup) {
+      rates.rates.push_back(
+          {7000 + plan % 1000, {}, RateOf::vmta, false, crowd->warmup_of("*", vmta)});
+    }
+    if (plan >= 6000) {
+      rates.home = 1000 + plan % 1000;
+      rates.rates.push_back({plan, {}, RateOf::vmta, false, crowd->warmup_of("*group", vmta)});
     }
     if (!connects && crowd->plan_.pooled) {
       rates.home = 7;
@@ -143,6 +156,10 @@ Crowd::Crowd(CrowdPlan plan, std::uint64_t seed) : plan_(std::move(plan)), rando
   now.instant = Instant{} + Duration::hours(1);
   now.wall = WallTime{1'800'000'000'000'000};
   sessions_.reserve(100'000);
+  make_shards();
+}
+
+void Crowd::make_shards() {
   for (unsigned i = 0; i < plan_.shards; ++i) {
     shards_.push_back(std::make_unique<Shard>());
     Shard& shard = *shards_.back();
@@ -160,6 +177,45 @@ Crowd::Crowd(CrowdPlan plan, std::uint64_t seed) : plan_(std::move(plan)), rando
 }
 
 Crowd::~Crowd() = default;
+
+WarmupPlanRef Crowd::warmup_of(const std::string& name, const std::string& vmta) const {
+  auto plan = std::make_shared<WarmupPlan>(*plan_.warmup);
+  plan->name = name;
+  plan->vmta = vmta;
+  return plan;
+}
+
+void Crowd::keep() {
+  kept_.clear();
+  for (const auto& shard : shards_) {
+    shard->scheduler->write_kept(kept_, false, now);
+  }
+}
+
+void Crowd::restart(unsigned shards, bool clean) {
+  if (clean) {
+    kept_.clear();
+    for (const auto& shard : shards_) {
+      shard->scheduler->write_kept(kept_, true, now);
+    }
+  }
+  events_ = {};
+  sessions_.clear();
+  last_letter_.clear();
+  open_.clear();
+  ends_.clear();
+  admitted = ended = 0;
+  static std::vector<std::unique_ptr<Shard>> graveyard;
+  for (auto& shard : shards_) {
+    graveyard.push_back(std::move(shard));  // with jobs in nobody's hands: as in a crash
+  }
+  shards_.clear();
+  plan_.shards = shards;
+  make_shards();
+  for (const auto& shard : shards_) {
+    shard->scheduler->restore(kept_, clean, now);
+  }
+}
 
 Scheduler& Crowd::scheduler(unsigned shard) { return *shards_[shard]->scheduler; }
 
@@ -297,6 +353,12 @@ void Crowd::note_take(const Session& session, const Job& job) {
   if (in_group(session.destination)) {
     note_rate("group messages " + session.vmta, plan_.group_messages, count);
   }
+  if (plan_.warmup != nullptr) {
+    note_warmup(plan_.vmta_warmup               ? session.vmta
+                : in_group(session.destination) ? "group/" + session.vmta
+                                                : session.name,
+                count);
+  }
   note_rate("messages of the pool", plan_.pooled ? plan_.pool_messages : RateLimit{}, count);
 }
 
@@ -315,6 +377,15 @@ void Crowd::note_rate(const std::string& name, RateLimit limit, std::size_t coun
     ASSERT_GE(times.back() - times[times.size() - 1 - limit.count], limit.period.ns)
         << "rate exceeded: " << name << " at " << now.instant.ns;
   }
+}
+
+/// The rate cannot have grown by more than one step for each day on which something was sent.
+void Crowd::note_warmup(const std::string& name, std::size_t count) {
+  std::set<std::int64_t>& days = warm_days_[name];
+  const std::int64_t today = day_of(now.wall);
+  days.insert(today);
+  const auto before = static_cast<std::uint32_t>(days.size() - 1);
+  note_rate("warm-up of " + name, warmup_rate(*plan_.warmup, before), count);
 }
 
 void Crowd::start(std::size_t index, Job& job) {

@@ -41,6 +41,9 @@ struct CrowdPlan {
   std::uint32_t group_max = 0;
   RateLimit group_messages;
   RateLimit group_connects;
+  WarmupPlanRef warmup;       ///< of each queue, or of what shares it
+  bool vmta_warmup = false;   ///< each virtual MTA warms up as a whole
+  bool group_warmup = false;  ///< the group does
   std::uint32_t jobs_max = 64;
   Duration letter_delay_max = Duration::milliseconds(20);
   Duration service_max = Duration::milliseconds(300);
@@ -70,6 +73,11 @@ class Crowd {
               std::vector<std::uint32_t> queue_max);
   /// The same with other rates of virtual MTAs and pool.
   void reload_rates(const CrowdPlan& rates);
+  /// Writes down what outlives a run.
+  void keep();
+  /// The process ends and begins again: in order, or by a crash, after which only what keep() wrote
+  /// is known. All mail is gone; what was sent still counts in the limits.
+  void restart(unsigned shards, bool clean);
   /// Every shard's scheduler, for commands.
   template <class Act>
   void each(Act act) {
@@ -136,6 +144,9 @@ class Crowd {
   Job* take(std::size_t index);
   void note_take(const Session& session, const Job& job);
   void note_rate(const std::string& name, RateLimit limit, std::size_t count);
+  void note_warmup(const std::string& name, std::size_t count);
+  void make_shards();
+  WarmupPlanRef warmup_of(const std::string& name, const std::string& vmta) const;
   void change();
   bool in_group(std::size_t destination) const { return destination < plan_.grouped; }
   RateLimit rate_of(const std::vector<RateLimit>& rates, std::string_view vmta) const;
@@ -156,6 +167,8 @@ class Crowd {
   std::map<std::string, std::uint32_t> open_;              ///< by queue, virtual MTA, "total"
   std::map<std::string, std::vector<std::int64_t>> sent_;  ///< times of permits used, by limit
   std::map<std::pair<std::uint32_t, std::uint32_t>, int> ends_;  ///< (slot, recipient)
+  std::map<std::string, std::set<std::int64_t>> warm_days_;      ///< on which something was sent
+  std::string kept_;
   std::uint64_t order_ = 0;
   std::uint32_t slots_ = 0;
   std::uint32_t version_ = 1;

@@ -231,7 +231,7 @@ TEST_F(Modes, WithoutAnySourceTheQueueMayBackOff) {
 TEST_F(Modes, DecisionsOutliveTheSchedulerAndTheirTimeRunsOn) {
   const QueueId queue = start(1);
   hand.scheduler().reply_judged(queue, slow_down(), hand.now);
-  std::string lines = "warmup\tx\ty\n";
+  std::string lines = "nonsense\tx\ty\n";
   hand.scheduler().decisions().for_all(
       [&](const Decision& decision) { lines += write_decision(decision) + "\n"; });
 
@@ -240,7 +240,7 @@ TEST_F(Modes, DecisionsOutliveTheSchedulerAndTheirTimeRunsOn) {
   next.policy = hand.policy;
   next.now = hand.now;
   next.now.wall = next.now.wall + Duration::minutes(90);  // it was down so long
-  next.scheduler().restore_decisions(lines, next.now);
+  next.scheduler().restore(lines, true, next.now);
   next.admit("a.com", 1);
   next.run();
   EXPECT_TRUE(next.row("a.com").backoff);
@@ -252,7 +252,7 @@ TEST_F(Modes, DecisionsOutliveTheSchedulerAndTheirTimeRunsOn) {
   late.policy = hand.policy;
   late.now = hand.now;
   late.now.wall = late.now.wall + Duration::hours(9);
-  late.scheduler().restore_decisions(lines, late.now);
+  late.scheduler().restore(lines, true, late.now);
   late.admit("a.com", 1);
   late.run();
   EXPECT_FALSE(late.row("a.com").backoff);
