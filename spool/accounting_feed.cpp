@@ -11,13 +11,19 @@ constexpr std::uint64_t kPopulateBytes = 1 << 20;
 }  // namespace
 
 AccountingFeed::AccountingFeed(const SpoolOptions& options, Loop& loop, Disk& disk,
-                               Journal& journal, std::uint16_t log, OutcomeSink& sink)
-    : options_(options), loop_(loop), disk_(disk), journal_(journal), log_(log), sink_(sink) {
+                               Journal& journal, std::uint16_t log, OutcomeSink& sink, FeedOf what)
+    : options_(options),
+      loop_(loop),
+      disk_(disk),
+      journal_(journal),
+      log_(log),
+      sink_(sink),
+      what_(what) {
   populate_.bind<&AccountingFeed::on_populated>(this);
 }
 
-void AccountingFeed::begin() {
-  last_outcome_ = sink_.archived(log_);
+void AccountingFeed::begin(std::uint64_t after) {
+  last_outcome_ = after;
   next_ = last_outcome_ + 1;
   begun_ = true;
   // What an earlier run wrote counts as cold.
@@ -117,6 +123,13 @@ AccountingFeed::Step AccountingFeed::read_batch(Segment& segment, Now now) {
   return Step::go_on;
 }
 
+// Few outcomes are reported: the others cost no more than a look at their state.
+bool AccountingFeed::wanted(std::string_view fields) const {
+  OutcomeFields state;
+  return what_ == FeedOf::all_outcomes ||
+         (read_outcome_state(fields, state) && state.record.report_owed);
+}
+
 AccountingFeed::Step AccountingFeed::hand_over(std::uint64_t limit, std::uint32_t& budget) {
   while (next_ < batch_end_ && next_ <= limit && budget > 0) {
     Decoder decode(body_);
@@ -128,7 +141,9 @@ AccountingFeed::Step AccountingFeed::hand_over(std::uint64_t limit, std::uint32_
     }
     OutcomeFields fields;
     if (sequence_ >= next_ && record->kind == JournalKind::outcome) {
-      if (read_outcome(record->fields, fields)) {
+      if (!wanted(record->fields)) {
+        --budget;
+      } else if (read_outcome(record->fields, fields)) {
         fields.record.log = log_;
         fields.record.sequence = sequence_;
         if (!sink_.account(fields.record)) {

@@ -10,15 +10,19 @@
 
 namespace ringpost::spool {
 
-/// Reads the journal of one log back, below the synced watermark, and hands its outcomes to
-/// accounting in sequence order. Keeps its place by sequence; it asks again for what was refused.
+/// Which outcomes a feed hands over.
+enum class FeedOf : std::uint8_t { all_outcomes, reports_owed };
+
+/// Reads the journal of one log back, below the synced watermark, and hands its outcomes to a sink
+/// in sequence order: to accounting all of them, and those that senders are to be told of to
+/// whoever reports. Keeps its place by sequence; it asks again for what was refused.
 class AccountingFeed {
  public:
   AccountingFeed(const SpoolOptions& options, Loop& loop, Disk& disk, Journal& journal,
-                 std::uint16_t log, OutcomeSink& sink);
+                 std::uint16_t log, OutcomeSink& sink, FeedOf what = FeedOf::all_outcomes);
 
-  /// Begins behind what the archive has.
-  void begin();
+  /// Begins behind this sequence.
+  void begin(std::uint64_t after);
   /// Hands over a bounded number. True when it stopped at that bound.
   bool pump(Now now);
   /// The next sequence that was not yet handed over.
@@ -39,6 +43,7 @@ class AccountingFeed {
   Segment* current();
   Step read_batch(Segment& segment, Now now);
   Step hand_over(std::uint64_t limit, std::uint32_t& budget);
+  bool wanted(std::string_view fields) const;
   bool readable(const Segment& segment, Now now);
   void on_populated(Completion& done);
 
@@ -48,6 +53,7 @@ class AccountingFeed {
   Journal& journal_;
   std::uint16_t log_;
   OutcomeSink& sink_;
+  FeedOf what_;
 
   std::uint64_t next_ = 1;
   std::uint32_t ordinal_ = 0;  ///< of the segment that offset_ belongs to

@@ -176,6 +176,8 @@ void encode_record_head(const RecordHead& head, std::uint64_t generation, std::u
   encode.number(static_cast<std::uint8_t>(head.body));
   encode.number(static_cast<std::uint8_t>(head.origin.family));
   encode.raw({reinterpret_cast<const char*>(head.origin.octets.data()), 16});
+  encode.number(head.reports);
+  encode.raw({head.verp.data(), head.verp.size()});
   encode.zeroes(kRecordHeadBytes - 3 * sizeof(std::uint64_t) - buffer.size);
   encode.number(head.meta_hash);
   encode.number(head.content_hash);
@@ -213,6 +215,9 @@ std::optional<RecordHead> decode_record_head(std::string_view segment, std::uint
   const auto family = decode.number<std::uint8_t>();
   const std::string_view octets = decode.raw(16);
   std::copy(octets.begin(), octets.end(), head.origin.octets.begin());
+  head.reports = decode.number<std::uint8_t>();
+  const std::string_view verp = decode.raw(head.verp.size());
+  std::copy(verp.begin(), verp.end(), head.verp.begin());
   head.meta_hash = stored_u64(bytes, kRecordHeadBytes - 24);
   head.content_hash = stored_u64(bytes, kRecordHeadBytes - 16);
   const std::uint64_t meta = std::uint64_t{head.index_bytes} + head.envelope_bytes;

@@ -94,6 +94,8 @@ struct RecordHead {
   BodyType body = BodyType::unspecified;
   bool smtputf8 = false;
   IpAddress origin;
+  std::uint8_t reports = 0;
+  std::array<char, 2> verp{};
   std::uint64_t meta_hash = 0;
   std::uint64_t content_hash = 0;
 };

@@ -26,7 +26,9 @@ void read_state(Decoder& decode, OutcomeFields& out) {
   out.message = decode.number<std::uint64_t>();
   record.recipient_index = decode.varint32();
   record.kind = static_cast<OutcomeKind>(decode.number<std::uint8_t>());
-  record.ambiguous = (decode.number<std::uint8_t>() & 1) != 0;
+  const auto flags = decode.number<std::uint8_t>();
+  record.ambiguous = (flags & 1) != 0;
+  record.report_owed = (flags & 2) != 0;
   record.phase = static_cast<Phase>(decode.number<std::uint8_t>());
   record.attempts = decode.number<std::uint16_t>();
   out.next_attempt.us = decode.number<std::int64_t>();

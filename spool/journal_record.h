@@ -67,6 +67,12 @@ enum class OutcomeTag : std::uint8_t {
   hidden = 6,
 };
 
+/// What a record of kind `dropped` that drops nothing says besides.
+enum class NoteTag : std::uint8_t {
+  reported = 1,  ///< reports on the endings of these recipients are durable
+  delayed = 2,   ///< reports on their delay are; their number follows
+};
+
 template <class Out>
 void write_outcome_additions(Encoder<Out>& encode, const SettledRecord& record) {
   const auto add = [&encode](OutcomeTag tag, std::string_view value) {
@@ -99,7 +105,8 @@ void write_outcome_fields(Encoder<Out>& encode, const OutcomeFields& fields) {
   encode.number(fields.message);
   encode.varint(record.recipient_index);
   encode.number(static_cast<std::uint8_t>(record.kind));
-  encode.number(static_cast<std::uint8_t>(record.ambiguous ? 1 : 0));
+  encode.number(
+      static_cast<std::uint8_t>((record.ambiguous ? 1 : 0) | (record.report_owed ? 2 : 0)));
   encode.number(static_cast<std::uint8_t>(record.phase));
   encode.number(record.attempts);
   encode.number(fields.next_attempt.us);

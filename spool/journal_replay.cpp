@@ -217,6 +217,9 @@ void JournalReplay::apply_outcome(std::string_view fields) {
   }
   if (is_final(outcome.record.kind)) {
     state.set(RecipientState::kSettled);
+    if (outcome.record.report_owed) {
+      state.set(RecipientState::kOwed);
+    }
   } else {
     state.next_s = seconds_up(outcome.next_attempt);
   }
@@ -228,13 +231,29 @@ void JournalReplay::apply_dropped(std::string_view fields) {
   const auto segment = segments_.find(ordinal_of(first));
   const std::uint64_t known = segment == segments_.end() ? 0 : segment->second->slots.size();
   const std::uint64_t left = known - std::min<std::uint64_t>(known, local_of(first));
-  const std::uint64_t count = std::min(decode.varint(), left);
+  const std::uint64_t dropped = decode.varint();
+  if (dropped == 0) {
+    return apply_note(first, decode);
+  }
+  const std::uint64_t count = std::min(dropped, left);
   for (std::uint64_t i = 0; i < count; ++i) {
     if (MessageSlot* slot = message(first + i)) {
       ++report_.refused_dropped;
       for (std::uint32_t r = 0; r < slot->recipients; ++r) {
         slot->state(r).set(RecipientState::kSettled);
       }
+    }
+  }
+}
+
+void JournalReplay::apply_note(std::uint64_t number, Decoder& decode) {
+  MessageSlot* slot = message(number);
+  const auto tag = static_cast<NoteTag>(decode.number<std::uint8_t>());
+  const std::uint64_t count = decode.varint();
+  for (std::uint64_t i = 0; i < count && decode.ok() && slot != nullptr; ++i) {
+    const std::uint32_t recipient = decode.varint32();
+    if (tag == NoteTag::reported && recipient < slot->recipients) {
+      slot->state(recipient).unset(RecipientState::kOwed);
     }
   }
 }

@@ -53,6 +53,10 @@ Log::Log(const SpoolOptions& options, std::uint16_t number, const Uuid& spool, C
                   ports.loop, ports.disk, ports.entropy, slots_, journal_, chunks),
       checkpoint_(options, slots_, acceptance_, journal_),
       feed_(options, ports.loop, ports.disk, journal_, number, ports.outcomes),
+      reports_(ports.reports == nullptr ? nullptr
+                                        : std::make_unique<AccountingFeed>(
+                                              options, ports.loop, ports.disk, journal_, number,
+                                              *ports.reports, FeedOf::reports_owed)),
       views_(options, ports.loop, ports.disk, slots_, acceptance_, *this) {
   housekeeping_.bind<&Log::on_housekeeping>(this);
 }
@@ -106,6 +110,8 @@ void Log::take_image(LogImage& image) {
   // A sequence that accounting has seen is never given to another outcome, even if the journal
   // was lost.
   journal_.resume(std::max(image.next_sequence, ports_.outcomes.archived(number_) + 1));
+  start_end_ = journal_.next_sequence();
+  note_owed();
 }
 
 void Log::start_syncs() {
@@ -151,7 +157,11 @@ bool Log::end_of_turn(Now now) {
   if (!begun_) {
     begun_ = true;
     journal_.begin();
-    feed_.begin();
+    feed_.begin(ports_.outcomes.archived(number_));
+    if (reports_ != nullptr) {
+      // What is owed of earlier runs has its outcome somewhere in the journal that was kept.
+      reports_->begin(owed_at_start_.empty() ? journal_.next_sequence() - 1 : 0);
+    }
     checkpoint_.start();
   }
   if (!mail_may_have_room_ && journal_.ready()) {
@@ -168,7 +178,11 @@ bool Log::end_of_turn(Now now) {
   }
   const bool more_checkpoint = checkpoint_.step();
   journal_.end_of_turn(now);
-  const bool more_accounting = feed_.pump(now);
+  bool more_accounting = feed_.pump(now);
+  if (reports_ != nullptr) {
+    more_accounting = reports_->pump(now) || more_accounting;
+    forgive_reports();
+  }
   drop_journal();
   if (stop_ != Stop::running) {
     step_stop();
@@ -193,7 +207,8 @@ void Log::step_stop() {
       }
       break;
     case Stop::syncing:
-      if (journal_.idle() && feed_.idle() && views_.idle() && acceptance_.idle()) {
+      if (journal_.idle() && feed_.idle() && (reports_ == nullptr || reports_->idle()) &&
+          views_.idle() && acceptance_.idle()) {
         stop_ = Stop::stopped;
         ports_.loop.timers().disarm(housekeeping_);
       }
@@ -206,7 +221,8 @@ void Log::step_stop() {
 void Log::drop_journal() {
   const std::uint64_t begin = checkpoint_.durable_begin();
   if (begin > 0) {
-    journal_.drop_through(std::min(begin - 1, feed_.passed()));
+    const std::uint64_t reported = reports_ == nullptr ? begin - 1 : reports_->passed();
+    journal_.drop_through(std::min({begin - 1, feed_.passed(), reported}));
   }
 }
 
@@ -218,13 +234,17 @@ bool Log::drained() noexcept {
 // Mail coming in.
 
 Result<MessageWriter*> Log::begin(std::uint64_t declared_bytes) {
+  if (journal_.used_bytes() >= options_.journal_max_bytes) {
+    return Error::of(ErrorCode::no_space, "the journal has reached journal-max");
+  }
+  return begin_report(declared_bytes);
+}
+
+Result<MessageWriter*> Log::begin_report(std::uint64_t declared_bytes) {
   if (stop_ != Stop::running || !accepts_) {
     return Error::of(ErrorCode::shutting_down);
   }
   SegmentPool& journal = journal_.pool();
-  if (journal_.used_bytes() >= options_.journal_max_bytes) {
-    return Error::of(ErrorCode::no_space, "the journal has reached journal-max");
-  }
   if (journal.trouble() != 0 && journal.spares() * 2 < options_.journal_reserve_segments) {
     return Error::of(code_from_errno(-journal.trouble()), "the journal's reserve is used");
   }
@@ -257,6 +277,7 @@ SpoolStats Log::stats() noexcept {
   stats.unsynced_outcomes = journal_.unsynced_outcomes();
   stats.accounted = feed_.delivered();
   stats.accounting_lost = feed_.lost();
+  stats.reports_lost = reports_lost_;
   stats.accounting_behind =
       journal_.next_sequence() - std::min(feed_.next(), journal_.next_sequence());
   stats.checkpoints = checkpoint_.completed();
@@ -280,6 +301,7 @@ void SpoolStats::add(const SpoolStats& other) {
   accounted += other.accounted;
   accounting_lost += other.accounting_lost;
   accounting_behind += other.accounting_behind;
+  reports_lost += other.reports_lost;
   checkpoints += other.checkpoints;
   journal_errors += other.journal_errors;
   quarantined += other.quarantined;

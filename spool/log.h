@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/mail/doors.h"
@@ -63,6 +65,7 @@ struct SpoolStats {
   std::uint64_t accounted = 0;
   std::uint64_t accounting_lost = 0;
   std::uint64_t accounting_behind = 0;  ///< journal records not yet handed over
+  std::uint64_t reports_lost = 0;       ///< owed, and their outcome cannot be read any more
   std::uint64_t checkpoints = 0;
   std::uint64_t journal_errors = 0;
   std::uint64_t quarantined = 0;
@@ -79,6 +82,9 @@ struct LogPorts {
   Entropy& entropy;
   AdmissionSink& admissions;
   OutcomeSink& outcomes;
+  /// Gets the outcomes that senders are to be told of, and answers by Spool::reported(); its
+  /// archived() is the sequence below the first that is not yet answered. None: nobody is told.
+  OutcomeSink* reports = nullptr;
 };
 
 /// One log: its two kinds of segments, its live messages, and what moves them. Lives on the shard
@@ -94,6 +100,13 @@ class Log final : private ViewUser {
   Result<RecoveryReport> start();
 
   Result<MessageWriter*> begin(std::uint64_t declared_bytes);
+  /// A message of our own about mail that ended here: taken at journal-max too, as the journal
+  /// waits for it.
+  Result<MessageWriter*> begin_report(std::uint64_t declared_bytes);
+  /// Whether a report on the recipient's ending is owed and was not yet made.
+  bool owes(const SpoolHandle& message, std::uint32_t recipient) noexcept;
+  /// The reports on the endings of these recipients are durable, or are not to be made.
+  void reported(const SpoolHandle& message, std::span<const std::uint32_t> recipients);
   void open(Job& job);
   void settle(Job& job);
   void inspect(InspectOp& op);
@@ -148,7 +161,10 @@ class Log final : private ViewUser {
   void finish_settle(Job& job, View& view);
   void record_outcome(const Job& job, const JobRecipient& recipient, MessageSlot& slot,
                       const View& view, std::uint64_t number);
+  void close_recipient(MessageSlot& slot, std::uint64_t sequence);
   void end_message(MessageSlot& slot, std::uint64_t sequence);
+  void note_owed();
+  void forgive_reports();
   void fill(const View& view, MessageView& out) const;
   void write_runs(JournalKind kind, std::uint64_t number, const Job& job, bool returned_only);
   void open_waiting();
@@ -172,6 +188,10 @@ class Log final : private ViewUser {
   AcceptanceLog acceptance_;
   Checkpoint checkpoint_;
   AccountingFeed feed_;
+  std::unique_ptr<AccountingFeed> reports_;  ///< none: nothing is reported
+  std::vector<std::pair<SpoolHandle, std::uint32_t>> owed_at_start_;
+  std::uint64_t start_end_ = 0;  ///< sequences below were there at the start
+  std::uint64_t reports_lost_ = 0;
   Views views_;
   std::vector<std::unique_ptr<StartSync>> start_syncs_;
   std::uint32_t syncs_left_ = 0;

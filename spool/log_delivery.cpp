@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "core/base/text.h"
+#include "core/mail/report.h"
 #include "spool/log.h"
 
 namespace ringpost::spool {
@@ -271,6 +272,8 @@ void Log::record_outcome(const Job& job, const JobRecipient& recipient, MessageS
   record.ambiguous = outcome.ambiguous || state.has(RecipientState::kAmbiguous);
   record.settled = ports_.loop.now().wall;
   describe(job, recipient, view.record.envelope, record);
+  record.report_owed = reports_ != nullptr && report_owed(record.kind, record.notify,
+                                                          record.offered, view.record.envelope);
   record.size_bytes = view.record.head.content.size;
   record.recipient_index = recipient.index;
   // What was decided while waiting was no attempt.
@@ -285,12 +288,20 @@ void Log::record_outcome(const Job& job, const JobRecipient& recipient, MessageS
   }
   if (is_final(outcome.kind)) {
     state.set(RecipientState::kSettled);
-    RP_ASSERT(slot.open > 0);
-    if (--slot.open == 0) {
-      end_message(slot, sequence);
+    if (record.report_owed) {
+      state.set(RecipientState::kOwed);
+    } else {
+      close_recipient(slot, sequence);
     }
   } else {
     state.next_s = seconds_up(fields.next_attempt);
+  }
+}
+
+void Log::close_recipient(MessageSlot& slot, std::uint64_t sequence) {
+  RP_ASSERT(slot.open > 0);
+  if (--slot.open == 0) {
+    end_message(slot, sequence);
   }
 }
 

@@ -94,6 +94,8 @@ bool read_record(std::string_view segment, std::uint64_t generation, std::uint64
   out.envelope.dsn_return = head->dsn_return;
   out.envelope.body = head->body;
   out.envelope.smtputf8 = head->smtputf8;
+  out.envelope.reports = head->reports;
+  out.envelope.verp = head->verp;
   return true;
 }
 

@@ -123,6 +123,8 @@ bool write_record_meta(const Submission& submission, ChunkChain& out, RecordHead
   head.body = envelope.body;
   head.smtputf8 = envelope.smtputf8;
   head.origin = envelope.origin;
+  head.reports = envelope.reports;
+  head.verp = envelope.verp;
   Hasher64 hasher;
   std::size_t skip = kRecordHeadBytes;
   out.for_each([&](std::string_view run) {

@@ -316,12 +316,15 @@ void LogReader::settle_states() {
       }
       MessageSlot& slot = slots_[index];
       slot.open = 0;
+      std::uint32_t unsettled = 0;
       for (std::uint32_t i = 0; i < slot.recipients; ++i) {
         RecipientState& state = slot.state(i);
+        slot.open += state.open() ? 1 : 0;
+        report_.reports_owed += state.has(RecipientState::kOwed) ? 1 : 0;
         if (state.has(RecipientState::kSettled)) {
           continue;
         }
-        ++slot.open;
+        ++unsettled;
         if (state.has(RecipientState::kIssued)) {
           state.unset(RecipientState::kIssued);
           state.set(RecipientState::kAmbiguous);
@@ -334,8 +337,8 @@ void LogReader::settle_states() {
         continue;
       }
       ++segment->live;
-      ++report_.messages;
-      report_.recipients += slot.open;
+      report_.messages += unsettled > 0 ? 1 : 0;
+      report_.recipients += unsettled;
     }
     if (segment->live == 0) {
       segment->summary.clear();
@@ -357,6 +360,7 @@ void RecoveryReport::add(const RecoveryReport& other) {
   damaged_records += other.damaged_records;
   damaged_batches += other.damaged_batches;
   damaged_segments += other.damaged_segments;
+  reports_owed += other.reports_owed;
   lost_outcomes += other.lost_outcomes;
   scanned_segments += other.scanned_segments;
   clean = clean && other.clean;
@@ -372,6 +376,7 @@ std::string RecoveryReport::summary() const {
       text += ", " + std::to_string(count) + " " + what;
     }
   };
+  add(reports_owed, "reports to senders owed");
   add(commit_indeterminate, "messages with commit_indeterminate");
   add(refused_dropped, "refused commits dropped");
   add(tail_cuts, "torn tails cut");

@@ -22,6 +22,7 @@ struct RecoveryReport {
   std::uint64_t damaged_records = 0;       ///< acknowledged and broken: quarantined
   std::uint64_t damaged_batches = 0;
   std::uint64_t damaged_segments = 0;  ///< header unreadable: left alone
+  std::uint64_t reports_owed = 0;      ///< endings that senders were not yet told of
   std::uint64_t lost_outcomes = 0;     ///< journal sequences that cannot be read
   std::uint64_t scanned_segments = 0;  ///< read whole for want of a summary
   bool clean = true;                   ///< the last stop was clean, everywhere

@@ -15,7 +15,9 @@ namespace ringpost::spool {
 struct RecipientState {
   static constexpr std::uint8_t kSettled = 1;
   static constexpr std::uint8_t kIssued = 2;
-  static constexpr std::uint8_t kAmbiguous = 4;  ///< an earlier attempt may have delivered
+  static constexpr std::uint8_t kAmbiguous = 4;   ///< an earlier attempt may have delivered
+  static constexpr std::uint8_t kOwed = 8;        ///< settled, and its report is not yet durable
+  static constexpr std::uint8_t kDelayShift = 4;  ///< above: delays reported, modulo 16
 
   std::uint32_t next_s = 0;  ///< next attempt, unix seconds rounded up; 0: at once
   std::uint16_t attempts = 0;
@@ -24,6 +26,13 @@ struct RecipientState {
   bool has(std::uint8_t flag) const { return (flags & flag) != 0; }
   void set(std::uint8_t flag) { flags = static_cast<std::uint8_t>(flags | flag); }
   void unset(std::uint8_t flag) { flags = static_cast<std::uint8_t>(flags & ~flag); }
+  /// Reports of delay that were made, modulo 16.
+  std::uint8_t delays() const { return static_cast<std::uint8_t>(flags >> kDelayShift); }
+  void set_delays(std::uint8_t count) {
+    flags = static_cast<std::uint8_t>((flags & 15) | (count & 15) << kDelayShift);
+  }
+  /// Its message is needed for it.
+  bool open() const { return !has(kSettled) || has(kOwed); }
   bool untouched() const { return flags == 0 && attempts == 0 && next_s == 0; }
   bool operator==(const RecipientState&) const = default;
 };
@@ -46,7 +55,7 @@ struct MessageSlot {
   std::uint32_t begin = 0;  ///< of record and content
   std::uint32_t bytes = 0;
   std::uint32_t recipients = 0;
-  std::uint32_t open = 0;      ///< recipients not settled
+  std::uint32_t open = 0;      ///< recipients not settled, or not reported though owed
   std::uint32_t view = kNone;  ///< open view; next free slot while free
   std::uint8_t flags = 0;
   union {

@@ -79,6 +79,21 @@ Result<MessageWriter*> Spool::begin(std::uint64_t declared_bytes) {
   return logs_.front()->begin(declared_bytes);
 }
 
+Result<MessageWriter*> Spool::begin_report(std::uint64_t declared_bytes) {
+  return logs_.front()->begin_report(declared_bytes);
+}
+
+bool Spool::owes(const SpoolHandle& message, std::uint32_t recipient) noexcept {
+  Log* log = log_of(message.log);
+  return log != nullptr && log->owes(message, recipient);
+}
+
+void Spool::reported(const SpoolHandle& message, std::span<const std::uint32_t> recipients) {
+  Log* log = log_of(message.log);
+  RP_ASSERT(log != nullptr);
+  log->reported(message, recipients);
+}
+
 void Spool::open(Job& job) {
   Log* log = log_of(job.message.log);
   if (log == nullptr) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/loop/loop.h"
@@ -29,6 +30,11 @@ class Spool final : public MessageSink, public BodySource, public TurnHook {
   Result<RecoveryReport> start();
 
   Result<MessageWriter*> begin(std::uint64_t declared_bytes) override;
+  /// As begin(), for a report on mail that ended here: see Log::begin_report().
+  Result<MessageWriter*> begin_report(std::uint64_t declared_bytes);
+  /// See Log::owes() and Log::reported().
+  bool owes(const SpoolHandle& message, std::uint32_t recipient) noexcept;
+  void reported(const SpoolHandle& message, std::span<const std::uint32_t> recipients);
   /// -ENOENT: no such message any more; -EIO: its record is damaged or unreadable, it is
   /// quarantined and must not be offered again; -ESHUTDOWN. Waits while may_issue() is false.
   void open(Job& job) override;

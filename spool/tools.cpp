@@ -88,6 +88,14 @@ void for_each_live(ReadLog& log, Visit visit) {
   }
 }
 
+std::uint32_t unsettled_of(const MessageSlot& slot) {
+  std::uint32_t count = 0;
+  for (std::uint32_t i = 0; i < slot.recipients; ++i) {
+    count += slot.state(i).has(RecipientState::kSettled) ? 0 : 1;
+  }
+  return count;
+}
+
 void count_entry(const SummaryEntry& entry, const MessageSlot& slot, LogFigures& figures) {
   figures.live_bytes += entry.bytes;
   if (figures.oldest_us == 0 || entry.received_us < figures.oldest_us) {
@@ -347,6 +355,10 @@ class Exporter {
  private:
   Status message(std::string_view bytes, const Segment& segment, const SummaryEntry& entry,
                  const MessageSlot& slot) {
+    const std::uint32_t unsettled = unsettled_of(slot);
+    if (unsettled == 0) {
+      return {};  // stays for a report only
+    }
     OpenedRecord record;
     if (!read_record(bytes, segment.header.generation, entry.head, true, record) ||
         record.recipients.size() != slot.recipients) {
@@ -367,7 +379,7 @@ class Exporter {
     const Status listed = disk_.write_now(list_, list_bytes_, line, true);
     list_bytes_ += line.size();
     ++figures.messages;
-    figures.recipients += slot.open;
+    figures.recipients += unsettled;
     return listed;
   }
 

@@ -94,6 +94,10 @@ struct ShardStatus {
   std::uint64_t backoffs_ended = 0;
   std::uint64_t sources_disabled = 0;
   std::uint64_t sources_enabled = 0;
+  std::uint64_t reports_made = 0;     ///< delivery status notifications spooled
+  std::uint64_t reports_omitted = 0;  ///< owed, but the sender's domain gets none
+  std::uint64_t reports_refused = 0;  ///< attempts to spool one that found no room
+  std::uint64_t reports_lost = 0;     ///< owed, and their outcome cannot be read any more
   std::vector<std::string> alarms;
   LoopStats loop;
 };

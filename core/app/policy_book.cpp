@@ -144,6 +144,12 @@ std::string_view PolicyBook::queue_name(std::string_view domain, std::string_vie
   return name_;
 }
 
+bool PolicyBook::reports_to(std::string_view domain) {
+  const std::string_view queue =
+      queue_name(domain, snapshot().virtual_mtas()[config::kDefaultVmta].name);
+  return cache_.policy_for(queue, config::kDefaultVmta).deliver_local_dsn;
+}
+
 bool PolicyBook::out_of_use(const config::VirtualMta& vmta) const {
   return !vmta.sources.empty() && std::none_of(vmta.sources.begin(), vmta.sources.end(),
                                                [&](const config::SourceHost& host) {

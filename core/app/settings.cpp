@@ -71,6 +71,9 @@ ingest::SourcePolicy source_policy(const config::SourcePolicy& in, std::uint64_t
                                    MailRules& rules, const sign::CanonSet& body_forms) {
   ingest::SourcePolicy out;
   out.body_forms = body_forms;
+  out.reports = static_cast<std::uint8_t>(
+      (in.suppress_local_dsn ? report_rule::kNone : 0) |
+      (in.dsn_return_default == config::DsnReturn::full ? report_rule::kFull : 0));
   out.accept = in.smtp_service;
   out.may_relay = in.always_allow_relaying;
   out.require_auth = in.require_auth;
@@ -222,6 +225,11 @@ Result<ingest::IngestConfigRef> ingest_config(const std::shared_ptr<const config
   }
   std::vector<std::string> unheard;
   attach_users(snapshot, named, out->policies, faults != nullptr ? *faults : unheard);
+  out->postmasters.assign(snapshot.global().postmasters.begin(),
+                          snapshot.global().postmasters.end());
+  for (const std::string_view name : snapshot.global().host_names) {
+    out->own_names.push_back(to_lower(name));
+  }
   for (const std::string_view domain : snapshot.relay_domains()) {
     out->relay_domains.push_back(to_lower(domain));
   }

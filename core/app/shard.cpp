@@ -19,12 +19,14 @@ Shard::Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom
       outbox_(loop_, mailroom.endpoints()),
       policies_(settings_.snapshot, 1, settings_.keys, &ports.tls.contexts()),
       accountant_(accounts, settings_.shard),
+      reports_(loop_, policies_),
       spool_(settings_.spool, settings_.spool_id, settings_.spool_logs,
-             {loop_, ports.disk, ports.entropy, *this, accountant_}),
+             {loop_, ports.disk, ports.entropy, *this, accountant_, &reports_}),
       carrier_(loop_, outbox_, spool_, settings_.shards),
       signer_(loop_, carrier_, ports.crypto, settings_.signer),
       parcels_(settings_.parcels, settings_.shard),
       search_(loop_, spool_) {
+  reports_.set_spool(spool_);
   schedule_timer_.bind<&Shard::on_schedule_timer>(this);
   ingest_stopped_.bind<&Shard::on_ingest_stopped>(this);
   inquiry_.op.bind<&Shard::on_inspected>(this);
@@ -68,6 +70,7 @@ Status Shard::start(Dns& dns) {
   loop_.add_hook(signer_);
   loop_.add_hook(*this);
   loop_.add_hook(spool_);
+  loop_.add_hook(reports_);
   loop_.add_hook(outbox_);
   return {};
 }
@@ -233,6 +236,7 @@ void Shard::drain() {
   stage_ = Stage::draining;
   ingest_->stop(ingest_stopped_);
   deliverer_->drain();
+  reports_.drain();
 }
 
 void Shard::abandon() {
@@ -246,7 +250,7 @@ void Shard::on_ingest_stopped(Completion&) {
 
 bool Shard::nothing_in_flight() const {
   return ingest_->stopped() && deliverer_->sessions_open() == 0 && scheduler_->totals().jobs == 0 &&
-         carrier_.away() == 0;
+         carrier_.away() == 0 && reports_.idle();
 }
 
 void Shard::checkpoint() {

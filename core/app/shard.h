@@ -13,6 +13,7 @@
 #include "core/app/outbox.h"
 #include "core/app/parcels.h"
 #include "core/app/policy_book.h"
+#include "core/app/report_desk.h"
 #include "core/loop/disk.h"
 #include "core/loop/dns.h"
 #include "core/loop/loop.h"
@@ -138,6 +139,7 @@ class Shard final : public LetterHandler,
   Outbox outbox_;
   PolicyBook policies_;
   account::Accountant accountant_;
+  ReportDesk reports_;
   spool::Spool spool_;
   JobCarrier carrier_;
   sign::MessageSigner signer_;

@@ -123,7 +123,7 @@ ShardStatus Shard::status() {
   status.sessions_out = deliverer_->sessions_open();
   status.sessions_in = ingest_ != nullptr ? ingest_->sessions() : 0;
   const spool::SpoolStats spool = spool_.stats();
-  status.accepted_messages = spool.committed;
+  status.accepted_messages = spool.committed - reports_.counts().made;
   status.spool_messages = spool.messages;
   status.spool_segments = spool.segments;
   status.commits = spool.commits;
@@ -150,6 +150,11 @@ ShardStatus Shard::status() {
   status.tls_retried_in_clear = deliverer_->stats().tls_retried_in_clear;
   status.tls = deliverer_->stats().tls;
   status.tls.add(resolver_->tls_results());
+  const ReportCounts reports = reports_.counts();
+  status.reports_made = reports.made;
+  status.reports_omitted = reports.omitted;
+  status.reports_refused = reports.refused;
+  status.reports_lost = spool.reports_lost;
   const std::string where = "shard " + std::to_string(settings_.shard) + ": ";
   if (spool.journal_alarm) {
     status.alarms.push_back(where + "the outcome journal is half full: accounting is behind");

@@ -184,6 +184,7 @@ struct SettledRecord {
   std::uint32_t size_bytes = 0;
   std::uint32_t recipient_index = 0;
   std::uint16_t attempts = 0;  ///< attempts made, this one included
+  bool report_owed = false;    ///< the sender is to be told of it (RFC 3461)
 };
 
 /// Door spool -> account. Called on the shard that owns the log, in sequence order.

@@ -25,6 +25,12 @@ inline constexpr std::uint8_t kFailure = 4;
 inline constexpr std::uint8_t kDelay = 8;
 }  // namespace notify
 
+/// How we report on a message ourselves, by the rules of where it came in: a set of bits.
+namespace report_rule {
+inline constexpr std::uint8_t kNone = 1;  ///< no report leaves from here
+inline constexpr std::uint8_t kFull = 2;  ///< with the whole content, where RET does not say
+}  // namespace report_rule
+
 /// One RCPT TO. Views belong to whoever built the envelope.
 struct Recipient {
   std::string_view address;   ///< without angle brackets, as given
@@ -59,7 +65,13 @@ struct Envelope {
   WallTime received;  ///< when the final dot came
   DsnReturn dsn_return = DsnReturn::unspecified;
   BodyType body = BodyType::unspecified;
-  bool smtputf8 = false;  ///< SMTPUTF8 was given (RFC 6531)
+  bool smtputf8 = false;     ///< SMTPUTF8 was given (RFC 6531)
+  std::uint8_t reports = 0;  ///< a set of report_rule bits
+  /// What stands between local part, recipient and its domain in a return path that is made for
+  /// each recipient (VERP); zero: one return path for all.
+  std::array<char, 2> verp{};
+
+  bool has_verp() const { return verp[0] != 0 && !reverse_path.empty(); }
 };
 
 inline constexpr std::size_t kNotedBytesMax = 512;

@@ -63,6 +63,16 @@ const SourcePolicy& IngestConfig::policy_for(const IpAddress& client,
   return policies.at(best == nullptr ? set.otherwise : best->policy);
 }
 
+bool IngestConfig::is_for_postmasters(const smtp::Mailbox& address) const {
+  const bool role = equals_ignoring_case(address.local_part, "postmaster") ||
+                    equals_ignoring_case(address.local_part, "abuse");
+  return !postmasters.empty() && role &&
+         (address.domain.empty() ||
+          std::any_of(own_names.begin(), own_names.end(), [&](const std::string& name) {
+            return equals_ignoring_case(name, address.domain);
+          }));
+}
+
 bool IngestConfig::is_relay_domain(std::string_view domain) const {
   return std::any_of(
       relay_domains.begin(), relay_domains.end(), [domain](std::string_view pattern) {

@@ -13,6 +13,7 @@
 #include "net/auth/user_book.h"
 #include "net/ingest/mail_rules.h"
 #include "net/sign/body_hasher.h"
+#include "net/smtp/mailbox.h"
 #include "net/smtp/server_events.h"
 
 namespace ringpost::ingest {
@@ -66,6 +67,8 @@ struct SourcePolicy {
   std::vector<std::string> allowed_vmtas;  ///< what a field may choose; empty: any that exists
   bool refuse_unknown_vmta = true;         ///< otherwise such mail goes to the default
 
+  std::uint8_t reports = 0;  ///< how we report on its mail: a set of report_rule bits
+
   sign::CanonSet body_forms;  ///< canonical forms in which bodies are hashed for signatures
 
   bool add_received = true;
@@ -114,7 +117,11 @@ struct IngestConfig {
   std::string banner = "Ringpost ESMTP";
   std::vector<ListenAddress> listen;
   std::vector<SourcePolicy> policies;
-  std::vector<SourceRules> rules;          ///< [0] where the listener names none
+  std::vector<SourceRules> rules;  ///< [0] where the listener names none
+  /// Who reads what is written to `postmaster`, and to that or `abuse` at a name of ours; empty: it
+  /// is mail like any other.
+  std::vector<std::string> postmasters;
+  std::vector<std::string> own_names;      ///< lower case
   std::vector<std::string> relay_domains;  ///< open to everybody; `*.d` is any name below d
   std::vector<std::string> noted_fields;   ///< header fields for accounting; lower case, at most 64
   std::vector<std::string_view> noted_names;  ///< the same as the scanner wants them
@@ -131,6 +138,8 @@ struct IngestConfig {
   /// For a client under the rules of this number.
   const SourcePolicy& policy_for(const IpAddress& client, std::uint32_t rules) const;
   bool is_relay_domain(std::string_view domain) const;
+  /// Whether mail for this address goes to the postmasters (RFC 5321 section 4.5.1, RFC 2142).
+  bool is_for_postmasters(const smtp::Mailbox& address) const;
   bool has_vmta(std::string_view name) const;
   /// Only loopback may inject, under otherwise default settings.
   static std::shared_ptr<IngestConfig> loopback_only(std::string hostname);

@@ -70,7 +70,26 @@ ServerReply IngestSession::on_mail(const smtp::MailArguments& mail) {
   return smtp::replies::kSenderOk;
 }
 
+ServerReply IngestSession::add_postmasters(const smtp::RcptArguments& rcpt) {
+  const auto& addresses = config_->postmasters;
+  if (transaction_.recipients() + addresses.size() > shard_.recipients.capacity()) {
+    return kNoRecipientRoom;
+  }
+  for (const std::string& address : addresses) {
+    smtp::RcptArguments to = rcpt;
+    to.path.text = address;
+    if (!transaction_.add(to)) {
+      ++shard_.stats.no_room;
+      return kNoRecipientRoom;
+    }
+  }
+  return smtp::replies::kRecipientOk;
+}
+
 ServerReply IngestSession::on_rcpt(const smtp::RcptArguments& rcpt) {
+  if (config_->is_for_postmasters(rcpt.path)) {
+    return add_postmasters(rcpt);
+  }
   if (rcpt.path.domain.empty()) {
     return kNoMailboxes;
   }
@@ -88,7 +107,8 @@ ServerReply IngestSession::on_rcpt(const smtp::RcptArguments& rcpt) {
     ++shard_.stats.relay_denied;
     return kRecipientDenied;
   }
-  if (!transaction_.add(rcpt)) {
+  // Some may stand for several: see add_postmasters().
+  if (transaction_.recipients() >= shard_.recipients.capacity() || !transaction_.add(rcpt)) {
     ++shard_.stats.no_room;
     return kNoRecipientRoom;
   }
@@ -172,6 +192,7 @@ void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
     envelope.envelope_id = shard_.edits.envid();
   }
   envelope.helo = facts.helo;
+  envelope.reports = policy_->reports;
   envelope.noted = {summary.noted.begin(), summary.noted.size()};
   envelope.user = engine_.authenticated() ? std::string_view(check_op_.user) : "";
   envelope.origin = peer_.ip;

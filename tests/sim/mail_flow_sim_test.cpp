@@ -49,6 +49,7 @@ struct Totals {
   std::size_t crashes = 0;
   std::size_t expired = 0;
   std::size_t cancelled = 0;
+  std::size_t reports = 0;
   std::map<std::uint64_t, std::uint64_t> hashes;  ///< by seed
 };
 
@@ -56,10 +57,10 @@ void write_result(std::FILE* out, std::uint64_t seed, const FlowResult& result) 
   for (const std::string& complaint : result.complaints) {
     std::fprintf(out, "C%s\n", complaint.c_str());
   }
-  std::fprintf(out, "R%" PRIu64 " %" PRIu64 " %zu %zu %zu %zu %zu %zu %zu %zu %zu\n", seed,
+  std::fprintf(out, "R%" PRIu64 " %" PRIu64 " %zu %zu %zu %zu %zu %zu %zu %zu %zu %zu\n", seed,
                result.hash, result.mails, result.accepted, result.deliveries,
                result.second_deliveries, result.bounces, result.ambiguous, result.crashes,
-               result.expired, result.cancelled);
+               result.expired, result.cancelled, result.reports);
   std::fflush(out);
 }
 
@@ -74,9 +75,10 @@ std::uint64_t read_results(std::FILE* in, std::uint64_t next, Totals& totals) {
     }
     std::uint64_t seed = 0;
     std::uint64_t hash = 0;
-    std::size_t n[9] = {};
-    if (std::sscanf(line, "R%" SCNu64 " %" SCNu64 " %zu %zu %zu %zu %zu %zu %zu %zu %zu", &seed,
-                    &hash, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &n[6], &n[7], &n[8]) != 11) {
+    std::size_t n[10] = {};
+    if (std::sscanf(line, "R%" SCNu64 " %" SCNu64 " %zu %zu %zu %zu %zu %zu %zu %zu %zu %zu", &seed,
+                    &hash, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &n[6], &n[7], &n[8],
+                    &n[9]) != 12) {
       continue;
     }
     EXPECT_TRUE(complaints.empty()) << "seed " << seed << ":\n" << complaints;
@@ -91,6 +93,7 @@ std::uint64_t read_results(std::FILE* in, std::uint64_t next, Totals& totals) {
     totals.crashes += n[6];
     totals.expired += n[7];
     totals.cancelled += n[8];
+    totals.reports += n[9];
     totals.hashes[seed] = hash;
     next = seed + 1;
   }
@@ -150,9 +153,11 @@ Totals run_seeds(std::uint64_t first, std::uint64_t count, const FlowProfile& pr
 void print(const char* what, const Totals& totals) {
   std::printf(
       "%s: %zu seeds, %zu crashes, %zu messages, %zu recipients accepted, %zu deliveries, "
-      "%zu of them repeated, %zu bounces, %zu expired, %zu deleted, %zu records ambiguous\n",
+      "%zu of them repeated, %zu bounces, %zu expired, %zu deleted, %zu records ambiguous, "
+      "%zu reports to senders\n",
       what, totals.seeds, totals.crashes, totals.mails, totals.accepted, totals.deliveries,
-      totals.second_deliveries, totals.bounces, totals.expired, totals.cancelled, totals.ambiguous);
+      totals.second_deliveries, totals.bounces, totals.expired, totals.cancelled, totals.ambiguous,
+      totals.reports);
 }
 
 TEST(MailFlowSim, CalmWeatherDeliversEachOnce) {
@@ -181,6 +186,7 @@ TEST(MailFlowSim, EverythingAtOnce) {
     EXPECT_GT(totals.crashes, seeds / 2) << "the seeds draw too little";
     EXPECT_GT(totals.second_deliveries, 0U);
     EXPECT_GT(totals.bounces, 0U);
+    EXPECT_GT(totals.reports, 0U);
     EXPECT_GT(totals.ambiguous, 0U);
   }
 }

@@ -12,6 +12,8 @@ constexpr const char* kVmtas[2] = {"mta-a", "mta-b"};
 constexpr unsigned kHostsMax = 4;
 constexpr Duration kPatience = Duration::hours(2);
 
+const IpAddress kSendersHome = IpAddress::v4(12, 0, 2, 1);
+
 IpAddress source_of(unsigned vmta) {
   return IpAddress::v4(10, 1, 0, static_cast<std::uint8_t>(vmta + 1));
 }
@@ -37,6 +39,9 @@ FlowRun::FlowRun(std::uint64_t seed, const FlowProfile& profile)
 
 void FlowRun::draw_domains() {
   Random& random = world_.random();
+  zone_.add_mx("inject.example", 10, "mx.inject.example");
+  zone_.add_a("mx.inject.example", kSendersHome.text());
+  senders_home_ = std::make_unique<Receiver>(outside_, SocketAddress{kSendersHome, 25});
   domains_.resize(2 + random.below(5));
   for (unsigned d = 0; d < domains_.size(); ++d) {
     Domain& domain = domains_[d];
@@ -238,6 +243,9 @@ void FlowRun::draw_faults() {
     faults.refuse_percent = static_cast<unsigned>(random.below(25));
     faults.lost_syn_percent = static_cast<unsigned>(random.below(5));
   }
+  if (profile_.peer_faults && random.chance(30)) {
+    draw_manners(senders_home_->manners);
+  }
   for (Domain& domain : domains_) {
     for (auto& host : domain.hosts) {
       Manners& manners = host->manners;
@@ -263,6 +271,7 @@ void FlowRun::make_peace() {
   files_.capacity = ~std::uint64_t{0};
   files_.faults = {};
   at_peace_ = true;
+  senders_home_->manners = {};
   for (Domain& domain : domains_) {
     zone_.mend(domain.name, DnsType::mx);
     for (auto& host : domain.hosts) {
@@ -302,11 +311,15 @@ Mail FlowRun::draw_mail(std::size_t number) {
   Random& random = world_.random();
   Mail mail;
   mail.vmta = static_cast<unsigned>(random.below(2));
-  mail.from = "s" + std::to_string(number) + "@inject.example";
+  if (!random.chance(10)) {
+    mail.from = "s" + std::to_string(number) + "@inject.example";
+  }
   const std::uint64_t recipients = 1 + random.below(random.chance(30) ? 12 : 2);
   for (std::uint64_t r = 0; r < recipients; ++r) {
     mail.to.push_back("r" + std::to_string(number) + "." + std::to_string(r) + "@" +
                       domains_[random.below(domains_.size())].name);
+    constexpr const char* kNotify[] = {"NEVER", "FAILURE", "SUCCESS"};
+    mail.notify.push_back(random.chance(30) ? kNotify[random.below(3)] : "");
   }
   mail.content = draw_content(number, mail.vmta);
   mail.expected = Injector::wire_form(mail.content.substr(mail.content.find("Subject:")));
@@ -334,6 +347,13 @@ unsigned FlowRun::draw_shards() {
 }
 
 void FlowRun::on_connection(const IpAddress& local, const SocketAddress& remote, int step) {
+  if (remote.ip == kSendersHome) {
+    total_open_ += step;
+    if (step > 0 && total_open_ > static_cast<int>(total_max_)) {
+      ledger_.complain("LIMIT: a report over total-max-smtp-out");
+    }
+    return;
+  }
   const auto vmta = static_cast<unsigned>(local == source_of(1));
   const unsigned domain = (remote.ip.octets[3] - 1U) / kHostsMax;
   int& queue = queue_open_[{domain, vmta}];
@@ -493,6 +513,7 @@ FlowResult FlowRun::run() {
   result_.expired = ledger_.expired;
   result_.cancelled = ledger_.cancellations;
   result_.ambiguous = ledger_.ambiguous_rows;
+  result_.reports = ledger_.reports;
   return result_;
 }
 

@@ -39,6 +39,7 @@ struct FlowResult {
   std::size_t ambiguous = 0;
   std::size_t crashes = 0;
   std::size_t connections_peak = 0;
+  std::size_t reports = 0;
 };
 
 /// One seed: a machine, its peers, a workload, misfortunes; then peace, until all mail has come to
@@ -89,6 +90,7 @@ class FlowRun {
   Outside outside_;
   std::shared_ptr<const config::Snapshot> snapshot_;
   std::vector<Domain> domains_;
+  std::unique_ptr<Receiver> senders_home_;  ///< where reports go
   std::vector<std::unique_ptr<Injector>> injectors_;
   std::unique_ptr<Machine> machine_;
   bool tiny_ = false;

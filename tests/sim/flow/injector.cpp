@@ -51,8 +51,10 @@ class Injector::Session : public TextStream {
     chunked_ = outside_.world.random().chance(20);
     replies_ = 0;
     std::string text = "MAIL FROM:<" + item.from + ">\r\n";
-    for (const std::string& to : item.to) {
-      text += "RCPT TO:<" + to + ">\r\n";
+    for (std::size_t i = 0; i < item.to.size(); ++i) {
+      text += "RCPT TO:<" + item.to[i] + ">";
+      const bool asks = i < item.notify.size() && !item.notify[i].empty();
+      text += asks ? " NOTIFY=" + item.notify[i] + "\r\n" : "\r\n";
     }
     if (chunked_) {
       text += "BDAT " + std::to_string(item.content.size()) + " LAST\r\n" + item.content;

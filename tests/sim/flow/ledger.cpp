@@ -60,8 +60,12 @@ void Ledger::complain(std::string text) {
 
 void Ledger::delivered(std::string_view from, const std::string& to, Instant when,
                        const SessionFate* session, std::string_view content) {
+  if (from.empty() && to.front() == 's') {
+    report_came(to, when, session, content);
+    return;
+  }
   ++deliveries;
-  const std::int64_t number = mail_number(from);
+  const std::int64_t number = mail_number(to);
   if (number < 0 || static_cast<std::size_t>(number) >= mails.size() ||
       mails[static_cast<std::size_t>(number)].from != from) {
     complain("a message came that nobody sent, from " + std::string(from));
@@ -81,6 +85,27 @@ void Ledger::delivered(std::string_view from, const std::string& to, Instant whe
     }
   }
   deliveries_[to].push_back({when, session});
+}
+
+/// A notification, to the sender of message number N at s N@inject.example.
+void Ledger::report_came(const std::string& to, Instant when, const SessionFate* session,
+                         std::string_view content) {
+  ++reports;
+  constexpr std::string_view kField = "\r\nFinal-Recipient: rfc822; ";
+  const auto number = static_cast<std::size_t>(mail_number(to));
+  if (number >= mails.size() || mails[number].from != to) {
+    complain("a report came to " + to + ", who sent nothing");
+    return;
+  }
+  for (std::size_t at = content.find(kField); at != std::string_view::npos;
+       at = content.find(kField, at + 1)) {
+    const std::size_t begin = at + kField.size();
+    const std::string about(content.substr(begin, content.find("\r\n", begin) - begin));
+    if (mail_number(about) != mail_number(to)) {
+      complain("the report to " + to + " is about " + about);
+    }
+    reports_[about].push_back({when, session});
+  }
 }
 
 void Ledger::named(const std::string& to, Instant session, Instant transaction) {
@@ -218,11 +243,41 @@ void Ledger::check_recipient(const Mail& mail, std::size_t index) {
   }
 }
 
+/// Exactly one report where NOTIFY and the ending ask for one, and none else. A report may end
+/// itself (its row), and a crash may repeat it.
+void Ledger::check_report(const Mail& mail, std::size_t index) {
+  const std::string& to = mail.to[index];
+  const std::string notify = index < mail.notify.size() ? mail.notify[index] : "";
+  const auto& rows = rows_[to];
+  bool wanted = false;
+  if (!mail.from.empty() && rows.size() == 1) {
+    wanted = rows[0].type == "d"
+                 ? notify == "SUCCESS"
+                 : rows[0].category != "cancelled" && (notify.empty() || notify == "FAILURE");
+  }
+  const auto& came = reports_[to];
+  if (!wanted && !came.empty()) {
+    complain("UNWANTED REPORT: on " + to + " (" + notify + ") to <" + mail.from + ">");
+  }
+  const auto& report_rows = rows_[mail.from];
+  const bool ended = std::any_of(report_rows.begin(), report_rows.end(),
+                                 [](const Row& row) { return row.type == "b"; });
+  if (wanted && came.empty() && !ended) {
+    complain("UNREPORTED: the ending of " + to + " to " + mail.from);
+  }
+  for (std::size_t i = 0; i + 1 < came.size(); ++i) {
+    if (crashes_.empty() && !excused(came[i])) {
+      complain("REPEATED REPORT: on " + to + " to " + mail.from);
+    }
+  }
+}
+
 void Ledger::reconcile(const std::string& accounting) {
   read_rows(accounting);
   for (const Mail& mail : mails) {
     for (std::size_t i = 0; i < mail.to.size(); ++i) {
       check_recipient(mail, i);
+      check_report(mail, i);
     }
   }
 }

@@ -29,7 +29,8 @@ struct Mail {
   std::string expected;  ///< the wire form that must come out, after added header fields
   unsigned vmta = 0;
   MailFate fate = MailFate::unsent;
-  std::vector<bool> taken;  ///< recipients answered 250
+  std::vector<bool> taken;          ///< recipients answered 250
+  std::vector<std::string> notify;  ///< NOTIFY of each; empty, or left out: not given
 };
 
 /// How a receiver's session ended; decides whether its replies may have been lost.
@@ -79,6 +80,7 @@ class Ledger {
   std::size_t expired = 0;
   std::size_t cancellations = 0;
   std::size_t ambiguous_rows = 0;
+  std::size_t reports = 0;
 
  private:
   struct Delivery {
@@ -105,6 +107,9 @@ class Ledger {
   void read_rows(const std::string& accounting);
   void check_bounce(const Mail& mail, const std::string& to, const Row& row);
   void check_recipient(const Mail& mail, std::size_t index);
+  void report_came(const std::string& to, Instant when, const SessionFate* session,
+                   std::string_view content);
+  void check_report(const Mail& mail, std::size_t index);
 
   std::map<std::string, std::vector<Delivery>, std::less<>> deliveries_;
   std::map<std::string, unsigned> rejections_;
@@ -115,6 +120,7 @@ class Ledger {
   Instant life_began_;
   Duration life_ = Duration::hours(48);
   std::map<std::string, std::vector<Row>> rows_;
+  std::map<std::string, std::vector<Delivery>> reports_;  ///< by the recipient they are about
   std::vector<Crash> crashes_;
   std::vector<std::string> complaints_;
 };

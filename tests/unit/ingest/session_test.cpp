@@ -305,6 +305,21 @@ TEST(IngestSession, NobodySendsWhereAuthenticationIsRequired) {
   EXPECT_EQ(lines[lines.size() - 2], "503 5.5.1 Need MAIL first");
 }
 
+TEST(IngestSession, MailForOurPostmasterReachesThoseNamed) {
+  IngestWorld w;
+  w.config->postmasters = {"ops@a.example", "night@b.example"};
+  w.config->own_names = {"mx.example"};
+  w.start();
+  TestClient& client = w.connect(kStranger);
+  client.send(
+      "EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<abuse@other.example>\r\n"
+      "RCPT TO:<Abuse@MX.example>\r\nRCPT TO:<postmaster>\r\nBDAT 3 LAST\r\n.ab");
+  ASSERT_TRUE(w.hears(client, "250 2.0.0 Ok: queued"));
+  EXPECT_EQ(w.service->stats().relay_denied, 1U);
+  EXPECT_EQ(w.sink.stored.at(0).addresses(),
+            "ops@a.example ops@a.example night@b.example night@b.example");
+}
+
 TEST(IngestSession, RecipientsAreGroupedByDomain) {
   IngestWorld w;
   w.start();

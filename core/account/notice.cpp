@@ -1,0 +1,276 @@
+#include "core/account/notice.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/base/idn.h"
+#include "core/base/mail_date.h"
+#include "core/base/text.h"
+
+namespace ringpost::account {
+namespace {
+
+constexpr std::string_view kEnd = "\r\n";
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') {
+    return c - '0';
+  }
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/// Text of strangers on a line of ours: no line ends, and only ASCII unless the form allows more.
+std::string on_one_line(std::string_view text, bool ascii) {
+  std::string line(text);
+  for (char& c : line) {
+    const auto octet = static_cast<unsigned char>(c);
+    if (octet < 0x20 || octet == 0x7f || (ascii && octet >= 0x80)) {
+      c = '?';
+    }
+  }
+  return line;
+}
+
+std::string date_of(WallTime when) {
+  std::array<char, kMailDateBytes> room;
+  TextBuilder text(room);
+  write_mail_date(when, text);
+  return std::string(text.view());
+}
+
+std::string status_of(EnhancedStatus status) {
+  return std::to_string(status.klass) + '.' + std::to_string(status.subject) + '.' +
+         std::to_string(status.detail);
+}
+
+std::string_view subject_of(NoticeAction action) {
+  switch (action) {
+    case NoticeAction::failed: return "Your mail could not be delivered";
+    case NoticeAction::delayed: return "Your mail is delayed";
+    case NoticeAction::relayed: return "Your mail was passed on";
+  }
+  return {};
+}
+
+std::string_view name_of(NoticeAction action) {
+  switch (action) {
+    case NoticeAction::failed: return "failed";
+    case NoticeAction::delayed: return "delayed";
+    case NoticeAction::relayed: return "relayed";
+  }
+  return {};
+}
+
+std::string_view words_of(NoticeAction action) {
+  switch (action) {
+    case NoticeAction::failed:
+      return "could not be delivered to the recipients below. No further\r\n"
+             "attempt will be made.\r\n";
+    case NoticeAction::delayed:
+      return "has not been delivered to the recipients below yet. It stays\r\n"
+             "here and is tried again; there is nothing you need to do.\r\n";
+    case NoticeAction::relayed:
+      return "was passed on to the hosts below. They do not say what becomes\r\n"
+             "of it, so this is the last report on these recipients.\r\n";
+  }
+  return {};
+}
+
+/// Builds the parts of one notification.
+class Writer {
+ public:
+  Writer(const Notice& notice, std::string& out)
+      : notice_(notice), out_(out), boundary_("=_report." + std::string(notice.token)) {}
+
+  void write() {
+    out_.clear();
+    write_head();
+    write_words();
+    write_fields();
+    write_original();
+    out_.append("--").append(boundary_).append("--\r\n.\r\n");
+  }
+
+ private:
+  void line(std::string_view a, std::string_view b = {}, std::string_view c = {}) {
+    out_.append(a).append(b).append(c).append(kEnd);
+  }
+  void begin_part(std::string_view type, bool eight_bit) {
+    line("--", boundary_);
+    line("Content-Type: ", type);
+    if (eight_bit) {
+      line("Content-Transfer-Encoding: 8bit");
+    }
+    line({});
+  }
+
+  bool foreign() const {
+    return !is_ascii(notice_.sender) ||
+           std::any_of(notice_.recipients.begin(), notice_.recipients.end(),
+                       [](const NoticeRecipient& to) { return !is_ascii(to.address); });
+  }
+  bool original_is_ascii() const {
+    return std::all_of(notice_.original.begin(), notice_.original.end(), is_ascii);
+  }
+
+  void write_head() {
+    line("Date: ", date_of(notice_.now));
+    line("From: Mail Delivery System <MAILER-DAEMON@", notice_.host_name, ">");
+    line("To: <", notice_.sender, ">");
+    line("Subject: ", subject_of(notice_.action));
+    out_.append("Message-ID: <").append(notice_.token).append("@");
+    line(notice_.host_name, ">");
+    line("Auto-Submitted: auto-replied");
+    line("MIME-Version: 1.0");
+    line("Content-Type: multipart/report; report-type=delivery-status;");
+    line(" boundary=\"", boundary_, "\"");
+    if (foreign() || !original_is_ascii()) {
+      line("Content-Transfer-Encoding: 8bit");
+    }
+    line({});
+    header_bytes_ = out_.size();
+  }
+
+  void write_words() {
+    const bool utf8 = foreign();
+    begin_part(utf8 ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii", utf8);
+    line("This is the mail system of ", notice_.host_name, ".");
+    line({});
+    line("Your message of ", date_of(notice_.arrived));
+    out_.append(words_of(notice_.action));
+    for (const NoticeRecipient& to : notice_.recipients) {
+      line({});
+      line("  <", on_one_line(to.address, false), ">");
+      write_reason(to);
+    }
+    line({});
+    if (!notice_.contact.empty()) {
+      line("For help write to <", notice_.contact, ">.");
+      line({});
+    }
+  }
+
+  void write_reason(const NoticeRecipient& to) {
+    if (!to.host.empty()) {
+      const std::string address = to.host_address.valid() ? to.host_address.text() : "";
+      out_.append("    ").append(on_one_line(to.host, true));
+      line(address.empty() ? "" : " [", address, address.empty() ? "" : "]");
+    }
+    if (to.reply_code != 0) {
+      line("    answered: ", diagnostic(to));
+    } else if (!to.text.empty()) {
+      line("    reason: ", on_one_line(to.text, true));
+    }
+    if (notice_.action == NoticeAction::delayed && to.retry_until.us > 0) {
+      line("    tried until: ", date_of(to.retry_until));
+    }
+  }
+
+  static std::string diagnostic(const NoticeRecipient& to) {
+    std::string text = std::to_string(to.reply_code);
+    if (to.status.known()) {
+      text.append(" ").append(status_of(to.status));
+    }
+    return text.append(" ").append(on_one_line(to.text, true));
+  }
+
+  void write_fields() {
+    const bool utf8 = foreign();
+    begin_part(utf8 ? "message/global-delivery-status" : "message/delivery-status", utf8);
+    line("Reporting-MTA: dns; ", notice_.host_name);
+    if (!notice_.envelope_id.empty()) {
+      line("Original-Envelope-Id: ", from_xtext(notice_.envelope_id));
+    }
+    line("Arrival-Date: ", date_of(notice_.arrived));
+    for (const NoticeRecipient& to : notice_.recipients) {
+      line({});
+      write_recipient(to, utf8);
+    }
+    line({});
+  }
+
+  void write_recipient(const NoticeRecipient& to, bool utf8) {
+    const std::size_t semicolon = to.original.find(';');
+    if (semicolon != std::string_view::npos) {
+      out_.append("Original-Recipient: ").append(to.original.substr(0, semicolon));
+      line("; ", from_xtext(to.original.substr(semicolon + 1)));
+    }
+    const bool plain = !utf8 || is_ascii(to.address);
+    line("Final-Recipient: ", plain ? "rfc822; " : "utf-8; ", on_one_line(to.address, false));
+    line("Action: ", name_of(notice_.action));
+    line("Status: ", status_of(to.status));
+    if (!to.host.empty()) {
+      line("Remote-MTA: dns; ", on_one_line(to.host, true));
+    }
+    if (to.reply_code != 0) {
+      line("Diagnostic-Code: smtp; ", diagnostic(to));
+    } else if (!to.text.empty()) {
+      line("Diagnostic-Code: x-ringpost; ", on_one_line(to.text, true));
+    }
+    if (to.last_attempt.us > 0) {
+      line("Last-Attempt-Date: ", date_of(to.last_attempt));
+    }
+    if (notice_.action == NoticeAction::delayed && to.retry_until.us > 0) {
+      line("Will-Retry-Until: ", date_of(to.retry_until));
+    }
+  }
+
+  void write_original() {
+    if (notice_.original.empty()) {
+      return;
+    }
+    const bool eight_bit = !original_is_ascii();
+    if (notice_.whole) {
+      begin_part(notice_.smtputf8 ? "message/global" : "message/rfc822", eight_bit);
+    } else {
+      begin_part(notice_.smtputf8 ? "message/global-headers" : "text/rfc822-headers", eight_bit);
+    }
+    for (const std::string_view run : notice_.original) {
+      out_.append(run);
+    }
+    line({});
+  }
+
+ public:
+  std::size_t header_bytes_ = 0;
+
+ private:
+  const Notice& notice_;
+  std::string& out_;
+  std::string boundary_;
+};
+
+}  // namespace
+
+std::string from_xtext(std::string_view xtext) {
+  std::string text;
+  for (std::size_t i = 0; i < xtext.size(); ++i) {
+    char c = xtext[i];
+    if (c == '+' && i + 2 < xtext.size() && hex_digit(xtext[i + 1]) >= 0 &&
+        hex_digit(xtext[i + 2]) >= 0) {
+      c = static_cast<char>(hex_digit(xtext[i + 1]) * 16 + hex_digit(xtext[i + 2]));
+      i += 2;
+    }
+    text += c;
+  }
+  return on_one_line(text, false);
+}
+
+ContentInfo write_notice(const Notice& notice, std::string& out) {
+  Writer writer(notice, out);
+  writer.write();
+  ContentInfo info;
+  info.wire_bytes = static_cast<std::uint32_t>(out.size());
+  info.header_bytes = static_cast<std::uint32_t>(writer.header_bytes_);
+  info.eight_bit = !is_ascii(out);
+  std::uint32_t stuffed = 0;
+  for (std::size_t at = out.find("\n."); at != std::string::npos; at = out.find("\n.", at + 1)) {
+    ++stuffed;
+  }
+  // The last dot is that of the final line: dot, CR, LF.
+  info.dot_lines = stuffed > 1;
+  info.size = info.wire_bytes - 3 - (stuffed - 1);
+  return info;
+}
+
+}  // namespace ringpost::account

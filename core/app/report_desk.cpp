@@ -1,0 +1,301 @@
+#include "core/app/report_desk.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "core/account/row.h"
+#include "core/base/idn.h"
+#include "core/base/text.h"
+
+namespace ringpost::app {
+namespace {
+
+constexpr Duration kRetry = Duration::seconds(1);
+/// What is shown of a message stays below what the spool takes in one piece.
+constexpr std::size_t kShownHeaderMax = 16 << 10;
+constexpr std::size_t kShownMessageMax = 96 << 10;
+/// Notifications leave by the default virtual MTA: they are no part of a campaign.
+constexpr std::string_view kVmta = "{default}";
+
+std::string_view domain_of(std::string_view address) {
+  const std::size_t at = address.rfind('@');
+  return at == std::string_view::npos ? std::string_view{} : address.substr(at + 1);
+}
+
+account::NoticeAction action_of(OutcomeKind kind) {
+  return kind == OutcomeKind::delivered ? account::NoticeAction::relayed
+                                        : account::NoticeAction::failed;
+}
+
+char letter_of(account::NoticeAction action) {
+  switch (action) {
+    case account::NoticeAction::failed: return 'f';
+    case account::NoticeAction::delayed: return 'd';
+    case account::NoticeAction::relayed: return 's';
+  }
+  return 'x';
+}
+
+}  // namespace
+
+ReportDesk::ReportDesk(Loop& loop, PolicyBook& policies) : loop_(loop), policies_(policies) {
+  due_.bind<&ReportDesk::on_due>(this);
+  for (std::size_t i = 0; i < tasks_.size(); ++i) {
+    tasks_[i].read.task = i;
+    tasks_[i].read.bind<&ReportDesk::on_read>(this);
+    tasks_[i].commit.task = i;
+    tasks_[i].commit.bind<&ReportDesk::on_committed>(this);
+  }
+}
+
+ReportDesk::~ReportDesk() { loop_.timers().disarm(due_); }
+
+ReportDesk::Task* ReportDesk::take_task(const SettledRecord& record) {
+  const auto free = std::find_if(tasks_.begin(), tasks_.end(),
+                                 [](const Task& task) { return task.state == State::unused; });
+  if (free == tasks_.end()) {
+    return nullptr;
+  }
+  free->state = State::gathering;
+  free->log = record.log;
+  free->id = record.id;
+  free->action = action_of(record.kind);
+  free->sender = record.reverse_path;
+  free->envelope_id = record.envelope_id;
+  free->arrived = record.received;
+  free->failures = 0;
+  free->not_before = Instant{};
+  return &*free;
+}
+
+bool ReportDesk::account(const SettledRecord& record) {
+  SpoolHandle message;
+  if (!spool_->find(record.id, message) || !spool_->owes(message, record.recipient_index)) {
+    return true;  // reported in an earlier life
+  }
+  if (draining_) {
+    return false;
+  }
+  const bool joins =
+      gathering_ != nullptr && gathering_->id == record.id && gathering_->log == record.log &&
+      gathering_->action == action_of(record.kind) && gathering_->parts.size() < kPartsMax;
+  if (!joins) {
+    Task* task = take_task(record);
+    if (task == nullptr) {
+      return false;
+    }
+    if (gathering_ != nullptr) {
+      gathering_->state = State::waiting;
+    }
+    task->message = message;
+    gathering_ = task;
+  }
+  add_part(*gathering_, record);
+  return true;
+}
+
+void ReportDesk::add_part(Task& task, const SettledRecord& record) {
+  Part& part = task.parts.emplace_back();
+  part.index = record.recipient_index;
+  part.sequence = record.sequence;
+  part.address = record.recipient;
+  part.original = record.original_recipient;
+  part.text = record.text;
+  part.host = record.host;
+  part.fields.status = account::effective_status(record);
+  part.fields.reply_code = record.reply_code;
+  part.fields.host_address = record.remote.ip;
+  part.fields.last_attempt = record.settled;
+}
+
+std::uint64_t ReportDesk::archived(std::uint16_t log) const {
+  std::uint64_t lowest = ~std::uint64_t{0};
+  for (const Task& task : tasks_) {
+    if (task.state != State::unused && task.log == log) {
+      lowest = std::min(lowest, task.parts.front().sequence - 1);
+    }
+  }
+  return lowest;
+}
+
+bool ReportDesk::idle() const {
+  return std::none_of(tasks_.begin(), tasks_.end(), [](const Task& task) {
+    return task.state == State::reading || task.state == State::writing;
+  });
+}
+
+ReportCounts ReportDesk::counts() const {
+  ReportCounts counts = counts_;
+  counts.waiting = static_cast<std::uint64_t>(std::count_if(
+      tasks_.begin(), tasks_.end(), [](const Task& task) { return task.state != State::unused; }));
+  return counts;
+}
+
+bool ReportDesk::end_of_turn(Now now) {
+  if (gathering_ != nullptr) {
+    gathering_->state = State::waiting;
+    gathering_ = nullptr;
+  }
+  if (draining_) {
+    return false;
+  }
+  std::size_t starts = kStartsPerTurn;
+  Instant next = Instant::never();
+  for (Task& task : tasks_) {
+    if (task.state != State::waiting) {
+      continue;
+    }
+    if (task.not_before > now.instant) {
+      next = std::min(next, task.not_before);
+    } else if (starts > 0) {
+      --starts;
+      start(task);
+    } else {
+      next = now.instant;
+    }
+  }
+  if (next > now.instant && next != Instant::never()) {
+    loop_.timers().arm(due_, next);
+  }
+  return next <= now.instant;
+}
+
+bool ReportDesk::wanted(const Task& task) {
+  const std::string_view domain = domain_of(task.sender);
+  return !domain.empty() && policies_.reports_to(domain);
+}
+
+void ReportDesk::start(Task& task) {
+  if (!wanted(task)) {
+    counts_.omitted += task.parts.size();
+    finish(task);
+    return;
+  }
+  task.state = State::reading;
+  task.read.message = task.message;
+  spool_->inspect(task.read);
+}
+
+void ReportDesk::on_read(Completion& completion) {
+  auto& read = static_cast<Read&>(static_cast<spool::InspectOp&>(completion));
+  Task& task = tasks_[read.task];
+  // A message that cannot be read is reported all the same, without being shown.
+  const bool readable = read.result == 0;
+  if (write(task, readable ? &read.view : nullptr)) {
+    task.state = State::writing;
+  } else {
+    postpone(task);
+  }
+  if (readable) {
+    spool_->release(read);
+  }
+}
+
+// The header section, or where it was asked for and is not too large all of the message.
+void ReportDesk::show_message(const Task& task, const MessageView& view, account::Notice& notice) {
+  const Envelope& envelope = view.envelope;
+  const bool asked =
+      envelope.dsn_return == DsnReturn::full || (envelope.dsn_return == DsnReturn::unspecified &&
+                                                 (envelope.reports & report_rule::kFull) != 0);
+  notice.whole = asked && task.action == account::NoticeAction::failed && task.failures == 0 &&
+                 view.sent_bytes() <= kShownMessageMax;
+  // The empty line that ends the header section is left to the part's end.
+  const std::uint32_t end =
+      notice.whole ? view.content.wire_bytes - 3 : std::max(view.content.header_bytes, 2U) - 2;
+  original_.clear();
+  original_.push_back(view.prefix);
+  for (const ByteRange& range : view.kept) {
+    if (range.begin < end) {
+      original_.push_back(view.body.substr(range.begin, std::min(range.end, end) - range.begin));
+    }
+  }
+  std::size_t bytes = 0;
+  for (const std::string_view run : original_) {
+    bytes += run.size();
+  }
+  const bool shown = task.failures < 3 && (notice.whole || bytes <= kShownHeaderMax);
+  notice.original =
+      shown ? std::span<const std::string_view>(original_) : std::span<const std::string_view>{};
+}
+
+bool ReportDesk::write(Task& task, const MessageView* view) {
+  const config::GlobalSettings& global = policies_.snapshot().global();
+  account::Notice notice;
+  notice.action = task.action;
+  notice.host_name = global.host_names.front();
+  const std::string token = task.id.text() + "." + std::to_string(task.parts.front().index) + "." +
+                            letter_of(task.action);
+  notice.token = token;
+  notice.sender = task.sender;
+  notice.envelope_id = task.envelope_id;
+  notice.contact = global.postmasters.empty() ? std::string_view{} : global.postmasters.front();
+  notice.arrived = task.arrived;
+  notice.now = loop_.now().wall;
+  shown_.clear();
+  for (const Part& part : task.parts) {
+    account::NoticeRecipient& to = shown_.emplace_back(part.fields);
+    to.address = part.address;
+    to.original = part.original;
+    to.text = part.text;
+    to.host = part.host;
+  }
+  notice.recipients = shown_;
+  if (view != nullptr) {
+    notice.smtputf8 = view->envelope.smtputf8;
+    show_message(task, *view, notice);
+  }
+  Submission submission;
+  submission.content = account::write_notice(notice, text_);
+  auto writer = spool_->begin_report(text_.size());
+  if (!writer) {
+    return false;
+  }
+  if (!(*writer)->append(text_)) {
+    (*writer)->abandon();
+    ++task.failures;
+    return false;
+  }
+  Recipient to;
+  to.address = task.sender;
+  const ByteRange all{0, submission.content.wire_bytes};
+  submission.envelope.recipients = {&to, 1};
+  submission.envelope.vmta = kVmta;
+  submission.envelope.received = loop_.now().wall;
+  submission.envelope.smtputf8 = !is_ascii(task.sender);
+  if (submission.content.eight_bit) {
+    submission.envelope.body = BodyType::eight_bit_mime;
+  }
+  submission.edits.kept = {&all, 1};
+  (*writer)->commit(submission, task.commit);
+  return true;
+}
+
+void ReportDesk::on_committed(Completion& completion) {
+  auto& commit = static_cast<Commit&>(static_cast<CommitOp&>(completion));
+  Task& task = tasks_[commit.task];
+  if (commit.result != 0) {
+    task.failures += commit.result == -EMSGSIZE || commit.result == -ENOBUFS ? 1 : 0;
+    postpone(task);
+    return;
+  }
+  ++counts_.made;
+  finish(task);
+}
+
+void ReportDesk::postpone(Task& task) {
+  ++counts_.refused;
+  task.state = State::waiting;
+  task.not_before = loop_.now().instant + kRetry;
+}
+
+void ReportDesk::finish(Task& task) {
+  indexes_.clear();
+  for (const Part& part : task.parts) {
+    indexes_.push_back(part.index);
+  }
+  spool_->reported(task.message, indexes_);
+  task.parts.clear();
+  task.state = State::unused;
+}
+
+}  // namespace ringpost::app

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/account/notice.h"
+#include "core/app/policy_book.h"
+#include "core/loop/loop.h"
+#include "core/mail/doors.h"
+#include "spool/spool.h"
+
+namespace ringpost::app {
+
+/// What a desk has done since its start.
+struct ReportCounts {
+  std::uint64_t made = 0;     ///< notifications that are in the spool
+  std::uint64_t omitted = 0;  ///< owed, but the sender's domain gets none or cannot be reached
+  std::uint64_t refused = 0;  ///< attempts that the spool had no room for
+  std::uint64_t waiting = 0;  ///< now
+};
+
+/// Tells senders what became of their mail. Takes outcomes that are owed a report from the
+/// journal, a bounded number at a time, reads the message, spools a notification as a message of
+/// its own, and tells the spool once that is durable. A crash between the two repeats the report,
+/// under the same Message-ID. One per shard, used by its thread.
+class ReportDesk final : public OutcomeSink, public TurnHook {
+ public:
+  ReportDesk(Loop& loop, PolicyBook& policies);
+  ~ReportDesk() override;
+
+  /// Where messages are read and notifications are put; before the first call of another kind.
+  void set_spool(spool::Spool& spool) { spool_ = &spool; }
+
+  /// False: as many reports are under way as may be.
+  bool account(const SettledRecord& record) override;
+  /// All reports owed by records up to this sequence are done with.
+  std::uint64_t archived(std::uint16_t log) const override;
+  bool end_of_turn(Now now) override;
+
+  /// Begins nothing more; idle() turns true once what was begun is done.
+  void drain() { draining_ = true; }
+  bool idle() const;
+  ReportCounts counts() const;
+
+ private:
+  enum class State : std::uint8_t { unused, gathering, waiting, reading, writing };
+  /// One recipient with what was noted of its ending.
+  struct Part {
+    std::uint32_t index = 0;
+    std::uint64_t sequence = 0;
+    std::string address;
+    std::string original;
+    std::string text;
+    std::string host;
+    account::NoticeRecipient fields;
+  };
+  struct Read : spool::InspectOp {
+    std::size_t task = 0;
+  };
+  struct Commit : CommitOp {
+    std::size_t task = 0;
+  };
+  struct Task {
+    State state = State::unused;
+    std::uint16_t log = 0;
+    MessageId id;
+    SpoolHandle message;
+    account::NoticeAction action = account::NoticeAction::failed;
+    std::string sender;
+    std::string envelope_id;
+    WallTime arrived;
+    std::vector<Part> parts;
+    unsigned failures = 0;  ///< for its size: the next attempt shows less
+    Instant not_before;
+    Read read;
+    Commit commit;
+  };
+  static constexpr std::size_t kTasks = 64;
+  static constexpr std::size_t kStartsPerTurn = 16;
+  static constexpr std::size_t kPartsMax = 50;
+
+  void add_part(Task& task, const SettledRecord& record);
+  Task* take_task(const SettledRecord& record);
+  bool wanted(const Task& task);
+  void start(Task& task);
+  void on_read(Completion& completion);
+  bool write(Task& task, const MessageView* view);
+  void show_message(const Task& task, const MessageView& view, account::Notice& notice);
+  void on_committed(Completion& completion);
+  void postpone(Task& task);
+  void finish(Task& task);
+  void on_due(Now) {}
+
+  Loop& loop_;
+  PolicyBook& policies_;
+  spool::Spool* spool_ = nullptr;
+  std::array<Task, kTasks> tasks_;
+  Task* gathering_ = nullptr;
+  bool draining_ = false;
+  Timer due_;
+  ReportCounts counts_;
+  std::vector<account::NoticeRecipient> shown_;
+  std::vector<std::string_view> original_;
+  std::vector<std::uint32_t> indexes_;
+  std::string text_;
+};
+
+}  // namespace ringpost::app

@@ -1,0 +1,78 @@
+// The log towards whoever tells senders what became of their mail: a recipient whose ending is to
+// be reported keeps its message until the report is durable.
+
+#include "spool/log.h"
+
+namespace ringpost::spool {
+namespace {
+
+template <class Encode>
+void write_note(Encode& encode, std::uint64_t message, NoteTag tag,
+                std::span<const std::uint32_t> recipients) {
+  encode.number(message);
+  encode.varint(0);  // drops nothing
+  encode.number(static_cast<std::uint8_t>(tag));
+  encode.varint(recipients.size());
+  for (const std::uint32_t recipient : recipients) {
+    encode.varint(recipient);
+  }
+}
+
+}  // namespace
+
+void Log::note_owed() {
+  if (reports_ == nullptr) {
+    return;
+  }
+  for (std::uint32_t index = 0; index < slots_.size(); ++index) {
+    const MessageSlot& slot = slots_[index];
+    for (std::uint32_t r = 0; r < slot.recipients; ++r) {
+      if (slot.state(r).has(RecipientState::kOwed)) {
+        owed_at_start_.push_back({{number_, index, slot.generation}, r});
+      }
+    }
+  }
+}
+
+// A report that is owed by an earlier run is made from its outcome's record. Where that was lost
+// there is nothing to report, and the message must not stay for ever.
+void Log::forgive_reports() {
+  if (owed_at_start_.empty() || reports_->next() < start_end_ ||
+      ports_.reports->archived(number_) < start_end_) {
+    return;
+  }
+  for (const auto& [message, recipient] : owed_at_start_) {
+    if (owes(message, recipient)) {
+      ++reports_lost_;
+      reported(message, {&recipient, 1});
+    }
+  }
+  owed_at_start_.clear();
+  owed_at_start_.shrink_to_fit();
+}
+
+bool Log::owes(const SpoolHandle& message, std::uint32_t recipient) noexcept {
+  const MessageSlot* slot = slots_.find(message.slot, message.generation);
+  return slot != nullptr && recipient < slot->recipients &&
+         slot->state(recipient).has(RecipientState::kOwed);
+}
+
+void Log::reported(const SpoolHandle& message, std::span<const std::uint32_t> recipients) {
+  MessageSlot* slot = slots_.find(message.slot, message.generation);
+  RP_ASSERT(slot != nullptr);
+  const std::uint64_t sequence = journal_.add(JournalKind::dropped, [&](auto& encode) {
+    write_note(encode, number_of(*slot), NoteTag::reported, recipients);
+  });
+  for (const std::uint32_t recipient : recipients) {
+    RecipientState& state = slot->state(recipient);
+    if (state.has(RecipientState::kOwed)) {
+      state.unset(RecipientState::kOwed);
+      close_recipient(*slot, sequence);
+    }
+  }
+  if (slot->open == 0 && slot->view == kNone) {
+    slots_.give(message.slot);
+  }
+}
+
+}  // namespace ringpost::spool
