@@ -131,7 +131,7 @@ pid_file_path = {folder}/exim.pid
 exim_path = {program}
 daemon_smtp_ports = {port}
 local_interfaces = 127.0.0.1
-tls_advertise_hosts =
+{tls}
 host_lookup =
 rfc1413_hosts =
 message_size_limit = 100M
@@ -175,9 +175,10 @@ begin retry
 
 
 class Exim(Program):
-    """Takes mail for every address into one maildir; recipients stand in Envelope-to."""
+    """Takes mail for every address into one maildir; recipients stand in Envelope-to. With a
+    `certificate` it offers STARTTLS, by GnuTLS."""
 
-    def __init__(self, folder, chunking="*"):
+    def __init__(self, folder, chunking="*", certificate=None):
         need_root("Exim changes its user")
         if not EXIM.exists():
             need("exim4 (build/peers)")
@@ -185,6 +186,7 @@ class Exim(Program):
         self.folder = pathlib.Path(folder) / "exim"
         self.maildir = self.folder / "maildir"
         self.chunking = chunking
+        self.certificate = certificate
         super().__init__("exim", [EXIM, "-C", self.folder / "exim.conf", "-bdf", "-q5s"], folder)
 
     def start(self):
@@ -194,8 +196,16 @@ class Exim(Program):
             (self.folder / name).mkdir()
             os.chown(self.folder / name, user.pw_uid, user.pw_gid)
         os.chown(self.folder, user.pw_uid, user.pw_gid)
+        tls = "tls_advertise_hosts ="
+        if self.certificate:
+            # Readable for the user it changes to.
+            pem = self.folder / "exim.pem"
+            pem.write_bytes(self.certificate.read_bytes())
+            os.chown(pem, user.pw_uid, user.pw_gid)
+            tls = (f"tls_advertise_hosts = *\ntls_certificate = {pem}\n"
+                   f"tls_privatekey = {pem}")
         (self.folder / "exim.conf").write_text(EXIM_CONFIGURATION.format(
-            user="Debian-exim", group="Debian-exim", folder=self.folder, port=self.port,
+            tls=tls, user="Debian-exim", group="Debian-exim", folder=self.folder, port=self.port,
             program=EXIM, chunking=self.chunking))
         super().start()
         wait_until(lambda: answers(self.port) or not self.running, "Exim", 60)

@@ -127,6 +127,18 @@ class Outbound(PeerTest):
             self.assertIn(b"using TLSv1.3", path.read_bytes())
         self.assertEqual(0, daemon.status()["totals"]["tls_failed"])
 
+    def test_exim_takes_mail_over_tls(self):
+        peer = self.started(peers.Exim(self.folder, certificate=self.authority.issue(HOST)))
+        daemon = self.daemon(("rcpt.test", peer.port, "tls-verification certificate"))
+        sent = messages.varied(40)
+        with contextlib.closing(messages.Injector(daemon.port)) as injector:
+            for name, content in sent.items():
+                self.assertEqual(250, injector.send(content, [f"{name}@rcpt.test"])[0])
+        wait_until(lambda: len(peer.messages()) >= len(sent), "Exim to have all", 60, 0.1)
+        for path in peer.messages():
+            self.assertIn(b"(TLS1.3)", path.read_bytes())
+        self.assertEqual(0, daemon.status()["totals"]["tls_failed"])
+
 
 class Dane(PeerTest):
     """Delivery by TLSA records of a signed zone, through a validating resolver."""

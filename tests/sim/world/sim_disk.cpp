@@ -355,7 +355,8 @@ std::int32_t SimDisk::finish_write(WriteOp& op) {
   const DiskFaults& faults = files_->faults;
   const bool fails = random_.chance(faults.write_error);
   if (fails || random_.chance(faults.short_write)) {
-    bytes.resize(random_.below(bytes.size()));
+    // A sector is written whole or not at all.
+    bytes.resize(random_.below(bytes.size()) / kSector * kSector);
     inode.put(op.offset, bytes);
     return fails ? -faults.write_errno : static_cast<std::int32_t>(bytes.size());
   }
