@@ -172,9 +172,10 @@ Status Process::start() {
   if (const auto found = check_tls(*snapshot_, tls_); !found.empty()) {
     return Error::of(ErrorCode::invalid, config::render_text(found));
   }
+  limit_sessions(*snapshot_, sessions_in_);
   trusts_ad_ = resolvers_are_local(snapshot_->global().name_servers);
   std::vector<std::string> faults;
-  auto ingest = ingest_config(snapshot_, local_addresses_, nullptr, &tls_, &faults);
+  auto ingest = ingest_config(snapshot_, local_addresses_, nullptr, &tls_, &faults, &sessions_in_);
   if (!ingest) {
     return ingest.error();
   }
@@ -347,7 +348,7 @@ void Process::run_shard(ShardThread& entry) {
   {
     ShardSettings settings = shard_settings(snapshot_, entry.shard, shards_, local_addresses_);
     settings.authentication = &authentication_;
-    settings.ingest_memory.sessions_of_all = &sessions_in_;
+    settings.ingest_memory.slots = &sessions_in_;
     settings.ingest_config = ingest_;
     settings.resolve.trusts_ad = trusts_ad_;
     settings.main_endpoint = main_endpoint();

@@ -76,8 +76,8 @@ class Process {
   std::shared_ptr<const config::Snapshot> snapshot_;
   unsigned shards_;
   std::vector<IpAddress> local_addresses_;
-  ingest::IngestConfigRef ingest_;  ///< what the shards start with
-  SharedCount sessions_in_;         ///< total-max-smtp-in
+  ingest::IngestConfigRef ingest_;    ///< what the shards start with
+  ingest::SessionSlots sessions_in_;  ///< total-max-smtp-in and quotas of source groups
   std::shared_ptr<OpenSslAuthorities> authorities_;
   OpenSslEngines tls_;      ///< of the control thread: tries what shards will make for themselves
   bool trusts_ad_ = false;  ///< name servers are of this host

@@ -4,6 +4,7 @@
 
 #include "core/app/settings.h"
 #include "core/app/tls_settings.h"
+#include "core/base/text.h"
 #include "core/config/diff.h"
 
 namespace ringpost::app {
@@ -12,8 +13,21 @@ std::uint32_t sessions_in_max(const config::GlobalSettings& global) {
   return global.total_max_smtp_in != 0 ? global.total_max_smtp_in : config::kUnlimited;
 }
 
+void limit_sessions(const config::Snapshot& snapshot, ingest::SessionSlots& slots) {
+  std::vector<ingest::SessionSlots::Quota> quotas;
+  for (const config::SourceGroup& group : snapshot.source_groups()) {
+    const std::uint32_t most =
+        group.max_smtp_in != 0 ? group.max_smtp_in : ingest::SessionSlots::kNoLimit;
+    const std::uint32_t reserved =
+        group.reserved_smtp_in != config::kUnlimited ? group.reserved_smtp_in : 0;
+    quotas.push_back({to_lower(group.name), most, reserved});
+  }
+  slots.set_limits(sessions_in_max(snapshot.global()), quotas);
+}
+
 Reloader::Reloader(ConfigSource& source, std::shared_ptr<const config::Snapshot> current,
-                   std::vector<IpAddress> local, SharedCount& sessions_in, TlsContexts& contexts)
+                   std::vector<IpAddress> local, ingest::SessionSlots& sessions_in,
+                   TlsContexts& contexts)
     : source_(source),
       first_(std::move(current)),
       current_(first_),
@@ -38,7 +52,8 @@ ReloadPlan Reloader::plan() {
     return plan;
   }
   plan.needs_restart = config::restart_needed(*first_, *plan.snapshot);
-  auto ingest = ingest_config(plan.snapshot, local_, rules_.get(), &contexts_, &plan.faults);
+  auto ingest =
+      ingest_config(plan.snapshot, local_, rules_.get(), &contexts_, &plan.faults, &sessions_in_);
   if (!ingest) {
     config::Diagnostic fault;
     fault.message = ingest.error().detail;
@@ -55,7 +70,7 @@ void Reloader::applied(const ReloadPlan& plan) {
   version_ = plan.version;
   current_ = plan.snapshot;
   rules_ = plan.ingest->mail_rules;
-  sessions_in_.set_limit(sessions_in_max(plan.snapshot->global()));
+  limit_sessions(*plan.snapshot, sessions_in_);
 }
 
 }  // namespace ringpost::app

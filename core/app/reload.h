@@ -38,7 +38,7 @@ class Reloader {
  public:
   /// `sessions_in` counts incoming sessions of all shards; all references outlive this.
   Reloader(ConfigSource& source, std::shared_ptr<const config::Snapshot> current,
-           std::vector<IpAddress> local, SharedCount& sessions_in, TlsContexts& contexts);
+           std::vector<IpAddress> local, ingest::SessionSlots& sessions_in, TlsContexts& contexts);
 
   ReloadPlan plan();
   /// All shards have, or will have, taken the plan up.
@@ -55,12 +55,14 @@ class Reloader {
   std::shared_ptr<const config::Snapshot> current_;
   std::shared_ptr<const ingest::MailRules> rules_;
   std::vector<IpAddress> local_;
-  SharedCount& sessions_in_;
+  ingest::SessionSlots& sessions_in_;
   TlsContexts& contexts_;
   std::uint32_t version_ = 1;
 };
 
 /// total-max-smtp-in as a limit.
 std::uint32_t sessions_in_max(const config::GlobalSettings& global);
+/// The limits of the configuration on sessions of clients, from now on.
+void limit_sessions(const config::Snapshot& snapshot, ingest::SessionSlots& slots);
 
 }  // namespace ringpost::app

@@ -24,6 +24,9 @@ void add_fields(ingest::SourcePolicy& out, const config::SourcePolicy& in) {
     out.fields.push_back(
         rule_of("x-virtual-mta", FieldCommand::vmta, true, in.retain_x_virtual_mta));
   }
+  if (!in.process_x_virtual_mta && in.add_x_virtual_mta_header) {
+    out.fields.push_back(rule_of("x-virtual-mta", FieldCommand::vmta, false, false));
+  }
   if (in.process_x_job) {
     out.fields.push_back(rule_of("x-job", FieldCommand::job, true, in.retain_x_job));
   }
@@ -79,6 +82,7 @@ ingest::SourcePolicy source_policy(const config::SourcePolicy& in, std::uint64_t
   out.require_auth = in.require_auth;
   set_auth(in, out);
   out.proxied = in.proxy_protocol;
+  out.source_group = to_lower(in.source_group);
   out.senders.assign(in.allow_mail_from.begin(), in.allow_mail_from.end());
   out.recipients.assign(in.allow_recipient.begin(), in.allow_recipient.end());
   if (in.max_rcpt_per_message != config::kUnlimited && in.max_rcpt_per_message != 0) {
@@ -109,6 +113,9 @@ ingest::SourcePolicy source_policy(const config::SourcePolicy& in, std::uint64_t
   out.hide_source = in.hide_message_source;
   out.remove_received = in.remove_received_headers;
   out.add_message_id = in.add_message_id_header;
+  out.add_vmta_field = in.add_x_virtual_mta_header;
+  out.job_prefix = in.jobid_prefix;
+  out.excess_fails_message = in.too_many_rcpts_fails_message;
   out.date = in.add_date_header == config::AddDate::no           ? ingest::DateField::leave
              : in.add_date_header == config::AddDate::if_missing ? ingest::DateField::add_if_missing
                                                                  : ingest::DateField::replace;
@@ -132,6 +139,9 @@ ingest::SourceRules source_rules(const config::Snapshot& snapshot, config::Sourc
   const sign::CanonSet forms = body_forms(snapshot);
   const auto add = [&](const config::SourcePolicy& policy) {
     policies.push_back(source_policy(policy, message_max, mail, forms));
+    if (policy.auto_qualify_domain) {
+      policies.back().domain_suffix = to_lower(snapshot.global().domain_suffix);
+    }
     policies.back().keeps_rules = policies.back().clear_auth_on_loopback =
         snapshot.is_relay_source(named);
     return static_cast<std::uint32_t>(policies.size() - 1);
@@ -203,7 +213,8 @@ Result<ingest::IngestConfigRef> ingest_config(const std::shared_ptr<const config
                                               const std::vector<IpAddress>& local,
                                               const ingest::MailRules* before,
                                               TlsContexts* contexts,
-                                              std::vector<std::string>* faults) {
+                                              std::vector<std::string>* faults,
+                                              ingest::SessionSlots* slots) {
   const config::Snapshot& snapshot = *shared;
   auto rules_read = MailRules::make(shared, static_cast<const MailRules*>(before));
   if (!rules_read) {
@@ -212,6 +223,7 @@ Result<ingest::IngestConfigRef> ingest_config(const std::shared_ptr<const config
   const std::shared_ptr<MailRules> mail = std::move(*rules_read);
   auto out = std::make_shared<ingest::IngestConfig>();
   out->hostname = snapshot.global().host_names.front();
+  out->host_id = snapshot.global().host_id;
   out->rules.push_back(source_rules(snapshot, config::kNoSource, out->policies, *mail));
   NamedRules named(snapshot, *out, *mail);
   for (const config::Listener& listener : snapshot.global().listeners) {
@@ -229,6 +241,11 @@ Result<ingest::IngestConfigRef> ingest_config(const std::shared_ptr<const config
                           snapshot.global().postmasters.end());
   for (const std::string_view name : snapshot.global().host_names) {
     out->own_names.push_back(to_lower(name));
+  }
+  for (ingest::SourcePolicy& policy : out->policies) {
+    if (slots != nullptr && !policy.source_group.empty()) {
+      policy.slot_group = slots->group(policy.source_group);
+    }
   }
   for (const std::string_view domain : snapshot.relay_domains()) {
     out->relay_domains.push_back(to_lower(domain));

@@ -23,11 +23,12 @@ Status check_listeners(const config::Snapshot& snapshot, const std::vector<IpAdd
 
 /// `before`: the rules in force, made by this too. `contexts` makes the listeners' encryption;
 /// without, none has any. What is wrong with users' files goes to `faults`. not_found: a file of a
-/// suppression list cannot be read.
+/// suppression list cannot be read. `slots` numbers the groups of sources.
 Result<ingest::IngestConfigRef> ingest_config(
     const std::shared_ptr<const config::Snapshot>& snapshot,
     const std::vector<IpAddress>& local = {}, const ingest::MailRules* before = nullptr,
-    TlsContexts* contexts = nullptr, std::vector<std::string>* faults = nullptr);
+    TlsContexts* contexts = nullptr, std::vector<std::string>* faults = nullptr,
+    ingest::SessionSlots* slots = nullptr);
 /// All but the ingest configuration, which the shards share.
 ShardSettings shard_settings(std::shared_ptr<const config::Snapshot> snapshot, unsigned shard,
                              unsigned shards, const std::vector<IpAddress>& local = {});

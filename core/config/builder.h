@@ -178,6 +178,7 @@ class Builder {
   std::vector<std::pair<std::string_view, Span>> routing_list_uses_;
   std::vector<std::pair<std::string_view, Span>> user_source_uses_;
   std::vector<std::pair<std::string_view, Span>> address_list_uses_;
+  std::vector<std::pair<std::string_view, Span>> group_uses_;
   std::vector<std::pair<std::uint32_t, std::pair<std::string_view, Span>>> cold_uses_;
 };
 

@@ -117,6 +117,8 @@ void Builder::add_global_directive(const OptionRow& row, const Directive& direct
       return log_->error(span, "not a host name");
     }
     global.host_names.push_back(*text);
+  } else if (row.id == OptionId::domain_suffix && !is_host_name(*text)) {
+    return log_->error(span, "not a domain");
   } else if (row.id == OptionId::postmaster) {
     global.postmasters.push_back(*text);
   } else if (row.id == OptionId::relay_address) {

@@ -322,6 +322,9 @@ void Builder::finish_lists() {
   for (const auto& [name, span] : address_list_uses_) {
     missing(name, span, snapshot_->address_lists_, "address-list");
   }
+  for (const auto& [name, span] : group_uses_) {
+    missing(name, span, snapshot_->source_groups_, "source-group");
+  }
 }
 
 }  // namespace ringpost::config

@@ -90,6 +90,8 @@ void Builder::add_source(const Section& section) {
       }
     } else if (row->id == OptionId::source_pattern_list) {
       routing_list_uses_.emplace_back(std::get<std::string_view>(*value), directive.values[0].span);
+    } else if (row->id == OptionId::source_group) {
+      group_uses_.emplace_back(directive.values[0].text, directive.values[0].span);
     } else if (row->id == OptionId::suppression_lists) {
       for (const Word& name : ValueReader::list_of(directive.values)) {
         address_list_uses_.emplace_back(name.text, name.span);

@@ -35,8 +35,9 @@ enum class OptionId : std::uint16_t {
   jobid_prefix, process_x_envid, process_x_dkim_options, retain_x_dkim_options, add_received_header,
   hide_message_source, remove_received_headers, remove_header, add_message_id_header,
   add_date_header, date_header_time, max_message_size, max_message_hops,
-  source_max_rcpt_per_message, too_many_rcpts_fails_message, bare_newlines, smtp_command_timeout,
-  smtp_data_timeout, allow_chunking, allow_smtputf8, verp_default, suppress_local_dsn,
+  source_max_rcpt_per_message, too_many_rcpts_fails_message, auto_qualify_domain, bare_newlines,
+  smtp_command_timeout, smtp_data_timeout, allow_chunking, allow_smtputf8, verp_default,
+  suppress_local_dsn,
   dsn_return_default, source_pattern_list, source_group, suppression_lists, source_log_connections,
   source_log_commands, source_log_data, source_log_tls, source_proxy_protocol,
   // Users and quotas of sessions.

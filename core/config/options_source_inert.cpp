@@ -26,8 +26,6 @@ constexpr OptionRow kRows[] = {
           "Allows submission through the original's libraries."),
     inert("accept-invalid-recipients", kSource, T::boolean, why::kDialogue,
           "Takes recipients with faulty syntax and bounces them."),
-    inert("auto-qualify-domain", kSource, T::boolean, why::kHeaders,
-          "Completes addresses without a domain."),
     inert("rewrite-list", in(Scope::source, Scope::virtual_mta, Scope::virtual_mta_pool), T::word,
           why::kRewrite, "List of address rewriting rules."),
     inert("disconnect-on-transient-error", kSource, T::boolean, why::kDialogue,

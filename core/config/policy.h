@@ -143,6 +143,7 @@ struct SourcePolicy {
   std::uint32_t max_message_hops = 0;
   std::uint32_t max_rcpt_per_message = 0;
   bool too_many_rcpts_fails_message = false;
+  bool auto_qualify_domain = false;
   std::uint64_t max_message_size = 0;  ///< the server's own limit is already applied
   Duration smtp_command_timeout{};
   Duration smtp_data_timeout{};

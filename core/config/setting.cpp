@@ -197,6 +197,7 @@ constexpr Field<S> kSourceFields[] = {
     {Id::max_message_hops, kSet<S, &S::max_message_hops>},
     {Id::source_max_rcpt_per_message, kSet<S, &S::max_rcpt_per_message>},
     {Id::too_many_rcpts_fails_message, kSet<S, &S::too_many_rcpts_fails_message>},
+    {Id::auto_qualify_domain, kSet<S, &S::auto_qualify_domain>},
     {Id::bare_newlines, kSet<S, &S::bare_newlines>},
     {Id::smtp_command_timeout, kSet<S, &S::smtp_command_timeout>},
     {Id::smtp_data_timeout, kSet<S, &S::smtp_data_timeout>},

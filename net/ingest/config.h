@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "core/base/address.h"
-#include "core/base/shared_count.h"
 #include "core/base/time.h"
 #include "core/base/tls.h"
 #include "net/auth/user_book.h"
 #include "net/ingest/mail_rules.h"
+#include "net/ingest/session_slots.h"
 #include "net/sign/body_hasher.h"
 #include "net/smtp/mailbox.h"
 #include "net/smtp/server_events.h"
@@ -53,6 +53,9 @@ struct SourcePolicy {
   /// any that is allowed otherwise.
   std::vector<std::string> senders;
   std::vector<std::string> recipients;
+  std::string source_group;  ///< whose quota its sessions count in; empty: none
+  std::uint32_t slot_group = SessionSlots::kNoGroup;  ///< the same in SessionSlots
+  bool excess_fails_message = false;  ///< of recipients; otherwise each in excess is refused
   bool proxied = false;  ///< its connections begin with a PROXY header, whose address counts
   smtp::ServerLimits limits;
   bool chunking = true;
@@ -71,6 +74,9 @@ struct SourcePolicy {
 
   sign::CanonSet body_forms;  ///< canonical forms in which bodies are hashed for signatures
 
+  std::string domain_suffix;    ///< completes addresses without a domain; empty: they are refused
+  std::string job_prefix;       ///< before the job id; `{auth}` stands for the user's name
+  bool add_vmta_field = false;  ///< X-Virtual-MTA says which was chosen, where the field is missing
   bool add_received = true;
   bool hide_source = false;  ///< the Received field says neither name nor address of the client
   bool remove_received = false;
@@ -114,6 +120,7 @@ struct ListenAddress {
 /// until they end.
 struct IngestConfig {
   std::string hostname = "localhost";  ///< in greeting, Received and Message-ID; at most 255 octets
+  std::uint32_t host_id = 0;           ///< in Message-ID; 0: not written
   std::string banner = "Ringpost ESMTP";
   std::vector<ListenAddress> listen;
   std::vector<SourcePolicy> policies;
@@ -149,11 +156,11 @@ using IngestConfigRef = std::shared_ptr<const IngestConfig>;
 
 /// Memory of one shard's ingest, all of it taken at start and touched as it is first used.
 struct IngestMemory {
-  std::uint32_t sessions_max = 1000;       ///< on this shard
-  SharedCount* sessions_of_all = nullptr;  ///< of all shards together; none: no such limit
-  std::uint32_t turned_away_max = 32;      ///< sessions beyond, that only get a 421
-  std::uint32_t envelope_blocks = 8192;    ///< of 2 KiB; a transaction holds at least one
-  std::uint32_t recipients_max = 10'000;   ///< of one message, over all policies
+  std::uint32_t sessions_max = 1000;      ///< on this shard
+  SessionSlots* slots = nullptr;          ///< of all shards together; none: no such limit
+  std::uint32_t turned_away_max = 32;     ///< sessions beyond, that only get a 421
+  std::uint32_t envelope_blocks = 8192;   ///< of 2 KiB; a transaction holds at least one
+  std::uint32_t recipients_max = 10'000;  ///< of one message, over all policies
 };
 
 }  // namespace ringpost::ingest

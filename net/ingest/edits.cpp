@@ -20,9 +20,11 @@ constexpr ServerReply kUnknownVmta{550, "5.7.1", "The header names a virtual MTA
 constexpr ServerReply kForbiddenVmta{550, "5.7.1",
                                      "The header names a virtual MTA you may not use"};
 constexpr ServerReply kBadEnvid{550, "5.6.0", "The envelope id in the header is too long"};
+constexpr ServerReply kJobTooLong{550, "5.6.0", "The job in the header is too long"};
 constexpr ServerReply kTooScattered{554, "5.6.0", "Too many header fields that must be removed"};
 
 constexpr std::size_t kEnvidBytesMax = 100;
+constexpr std::string_view kVmtaField = "X-Virtual-MTA";
 
 // What the client called itself goes into a comment-like place of a header field: only octets of
 // names and address literals pass.
@@ -99,6 +101,15 @@ bool is_removed(const FieldMark& mark, const SourcePolicy& policy) {
   }
 }
 
+// A field that names a virtual MTA and stays in the message.
+bool shows_vmta(const ContentSummary& content, const SourcePolicy& policy) {
+  return std::any_of(content.fields.begin(), content.fields.end(), [&](const FieldMark& mark) {
+    return mark.field == KnownField::control && mark.control < policy.fields.size() &&
+           !policy.fields[mark.control].remove &&
+           equals_ignoring_case(policy.fields[mark.control].name, kVmtaField);
+  });
+}
+
 }  // namespace
 
 const ServerReply* EditPlan::make(const ContentSummary& content, const SourcePolicy& policy,
@@ -108,11 +119,10 @@ const ServerReply* EditPlan::make(const ContentSummary& content, const SourcePol
   if (const ServerReply* refusal = obey(content, policy, config)) {
     return refusal;
   }
-  if (!keep_ranges(content, policy)) {
-    return &kTooScattered;
+  if (!prefix_job(policy.job_prefix, facts.user)) {
+    return &kJobTooLong;
   }
-  write_prefix(content, policy, facts);
-  return nullptr;
+  return keep_ranges(content, policy) ? nullptr : &kTooScattered;
 }
 
 HeaderEdits EditPlan::edits() const {
@@ -190,8 +200,24 @@ bool EditPlan::keep_ranges(const ContentSummary& content, const SourcePolicy& po
   return true;
 }
 
+// Jobs of different users stay apart although their clients number them alike.
+bool EditPlan::prefix_job(std::string_view prefix, std::string_view user) {
+  if (job_.empty() || prefix.empty()) {
+    return true;
+  }
+  constexpr std::string_view kUser = "{auth}";
+  TextBuilder out(job_text_);
+  for (auto at = prefix.find(kUser); at != std::string_view::npos; at = prefix.find(kUser)) {
+    out.add(prefix.substr(0, at)).add(user);
+    prefix.remove_prefix(at + kUser.size());
+  }
+  out.add(prefix).add(job_);
+  job_ = out.view();
+  return !out.truncated();
+}
+
 void EditPlan::write_prefix(const ContentSummary& content, const SourcePolicy& policy,
-                            const TraceFacts& facts) {
+                            const TraceFacts& facts, std::string_view vmta) {
   TextBuilder out(prefix_);
   if (policy.add_received) {
     add_received(out, policy, facts);
@@ -199,13 +225,20 @@ void EditPlan::write_prefix(const ContentSummary& content, const SourcePolicy& p
   if (policy.add_message_id && !content.has(KnownField::message_id)) {
     char token[MessageId::kTextSize];
     facts.token.write_text(token);
-    out.add("Message-ID: <").add({token, sizeof token}).add('@').add(facts.hostname).add(">\r\n");
+    out.add("Message-ID: <").add({token, sizeof token});
+    if (facts.host_id != 0) {
+      out.add('.').add_number(facts.host_id);
+    }
+    out.add('@').add(facts.hostname).add(">\r\n");
   }
   const bool dated = content.has(KnownField::date);
   if (policy.date == DateField::replace || (policy.date == DateField::add_if_missing && !dated)) {
     out.add("Date: ");
     write_mail_date(facts.when, out);
     out.add("\r\n");
+  }
+  if (policy.add_vmta_field && !shows_vmta(content, policy)) {
+    out.add(kVmtaField).add(": ").add(vmta).add("\r\n");
   }
   // Content that begins with text instead of a field has no header section: ours needs its end.
   const bool bare_text = content.info.header_bytes == 0 && content.info.size > 0;

@@ -26,6 +26,8 @@ struct TraceFacts {
   bool smtputf8 = false;
   WallTime when;
   MessageId token;                  ///< unique, for Message-ID
+  std::uint32_t host_id = 0;        ///< beside it, where it is not 0
+  std::string_view user;            ///< authenticated; empty: none
   std::string_view sole_recipient;  ///< for the `for` clause; empty with several
 };
 
@@ -33,9 +35,13 @@ struct TraceFacts {
 /// per shard, used within one call; the views it gives hold until its next use.
 class EditPlan {
  public:
-  /// Works out the edits. Nullptr, or the reply that refuses the message.
+  /// Obeys the command fields and works out what is removed. Nullptr, or the reply that refuses the
+  /// message.
   const smtp::ServerReply* make(const smtp::ContentSummary& content, const SourcePolicy& policy,
                                 const IngestConfig& config, const TraceFacts& facts);
+  /// Writes the fields that are put in front; `vmta` is the virtual MTA or pool chosen in the end.
+  void write_prefix(const smtp::ContentSummary& content, const SourcePolicy& policy,
+                    const TraceFacts& facts, std::string_view vmta);
 
   HeaderEdits edits() const;
   /// The virtual MTA or pool that an obeyed field names, or the fallback for it; empty: none does.
@@ -51,8 +57,7 @@ class EditPlan {
   const smtp::ServerReply* choose_vmta(std::string_view name, const SourcePolicy& policy,
                                        const IngestConfig& config);
   bool keep_ranges(const smtp::ContentSummary& content, const SourcePolicy& policy);
-  void write_prefix(const smtp::ContentSummary& content, const SourcePolicy& policy,
-                    const TraceFacts& facts);
+  bool prefix_job(std::string_view prefix, std::string_view user);
 
   std::string_view vmta_;
   std::string_view job_;
@@ -61,6 +66,7 @@ class EditPlan {
   std::size_t prefix_bytes_ = 0;
   FixedVector<ByteRange, kKeptRangesMax> kept_;
   std::array<char, 300> envid_text_{};
+  std::array<char, 512> job_text_{};
   std::array<char, 2560> prefix_{};
 };
 

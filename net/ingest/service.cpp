@@ -121,7 +121,7 @@ Welcome IngestService::welcome_for(const IpAddress& client, const SourcePolicy& 
   const std::uint32_t per_address = config_->connections_per_address_max;
   const bool too_many = served_ >= memory_.sessions_max ||
                         (per_address > 0 && by_address_.count(client) >= per_address);
-  if (too_many || (memory_.sessions_of_all != nullptr && !memory_.sessions_of_all->take())) {
+  if (too_many || (memory_.slots != nullptr && !memory_.slots->take(policy.slot_group))) {
     return Welcome::too_many;
   }
   ++served_;
@@ -150,6 +150,7 @@ void IngestService::serve(const RawSocket& socket, const SocketAddress& listener
   stats_.turned_away += welcome == Welcome::too_many || welcome == Welcome::stopping ? 1 : 0;
   stats_.not_served += welcome == Welcome::not_for_you ? 1 : 0;
   session->set_counted(welcome == Welcome::serve);
+  session->set_slot_group(policy.slot_group);
   sessions_.push_back(*session);
   session->set_local(socket.local.ip);
   session->begin(*stream, socket.peer, config_, policy, where, welcome);
@@ -159,13 +160,23 @@ void IngestService::session_ended(IngestSession& session) {
   if (session.counted()) {
     --served_;
     by_address_.remove(session.connected_from().ip);
-    if (memory_.sessions_of_all != nullptr) {
-      memory_.sessions_of_all->give_back();
+    if (memory_.slots != nullptr) {
+      memory_.slots->give_back(session.slot_group());
     }
   }
   sessions_.remove(session);
   free_.push_front(session);
   report_if_stopped();
+}
+
+bool IngestService::changes_group(IngestSession& session, std::uint32_t group) {
+  if (memory_.slots != nullptr && session.counted() &&
+      !memory_.slots->move(session.slot_group(), group)) {
+    ++stats_.turned_away;
+    return false;
+  }
+  session.set_slot_group(group);
+  return true;
 }
 
 void IngestService::stop(Completion& done) {

@@ -56,6 +56,7 @@ class IngestService : private SessionOwner {
   };
 
   void session_ended(IngestSession& session) override;
+  bool changes_group(IngestSession& session, std::uint32_t group) override;
   void accepted(Listener& listener);
   void accept_next(Listener& listener);
   void close_listeners();

@@ -66,6 +66,8 @@ class SessionOwner {
  public:
   virtual ~SessionOwner() = default;
   virtual void session_ended(IngestSession& session) = 0;
+  /// Its client turned out to be of another group of sources. False: that has no room for it.
+  virtual bool changes_group(IngestSession& session, std::uint32_t group) = 0;
 };
 
 /// How a session begins.
@@ -105,6 +107,9 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   void set_local(const IpAddress& local) { local_ = local; }
   bool counted() const { return counted_; }
   void set_counted(bool counted) { counted_ = counted; }
+  /// In whose quota of SessionSlots it counts.
+  std::uint32_t slot_group() const { return slot_group_; }
+  void set_slot_group(std::uint32_t group) { slot_group_ = group; }
 
  private:
   enum class State : std::uint8_t {
@@ -137,6 +142,7 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   void use_policy(const SourcePolicy& policy);
   smtp::ServerLimits limits_of(const SourcePolicy& policy) const;
   void read_proxy_header();
+  Welcome proxied_welcome();
   sign::BodyHasher& body() { return *std::get_if<sign::BodyHasher>(&reader_); }
 
   void on_received(Completion&);
@@ -185,6 +191,7 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   const SourcePolicy* policy_ = nullptr;
   smtp::ServerProfile profile_;
   State state_ = State::ended;
+  std::uint32_t slot_group_ = SessionSlots::kNoGroup;
   bool counted_ = false;  ///< in the per-address count
   bool paused_ = false;
   bool have_chunk_ = false;

@@ -37,6 +37,8 @@ void IngestSession::use_policy(const SourcePolicy& policy) {
   profile_.controls = policy.field_names;
   profile_.notes = config_->noted_names;
   profile_.watched_controls = policy.fields.size();
+  profile_.excess_fails_message = policy.excess_fails_message;
+  profile_.domain_suffix = policy.domain_suffix;
   profile_.starttls = policy.starttls && tls() != nullptr;
   profile_.auth = {};
   if (shard_.desk != nullptr && policy.users != nullptr) {
@@ -113,6 +115,13 @@ bool IngestSession::become_user() {
   return true;
 }
 
+Welcome IngestSession::proxied_welcome() {
+  if (!policy_->accept) {
+    return Welcome::not_for_you;
+  }
+  return owner_.changes_group(*this, policy_->slot_group) ? Welcome::serve : Welcome::too_many;
+}
+
 // Whose connection this is, said by the proxy. Nothing is answered to one that does not say so.
 void IngestSession::read_proxy_header() {
   using Read = smtp::ProxyHeader::State;
@@ -130,7 +139,7 @@ void IngestSession::read_proxy_header() {
       policy_ = &config_->policy_for(peer_.ip, rules());
     }
     active_ = shard_.loop.now().instant;
-    open(policy_->accept ? Welcome::serve : Welcome::not_for_you);  // the header's place is reused
+    open(proxied_welcome());  // the header's place is reused
     return state_ == State::open ? pump() : void();
   }
   if (header.state() == Read::bad || receive_op_.ended) {

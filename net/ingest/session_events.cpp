@@ -173,6 +173,8 @@ void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
   facts.smtputf8 = envelope.smtputf8;
   facts.when = now.wall;
   facts.token = {shard_.token_high, ++shard_.token_low};
+  facts.host_id = config_->host_id;
+  facts.user = engine_.authenticated() ? std::string_view(check_op_.user) : "";
   if (shard_.recipients.added().size() == 1) {
     facts.sole_recipient = shard_.recipients.added().front().address;
   }
@@ -186,6 +188,7 @@ void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
     transaction_.clear();
     return engine_.complete_message(*refusal);
   }
+  shard_.edits.write_prefix(summary, *policy_, facts, envelope.vmta);
   envelope.recipients = shard_.recipients.grouped();
   envelope.job = shard_.edits.job();
   if (envelope.envelope_id.empty()) {
@@ -194,7 +197,7 @@ void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
   envelope.helo = facts.helo;
   envelope.reports = policy_->reports;
   envelope.noted = {summary.noted.begin(), summary.noted.size()};
-  envelope.user = engine_.authenticated() ? std::string_view(check_op_.user) : "";
+  envelope.user = facts.user;
   envelope.origin = peer_.ip;
   envelope.received = now.wall;
   submission.content = summary.info;

@@ -156,6 +156,7 @@ class ServerEngine {
   bool take_plain(std::size_t size);
   bool take_cram(std::size_t size);
   bool count_idle_command(Verb verb);
+  std::string_view completed(std::string_view argument, std::span<char> room) const;
   bool begin_content(Transfer transfer, ServerReply& refusal);
 
   // Content (server_engine_content.cpp).
@@ -188,6 +189,7 @@ class ServerEngine {
   bool secured_ = false;
   bool transaction_open_ = false;
   bool smtputf8_ = false;  ///< of the open transaction
+  bool excess_ = false;    ///< of recipients, for ServerProfile::excess_fails_message
   bool paused_ = false;
   bool authenticated_ = false;
   AuthMechanism mechanism_ = AuthMechanism::plain;

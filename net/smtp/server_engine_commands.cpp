@@ -11,6 +11,8 @@ namespace ringpost::smtp {
 namespace {
 
 constexpr std::size_t kHelloBytesMax = 255;
+/// A command line and the domain of ours that completes its address.
+constexpr std::size_t kCompletedBytesMax = 2048 + 256;
 
 bool has_control_octets(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](char c) {
@@ -161,6 +163,25 @@ void ServerEngine::hello(std::string_view argument, bool extended) {
   events_.on_hello(argument, extended);
 }
 
+// The argument of MAIL or RCPT with our domain put behind an address that has none, in `room`;
+// the argument itself where nothing is to be added or it would not fit.
+std::string_view ServerEngine::completed(std::string_view argument, std::span<char> room) const {
+  const std::string_view suffix = profile_->domain_suffix;
+  const auto bracket = suffix.empty() ? std::string_view::npos : argument.find('<');
+  if (bracket == std::string_view::npos) {
+    return argument;
+  }
+  const ParsedPath path = parse_path(argument.substr(bracket), true);
+  const std::string_view local = path.mailbox.local_part;
+  if (path.fault != PathFault::no_domain || argument.size() + 1 + suffix.size() > room.size()) {
+    return argument;
+  }
+  const auto end = static_cast<std::size_t>(local.data() + local.size() - argument.data());
+  TextBuilder out(room);
+  out.add(argument.substr(0, end)).add('@').add(suffix).add(argument.substr(end));
+  return out.view();
+}
+
 void ServerEngine::mail(std::string_view argument) {
   if (state_ == ServerState::awaiting_hello) {
     return reply_error(replies::kHelloFirst);
@@ -175,7 +196,8 @@ void ServerEngine::mail(std::string_view argument) {
     return reply_error(replies::kNestedMail);
   }
   MailArguments arguments;
-  if (const ServerReply* bad = parse_mail(argument, features(), arguments)) {
+  char room[kCompletedBytesMax];
+  if (const ServerReply* bad = parse_mail(completed(argument, room), features(), arguments)) {
     return reply_error(*bad);
   }
   if (arguments.declared_bytes > limits_.content.message_bytes_max) {
@@ -187,6 +209,7 @@ void ServerEngine::mail(std::string_view argument) {
     refused_ = Refusal::none;
     smtputf8_ = arguments.smtputf8;
     recipients_ = 0;
+    excess_ = false;
     state_ = ServerState::in_envelope;
   }
   reply(verdict);
@@ -200,11 +223,14 @@ void ServerEngine::rcpt(std::string_view argument) {
     return reply_error(replies::kMailFirst);
   }
   RcptArguments arguments;
-  if (const ServerReply* bad = parse_rcpt(argument, features(), smtputf8_, arguments)) {
+  char room[kCompletedBytesMax];
+  if (const ServerReply* bad =
+          parse_rcpt(completed(argument, room), features(), smtputf8_, arguments)) {
     return reply_error(*bad);
   }
   if (recipients_ >= limits_.recipients_max) {
-    return reply(replies::kTooManyRecipients);
+    excess_ = profile_->excess_fails_message;
+    return reply(excess_ ? replies::kRecipientOk : replies::kTooManyRecipients);
   }
   const ServerReply verdict = events_.on_rcpt(arguments);
   if (verdict.accepted()) {
@@ -217,6 +243,10 @@ void ServerEngine::rcpt(std::string_view argument) {
 bool ServerEngine::begin_content(Transfer transfer, ServerReply& refusal) {
   if (recipients_ == 0) {
     refusal = replies::kNoRecipients;
+    return false;
+  }
+  if (excess_) {
+    refusal = replies::kRecipientsInExcess;
     return false;
   }
   refusal = events_.on_content_begin();

@@ -51,6 +51,8 @@ struct ServerProfile {
   bool smtputf8 = true;                     ///< RFC 6531
   bool dsn = true;                          ///< RFC 3461
   bool starttls = false;                    ///< RFC 3207; while the session is in clear
+  bool excess_fails_message = false;  ///< recipients beyond the limit get 250, the message 554
+  std::string_view domain_suffix;     ///< completes addresses without a domain; empty: refused
   AuthOffer auth;
   BareLineEnds bare_line_ends = BareLineEnds::refuse;
   /// Header fields whose values are wanted, lower case, at most 255.

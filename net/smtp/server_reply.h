@@ -30,6 +30,7 @@ inline constexpr ServerReply kTooManyErrors{421, "4.7.0", "Too many errors, clos
 inline constexpr ServerReply kTooManyCommands{421, "4.7.0", "Too many commands without a message"};
 inline constexpr ServerReply kNotWeb{421, "4.7.0", "This is a mail server, not a web server"};
 inline constexpr ServerReply kTooManyRecipients{452, "4.5.3", "Too many recipients"};
+inline constexpr ServerReply kRecipientsInExcess{554, "5.5.3", "Too many recipients in a message"};
 inline constexpr ServerReply kAuthenticated{235, "2.7.0", "Authenticated"};
 inline constexpr ServerReply kAuthFailed{535, "5.7.8", "Authentication failed"};
 inline constexpr ServerReply kAuthLater{454, "4.7.0", "Cannot check now, try again later"};

@@ -291,6 +291,7 @@ std::string dump(const SourcePolicy& p) {
                                      std::uint64_t{p.allow_mail_from.size()},
                                      std::uint64_t{p.allow_recipient.size()},
                                      std::uint64_t{p.too_many_rcpts_fails_message},
+                                     std::uint64_t{p.auto_qualify_domain},
                                      std::uint64_t{p.suppression_lists.size()},
                                      std::uint64_t{p.add_x_virtual_mta_header},
                                      std::uint64_t{p.process_x_dkim_options},

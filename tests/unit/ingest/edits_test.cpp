@@ -155,6 +155,46 @@ TEST(HeaderEdits, TextWithoutHeaderGetsASeparator) {
   EXPECT_EQ(body.message.prefix.substr(body.message.prefix.size() - 7), "+0000\r\n");
 }
 
+TEST(HeaderEdits, SaysWhichVirtualMtaWasChosenWhereNoFieldDoes) {
+  const auto show = [](bool obeyed) {
+    return [obeyed](IngestConfig&, SourcePolicy& policy) {
+      policy.add_vmta_field = true;
+      policy.default_vmta = "v2";
+      policy.fields = {{"x-virtual-mta", obeyed ? FieldCommand::vmta : FieldCommand::none, obeyed}};
+    };
+  };
+  EXPECT_EQ(send(show(false), "A: b\r\n\r\n").message.sent,
+            "X-Virtual-MTA: v2\r\nA: b\r\n\r\n.\r\n");
+  EXPECT_EQ(send(show(false), "x-virtual-mta: v1\r\n\r\n").message.sent,
+            "x-virtual-mta: v1\r\n\r\n.\r\n");
+  EXPECT_EQ(send(show(true), "X-Virtual-MTA: v1\r\n\r\n").message.sent,
+            "X-Virtual-MTA: v1\r\n\r\n.\r\n");
+  EXPECT_EQ(send(show(true), "text\r\n").message.sent, "X-Virtual-MTA: v2\r\n\r\ntext\r\n.\r\n");
+}
+
+TEST(HeaderEdits, JobsTakeTheirPrefix) {
+  const auto prefixed = [](IngestConfig& config, SourcePolicy& policy) {
+    commands(config, policy);
+    policy.job_prefix = "[{auth}]{auth}-";
+  };
+  EXPECT_EQ(send(prefixed, "X-Job: 7\r\n\r\n").message.job, "[]-7");  // nobody authenticated
+  EXPECT_EQ(send(prefixed, "Subject: none\r\n\r\n").message.job, "");
+  const auto endless = [](IngestConfig& config, SourcePolicy& policy) {
+    commands(config, policy);
+    policy.job_prefix = std::string(600, 'p');
+  };
+  EXPECT_EQ(send(endless, "X-Job: 7\r\n\r\n").reply, "550 5.6.0 The job in the header is too long");
+}
+
+TEST(HeaderEdits, MessageIdsNameTheHost) {
+  const auto numbered = [](IngestConfig& config, SourcePolicy& policy) {
+    policy.add_message_id = true;
+    config.host_id = 12;
+  };
+  const std::string sent = send(numbered, "A: b\r\n\r\n").message.sent;
+  EXPECT_NE(sent.find(".12@mx.example>\r\n"), std::string::npos) << sent;
+}
+
 TEST(HeaderEdits, RemovalsBeyondTheRangesAreRefused) {
   std::string scattered;
   for (int i = 0; i < 16; ++i) {

@@ -45,10 +45,10 @@ TEST(IngestService, LimitsConnectionsOfOneAddress) {
 }
 
 TEST(IngestService, ALimitOfAllShardsIsSharedAndGivenBack) {
-  SharedCount all(2);
-  ASSERT_TRUE(all.take());  // by another shard
+  SessionSlots all(2);
+  ASSERT_TRUE(all.take(SessionSlots::kNoGroup));  // by another shard
   IngestWorld w;
-  w.memory.sessions_of_all = &all;
+  w.memory.slots = &all;
   w.start();
   TestClient& first = w.connect();
   ASSERT_TRUE(w.hears(first, "220"));

@@ -99,6 +99,44 @@ TEST(IngestSession, NoReplyBeforeTheSpoolSaysDurable) {
   EXPECT_EQ(w.sink.stored.size(), 1U);
 }
 
+TEST(IngestSession, AddressesWithoutADomainGetOurs) {
+  IngestWorld w;
+  w.config->policies[1].domain_suffix = "ours.example";
+  w.start();
+  TestClient& client = w.connect();
+  client.send(
+      "EHLO c\r\nMAIL FROM:<ann> SIZE=10\r\nRCPT TO:<\"b>ob\"> NOTIFY=NEVER\r\n"
+      "RCPT TO:<c@d>\r\nRCPT TO:<e@>\r\nRCPT TO:<Postmaster>\r\nDATA\r\n");
+  ASSERT_TRUE(w.hears(client, "354"));
+  client.send("\r\n.\r\nMAIL FROM:<>\r\nQUIT\r\n");
+  ASSERT_TRUE(w.run_until([&] { return client.ended(); }));
+  ASSERT_EQ(w.sink.stored.size(), 1U);
+  const StoredMessage& message = w.sink.stored[0];
+  EXPECT_EQ(message.reverse_path, "ann@ours.example");
+  EXPECT_NE(message.addresses().find("\"b>ob\"@ours.example"), std::string::npos);
+  EXPECT_EQ(message.recipients.size(), 2U);
+}
+
+TEST(IngestSession, TooManyRecipientsMayFailTheWholeMessage) {
+  for (const bool whole : {false, true}) {
+    IngestWorld w;
+    w.config->policies[1].limits.recipients_max = 2;
+    w.config->policies[1].excess_fails_message = whole;
+    w.start();
+    TestClient& client = w.connect();
+    const std::string envelope = "MAIL FROM:<a@b>\r\nRCPT TO:<1@d>\r\nRCPT TO:<2@d>\r\n";
+    client.send("EHLO c\r\n" + envelope + "RCPT TO:<3@d>\r\n");
+    ASSERT_TRUE(w.hears(client, whole ? "250 2.1.5" : "452 4.5.3"));
+    client.send("DATA\r\n");
+    ASSERT_TRUE(w.hears(client, whole ? "554 5.5.3" : "354"));
+    client.send((whole ? "RSET\r\n" + envelope + "DATA\r\n" : "") +
+                std::string("\r\n.\r\nQUIT\r\n"));
+    ASSERT_TRUE(w.run_until([&] { return client.ended(); }));
+    ASSERT_EQ(w.sink.stored.size(), 1U);
+    EXPECT_EQ(w.sink.stored[0].recipients.size(), 2U);
+  }
+}
+
 TEST(IngestSession, StorageErrorsAreTemporary) {
   struct Row {
     std::int32_t result;
