@@ -38,6 +38,9 @@ struct SpoolOptions {
   std::uint32_t writers_max = 10'000;  ///< messages being received at once
   std::uint32_t streams_max = 256;     ///< of them large
 
+  bool deliver_only = false;         ///< no message is accepted
+  std::uint64_t min_free_bytes = 0;  ///< of the file system; below, none is accepted
+
   std::uint32_t max_messages = 10'000'000;
   Duration warm_time = Duration::seconds(60);      ///< how long written or populated bytes count as
                                                    ///< present in memory

@@ -75,7 +75,32 @@ Log* Spool::log_of(std::uint16_t number) noexcept {
   return nullptr;
 }
 
+// The file system is looked at once a second; others may fill it.
+Status Spool::may_accept() {
+  if (options_.deliver_only) {
+    return Error::of(ErrorCode::no_space, "this spool only delivers");
+  }
+  if (options_.min_free_bytes == 0) {
+    return {};
+  }
+  const Instant now = ports_.loop.now().instant;
+  if (now >= space_known_until_) {
+    const auto free = ports_.disk.free_bytes(options_.folder);
+    if (!free) {
+      return free.error();
+    }
+    free_bytes_ = *free;
+    space_known_until_ = now + Duration::seconds(1);
+  }
+  return free_bytes_ >= options_.min_free_bytes
+             ? Status{}
+             : Error::of(ErrorCode::no_space, "the file system has less than is to stay free");
+}
+
 Result<MessageWriter*> Spool::begin(std::uint64_t declared_bytes) {
+  if (const Status may = may_accept(); !may) {
+    return may.error();
+  }
   return logs_.front()->begin(declared_bytes);
 }
 

@@ -69,8 +69,11 @@ class Spool final : public MessageSink, public BodySource, public TurnHook {
 
  private:
   Log* log_of(std::uint16_t number) noexcept;
+  Status may_accept();
 
   SpoolOptions options_;
+  Instant space_known_until_;  ///< what was last seen of the file system holds so long
+  std::uint64_t free_bytes_ = 0;
   ChunkPool chunks_;
   LogPorts ports_;
   std::vector<std::unique_ptr<Log>> logs_;

@@ -93,6 +93,7 @@ void set_timeouts(QueuePolicy& out, const config::PathPolicy& in) {
   out.timeouts.data = in.data_initiation_timeout;
   out.timeouts.content = in.data_send_timeout;
   out.timeouts.final_reply = in.data_termination_timeout;
+  out.timeouts.whole_reply = in.multiple_line_timeout;
   out.idle_timeout = in.idle_timeout;
 }
 
@@ -430,6 +431,9 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   out->ignore_pipelining = in.ignore_pipelining;
   out->ignore_8bitmime = in.ignore_8bitmime;
   out->ignore_dsn = in.ignore_dsn;
+  out->assume_delivered_on_timeout = in.assume_delivery_upon_timeout;
+  out->bounce_on_broken_content = in.bounce_upon_transfer_failure;
+  out->eight_bit_needs_offer = in.eight_bit_fallback == config::EightBitFallback::bounce;
   set_counts(*out, in);
   out->retry_after.assign(in.retry_after.begin(), in.retry_after.end());
   if (in.retry_recipients_after.ns > 0) {

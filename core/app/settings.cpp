@@ -276,6 +276,8 @@ ShardSettings shard_settings(std::shared_ptr<const config::Snapshot> snapshot, u
   settings.spool_folder = global.spools.front().path;
   settings.spool.folder = settings.spool_folder;
   settings.spool.segment_bytes = global.spool_segment_size;
+  settings.spool.deliver_only = global.spools.front().deliver_only;
+  settings.spool.min_free_bytes = global.spools.front().min_free_space;
   // Dots in front of lines make content larger in wire form than its SIZE says, by a third at most.
   const std::uint64_t room = global.spool_segment_size - kSegmentOverhead;
   const std::uint64_t wanted = std::min(global.max_message_size, room);

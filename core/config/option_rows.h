@@ -58,7 +58,6 @@ inline constexpr std::string_view kVmtaLimits =
     "limits on volume over all queues of a virtual MTA are not built yet";
 inline constexpr std::string_view kSources = "rules for single listeners are not built yet";
 inline constexpr std::string_view kCategories = "own categories of returned mail are not built yet";
-inline constexpr std::string_view kSpoolLater = "the spool takes no such orders yet";
 inline constexpr std::string_view kBackoff = "this part of back-off mode is not built yet";
 inline constexpr std::string_view kTls = "this part of TLS is not built yet";
 inline constexpr std::string_view kMessageKeys = "keys are taken from the configuration only";

@@ -55,15 +55,9 @@ constexpr Pending kPending[] = {
     {Id::queue_log_transfer_failures, why::kLogDetail},
     {Id::delivery_type, why::kOtherWays},
     {Id::date_header_time, why::kHeaders},
-    {Id::spool_deliver_only, why::kSpoolLater},
-    {Id::spool_min_free_space, why::kSpoolLater},
     {Id::bounce_upon_no_mx, why::kDialogue},
-    {Id::multiple_line_timeout, why::kDialogue},
-    {Id::assume_delivery_upon_timeout, why::kDialogue},
     {Id::ignore_chunking, why::kDialogue},
-    {Id::eight_bit_fallback, why::kDialogue},
     {Id::pipeline_window, why::kDialogue},
-    {Id::bounce_upon_transfer_failure, why::kDialogue},
 };
 
 constexpr auto kReasons = [] {

@@ -24,7 +24,8 @@ struct PhaseTimeouts {
   Duration data = Duration::minutes(2);     ///< from DATA to its 354
   Duration content = Duration::minutes(3);  ///< without progress while sending content
   Duration final_reply = Duration::minutes(10);
-  Duration handshake = Duration::minutes(1);  ///< of TLS, whole
+  Duration handshake = Duration::minutes(1);    ///< of TLS, whole
+  Duration whole_reply = Duration::minutes(5);  ///< from the first octet of a reply to its last
 };
 
 /// A sending identity of a virtual MTA: local address to bind and the name to say in EHLO.
@@ -97,8 +98,12 @@ struct QueuePolicy {
   bool skip_host_on_421 = false;
   /// 553 to RCPT without an enhanced status means that there is no such mailbox.
   bool no_mailbox_on_553 = false;
-  bool bounce_on_5xx_greeting = false;  ///< else the mail waits, as for any host that fails
-  std::uint32_t hosts_tried_max = 10;   ///< addresses of the route that one session tries
+  /// A final reply that does not come in time is taken for a positive one.
+  bool assume_delivered_on_timeout = false;
+  bool bounce_on_broken_content = false;  ///< where the connection breaks within it
+  bool eight_bit_needs_offer = false;     ///< else 8-bit content goes without 8BITMIME too
+  bool bounce_on_5xx_greeting = false;    ///< else the mail waits, as for any host that fails
+  std::uint32_t hosts_tried_max = 10;     ///< addresses of the route that one session tries
 
   // Extensions left alone though the host offers them.
   bool ignore_pipelining = false;

@@ -235,6 +235,7 @@ void DeliverySession::start_talking() {
   close_verdict_ = {};
   receive_.ended = false;
   receive_.end_result = 0;
+  reply_begun_ = Instant::never();
   transmitter_.start(stream_, policy_->zero_copy_threshold_bytes);
   const HostView host = context_.hosts.view(candidate_->remote, context_.loop.now().instant);
   smtp::ClientOptions options;
@@ -243,6 +244,7 @@ void DeliverySession::start_talking() {
   options.pipelining = host.pipelining && !policy_->ignore_pipelining;
   options.eight_bit_mime = !policy_->ignore_8bitmime;
   options.dsn = !policy_->ignore_dsn;
+  options.eight_bit_needs_offer = policy_->eight_bit_needs_offer;
   options.group_next = host.grouping;
   options.tls = tls_use();
   options.wait_for_recipients_above = context_.options.wait_for_recipients_above;

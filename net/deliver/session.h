@@ -97,6 +97,7 @@ class DeliverySession final : private TransmitOwner {
   void follow(const ReplyVerdict& verdict, Outcome& outcome) const;
   bool go_on_to_next_host();
   void check_surplus();
+  void decide_doubt(const smtp::ClientAction& action);
 
   void progress();
   void go_idle();
@@ -170,6 +171,7 @@ class DeliverySession final : private TransmitOwner {
   std::size_t failure_text_size_ = 0;
   std::uint64_t progress_seen_ = 0;
   Instant idle_deadline_;
+  Instant reply_begun_;  // of the reply that is not whole yet
   Instant handshake_deadline_;
   std::size_t ahead_ = 1;       // jobs taken before the engine can begin them, at most
   std::uint32_t taken_ = 0;     // jobs, on this connection

@@ -93,6 +93,26 @@ void DeliverySession::judge_over(const smtp::ClientAction& action) {
   }
 }
 
+// What becomes of content whose end nobody confirmed, where the queue's settings decide it.
+void DeliverySession::decide_doubt(const smtp::ClientAction& action) {
+  Job& job = *work_of(action.transaction).job;
+  Outcome outcome;
+  outcome.phase = action.phase;
+  if (policy_->assume_delivered_on_timeout && action.end == smtp::TransactionEnd::ambiguous &&
+      break_ == Break::timed_out) {
+    outcome.kind = OutcomeKind::delivered;
+    outcome.status = {2, 0, 0};
+    outcome.text = job.keep_text("no final reply in time, taken as delivered");
+    settle_pending(job, outcome);
+  } else if (policy_->bounce_on_broken_content && break_ == Break::lost &&
+             action.end == smtp::TransactionEnd::interrupted && action.phase == Phase::content) {
+    outcome.kind = OutcomeKind::bounced;
+    outcome.status = {5, 4, 2};
+    outcome.text = job.keep_text("the connection broke within the content");
+    settle_pending(job, outcome);
+  }
+}
+
 // A refusal under a verdict: offered to the next host instead, or final though temporary.
 void DeliverySession::follow(const ReplyVerdict& verdict, Outcome& outcome) const {
   const bool refused =

@@ -2,6 +2,8 @@
 
 #include "net/deliver/session.h"
 
+#include <algorithm>
+
 namespace ringpost::deliver {
 
 void DeliverySession::on_received(Completion&) {
@@ -144,6 +146,7 @@ void DeliverySession::on_over(const smtp::ClientAction& action, std::string_view
   Work& work = work_of(action.transaction);
   const Now now = context_.loop.now();
   judge_over(action);
+  decide_doubt(action);
   note_transaction_over(*work.job, action, words);
   work.job->facts.ended = now.wall;
   work.stage = Work::Stage::over;
@@ -238,10 +241,17 @@ void DeliverySession::arm_timer() {
     case smtp::TimeoutClass::idle: deadline = idle_ ? idle_deadline_ : Instant::never(); break;
     case smtp::TimeoutClass::none: deadline = now + context_.options.quit_within; break;
   }
+  if (!engine_.in_reply()) {
+    reply_begun_ = Instant::never();
+  } else {
+    // Other deadlines begin anew with every octet that comes.
+    reply_begun_ = std::min(reply_begun_, now);
+    deadline = std::min(deadline, reply_begun_ + limits.whole_reply);
+  }
   context_.loop.timers().arm(timer_, deadline);
 }
 
-void DeliverySession::on_deadline(Now) {
+void DeliverySession::on_deadline(Now now) {
   if (stage_ == Stage::connecting) {
     connect_late_ = true;
     context_.net.cancel(connect_);
@@ -250,8 +260,12 @@ void DeliverySession::on_deadline(Now) {
   if (stage_ != Stage::talking) {
     return;
   }
+  const bool reply_late = reply_begun_ != Instant::never() &&
+                          now.instant >= reply_begun_ + policy_->timeouts.whole_reply;
   if (engine_.ended()) {
     close_stream();  // QUIT did not leave in time
+  } else if (reply_late) {
+    break_off(Break::timed_out);
   } else if (engine_.timeout_class() == smtp::TimeoutClass::handshake) {
     handshake_late();
   } else if (engine_.timeout_class() == smtp::TimeoutClass::idle) {

@@ -23,6 +23,8 @@ constexpr Reply kTooLarge =
     local_reply(552, {5, 3, 4}, "message is larger than the receiving server accepts");
 constexpr Reply kNoSmtputf8 =
     local_reply(553, {5, 6, 7}, "receiving server does not offer SMTPUTF8, which this needs");
+constexpr Reply kNoEightBit =
+    local_reply(554, {5, 6, 3}, "receiving server does not offer 8BITMIME, which this needs");
 constexpr Reply kUnsound = local_reply(553, {5, 1, 3}, "an address cannot be put into a command");
 
 }  // namespace
@@ -107,6 +109,9 @@ std::uint32_t ClientEngine::begin(const ClientTransaction& transaction,
     refusal = &kTooLarge;
   } else if (transaction.needs_smtputf8 && !capabilities_.smtputf8) {
     refusal = &kNoSmtputf8;
+  } else if (transaction.eight_bit && options_.eight_bit_needs_offer &&
+             !capabilities_.eight_bit_mime) {
+    refusal = &kNoEightBit;
   }
   if (refusal != nullptr) {
     end_slot(slot, TransactionEnd::answered, Phase::mail, *refusal, out);

@@ -32,7 +32,8 @@ struct ClientOptions {
   bool pipelining = true;      ///< use it where it is offered
   bool eight_bit_mime = true;  ///< likewise
   bool dsn = true;             ///< likewise
-  bool group_next = true;      ///< send the next envelope behind a final dot
+  bool eight_bit_needs_offer = false;  ///< octets above 127 go only where 8BITMIME is used
+  bool group_next = true;              ///< send the next envelope behind a final dot
   TlsUse tls = TlsUse::never;
   /// Larger content waits for the replies to its RCPTs before DATA, octets.
   std::uint64_t wait_for_recipients_above = 1024 * 1024;
@@ -96,6 +97,8 @@ class ClientEngine {
   /// Whether a second transaction would travel behind the first.
   void set_group_next(bool on) noexcept { options_.group_next = on; }
   bool groups_next() const noexcept { return pipelining() && options_.group_next; }
+  /// Part of a reply has come.
+  bool in_reply() const noexcept { return parser_.in_reply(); }
   bool ended() const noexcept {
     return state_ == ClientState::quitting || state_ == ClientState::closed;
   }

@@ -189,7 +189,6 @@ class ServerEngine {
   bool secured_ = false;
   bool transaction_open_ = false;
   bool smtputf8_ = false;  ///< of the open transaction
-  bool excess_ = false;    ///< of recipients, for ServerProfile::excess_fails_message
   bool paused_ = false;
   bool authenticated_ = false;
   AuthMechanism mechanism_ = AuthMechanism::plain;
@@ -206,6 +205,7 @@ class ServerEngine {
   ServerReply refusal_;  ///< where refused_ is host, and of a chunk that is skipped
   ServerState after_chunk_ = ServerState::idle;  ///< the state behind a chunk that is skipped
   bool skip_is_error_ = false;
+  bool excess_ = false;  ///< of recipients, for ServerProfile::excess_fails_message
   Gate gate_{*this};
   std::size_t line_size_ = 0;
   std::array<char, kCommandBytesMax> line_;  ///< a command line that came in pieces

@@ -266,6 +266,90 @@ TEST(Deliver, BrokenConnectionsSayHowFarTheyCame) {
   }
 }
 
+TEST(Deliver, DoubtIsDecidedWhereTheQueueSaysSo) {
+  for (const char* ending : {"SILENT", "CLOSE"}) {
+    DeliverWorld world;
+    world.policy->assume_delivered_on_timeout = true;
+    HostManners manners;
+    manners.hook = [ending](const std::string& line) {
+      return line == "." ? std::string(ending) : std::string();
+    };
+    world.add_host(kA, manners);
+    world.add_route("mx.example.org", 10, kA);
+    world.add_message("x: y\r\n\r\n", {"a@example.org"});
+    ASSERT_TRUE(world.open());
+    ASSERT_TRUE(world.run());
+    const Outcome& outcome = world.messages[0].outcomes[0];
+    const bool late = std::string(ending) == "SILENT";
+    EXPECT_EQ(outcome.kind, late ? OutcomeKind::delivered : OutcomeKind::deferred) << ending;
+    EXPECT_EQ(outcome.ambiguous, !late) << ending;
+  }
+}
+
+TEST(Deliver, MailMayBeReturnedWhenItsContentBreaksOff) {
+  for (const bool returned : {false, true}) {
+    DeliverWorld world;
+    world.policy->bounce_on_broken_content = returned;
+    HostManners manners;
+    manners.hook = [&world](const std::string& line) {
+      if (line == "DATA") {  // what is sent after the answer to it breaks the connection
+        world.world.after(Duration::microseconds(1),
+                          [&world] { world.network.faults().reset_percent = 100; });
+      }
+      return std::string();
+    };
+    world.add_host(kA, manners);
+    world.add_route("mx.example.org", 10, kA);
+    world.add_message("x: y\r\n\r\n", {"a@example.org"});
+    ASSERT_TRUE(world.open());
+    ASSERT_TRUE(world.run());
+    const Outcome& outcome = world.messages[0].outcomes[0];
+    EXPECT_EQ(outcome.kind, returned ? OutcomeKind::bounced : OutcomeKind::deferred);
+    EXPECT_FALSE(outcome.ambiguous);
+    EXPECT_EQ(outcome.phase, Phase::content);
+  }
+}
+
+TEST(Deliver, EightBitContentMayNeedTheOffer) {
+  for (const bool offered : {false, true}) {
+    DeliverWorld world;
+    world.policy->eight_bit_needs_offer = true;
+    HostManners manners;
+    manners.extensions = offered ? "PIPELINING|8BITMIME" : "PIPELINING";
+    world.add_host(kA, manners);
+    world.add_route("mx.example.org", 10, kA);
+    world.add_message("x: y\r\n\r\nplain\r\n", {"a@example.org"});
+    world.add_message("x: y\r\n\r\n\xe4\r\n", {"a@example.org"});
+    ASSERT_TRUE(world.open());
+    ASSERT_TRUE(world.run());
+    EXPECT_EQ(world.messages[0].outcomes[0].kind, OutcomeKind::delivered);
+    const Outcome& outcome = world.messages[1].outcomes[0];
+    EXPECT_EQ(outcome.kind, offered ? OutcomeKind::delivered : OutcomeKind::bounced);
+    EXPECT_EQ(outcome.status, (offered ? EnhancedStatus{2, 0, 0} : EnhancedStatus{5, 6, 3}));
+  }
+}
+
+TEST(Deliver, AReplyThatDripsMeetsItsTimeout) {
+  DeliverWorld world;
+  world.policy->timeouts.whole_reply = Duration::minutes(3);
+  HostManners manners;
+  manners.extensions = "8BITMIME";      // in lock step
+  manners.drip = Duration::minutes(1);  // each a sign of life, less than the time for a command
+  manners.hook = [](const std::string& line) {
+    return begins(line, "MAIL") ? "DRIP" : std::string();
+  };
+  world.add_host(kA, manners);
+  world.add_route("mx.example.org", 10, kA);
+  world.add_message("x: y\r\n\r\n", {"a@example.org"});
+  const Instant begun = world.loop->now().instant;
+  ASSERT_TRUE(world.open());
+  ASSERT_TRUE(world.run());
+  EXPECT_EQ(world.messages[0].outcomes[0].kind, OutcomeKind::deferred);
+  const Duration took = world.loop->now().instant - begun;
+  EXPECT_GE(took, Duration::minutes(3));
+  EXPECT_LE(took, Duration::minutes(4));
+}
+
 TEST(Deliver, ShuttingDownGivesMailBackUncounted) {
   DeliverWorld world;
   int mails = 0;

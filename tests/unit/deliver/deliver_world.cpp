@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace ringpost::deliver {
 
 TestHost::TestHost(sim::SimWorld& world, sim::SimNetwork& network, Mailroom& mailroom,
@@ -34,6 +36,7 @@ void TestHost::on_accepted(Completion&) {
   session.send.bind<&Session::on_sent>(&session);
   session.secure.bind<&Session::on_secured>(&session);
   session.close.bind<&Session::on_closed>(&session);
+  session.drip.bind<&Session::on_drip>(&session);
   net_.receive(session.stream, session.receive);
   session.command("BANNER");
   session.flush();
@@ -79,6 +82,14 @@ void TestHost::Session::on_received(Completion&) {
 
 void TestHost::Session::say(const std::string& reply) { out += reply + "\r\n"; }
 
+void TestHost::Session::on_drip(Now now) {
+  if (!closing) {
+    say("250-and more");
+    flush();
+    host->loop_.timers().arm(drip, now.instant + host->manners.drip);
+  }
+}
+
 void TestHost::Session::command(const std::string& line) {
   host->commands.push_back(line);
   const std::string hooked = host->manners.hook ? host->manners.hook(line) : "";
@@ -87,6 +98,8 @@ void TestHost::Session::command(const std::string& line) {
     close_after = true;
   } else if (hooked == "SILENT") {
     silent = true;
+  } else if (hooked == "DRIP") {
+    on_drip(host->loop_.now());
   } else if (!hooked.empty()) {
     say(hooked);
     in_content = starts("DATA") && hooked[0] == '3';
@@ -266,6 +279,9 @@ void DeliverWorld::open(Job& job) {
       job.view.envelope.smtputf8 = message.smtputf8;
       job.view.content.size = static_cast<std::uint32_t>(message.content.size() - 3);
       job.view.content.wire_bytes = static_cast<std::uint32_t>(message.content.size());
+      job.view.content.eight_bit =
+          std::any_of(message.content.begin(), message.content.end(),
+                      [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
       job.view.prefix = message.prefix;
       job.view.body = message.content;
       job.view.kept = message.kept;

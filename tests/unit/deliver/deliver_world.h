@@ -17,10 +17,11 @@ namespace ringpost::deliver {
 
 /// How a simulated receiving host answers. A hook gets each command line (or "BANNER", or "." for
 /// the end of content) and returns the reply without line end, "" for the usual one, "CLOSE" to
-/// close, "SILENT" to say nothing ever again.
+/// close, "SILENT" to say nothing ever again, "DRIP" for a reply that never ends.
 struct HostManners {
   std::string extensions = "PIPELINING|SIZE 50000000|8BITMIME|DSN";
   std::function<std::string(const std::string& command)> hook;
+  Duration drip;  ///< between the lines of the endless reply of "DRIP"
   /// Offers STARTTLS with this certificate of the simulator (sim_tls.h); empty: does not.
   std::string certificate;
 };
@@ -60,6 +61,7 @@ class TestHost : public LetterHandler {
     std::string out;
     std::string sending;
     Slice slice;
+    Timer drip;
     bool in_content = false;
     bool silent = false;
     bool close_after = false;
@@ -72,7 +74,11 @@ class TestHost : public LetterHandler {
     void on_received(Completion&);
     void on_sent(Completion&);
     void on_secured(Completion&);
-    void on_closed(Completion&) { gone = true; }
+    void on_closed(Completion&) {
+      gone = true;
+      host->loop_.timers().disarm(drip);
+    }
+    void on_drip(Now now);
     void say(const std::string& reply);
     void command(const std::string& line);
     void content_done(std::string content);

@@ -277,6 +277,29 @@ TEST_F(SpoolFault, FullDiskTakesMailAgainWhenSomebodyMakesRoom) {
   deliver_all(*run, queued + 1);
 }
 
+TEST_F(SpoolFault, WhatIsToStayFreeStaysFree) {
+  options_.min_free_bytes = 1 << 20;
+  auto run = start();
+  run->settle_down(200);
+  files_.capacity = files_.used() + (1 << 20);
+  EXPECT_EQ(0, run->deliver_in(make_mail(1, 700)));
+  files_.capacity = files_.used() + (1 << 20) - 1;
+  ASSERT_TRUE(run->turn_until([&] { return run->deliver_in(make_mail(2, 700)) == -28; }, 200));
+  files_.capacity = ~std::uint64_t{0};
+  ASSERT_TRUE(run->turn_until([&] { return run->deliver_in(make_mail(3, 700)) == 0; }, 200));
+}
+
+TEST_F(SpoolFault, ASpoolThatOnlyDeliversTakesNothing) {
+  {
+    auto run = start();
+    ASSERT_EQ(0, run->deliver_in(make_mail(1, 700)));
+  }
+  options_.deliver_only = true;
+  auto run = start();
+  EXPECT_EQ(-28, run->deliver_in(make_mail(2, 700)));
+  deliver_all(*run, 1);
+}
+
 // With room for the journal or for mail, but not for both, the journal has it; and with room for
 // both, but not for the journal's reserve, no mail is taken.
 TEST(SpoolRoom, RoomForOutcomesComesBeforeRoomForMail) {
