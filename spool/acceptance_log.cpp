@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "core/mail/report.h"
 #include "spool/bytes.h"
 #include "spool/record_writer.h"
 
@@ -344,6 +345,10 @@ void AcceptanceLog::commit(Writer& writer, const Submission& submission, CommitO
   RecordHead& head = writer.head_;
   head = RecordHead{};
   head.content_hash = writer.hasher_.digest();
+  const Envelope& envelope = submission.envelope;
+  writer.tells_delay_ =
+      std::any_of(envelope.recipients.begin(), envelope.recipients.end(),
+                  [&](const Recipient& to) { return delay_wanted(to.notify, envelope); });
   std::int32_t error = writer.refused_ ? -ENOBUFS : 0;
   if (error == 0 && !write_record_meta(submission, writer.meta_, head)) {
     error = -ENOBUFS;
@@ -545,6 +550,7 @@ void AcceptanceLog::accept(Segment& segment, Writer& writer) {
   slot.begin = static_cast<std::uint32_t>(span.begin);
   slot.bytes = static_cast<std::uint32_t>(span.end - span.begin);
   slot.flags = MessageSlot::kVerified;
+  slot.delay_look_s = writer.tells_delay_ ? kLookSoon : 0;
   segment.slots[head.local] = index;
   ++segment.live;
   ++segment.entries;

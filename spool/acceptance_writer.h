@@ -46,6 +46,7 @@ class Writer final : public MessageWriter, public ListLink<> {
   ChunkChain meta_;  ///< head, index, envelope
   Hasher64 hasher_;  ///< of the content
   RecordHead head_;
+  bool tells_delay_ = false;  ///< a sender who wants to hear of a delay
   std::uint64_t offset_ = 0;  ///< of the record
   CommitOp* op_ = nullptr;
 };

@@ -52,6 +52,8 @@ bool read_additions(Decoder& decode, SettledRecord& record) {
         break;
       case OutcomeTag::helo: record.helo = value; break;
       case OutcomeTag::noted: record.noted = value; break;
+      case OutcomeTag::tls_protocol: record.tls_protocol = value; break;
+      case OutcomeTag::tls_cipher: record.tls_cipher = value; break;
       case OutcomeTag::offered: record.offered = number.number<std::uint16_t>(); break;
       case OutcomeTag::hidden: record.hidden_records = number.number<std::uint8_t>(); break;
     }

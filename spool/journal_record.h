@@ -65,6 +65,8 @@ enum class OutcomeTag : std::uint8_t {
   noted = 4,
   offered = 5,
   hidden = 6,
+  tls_protocol = 7,
+  tls_cipher = 8,
 };
 
 /// What a record of kind `dropped` that drops nothing says besides.
@@ -87,6 +89,8 @@ void write_outcome_additions(Encoder<Out>& encode, const SettledRecord& record) 
   }
   add(OutcomeTag::helo, record.helo);
   add(OutcomeTag::noted, record.noted);
+  add(OutcomeTag::tls_protocol, record.tls_protocol);
+  add(OutcomeTag::tls_cipher, record.tls_cipher);
   if (record.offered != 0) {
     encode.number(static_cast<std::uint8_t>(OutcomeTag::offered));
     encode.varint(sizeof record.offered);

@@ -246,14 +246,24 @@ void JournalReplay::apply_dropped(std::string_view fields) {
   }
 }
 
-void JournalReplay::apply_note(std::uint64_t number, Decoder& decode) {
+void JournalReplay::apply_note(std::uint64_t number, Decoder decode) {
   MessageSlot* slot = message(number);
   const auto tag = static_cast<NoteTag>(decode.number<std::uint8_t>());
   const std::uint64_t count = decode.varint();
+  Decoder recipients = decode;
+  for (std::uint64_t i = 0; i < count && decode.ok(); ++i) {
+    decode.varint32();
+  }
+  const std::uint8_t delays = tag == NoteTag::delayed ? decode.number<std::uint8_t>() : 0;
   for (std::uint64_t i = 0; i < count && decode.ok() && slot != nullptr; ++i) {
-    const std::uint32_t recipient = decode.varint32();
-    if (tag == NoteTag::reported && recipient < slot->recipients) {
+    const std::uint32_t recipient = recipients.varint32();
+    if (recipient >= slot->recipients) {
+      continue;
+    }
+    if (tag == NoteTag::reported) {
       slot->state(recipient).unset(RecipientState::kOwed);
+    } else if (tag == NoteTag::delayed) {
+      slot->state(recipient).set_delays(delays);
     }
   }
 }

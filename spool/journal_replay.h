@@ -47,7 +47,7 @@ class JournalReplay {
   void apply_runs(const JournalRecord& record);
   void apply_outcome(std::string_view fields);
   void apply_dropped(std::string_view fields);
-  void apply_note(std::uint64_t number, Decoder& decode);
+  void apply_note(std::uint64_t number, Decoder decode);
   void apply_part(std::string_view fields);
   MessageSlot* message(std::uint64_t number);
 

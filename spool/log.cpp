@@ -145,6 +145,7 @@ void Log::on_housekeeping(Now now) {
   }
   acceptance_.pool().trim(all || !accepts_);
   journal_.pool().trim(all);
+  look_for_delays(now);
   if (stop_ != Stop::stopped) {
     ports_.loop.timers().arm(housekeeping_, now.instant + options_.retry_interval);
   }
@@ -349,6 +350,7 @@ bool Log::recipient(const SpoolHandle& message, std::uint32_t index, RecipientBr
   brief.settled = state.has(RecipientState::kSettled);
   brief.issued = state.has(RecipientState::kIssued);
   brief.attempts = state.attempts;
+  brief.delays = state.delays();
   brief.next_attempt = WallTime{std::int64_t{state.next_s} * 1'000'000};
   return true;
 }

@@ -31,7 +31,8 @@ struct RecipientBrief {
   bool settled = false;
   bool issued = false;  ///< an attempt is under way, or its outcome not yet written
   std::uint16_t attempts = 0;
-  WallTime next_attempt;  ///< 0: at once
+  std::uint8_t delays = 0;  ///< reports of delay made, modulo 16
+  WallTime next_attempt;    ///< 0: at once
 };
 
 /// A place among the messages of a shard's spool, for walks that pause. Messages that come or go
@@ -84,7 +85,7 @@ struct LogPorts {
   OutcomeSink& outcomes;
   /// Gets the outcomes that senders are to be told of, and answers by Spool::reported(); its
   /// archived() is the sequence below the first that is not yet answered. None: nobody is told.
-  OutcomeSink* reports = nullptr;
+  ReportSink* reports = nullptr;
 };
 
 /// One log: its two kinds of segments, its live messages, and what moves them. Lives on the shard
@@ -107,6 +108,11 @@ class Log final : private ViewUser {
   bool owes(const SpoolHandle& message, std::uint32_t recipient) noexcept;
   /// The reports on the endings of these recipients are durable, or are not to be made.
   void reported(const SpoolHandle& message, std::span<const std::uint32_t> recipients);
+  /// The `count`-th report on the delay of these recipients is durable.
+  void delay_reported(const SpoolHandle& message, std::span<const std::uint32_t> recipients,
+                      std::uint8_t count);
+  /// When ReportSink::look_at() is to be asked next. 0: never again.
+  void look_later(const SpoolHandle& message, std::uint32_t unix_seconds) noexcept;
   void open(Job& job);
   void settle(Job& job);
   void inspect(InspectOp& op);
@@ -165,6 +171,7 @@ class Log final : private ViewUser {
   void end_message(MessageSlot& slot, std::uint64_t sequence);
   void note_owed();
   void forgive_reports();
+  void look_for_delays(Now now);
   void fill(const View& view, MessageView& out) const;
   void write_runs(JournalKind kind, std::uint64_t number, const Job& job, bool returned_only);
   void open_waiting();
@@ -192,6 +199,7 @@ class Log final : private ViewUser {
   std::vector<std::pair<SpoolHandle, std::uint32_t>> owed_at_start_;
   std::uint64_t start_end_ = 0;  ///< sequences below were there at the start
   std::uint64_t reports_lost_ = 0;
+  std::uint32_t delay_cursor_ = 0;  ///< slot to be looked at next
   Views views_;
   std::vector<std::unique_ptr<StartSync>> start_syncs_;
   std::uint32_t syncs_left_ = 0;

@@ -6,6 +6,7 @@
 
 #include "core/base/text.h"
 #include "core/mail/report.h"
+#include "core/mail/return_path.h"
 #include "spool/log.h"
 
 namespace ringpost::spool {
@@ -248,6 +249,10 @@ void describe(const Job& job, const JobRecipient& recipient, const Envelope& env
   record.noted = envelope.noted;
   record.origin = envelope.origin;
   record.offered = job.facts.offered;
+  if (job.facts.tls.version != TlsVersion::none) {
+    record.tls_protocol = name_of(job.facts.tls.version);
+    record.tls_cipher = job.facts.tls.cipher;
+  }
   record.hidden_records = job.hidden_records;
   record.local = job.facts.local;
   record.remote = job.facts.remote;
@@ -274,6 +279,12 @@ void Log::record_outcome(const Job& job, const JobRecipient& recipient, MessageS
   describe(job, recipient, view.record.envelope, record);
   record.report_owed = reports_ != nullptr && report_owed(record.kind, record.notify,
                                                           record.offered, view.record.envelope);
+  char path[kReturnPathBytesMax];
+  TextBuilder own_path(path);
+  if (view.record.envelope.has_verp()) {
+    write_return_path(view.record.envelope, record.recipient, own_path);
+    record.reverse_path = own_path.view();
+  }
   record.size_bytes = view.record.head.content.size;
   record.recipient_index = recipient.index;
   // What was decided while waiting was no attempt.
@@ -365,6 +376,7 @@ bool Log::admit_entry(Segment& segment, const SummaryEntry& entry, std::uint32_t
   admission.job = groups.job();
   admission.size_bytes = entry.size_bytes;
   admission.received = {entry.received_us};
+  admission.alone = groups.alone();
   std::uint32_t group_end = 0;
   IndexGroup group;
   while (groups.next(group)) {

@@ -1,6 +1,8 @@
 // The log towards whoever tells senders what became of their mail: a recipient whose ending is to
 // be reported keeps its message until the report is durable.
 
+#include <algorithm>
+
 #include "spool/log.h"
 
 namespace ringpost::spool {
@@ -49,6 +51,50 @@ void Log::forgive_reports() {
   }
   owed_at_start_.clear();
   owed_at_start_.shrink_to_fit();
+}
+
+// One piece of a walk over all messages that never ends; only what is due costs more than a look.
+void Log::look_for_delays(Now now) {
+  constexpr std::uint32_t kSlotsPerLook = 50'000;
+  constexpr unsigned kMessagesPerLook = 200;  // each may have to be read from the disk
+  unsigned looks = 0;
+  if (ports_.reports == nullptr || !begun_ || stop_ != Stop::running) {
+    return;
+  }
+  const auto second = static_cast<std::uint32_t>(now.wall.unix_seconds());
+  for (std::uint32_t n = std::min(kSlotsPerLook, slots_.size()); n > 0; --n) {
+    delay_cursor_ = delay_cursor_ < slots_.size() ? delay_cursor_ : 0;
+    MessageSlot& slot = slots_[delay_cursor_];
+    if (slot.recipients > 0 && slot.delay_look_s != 0 && slot.delay_look_s <= second) {
+      if (++looks > kMessagesPerLook ||
+          !ports_.reports->look_at({number_, delay_cursor_, slot.generation})) {
+        return;
+      }
+      slot.delay_look_s = 0;  // until look_later()
+    }
+    ++delay_cursor_;
+  }
+}
+
+void Log::look_later(const SpoolHandle& message, std::uint32_t unix_seconds) noexcept {
+  if (MessageSlot* slot = slots_.find(message.slot, message.generation)) {
+    slot->delay_look_s = unix_seconds;
+  }
+}
+
+void Log::delay_reported(const SpoolHandle& message, std::span<const std::uint32_t> recipients,
+                         std::uint8_t count) {
+  MessageSlot* slot = slots_.find(message.slot, message.generation);
+  if (slot == nullptr) {
+    return;  // it ended meanwhile
+  }
+  journal_.add(JournalKind::dropped, [&](auto& encode) {
+    write_note(encode, number_of(*slot), NoteTag::delayed, recipients);
+    encode.number(count);
+  });
+  for (const std::uint32_t recipient : recipients) {
+    slot->state(recipient).set_delays(count);
+  }
 }
 
 bool Log::owes(const SpoolHandle& message, std::uint32_t recipient) noexcept {

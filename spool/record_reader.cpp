@@ -109,6 +109,12 @@ IndexReader::IndexReader(std::string_view index) noexcept : decode_(index), choi
     choices_.text();
   }
   has_choices_ = choices_.ok() && !choices_.at_end();
+  Decoder rest = choices_;
+  for (std::uint64_t i = 0; i < groups_ && has_choices_ && rest.ok(); ++i) {
+    rest.text();
+    rest.varint();
+  }
+  alone_ = has_choices_ && rest.ok() && !rest.at_end() && rest.varint() != 0;
 }
 
 bool IndexReader::next(IndexGroup& group) noexcept {

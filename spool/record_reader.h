@@ -46,6 +46,8 @@ class IndexReader {
   std::string_view job() const noexcept { return job_; }
   /// Whether groups differ in their choice of a virtual MTA.
   bool has_choices() const noexcept { return has_choices_; }
+  /// No two recipients share a transaction.
+  bool alone() const noexcept { return alone_; }
   /// The next group; false at the end.
   bool next(IndexGroup& group) noexcept;
 
@@ -56,6 +58,7 @@ class IndexReader {
   std::uint64_t groups_;
   Decoder choices_;  ///< stands at the choice of the next group
   bool has_choices_ = false;
+  bool alone_ = false;
 };
 
 }  // namespace ringpost::spool

@@ -34,13 +34,18 @@ void write_index(const Envelope& envelope, Encoder<ChunkChain>& encode) {
     encode.text(envelope.recipients[i].domain());
     i += count;
   }
-  const bool choices =
-      std::any_of(envelope.recipients.begin(), envelope.recipients.end(),
-                  [](const Recipient& one) { return !one.vmta.empty() || one.pool_key != 0; });
+  const bool alone = envelope.recipients.front().alone;
+  const bool choices = alone || std::any_of(envelope.recipients.begin(), envelope.recipients.end(),
+                                            [](const Recipient& one) {
+                                              return !one.vmta.empty() || one.pool_key != 0;
+                                            });
   for (std::size_t i = 0; choices && i < envelope.recipients.size();) {
     encode.text(envelope.recipients[i].vmta);
     encode.varint(envelope.recipients[i].pool_key);
     i += group_size(envelope.recipients, i);
+  }
+  if (alone) {
+    encode.varint(1);
   }
 }
 

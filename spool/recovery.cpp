@@ -304,6 +304,7 @@ void LogReader::take_entry(Segment& segment, const SummaryEntry& entry, bool ver
   slot.begin = entry.begin;
   slot.bytes = entry.bytes;
   slot.flags = verified ? MessageSlot::kVerified : 0;
+  slot.delay_look_s = kLookSoon;
   segment.slots[entry.local] = index;
 }
 

@@ -43,6 +43,9 @@ inline std::uint32_t seconds_up(WallTime time) {
   return time.us <= 0 ? 0 : static_cast<std::uint32_t>((time.us + 999'999) / 1'000'000);
 }
 
+/// Of a message found at a start: nobody knows yet whether its delay interests anybody.
+inline constexpr std::uint32_t kLookSoon = 1;
+
 /// One live message. The common case of one recipient needs nothing else.
 struct MessageSlot {
   static constexpr std::uint8_t kVerified = 1;     ///< written in this run, or checked since
@@ -55,7 +58,9 @@ struct MessageSlot {
   std::uint32_t begin = 0;  ///< of record and content
   std::uint32_t bytes = 0;
   std::uint32_t recipients = 0;
-  std::uint32_t open = 0;      ///< recipients not settled, or not reported though owed
+  std::uint32_t open = 0;  ///< recipients not settled, or not reported though owed
+  /// When somebody is to look whether its delay is to be reported, unix seconds. 0: never.
+  std::uint32_t delay_look_s = 0;
   std::uint32_t view = kNone;  ///< open view; next free slot while free
   std::uint8_t flags = 0;
   union {

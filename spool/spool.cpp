@@ -119,6 +119,19 @@ void Spool::reported(const SpoolHandle& message, std::span<const std::uint32_t> 
   log->reported(message, recipients);
 }
 
+void Spool::delay_reported(const SpoolHandle& message, std::span<const std::uint32_t> recipients,
+                           std::uint8_t count) {
+  Log* log = log_of(message.log);
+  RP_ASSERT(log != nullptr);
+  log->delay_reported(message, recipients, count);
+}
+
+void Spool::look_later(const SpoolHandle& message, std::uint32_t unix_seconds) noexcept {
+  if (Log* log = log_of(message.log)) {
+    log->look_later(message, unix_seconds);
+  }
+}
+
 void Spool::open(Job& job) {
   Log* log = log_of(job.message.log);
   if (log == nullptr) {

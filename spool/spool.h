@@ -35,6 +35,10 @@ class Spool final : public MessageSink, public BodySource, public TurnHook {
   /// See Log::owes() and Log::reported().
   bool owes(const SpoolHandle& message, std::uint32_t recipient) noexcept;
   void reported(const SpoolHandle& message, std::span<const std::uint32_t> recipients);
+  /// See Log::delay_reported() and Log::look_later().
+  void delay_reported(const SpoolHandle& message, std::span<const std::uint32_t> recipients,
+                      std::uint8_t count);
+  void look_later(const SpoolHandle& message, std::uint32_t unix_seconds) noexcept;
   /// -ENOENT: no such message any more; -EIO: its record is damaged or unreadable, it is
   /// quarantined and must not be offered again; -ESHUTDOWN. Waits while may_issue() is false.
   void open(Job& job) override;

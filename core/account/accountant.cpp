@@ -1,5 +1,6 @@
 #include "core/account/accountant.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/base/hash.h"
@@ -40,8 +41,28 @@ bool Accountant::account(const SettledRecord& record) {
   }
   taken_.set(record.log, record.sequence);
   ++accepted_;
+  count_category(record);
   writer_.notify();
   return true;
+}
+
+void Accountant::count_category(const SettledRecord& record) {
+  if (record.kind == OutcomeKind::delivered) {
+    return;
+  }
+  std::string_view name = category_of(record);
+  name = name.empty() ? "other" : name;
+  auto found = std::find_if(categories_.begin(), categories_.end(),
+                            [name](const CategoryCount& count) { return count.name == name; });
+  if (found == categories_.end()) {
+    if (categories_.size() < kCategoriesCounted) {
+      categories_.push_back({std::string(name), 0, 0});
+    } else {
+      categories_.back().name = "...";
+    }
+    found = categories_.end() - 1;
+  }
+  ++(record.kind == OutcomeKind::deferred ? found->deferred : found->bounced);
 }
 
 void Accountant::use(std::shared_ptr<const BounceRules> rules) {

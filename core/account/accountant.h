@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/account/log_table.h"
@@ -30,6 +31,15 @@ class RememberedRules final : public BounceRules {
   mutable std::array<Entry, 256> known_{};
 };
 
+/// How often returned mail and failed attempts fell into a category.
+struct CategoryCount {
+  std::string name;
+  std::uint64_t bounced = 0;
+  std::uint64_t deferred = 0;
+};
+/// More categories than this are counted as the last one, `...`.
+inline constexpr std::size_t kCategoriesCounted = 200;
+
 /// Settled outcomes of one shard -> rows in its ring. One per shard, used by its thread only; the
 /// writer outlives it. A record offered again after it was taken, in this life or one before, is
 /// accepted and ignored.
@@ -45,6 +55,9 @@ class Accountant final : public OutcomeSink {
   std::uint64_t accepted() const noexcept { return accepted_; }
   std::uint64_t refused() const noexcept { return refused_; }
 
+  /// Since the start, in no order.
+  const std::vector<CategoryCount>& categories() const noexcept { return categories_; }
+
   /// The journal is half full: see LogWriter::relieve().
   void relieve(Instant now) { writer_.relieve(now); }
   /// From now on categories of returned mail are found by these.
@@ -54,6 +67,7 @@ class Accountant final : public OutcomeSink {
   std::string_view category_of(const SettledRecord& record) const;
   std::string_view queue_of(const SettledRecord& record);
   std::string_view make_entry(const SettledRecord& record);
+  void count_category(const SettledRecord& record);
 
   LogWriter& writer_;
   RowRing& ring_;
@@ -62,6 +76,7 @@ class Accountant final : public OutcomeSink {
   std::array<char, 640> queue_room_{};
   std::vector<char> entry_;
   LogTable taken_;
+  std::vector<CategoryCount> categories_;
   std::uint64_t accepted_ = 0;
   std::uint64_t refused_ = 0;
 };

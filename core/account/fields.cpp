@@ -46,6 +46,8 @@ constexpr std::array<FieldRow, kFieldCount> kFields = {{
     {Field::status, "status", "delivered, bounced, expired, cancelled or deferred"},
     {Field::dsn_status_code, "dsn-status", "enhanced status alone, as in 5.1.1"},
     {Field::size, "size", "same as dlvSize"},
+    {Field::dlv_tls_protocol, "dlvTlsProtocol", "TLS version of the attempt, as TLSv1.3"},
+    {Field::dlv_tls_cipher, "dlvTlsCipher", "cipher of the attempt"},
     {Field::user_string, "userString", "user-string of the file, or the From field"},
 }};
 
@@ -62,9 +64,9 @@ static_assert(
 
 /// Columns that files written for other products may name.
 constexpr std::string_view kForeign[] = {
-    "timeFirstAttempt", "dlvTlsProtocol", "dlvTlsCipher",  "rcvSourceIp", "rcvDestinationIp",
-    "dsnReportingMta",  "format",         "feedbackType",  "userAgent",   "reportingMta",
-    "reportedDomain",   "repSourceIp",    "timeImprinted",
+    "timeFirstAttempt", "rcvSourceIp",  "rcvDestinationIp", "dsnReportingMta",
+    "format",           "feedbackType", "userAgent",        "reportingMta",
+    "reportedDomain",   "repSourceIp",  "timeImprinted",
 };
 
 constexpr std::string_view kHeaderPrefix = "header_";

@@ -51,6 +51,8 @@ enum class Field : std::uint8_t {
   status,
   dsn_status_code,
   size,
+  dlv_tls_protocol,
+  dlv_tls_cipher,
   user_string,
   header,  ///< a header field of the message; not in the table
 };

@@ -361,6 +361,8 @@ void RowFormatter::add(Line& line, Field field, const SettledRecord& record) {
     case Field::dlv_source_ip: return add_address(line, record.local);
     case Field::dlv_destination_ip: return add_address(line, record.remote.ip);
     case Field::dlv_esmtp_available: return add_offered(line, record.offered);
+    case Field::dlv_tls_protocol: return line.add(record.tls_protocol);
+    case Field::dlv_tls_cipher: return line.add(record.tls_cipher);
     case Field::size:
     case Field::dlv_size: return line.add_number(record.size_bytes);
     case Field::vmta: return line.add(record.vmta);

@@ -123,6 +123,20 @@ Result<account::LogWriterOptions> account_options(
   return options;
 }
 
+std::vector<config::Diagnostic> check_accounts(const config::Snapshot& snapshot) {
+  std::vector<config::Diagnostic> found;
+  for (const config::AcctFile& file : snapshot.global().acct_files) {
+    account::AccountFileSpec spec;
+    if (const Status filled = fill(spec, file); !filled) {
+      config::Diagnostic& fault = found.emplace_back();
+      fault.file = snapshot.files()[file.origin.file];
+      fault.line = file.origin.line;
+      fault.message = "acct-file: " + filled.error().detail;
+    }
+  }
+  return found;
+}
+
 std::vector<std::string> noted_headers(const config::Snapshot& snapshot) {
   std::vector<std::string> names;
   for (const config::AcctFile& file : snapshot.global().acct_files) {

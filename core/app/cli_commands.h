@@ -35,6 +35,7 @@ int reload(const CliOptions& options);
 /// `verb` is pause, resume, delete or schedule.
 int change_queues(const CliOptions& options, const std::string& verb, const std::string& pattern);
 
+int show_bounces(const CliOptions& options);
 int show_backoff(const CliOptions& options);
 int show_warmup(const CliOptions& options, const std::string& pattern);
 /// `mode` is normal or backoff.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/app/account_settings.h"
 #include "core/app/cli_commands.h"
 #include "core/app/cli_config.h"
 #include "core/app/cli_talk.h"
@@ -53,6 +54,9 @@ int check_config(const CliOptions& options, const std::string& file, bool strict
   if (result.ok()) {
     OpenSslEngines tls(std::make_shared<OpenSslAuthorities>());
     std::vector<config::Diagnostic> found = check_tls(*result.snapshot, tls);
+    for (config::Diagnostic& fault : check_accounts(*result.snapshot)) {
+      found.push_back(std::move(fault));
+    }
     if (!found.empty()) {
       result.snapshot.reset();
       std::move(found.begin(), found.end(), std::back_inserter(result.diagnostics));

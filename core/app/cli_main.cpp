@@ -125,6 +125,9 @@ void add_mode_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   app.get_subcommand("show")
       ->add_subcommand("backoff", "Queues in back-off mode, and why")
       ->callback([&] { exit_code = ringpost::app::show_backoff(options); });
+  app.get_subcommand("show")
+      ->add_subcommand("bounces", "Categories of bounces and failed attempts since the start")
+      ->callback([&] { exit_code = ringpost::app::show_bounces(options); });
   CLI::App* warmup =
       app.get_subcommand("show")->add_subcommand("warmup", "How queues warm up: day, rate, sent");
   warmup->add_option("pattern", arguments.first, "DOMAIN[/VMTA], * as wildcard");

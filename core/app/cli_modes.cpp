@@ -50,6 +50,24 @@ int print_touched(const CliOptions& options, const std::optional<Json>& result, 
 
 int show_backoff(const CliOptions& options) { return list_decisions(options, "backoff", true); }
 
+int show_bounces(const CliOptions& options) {
+  int code = 0;
+  const auto result = ask(options, {{"command", "bounces"}}, code);
+  if (!result) {
+    return code;
+  }
+  if (options.json) {
+    print(result->dump(2) + "\n");
+    return 0;
+  }
+  Table table({"category", "bounced", "deferred"});
+  for (const auto& row : *result) {
+    table.add({text_of(row, "category"), count_of(row, "bounced"), count_of(row, "deferred")});
+  }
+  print(table.empty() ? "none since the start\n" : table.text());
+  return 0;
+}
+
 int show_warmup(const CliOptions& options, const std::string& pattern) {
   int code = 0;
   const auto result = ask(options, {{"command", "warmup"}, {"pattern", pattern}}, code);

@@ -4,6 +4,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
+#include <vector>
 
 #include "core/app/control_answers.h"
 #include "core/app/control_room.h"
@@ -71,6 +72,33 @@ std::string ControlRoom::decisions(const std::string& kind) {
   task->kind = ControlKind::decisions;
   auto done = ask(std::move(task));
   return done ? answer_decisions(**done, kind) : answer_error(done.error().describe());
+}
+
+// Categories of all shards together, those with the most mail first.
+std::string ControlRoom::bounces() {
+  auto task = std::make_unique<ControlTask>();
+  task->kind = ControlKind::status;
+  auto done = ask(std::move(task));
+  if (!done) {
+    return answer_error(done.error().describe());
+  }
+  std::map<std::string, account::CategoryCount> sums;
+  for (const auto& part : (*done)->parts) {
+    for (const account::CategoryCount& count : part.status.categories) {
+      sums[count.name].bounced += count.bounced;
+      sums[count.name].deferred += count.deferred;
+    }
+  }
+  std::vector<std::pair<std::string, account::CategoryCount>> sorted(sums.begin(), sums.end());
+  std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.second.bounced, a.second.deferred) >
+           std::pair(b.second.bounced, b.second.deferred);
+  });
+  Json rows = Json::array();
+  for (const auto& [name, count] : sorted) {
+    rows.push_back({{"category", name}, {"bounced", count.bounced}, {"deferred", count.deferred}});
+  }
+  return answer_ok(std::move(rows));
 }
 
 std::string ControlRoom::warmups(const std::string& pattern) {

@@ -89,6 +89,9 @@ std::string ControlRoom::answer(const std::string& request) {
     if (command == "warmup") {
       return warmups(pattern);
     }
+    if (command == "bounces") {
+      return bounces();
+    }
     if (command == "undo") {
       return undo(parsed.value("id", std::string()));
     }

@@ -81,6 +81,7 @@ class ControlRoom : public ControlHandler {
   std::string decisions(const std::string& kind);
   std::string warmups(const std::string& pattern);
   std::string undo(const std::string& id);
+  std::string bounces();
 
   Mailroom& mailroom_;
   RingPeers& peers_;

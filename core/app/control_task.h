@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/account/accountant.h"
 #include "core/app/search.h"
 #include "core/app/signing.h"
 #include "core/base/time.h"
@@ -98,6 +99,7 @@ struct ShardStatus {
   std::uint64_t reports_omitted = 0;  ///< owed, but the sender's domain gets none
   std::uint64_t reports_refused = 0;  ///< attempts to spool one that found no room
   std::uint64_t reports_lost = 0;     ///< owed, and their outcome cannot be read any more
+  std::vector<account::CategoryCount> categories;  ///< of bounces and failed attempts
   std::vector<std::string> alarms;
   LoopStats loop;
 };

@@ -270,6 +270,11 @@ ingest::Choice MailRules::choose(const ingest::ChoiceQuestion& question) const {
                                                  : named(ref, question.recipient);
 }
 
+std::string_view MailRules::return_path(std::string_view sender) const {
+  const config::SenderRule* rule = snapshot_.sender_rule(sender);
+  return rule == nullptr ? std::string_view{} : rule->bounce_sender;
+}
+
 bool MailRules::is_relay_address(std::string_view recipient) const { return relay_.has(recipient); }
 
 bool MailRules::is_suppressed(std::uint32_t source, std::string_view recipient) const {

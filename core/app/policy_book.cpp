@@ -145,6 +145,15 @@ std::string_view PolicyBook::queue_name(std::string_view domain, std::string_vie
   return name_;
 }
 
+PolicyBook::DelayRules PolicyBook::delay_rules(const Admission& admission, Instant now) {
+  const Placement at = place(admission, now);
+  const config::VmtaId id = vmta_of(at.vmta);
+  const std::string_view group = snapshot().queue_name(at.queue, id);
+  const config::PathPolicy& in =
+      cache_.policy_for(snapshot().is_group(group) ? group : at.queue, id);
+  return {in.notify_of_delay_every, in.bounce_after};
+}
+
 bool PolicyBook::reports_to(std::string_view domain) {
   const std::string_view queue =
       queue_name(domain, snapshot().virtual_mtas()[config::kDefaultVmta].name);

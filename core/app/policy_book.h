@@ -55,6 +55,12 @@ class PolicyBook : public schedule::PolicySource {
                              std::span<const std::string_view> hosts, Instant expires) override;
   /// The shared queue that this shard has found to take the mail of the destination; empty: none.
   std::string_view known_rollup(std::string_view queue, Instant now) const;
+  /// How often the delay of this mail is reported to senders who ask, and how long it is tried.
+  struct DelayRules {
+    Duration every;
+    Duration life;
+  };
+  DelayRules delay_rules(const Admission& admission, Instant now);
   /// Whether senders of this domain are told what became of their mail.
   bool reports_to(std::string_view domain);
   /// Where it looks which source addresses are out of use; outlives the book.

@@ -6,6 +6,8 @@
 #include "core/account/row.h"
 #include "core/base/idn.h"
 #include "core/base/text.h"
+#include "core/mail/report.h"
+#include "core/mail/return_path.h"
 
 namespace ringpost::app {
 namespace {
@@ -50,22 +52,115 @@ ReportDesk::ReportDesk(Loop& loop, PolicyBook& policies) : loop_(loop), policies
 
 ReportDesk::~ReportDesk() { loop_.timers().disarm(due_); }
 
-ReportDesk::Task* ReportDesk::take_task(const SettledRecord& record) {
+ReportDesk::Task* ReportDesk::take_task() {
   const auto free = std::find_if(tasks_.begin(), tasks_.end(),
                                  [](const Task& task) { return task.state == State::unused; });
   if (free == tasks_.end()) {
+    return nullptr;
+  }
+  free->failures = 0;
+  free->not_before = Instant{};
+  return &*free;
+}
+
+ReportDesk::Task* ReportDesk::take_task(const SettledRecord& record) {
+  Task* free = take_task();
+  if (free == nullptr) {
     return nullptr;
   }
   free->state = State::gathering;
   free->log = record.log;
   free->id = record.id;
   free->action = action_of(record.kind);
+  free->period = 0;
   free->sender = record.reverse_path;
   free->envelope_id = record.envelope_id;
   free->arrived = record.received;
-  free->failures = 0;
-  free->not_before = Instant{};
-  return &*free;
+  return free;
+}
+
+bool ReportDesk::look_at(const SpoolHandle& message) {
+  // Endings come first: half of the tasks are kept for them.
+  const auto used = std::count_if(tasks_.begin(), tasks_.end(),
+                                  [](const Task& task) { return task.state != State::unused; });
+  Task* task = draining_ || 2 * static_cast<std::size_t>(used) >= kTasks ? nullptr : take_task();
+  if (task == nullptr) {
+    return false;
+  }
+  task->state = State::waiting;
+  task->message = message;
+  task->action = account::NoticeAction::delayed;
+  return true;
+}
+
+// Whether the delay of one recipient is to be reported now. `look`: when to look again.
+bool ReportDesk::add_delay(Task& task, const MessageView& view, std::uint32_t index,
+                           WallTime& look) {
+  const Envelope& envelope = view.envelope;
+  const Recipient& to = envelope.recipients[index];
+  spool::RecipientBrief brief;
+  look = {};
+  if (!delay_wanted(to.notify, envelope) || !spool_->recipient(task.message, index, brief) ||
+      brief.settled) {
+    return false;
+  }
+  Admission admission;
+  admission.message = task.message;
+  admission.id = view.id;
+  admission.domain = to.domain();
+  admission.vmta = to.vmta.empty() ? envelope.vmta : to.vmta;
+  admission.pool_key = to.pool_key;
+  const PolicyBook::DelayRules rules = policies_.delay_rules(admission, loop_.now().instant);
+  const std::int64_t every_us = rules.every.ns / 1000;
+  if (rules.every == Duration::forever() || every_us <= 0) {
+    return false;
+  }
+  const std::int64_t age_us = loop_.now().wall.us - envelope.received.us;
+  const auto period = static_cast<std::uint64_t>(std::max<std::int64_t>(age_us, 0) / every_us);
+  look = {envelope.received.us + (static_cast<std::int64_t>(period) + 1) * every_us};
+  if (period == 0 || (period & 15) == brief.delays) {
+    return false;
+  }
+  if (!task.parts.empty() && (task.period != period || envelope.has_verp())) {
+    look = loop_.now().wall;  // in a report of its own
+    return false;
+  }
+  task.period = period;
+  Part& part = task.parts.emplace_back();
+  part.index = index;
+  part.address = to.address;
+  part.original = to.original;
+  part.text = brief.attempts > 0
+                  ? "put off by the receiving host, " + std::to_string(brief.attempts) + " times"
+                  : "no host of the destination took it yet, or it waits for its turn";
+  part.fields.status = {4, 0, 0};
+  part.fields.retry_until = WallTime{envelope.received.us + rules.life.ns / 1000};
+  return true;
+}
+
+void ReportDesk::gather_delays(Task& task, const MessageView& view) {
+  task.parts.clear();
+  task.id = view.id;
+  task.envelope_id = view.envelope.envelope_id;
+  task.arrived = view.envelope.received;
+  WallTime next;
+  for (std::uint32_t i = 0; i < view.envelope.recipients.size(); ++i) {
+    WallTime look;
+    if (add_delay(task, view, i, look) && task.parts.size() == 1) {
+      char path[kReturnPathBytesMax];
+      TextBuilder sender(path);
+      write_return_path(view.envelope, view.envelope.recipients[i].address, sender);
+      task.sender = sender.view();
+    }
+    if (look.us > 0 && (next.us == 0 || look.us < next.us)) {
+      next = look;
+    }
+  }
+  task.next_look = next.us == 0 ? 0 : static_cast<std::uint32_t>(next.us / 1'000'000 + 1);
+  if (!task.parts.empty() && !wanted(task)) {
+    task.parts.clear();
+    task.next_look = 0;
+  }
 }
 
 bool ReportDesk::account(const SettledRecord& record) {
@@ -78,7 +173,8 @@ bool ReportDesk::account(const SettledRecord& record) {
   }
   const bool joins =
       gathering_ != nullptr && gathering_->id == record.id && gathering_->log == record.log &&
-      gathering_->action == action_of(record.kind) && gathering_->parts.size() < kPartsMax;
+      gathering_->action == action_of(record.kind) && gathering_->parts.size() < kPartsMax &&
+      gathering_->sender == record.reverse_path;
   if (!joins) {
     Task* task = take_task(record);
     if (task == nullptr) {
@@ -111,7 +207,8 @@ void ReportDesk::add_part(Task& task, const SettledRecord& record) {
 std::uint64_t ReportDesk::archived(std::uint16_t log) const {
   std::uint64_t lowest = ~std::uint64_t{0};
   for (const Task& task : tasks_) {
-    if (task.state != State::unused && task.log == log) {
+    if (task.state != State::unused && task.action != account::NoticeAction::delayed &&
+        task.log == log) {
       lowest = std::min(lowest, task.parts.front().sequence - 1);
     }
   }
@@ -166,7 +263,7 @@ bool ReportDesk::wanted(const Task& task) {
 }
 
 void ReportDesk::start(Task& task) {
-  if (!wanted(task)) {
+  if (task.action != account::NoticeAction::delayed && !wanted(task)) {
     counts_.omitted += task.parts.size();
     finish(task);
     return;
@@ -181,7 +278,19 @@ void ReportDesk::on_read(Completion& completion) {
   Task& task = tasks_[read.task];
   // A message that cannot be read is reported all the same, without being shown.
   const bool readable = read.result == 0;
-  if (write(task, readable ? &read.view : nullptr)) {
+  if (task.action == account::NoticeAction::delayed) {
+    task.parts.clear();
+    task.next_look = 0;
+    if (readable) {
+      gather_delays(task, read.view);
+    }
+    if (task.parts.empty()) {
+      finish(task);
+    }
+  }
+  if (task.state == State::unused) {
+    // There was nothing to tell.
+  } else if (write(task, readable ? &read.view : nullptr)) {
     task.state = State::writing;
   } else {
     postpone(task);
@@ -224,7 +333,8 @@ bool ReportDesk::write(Task& task, const MessageView* view) {
   notice.action = task.action;
   notice.host_name = global.host_names.front();
   const std::string token = task.id.text() + "." + std::to_string(task.parts.front().index) + "." +
-                            letter_of(task.action);
+                            letter_of(task.action) +
+                            (task.period > 0 ? std::to_string(task.period) : "");
   notice.token = token;
   notice.sender = task.sender;
   notice.envelope_id = task.envelope_id;
@@ -293,7 +403,14 @@ void ReportDesk::finish(Task& task) {
   for (const Part& part : task.parts) {
     indexes_.push_back(part.index);
   }
-  spool_->reported(task.message, indexes_);
+  if (task.action != account::NoticeAction::delayed) {
+    spool_->reported(task.message, indexes_);
+  } else {
+    if (!indexes_.empty()) {
+      spool_->delay_reported(task.message, indexes_, static_cast<std::uint8_t>(task.period & 15));
+    }
+    spool_->look_later(task.message, task.next_look);
+  }
   task.parts.clear();
   task.state = State::unused;
 }

@@ -25,7 +25,7 @@ struct ReportCounts {
 /// journal, a bounded number at a time, reads the message, spools a notification as a message of
 /// its own, and tells the spool once that is durable. A crash between the two repeats the report,
 /// under the same Message-ID. One per shard, used by its thread.
-class ReportDesk final : public OutcomeSink, public TurnHook {
+class ReportDesk final : public ReportSink, public TurnHook {
  public:
   ReportDesk(Loop& loop, PolicyBook& policies);
   ~ReportDesk() override;
@@ -37,6 +37,7 @@ class ReportDesk final : public OutcomeSink, public TurnHook {
   bool account(const SettledRecord& record) override;
   /// All reports owed by records up to this sequence are done with.
   std::uint64_t archived(std::uint16_t log) const override;
+  bool look_at(const SpoolHandle& message) override;
   bool end_of_turn(Now now) override;
 
   /// Begins nothing more; idle() turns true once what was begun is done.
@@ -68,6 +69,8 @@ class ReportDesk final : public OutcomeSink, public TurnHook {
     MessageId id;
     SpoolHandle message;
     account::NoticeAction action = account::NoticeAction::failed;
+    std::uint64_t period = 0;     ///< of a delay: the how many-th is reported
+    std::uint32_t next_look = 0;  ///< of a delay: unix seconds; 0: never
     std::string sender;
     std::string envelope_id;
     WallTime arrived;
@@ -77,12 +80,15 @@ class ReportDesk final : public OutcomeSink, public TurnHook {
     Read read;
     Commit commit;
   };
-  static constexpr std::size_t kTasks = 64;
-  static constexpr std::size_t kStartsPerTurn = 16;
+  static constexpr std::size_t kTasks = 256;
+  static constexpr std::size_t kStartsPerTurn = 64;
   static constexpr std::size_t kPartsMax = 50;
 
   void add_part(Task& task, const SettledRecord& record);
+  Task* take_task();
   Task* take_task(const SettledRecord& record);
+  void gather_delays(Task& task, const MessageView& view);
+  bool add_delay(Task& task, const MessageView& view, std::uint32_t index, WallTime& look);
   bool wanted(const Task& task);
   void start(Task& task);
   void on_read(Completion& completion);

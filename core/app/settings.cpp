@@ -74,6 +74,8 @@ ingest::SourcePolicy source_policy(const config::SourcePolicy& in, std::uint64_t
                                    MailRules& rules, const sign::CanonSet& body_forms) {
   ingest::SourcePolicy out;
   out.body_forms = body_forms;
+  out.verp = true;
+  out.verp_default = in.verp_default;
   out.reports = static_cast<std::uint8_t>(
       (in.suppress_local_dsn ? report_rule::kNone : 0) |
       (in.dsn_return_default == config::DsnReturn::full ? report_rule::kFull : 0));

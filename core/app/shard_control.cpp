@@ -155,6 +155,7 @@ ShardStatus Shard::status() {
   status.reports_omitted = reports.omitted;
   status.reports_refused = reports.refused;
   status.reports_lost = spool.reports_lost;
+  status.categories = accountant_.categories();
   const std::string where = "shard " + std::to_string(settings_.shard) + ": ";
   if (spool.journal_alarm) {
     status.alarms.push_back(where + "the outcome journal is half full: accounting is behind");

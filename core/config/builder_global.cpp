@@ -32,6 +32,8 @@ std::string_view record_letter(std::string_view name) {
   return {};
 }
 
+bool is_written(std::string_view letter) { return letter == "d" || letter == "b" || letter == "t"; }
+
 }  // namespace
 
 bool Listener::single() const {
@@ -343,6 +345,9 @@ void Builder::check_records(const Directive& directive) {
         names.push_back(kind.name);
       }
       log_->error(word.span, "unknown kind of record", nearest_name(word.text, names));
+    } else if (!is_written(record_letter(word.text))) {
+      log_->warning(word.span,
+                    "records of this kind are not written in this version, only d, b and t");
     }
   }
 }

@@ -66,6 +66,7 @@ struct Admission {
   std::uint16_t attempts = 0;
   std::uint64_t pool_key = 0;     ///< what a pool that goes by recipients goes by; 0: the message
   bool pooled = false;            ///< its virtual MTA was chosen out of a pool
+  bool alone = false;             ///< no other recipient may share its transactions
   bool ambiguous_before = false;  ///< issued before an unclean stop and never settled
   WallTime received;
   WallTime next_attempt;  ///< 0: at once
@@ -173,9 +174,11 @@ struct SettledRecord {
   std::string_view queue;      ///< destination after roll-up; empty in records of older versions
   std::string_view job;
   std::string_view user;
-  std::string_view helo;            ///< what the injector called itself
-  std::string_view noted;           ///< header fields, as in Envelope
-  std::uint16_t offered = 0;        ///< extensions of the receiver, a set of offered bits
+  std::string_view helo;          ///< what the injector called itself
+  std::string_view noted;         ///< header fields, as in Envelope
+  std::uint16_t offered = 0;      ///< extensions of the receiver, a set of offered bits
+  std::string_view tls_protocol;  ///< of the session of the attempt; empty: in the clear
+  std::string_view tls_cipher;
   std::uint8_t hidden_records = 0;  ///< kinds of records that the queue's policy omits
   IpAddress origin;
   IpAddress local;        ///< source address of the attempt
@@ -196,6 +199,14 @@ class OutcomeSink {
   /// Sequence of the log up to which (inclusive) records are safely archived; the journal keeps
   /// what lies above.
   virtual std::uint64_t archived(std::uint16_t log) const = 0;
+};
+
+/// Door spool -> whoever tells senders what became of their mail.
+class ReportSink : public OutcomeSink {
+ public:
+  /// Somebody may have asked to hear of the delay of this message, and it is time to look. False:
+  /// no room; it is offered again.
+  virtual bool look_at(const SpoolHandle& message) = 0;
 };
 
 }  // namespace ringpost

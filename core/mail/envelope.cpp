@@ -5,7 +5,7 @@
 namespace ringpost {
 
 bool Recipient::travels_with(const Recipient& other) const {
-  return pool_key == other.pool_key && vmta == other.vmta &&
+  return !alone && !other.alone && pool_key == other.pool_key && vmta == other.vmta &&
          equals_ignoring_case(domain(), other.domain());
 }
 

@@ -38,6 +38,7 @@ struct Recipient {
   std::uint8_t notify = notify::kUnspecified;
   std::string_view vmta{};     ///< its own virtual MTA or pool; empty: the envelope's
   std::uint64_t pool_key = 0;  ///< what a pool that goes by recipients goes by; 0: by the message
+  bool alone = false;          ///< its return path is its own: it travels with no other
 
   /// Whether it may stand in one group with `other`: they share domain, virtual MTA and pool key.
   bool travels_with(const Recipient& other) const;

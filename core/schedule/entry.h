@@ -42,7 +42,8 @@ struct Entry {
   std::uint8_t epoch = 0;      ///< of its queue when it came; see Queue::epoch
   bool ambiguous = false;      ///< an earlier attempt may have delivered
   bool due_is_expiry = false;  ///< the timer ends its life, not its deferral
-  bool pooled = false;         ///< its virtual MTA was chosen out of a pool
+  bool alone : 1 = false;      ///< its recipient shares no transaction
+  bool pooled : 1 = false;     ///< its virtual MTA was chosen out of a pool
 
   SpoolHandle message() const { return {log, slot, generation}; }
   WallTime received() const { return {received_us}; }

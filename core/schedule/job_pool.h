@@ -14,6 +14,7 @@ struct PooledJob : Job {
 
   Stage stage = Stage::free;
   bool ending = false;     ///< carries outcomes decided in the queue; was never delivered
+  bool alone = false;      ///< Entry::alone of its recipient
   bool pooled = false;     ///< Entry::pooled of its recipients
   std::uint8_t epoch = 0;  ///< of the queue when its mail was taken
 };

@@ -100,6 +100,7 @@ bool Scheduler::admit(const Admission& admission, std::string_view queue_name, N
   model.attempts = admission.attempts;
   model.ambiguous = admission.ambiguous_before;
   model.pooled = admission.pooled;
+  model.alone = admission.alone;
   model.epoch = queue->epoch;
   const bool later = admission.next_attempt > now.wall;
   const std::uint32_t index =

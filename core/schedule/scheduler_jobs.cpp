@@ -152,7 +152,9 @@ void Scheduler::fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now) 
       name_queue(job, queue);
       job.epoch = queue.epoch;
       job.pooled = entry.pooled;
-    } else if (job.message != entry.message() || job.pooled != entry.pooled) {
+      job.alone = entry.alone;
+    } else if (job.message != entry.message() || job.pooled != entry.pooled || job.alone ||
+               entry.alone) {
       break;
     }
     const std::uint32_t count = std::min(entry.count, room);
@@ -281,6 +283,7 @@ void Scheduler::requeue(PooledJob& job, Queue& queue, Now now) {
       model.epoch = epoch;
       model.attempts = first.attempts;
       model.pooled = job.pooled;
+      model.alone = job.alone;
       if (kind == OutcomeKind::returned) {
         queue.ready.push_front(entries_, add_entry(queue, model, WallTime{}, now));
       } else {

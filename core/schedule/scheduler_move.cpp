@@ -78,6 +78,7 @@ bool Scheduler::hand_on(const Queue& queue, const Entry& entry, Now now) {
   const MoveOrder& order = queue.move->order;
   admission.domain = order.name.empty() ? queue.name : order.name;
   admission.vmta = order.vmta;
+  admission.alone = entry.alone;
   admission.pooled = entry.pooled && order.once;  // the taker chose no member anew
   admission.first = entry.first;
   admission.count = entry.count;

@@ -70,7 +70,9 @@ struct SourcePolicy {
   std::vector<std::string> allowed_vmtas;  ///< what a field may choose; empty: any that exists
   bool refuse_unknown_vmta = true;         ///< otherwise such mail goes to the default
 
-  std::uint8_t reports = 0;  ///< how we report on its mail: a set of report_rule bits
+  bool verp = false;          ///< clients may ask for a return path for each recipient
+  bool verp_default = false;  ///< and get it where they say nothing
+  std::uint8_t reports = 0;   ///< how we report on its mail: a set of report_rule bits
 
   sign::CanonSet body_forms;  ///< canonical forms in which bodies are hashed for signatures
 

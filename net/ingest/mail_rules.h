@@ -43,6 +43,8 @@ class MailRules {
   /// Counts the sessions of all shards that submit mail of this sender, where their number is
   /// limited; nullptr: it is not. A session takes a unit at its first MAIL and gives it back.
   virtual SharedCount* sessions_of(std::string_view reverse_path) const = 0;
+  /// The return path that mail of this sender leaves with instead; empty: its own.
+  virtual std::string_view return_path(std::string_view /*sender*/) const { return {}; }
   /// Whether anybody may send to this address.
   virtual bool is_relay_address(std::string_view recipient) const = 0;
   /// Whether lists of the source forbid this recipient.

@@ -127,6 +127,7 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   void on_hello(std::string_view name, bool extended) override;
   smtp::ServerReply on_mail(const smtp::MailArguments& mail) override;
   smtp::ServerReply on_rcpt(const smtp::RcptArguments& rcpt) override;
+  void choose_return_path(Envelope& envelope);
   smtp::ServerReply add_postmasters(const smtp::RcptArguments& rcpt);
   smtp::ServerReply on_content_begin() override;
   void on_content(std::string_view run) override;

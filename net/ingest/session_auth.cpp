@@ -33,6 +33,7 @@ void IngestSession::use_policy(const SourcePolicy& policy) {
   profile_.chunking = policy.chunking;
   profile_.smtputf8 = policy.smtputf8;
   profile_.dsn = policy.dsn;
+  profile_.verp = policy.verp;
   profile_.bare_line_ends = policy.bare_line_ends;
   profile_.controls = policy.field_names;
   profile_.notes = config_->noted_names;

@@ -189,6 +189,7 @@ void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
     return engine_.complete_message(*refusal);
   }
   shard_.edits.write_prefix(summary, *policy_, facts, envelope.vmta);
+  choose_return_path(envelope);
   envelope.recipients = shard_.recipients.grouped();
   envelope.job = shard_.edits.job();
   if (envelope.envelope_id.empty()) {
@@ -212,6 +213,23 @@ void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
   writer->commit(submission, commit_op_);
   // All views were copied: the envelope's blocks serve others while the disk works.
   transaction_.clear();
+}
+
+// After the rules have looked at what the client said.
+void IngestSession::choose_return_path(Envelope& envelope) {
+  if (envelope.reverse_path.empty()) {
+    return;
+  }
+  if (const MailRules* rules = config_->mail_rules.get(); rules != nullptr) {
+    const std::string_view own = rules->return_path(envelope.reverse_path);
+    envelope.reverse_path = own.empty() ? envelope.reverse_path : own;
+  }
+  if (policy_->verp_default && envelope.verp[0] == 0) {
+    envelope.verp = {'-', '='};
+  }
+  for (Recipient& recipient : shard_.recipients.added()) {
+    recipient.alone = envelope.has_verp();
+  }
 }
 
 // A session counts for one sender at a time, from its first MAIL to the next of another one.

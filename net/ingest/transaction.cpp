@@ -106,6 +106,7 @@ bool Transaction::open(const smtp::MailArguments& mail) {
   ret_ = mail.ret;
   body_ = mail.body;
   smtputf8_ = mail.smtputf8;
+  verp_ = mail.verp;
   return true;
 }
 
@@ -139,6 +140,7 @@ void Transaction::fill(Envelope& envelope, RecipientTable& table) const {
   envelope.dsn_return = ret_;
   envelope.body = body_;
   envelope.smtputf8 = smtputf8_;
+  envelope.verp = verp_;
   table.clear();
   std::size_t at = std::size_t{path_bytes_} + envid_bytes_;
   for (const EnvelopeBlock* block = first_; block != nullptr; block = block->next) {

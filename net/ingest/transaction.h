@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -81,6 +82,7 @@ class Transaction {
   DsnReturn ret_ = DsnReturn::unspecified;
   BodyType body_ = BodyType::unspecified;
   bool smtputf8_ = false;
+  std::array<char, 2> verp_{};
 };
 
 }  // namespace ringpost::ingest

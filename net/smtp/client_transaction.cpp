@@ -1,6 +1,7 @@
 #include "net/smtp/client_transaction.h"
 
 #include "core/base/text.h"
+#include "core/mail/return_path.h"
 
 namespace ringpost::smtp {
 
@@ -77,7 +78,10 @@ std::size_t write_mail(std::span<char> room, const ClientTransaction& transactio
                        const Capabilities& capabilities) noexcept {
   const Envelope& envelope = *transaction.envelope;
   TextBuilder out(room);
-  out.add("MAIL FROM:<").add(envelope.reverse_path).add('>');
+  out.add("MAIL FROM:<");
+  // With a return path for each recipient there is but one of them in a transaction.
+  write_return_path(envelope, transaction.recipient(0).address, out);
+  out.add('>');
   if (capabilities.size) {
     out.add(" SIZE=").add_number(transaction.size);
   }

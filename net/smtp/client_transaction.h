@@ -16,7 +16,7 @@ inline constexpr std::size_t kClientAddressMax = 600;
 /// Longest ENVID or ORCPT value that is passed on (RFC 3461 allows 100 and 500).
 inline constexpr std::size_t kClientDsnValueMax = 520;
 /// Longest command line that comes out of the above.
-inline constexpr std::size_t kClientCommandMax = 1536;
+inline constexpr std::size_t kClientCommandMax = 2048;
 
 /// One transaction as the engine sees it. Belongs to the host, which keeps it and everything it
 /// points at alive until the engine has said that the transaction is over.

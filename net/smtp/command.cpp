@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/base/text.h"
+#include "core/mail/return_path.h"
 
 namespace ringpost::smtp {
 namespace {
@@ -109,7 +110,8 @@ enum MailParameterBit : unsigned {
   kUtf8Bit = 4,
   kRetBit = 8,
   kEnvidBit = 16,
-  kAuthBit = 32
+  kAuthBit = 32,
+  kVerpBit = 64
 };
 
 const ServerReply* set_body(std::string_view value, MailArguments& out) {
@@ -130,6 +132,17 @@ const ServerReply* set_ret(std::string_view value, MailArguments& out) {
     out.ret = DsnReturn::headers;
   } else {
     return &replies::kBadRet;
+  }
+  return nullptr;
+}
+
+const ServerReply* set_verp(const Parameter& p, MailArguments& out) {
+  out.verp = {'-', '='};
+  if (p.has_value) {
+    if (p.value.size() != 2 || !is_verp_delimiter(p.value[0]) || !is_verp_delimiter(p.value[1])) {
+      return &replies::kBadVerp;
+    }
+    out.verp = {p.value[0], p.value[1]};
   }
   return nullptr;
 }
@@ -162,6 +175,10 @@ const ServerReply* set_mail_parameter(const Parameter& p, const CommandFeatures&
     out.envid = p.value;
     const bool good = !p.value.empty() && p.value.size() <= kEnvidBytesMax && is_xtext(p.value);
     return good ? nullptr : &replies::kBadEnvid;
+  }
+  if (features.verp &&
+      (equals_ignoring_case(p.name, "VERP") || equals_ignoring_case(p.name, "XVERP"))) {
+    return first_time(seen, kVerpBit) ? set_verp(p, out) : &replies::kParameterTwice;
   }
   if (features.auth && equals_ignoring_case(p.name, "AUTH")) {
     if (!first_time(seen, kAuthBit)) {

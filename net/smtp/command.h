@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -45,7 +46,8 @@ struct MailArguments {
   BodyType body = BodyType::unspecified;
   bool smtputf8 = false;
   DsnReturn ret = DsnReturn::unspecified;
-  std::string_view envid;  ///< xtext as given, empty if not
+  std::array<char, 2> verp{};  ///< as in Envelope
+  std::string_view envid;      ///< xtext as given, empty if not
 };
 
 /// What RCPT said. Views into the command line, valid during the call they are handed to.
@@ -66,6 +68,7 @@ struct CommandFeatures {
   bool eight_bit_mime = true;
   bool smtputf8 = true;
   bool dsn = true;
+  bool verp = false;
   bool auth = false;  ///< AUTH= may name who submitted first (RFC 4954 section 5); it is not used
 };
 

@@ -226,6 +226,9 @@ void ServerEngine::write_hello() {
   if (profile_->dsn) {
     write("250-DSN\r\n");
   }
+  if (profile_->verp) {
+    write("250-VERP\r\n250-XVERP\r\n");
+  }
   if (profile_->starttls && !secured_) {
     write("250-STARTTLS\r\n");
   }
@@ -252,9 +255,9 @@ void ServerEngine::shut(AbortReason reason) {
 }
 
 CommandFeatures ServerEngine::features() const {
-  return {profile_->size && extended_, profile_->eight_bit_mime && extended_,
+  return {profile_->size && extended_,     profile_->eight_bit_mime && extended_,
           profile_->smtputf8 && extended_, profile_->dsn && extended_,
-          profile_->auth.any() && extended_};
+          profile_->verp && extended_,     profile_->auth.any() && extended_};
 }
 
 }  // namespace ringpost::smtp

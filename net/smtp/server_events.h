@@ -50,6 +50,7 @@ struct ServerProfile {
   bool chunking = true;                     ///< RFC 3030
   bool smtputf8 = true;                     ///< RFC 6531
   bool dsn = true;                          ///< RFC 3461
+  bool verp = false;                        ///< return paths for each recipient
   bool starttls = false;                    ///< RFC 3207; while the session is in clear
   bool excess_fails_message = false;  ///< recipients beyond the limit get 250, the message 554
   std::string_view domain_suffix;     ///< completes addresses without a domain; empty: refused

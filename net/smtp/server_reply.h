@@ -55,6 +55,7 @@ inline constexpr ServerReply kBadSize{501, "5.5.4", "SIZE needs a number of octe
 inline constexpr ServerReply kBadBody{501, "5.5.4", "BODY must be 7BIT or 8BITMIME"};
 inline constexpr ServerReply kBadRet{501, "5.5.4", "RET must be FULL or HDRS"};
 inline constexpr ServerReply kBadEnvid{501, "5.5.4", "ENVID must be xtext of 1 to 100 octets"};
+inline constexpr ServerReply kBadVerp{501, "5.5.4", "VERP takes two of - = + or nothing"};
 inline constexpr ServerReply kBadNotify{501, "5.5.4", "NOTIFY must be NEVER or a list of others"};
 inline constexpr ServerReply kBadOrcpt{501, "5.5.4", "ORCPT must be type;xtext of 500 octets"};
 inline constexpr ServerReply kBadAuthParameter{501, "5.5.4", "AUTH must be <> or xtext"};

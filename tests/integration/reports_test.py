@@ -5,6 +5,7 @@ kills too, and what is left to a next host that reports itself."""
 import collections
 import email
 import email.policy
+import json
 import re
 import smtplib
 import socketserver
@@ -161,6 +162,9 @@ class Reports(PeerTest):
         rows = [row for row in daemon.accounted() if row["rcpt"] == "s1@home.test"]
         self.assertEqual([("d", "", "{default}")],
                          [(row["type"], row["orig"], row["vmta"]) for row in rows])
+        bounces = json.loads(daemon.command("show", "bounces", "--json"))
+        self.assertEqual([{"category": "bad-mailbox", "bounced": 9, "deferred": 0}], bounces)
+        self.assertIn("bad-mailbox", daemon.command("show", "bounces"))
         totals = daemon.status()["totals"]
         self.assertEqual((4, 1), (totals["reports_made"], totals["reports_omitted"]))
         self.assertEqual(6, totals["accepted_messages"])
@@ -198,6 +202,35 @@ class Reports(PeerTest):
         self.assertIn("ENVID=id7", arrival.mail)
         self.assertIn("NOTIFY=SUCCESS,FAILURE", arrival.recipients[0])
         self.assertIn("ORCPT=rfc822;g@first.test", arrival.recipients[0])
+
+    def test_delays_and_return_paths_of_their_own(self):
+        receiver = self.receiver()
+        daemon = self.daemon(
+            receiver, "<domain *>\n  notify-of-delay-every 1s\n  bounce-after 6s\n"
+            "  retry-after 1s\n  retry-recipients-after 1s\n</domain>\n"
+            "<sender campaign@home.test>\n  bounce-sender bounces@home.test\n</sender>\n")
+        self.submit(daemon, "s1@home.test", ["later1@d.test NOTIFY=DELAY,FAILURE",
+                                             "later2@d.test"])
+        self.submit(daemon, "campaign@home.test", ["x@d.test", "bad@d.test", "y@d.test"],
+                    options=["XVERP==+"])
+        self.quiet(daemon)
+        self.assertEqual({"<bounces=x+d.test@home.test>", "<bounces=y+d.test@home.test>"},
+                         {arrival.mail.split(" ")[0] for arrival in receiver.arrived
+                          if not arrival.mail.startswith("<>")})
+        reports = [Report(arrival) for arrival in receiver.reports()]
+        delays = [report for report in reports if report.recipients[0]["Action"] == "delayed"]
+        failures = [report for report in reports if report.recipients[0]["Action"] == "failed"]
+        self.assertGreaterEqual(len(delays), 2)
+        self.assertEqual(len(delays), len({delay.message["Message-ID"] for delay in delays}))
+        for delay in delays:
+            self.assertEqual(["<s1@home.test>"], delay.to)
+            self.assertEqual(["rfc822; later1@d.test"],
+                             [fields["Final-Recipient"] for fields in delay.recipients])
+            self.assertIsNotNone(delay.recipients[0]["Will-Retry-Until"])
+        self.assertEqual({"<s1@home.test>", "<bounces=bad+d.test@home.test>"},
+                         {failure.to[0] for failure in failures})
+        expired = next(failure for failure in failures if failure.to == ["<s1@home.test>"])
+        self.assertEqual({"4.4.7"}, {fields["Status"] for fields in expired.recipients})
 
     def test_kills_lose_no_report_and_mark_what_is_repeated(self):
         receiver = self.receiver()

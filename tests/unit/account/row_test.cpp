@@ -89,6 +89,8 @@ TEST(Row, EveryFieldOfADelivery) {
     r.queue = "Example.rollup";
     r.helo = "injector.example.org";
     r.offered = offered::kPipelining | offered::kSize;
+    r.tls_protocol = "TLSv1.3";
+    r.tls_cipher = "TLS_AES_128_GCM_SHA256";
     return r;
   }();
   const std::vector<std::pair<std::string, std::string>> expected = {
@@ -128,6 +130,8 @@ TEST(Row, EveryFieldOfADelivery) {
       {"status", "delivered"},
       {"dsn-status", "2.0.0"},
       {"size", "4096"},
+      {"dlvTlsProtocol", "TLSv1.3"},
+      {"dlvTlsCipher", "TLS_AES_128_GCM_SHA256"},
       {"userString", ""},
   };
   ASSERT_EQ(expected.size(), kFieldCount);
@@ -217,7 +221,7 @@ TEST(Row, HugeValuesStayWithinTheMaximum) {
   record.envelope_id = record.vmta = record.job = record.user = record.host = huge;
   const auto fields = parse_fields(
       "* rcvSmtpUser totalSecondsQueued phase time domain status "
-      "dsn-status size userString header_a header_b header_c");
+      "dsn-status size dlvTlsProtocol dlvTlsCipher userString header_a header_b header_c");
   ASSERT_TRUE(fields.ok());
   ASSERT_EQ(fields->size(), kFieldCount + 3);
   const std::string noted = "a:" + huge + "\nb:" + huge;
@@ -251,7 +255,7 @@ TEST(Fields, WrongListsAreErrorsThatNameTheField) {
   ASSERT_FALSE(unknown.ok());
   EXPECT_EQ(unknown.error().code, ErrorCode::invalid);
   EXPECT_NE(unknown.error().detail.find("'colour'"), std::string::npos);
-  for (const auto* foreign : {"timeFirstAttempt", "dlvTlsCipher", "arf_x"}) {
+  for (const auto* foreign : {"timeFirstAttempt", "rcvSourceIp", "arf_x"}) {
     const auto list = parse_fields(foreign);
     ASSERT_FALSE(list.ok());
     EXPECT_EQ(list.error().code, ErrorCode::unsupported);

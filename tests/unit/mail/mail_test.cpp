@@ -6,6 +6,8 @@
 #include "core/mail/doors.h"
 #include "core/mail/job.h"
 #include "core/mail/message_id.h"
+#include "core/mail/report.h"
+#include "core/mail/return_path.h"
 
 namespace ringpost {
 namespace {
@@ -53,6 +55,49 @@ TEST(MessageView, CountsWhatLeaves) {
   const ByteRange kept[] = {{0, 6}, {16, 25}};
   view.kept = kept;
   EXPECT_EQ(view.sent_bytes(), 13U + 6U + 9U);
+}
+
+TEST(ReturnPath, IsMadeForEachRecipientWhereAsked) {
+  const auto path = [](std::string_view from, std::string_view to, std::array<char, 2> verp) {
+    Envelope envelope;
+    envelope.reverse_path = from;
+    envelope.verp = verp;
+    char room[kReturnPathBytesMax];
+    TextBuilder out(room);
+    write_return_path(envelope, to, out);
+    return std::string(out.view());
+  };
+  EXPECT_EQ(path("list@a.example", "bob@b.example", {}), "list@a.example");
+  EXPECT_EQ(path("list@a.example", "bob@b.example", {'-', '='}), "list-bob=b.example@a.example");
+  EXPECT_EQ(path("list@a.example", "bob@b.example", {'+', '='}), "list+bob=b.example@a.example");
+  EXPECT_EQ(path("", "bob@b.example", {'-', '='}), "");
+  EXPECT_EQ(path("list@a.example", "\"b b\"@b.example", {'-', '='}), "list@a.example");
+  EXPECT_EQ(path("list@a.example", "bob@[192.0.2.1]", {'-', '='}), "list@a.example");
+}
+
+TEST(Reports, AreOwedAsNotifySays) {
+  Envelope envelope;
+  envelope.reverse_path = "a@b.example";
+  const auto owed = [&](OutcomeKind kind, std::uint8_t notify, std::uint16_t offered = 0) {
+    return report_owed(kind, notify, offered, envelope);
+  };
+  EXPECT_TRUE(owed(OutcomeKind::bounced, 0));
+  EXPECT_TRUE(owed(OutcomeKind::expired, notify::kFailure));
+  EXPECT_FALSE(owed(OutcomeKind::bounced, notify::kSuccess | notify::kDelay));
+  EXPECT_FALSE(owed(OutcomeKind::bounced, notify::kNever));
+  EXPECT_FALSE(owed(OutcomeKind::cancelled, 0));
+  EXPECT_FALSE(owed(OutcomeKind::delivered, 0));
+  EXPECT_TRUE(owed(OutcomeKind::delivered, notify::kSuccess));
+  EXPECT_FALSE(owed(OutcomeKind::delivered, notify::kSuccess, offered::kDsn)) << "it tells itself";
+  EXPECT_FALSE(owed(OutcomeKind::deferred, notify::kDelay));
+  EXPECT_TRUE(delay_wanted(notify::kDelay, envelope));
+  EXPECT_FALSE(delay_wanted(0, envelope));
+  envelope.reports = report_rule::kNone;
+  EXPECT_FALSE(owed(OutcomeKind::bounced, 0));
+  EXPECT_FALSE(delay_wanted(notify::kDelay, envelope));
+  envelope.reports = 0;
+  envelope.reverse_path = "";
+  EXPECT_FALSE(owed(OutcomeKind::bounced, 0)) << "nobody is told of a notification";
 }
 
 }  // namespace
