@@ -37,6 +37,7 @@ int change_queues(const CliOptions& options, const std::string& verb, const std:
 
 int show_bounces(const CliOptions& options);
 int show_backoff(const CliOptions& options);
+int show_cold(const CliOptions& options, const std::string& pattern);
 int show_warmup(const CliOptions& options, const std::string& pattern);
 /// `mode` is normal or backoff.
 int set_mode(const CliOptions& options, const std::string& pattern, const std::string& mode);

@@ -131,6 +131,10 @@ void add_mode_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   CLI::App* warmup =
       app.get_subcommand("show")->add_subcommand("warmup", "How queues warm up: day, rate, sent");
   warmup->add_option("pattern", arguments.first, "DOMAIN[/VMTA], * as wildcard");
+  CLI::App* cold = app.get_subcommand("show")->add_subcommand(
+      "cold", "What cold virtual MTAs were given today, and of how much");
+  cold->add_option("pattern", arguments.first, "DOMAIN[/VMTA], * as wildcard");
+  cold->callback([&] { exit_code = ringpost::app::show_cold(options, arguments.first); });
   warmup->callback([&] { exit_code = ringpost::app::show_warmup(options, arguments.first); });
   CLI::App* set = app.add_subcommand("set", "Change how queues are treated");
   set->require_subcommand(1);

@@ -93,6 +93,25 @@ int show_warmup(const CliOptions& options, const std::string& pattern) {
   return 0;
 }
 
+int show_cold(const CliOptions& options, const std::string& pattern) {
+  int code = 0;
+  const auto result = ask(options, {{"command", "cold"}, {"pattern", pattern}}, code);
+  if (!result) {
+    return code;
+  }
+  if (options.json) {
+    print(result->dump(2) + "\n");
+    return 0;
+  }
+  Table table({"queue", "today", "of", "for later days"});
+  for (const auto& row : *result) {
+    table.add({text_of(row, "queue"), count_of(row, "today"), count_of(row, "max"),
+               count_of(row, "later")});
+  }
+  print(table.empty() ? "no queue is given so many a day\n" : table.text());
+  return 0;
+}
+
 int automation_list(const CliOptions& options) { return list_decisions(options, "", false); }
 
 int set_mode(const CliOptions& options, const std::string& pattern, const std::string& mode) {

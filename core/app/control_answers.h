@@ -38,6 +38,7 @@ std::string answer_settings(const config::Explanation& told);
 std::string answer_change(const ControlTask& task);
 /// The source addresses of all virtual MTAs, and which of them are out of use.
 std::string answer_sources(const ControlTask& task, const config::Snapshot& snapshot, Now now);
+std::string answer_day_counts(const ControlTask& task);
 std::string answer_warmups(const ControlTask& task);
 std::string answer_decisions(const ControlTask& task, const std::string& kind);
 std::string answer_reload(const ReloadPlan& plan);

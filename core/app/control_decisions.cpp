@@ -101,16 +101,25 @@ std::string ControlRoom::bounces() {
   return answer_ok(std::move(rows));
 }
 
-std::string ControlRoom::warmups(const std::string& pattern) {
+std::string ControlRoom::ask_about(ControlKind kind, const std::string& pattern,
+                                   std::string (*told)(const ControlTask&)) {
   auto parsed = schedule::QueuePattern::parse(pattern.empty() ? "*" : pattern);
   if (!parsed) {
     return answer_error(parsed.error().describe());
   }
   auto task = std::make_unique<ControlTask>();
-  task->kind = ControlKind::warmups;
+  task->kind = kind;
   task->pattern = *parsed;
   auto done = ask(std::move(task));
-  return done ? answer_warmups(**done) : answer_error(done.error().describe());
+  return done ? told(**done) : answer_error(done.error().describe());
+}
+
+std::string ControlRoom::warmups(const std::string& pattern) {
+  return ask_about(ControlKind::warmups, pattern, answer_warmups);
+}
+
+std::string ControlRoom::day_counts(const std::string& pattern) {
+  return ask_about(ControlKind::day_counts, pattern, answer_day_counts);
 }
 
 std::string ControlRoom::undo(const std::string& id) {
@@ -178,6 +187,23 @@ std::string answer_warmups(const ControlTask& task) {
     list.push_back(std::move(row));
   }
   return answer_ok(std::move(list));
+}
+
+std::string answer_day_counts(const ControlTask& task) {
+  Json rows = Json::array();
+  for (const auto& part : task.parts) {
+    for (const schedule::DayCountRow& one : part.day_counts) {
+      if (task.pattern.matches(one.name, one.vmta)) {
+        rows.push_back({{"queue", one.name + "/" + one.vmta},
+                        {"today", one.given},
+                        {"max", one.max},
+                        {"later", one.later}});
+      }
+    }
+  }
+  std::sort(rows.begin(), rows.end(),
+            [](const Json& a, const Json& b) { return a["queue"] < b["queue"]; });
+  return answer_ok(std::move(rows));
 }
 
 std::string answer_decisions(const ControlTask& task, const std::string& kind) {

@@ -92,6 +92,9 @@ std::string ControlRoom::answer(const std::string& request) {
     if (command == "bounces") {
       return bounces();
     }
+    if (command == "cold") {
+      return day_counts(pattern);
+    }
     if (command == "undo") {
       return undo(parsed.value("id", std::string()));
     }

@@ -79,7 +79,10 @@ class ControlRoom : public ControlHandler {
   std::string set_mode(const std::string& pattern, const std::string& mode, bool dry_run);
   std::string use_source(const std::string& what, bool use, bool dry_run);
   std::string decisions(const std::string& kind);
+  std::string ask_about(ControlKind kind, const std::string& pattern,
+                        std::string (*told)(const ControlTask&));
   std::string warmups(const std::string& pattern);
+  std::string day_counts(const std::string& pattern);
   std::string undo(const std::string& id);
   std::string bounces();
 

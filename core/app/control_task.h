@@ -13,6 +13,7 @@
 #include "core/config/snapshot.h"
 #include "core/loop/loop.h"
 #include "core/mail/message_id.h"
+#include "core/schedule/day_counts.h"
 #include "core/schedule/decisions.h"
 #include "core/schedule/queue_pattern.h"
 #include "core/schedule/report.h"
@@ -42,6 +43,7 @@ enum class ControlKind : std::uint8_t {
   source,           ///< `address` for `pattern` in use or out of it
   decisions,        ///< what was decided about queues
   warmups,          ///< how queues warm up
+  day_counts,       ///< what cold virtual MTAs were given today
   undo,             ///< the decision named `decision` is taken back
 };
 
@@ -121,6 +123,7 @@ struct ControlTask {
     std::string source_rules;  ///< source: likewise
     std::vector<schedule::Decision> decisions;
     std::vector<schedule::WarmupRow> warmups;
+    std::vector<schedule::DayCountRow> day_counts;
     bool undone = false;
     std::string error;
   };

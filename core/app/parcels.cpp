@@ -1,5 +1,7 @@
 #include "core/app/parcels.h"
 
+#include "core/base/assert.h"
+
 namespace ringpost::app {
 
 ParcelPool::ParcelPool(std::size_t count, unsigned shard) {
@@ -11,19 +13,34 @@ ParcelPool::ParcelPool(std::size_t count, unsigned shard) {
   }
 }
 
+HeldAdmission::HeldAdmission(const Admission& the_admission)
+    : domain(the_admission.domain),
+      vmta(the_admission.vmta),
+      job(the_admission.job),
+      admission(the_admission) {
+  RP_ASSERT_NOTE(!admission.counted, "its overflow would not be kept");
+  admission.domain = domain;
+  admission.vmta = vmta;
+  admission.job = job;
+  admission.overflow = {};
+}
+
 AdmissionParcel* ParcelPool::fill(const Admission& admission, std::string_view queue_name) {
   AdmissionParcel* parcel = free_.pop_front();
   if (parcel == nullptr) {
     return nullptr;
   }
+  parcel->again = false;
   parcel->queue_name.assign(queue_name);
   parcel->domain.assign(admission.domain);
   parcel->vmta.assign(admission.vmta);
   parcel->job.assign(admission.job);
+  parcel->overflow.assign(admission.overflow);
   parcel->admission = admission;
   parcel->admission.domain = parcel->domain;
   parcel->admission.vmta = parcel->vmta;
   parcel->admission.job = parcel->job;
+  parcel->admission.overflow = parcel->overflow;
   return parcel;
 }
 

@@ -18,10 +18,24 @@ namespace ringpost::app {
 struct AdmissionParcel : ListLink<> {
   Admission admission;       ///< views refer to the strings below
   std::uint16_t sender = 0;  ///< whose pool it belongs to
+  bool again = false;        ///< what came back is for somebody else: the sender places it anew
   std::string queue_name;
   std::string domain;
   std::string vmta;
   std::string job;
+  std::string overflow;
+};
+
+/// An admission with its own copy of the names, for as long as there is no room for it.
+struct HeldAdmission {
+  explicit HeldAdmission(const Admission& admission);
+  HeldAdmission(const HeldAdmission&) = delete;
+  HeldAdmission& operator=(const HeldAdmission&) = delete;
+
+  std::string domain;
+  std::string vmta;
+  std::string job;
+  Admission admission;  ///< views refer to the strings above
 };
 
 /// A fixed number of parcels of one shard: so many admissions may be under way to other shards.

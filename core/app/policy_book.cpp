@@ -75,6 +75,10 @@ void set_route(QueuePolicy& out, const config::StaticRoute* route, const config:
   }
 }
 
+bool has_tried(const Admission& admission, std::size_t choice) {
+  return (admission.tried >> (choice % 64) & 1) != 0;
+}
+
 void set_counts(QueuePolicy& out, const config::PathPolicy& in) {
   out.connections_max = limit_of(in.max_smtp_out);
   out.messages_per_connection_max = limit_of(in.max_msg_per_connection);
@@ -183,9 +187,17 @@ config::VmtaId PolicyBook::member_of(config::VmtaRef ref, const Admission& admis
     key = hash64({reinterpret_cast<const char*>(number), sizeof number});
   }
   out_.clear();
-  if (sources_ != nullptr && !sources_->off().empty()) {
-    for (const config::VmtaId member : pool.members) {
-      out_.push_back(out_of_use(snapshot().virtual_mtas()[member]));
+  const bool some_off = sources_ != nullptr && !sources_->off().empty();
+  if (some_off || admission.tried != 0) {
+    for (std::size_t i = 0; i < pool.members.size(); ++i) {
+      const config::VirtualMta& member = snapshot().virtual_mtas()[pool.members[i]];
+      out_.push_back(has_tried(admission, i) || (some_off && out_of_use(member)));
+    }
+    if (some_off && std::find(out_.begin(), out_.end(), false) == out_.end()) {
+      // One that takes no more today keeps it for later, rather than one that cannot send at all.
+      for (std::size_t i = 0; i < pool.members.size(); ++i) {
+        out_[i] = out_of_use(snapshot().virtual_mtas()[pool.members[i]]);
+      }
     }
   }
   return pool.members[choices_[ref.id].choose(key, out_)];
@@ -201,14 +213,69 @@ Placement PolicyBook::place(const Admission& admission, Instant now) {
   if (const std::string_view shared = known_rollup(out.queue, now); !shared.empty()) {
     out.queue = queue_name(shared, out.vmta);
   }
+  apply_caps(out, ref, id, admission, now);
   ref = reroute_of(out.queue, id);
   if (ref.kind != config::VmtaRef::Kind::none) {
+    out.counted = false;
     out.pooled = ref.kind == config::VmtaRef::Kind::pool;
     id = member_of(ref, admission);
     out.vmta = snapshot().virtual_mtas()[id].name;
     out.queue = queue_name(admission.domain, out.vmta);
   }
   return out;
+}
+
+std::span<const std::uint32_t> PolicyBook::caps_of(std::string_view queue, config::VmtaId id) {
+  const auto caps = cache_.policy_for(snapshot().queue_name(queue, id), id).max_cold_msgs;
+  const bool any = std::any_of(caps.begin(), caps.end(), [](std::uint32_t cap) { return cap > 0; });
+  return any ? caps : std::span<const std::uint32_t>{};
+}
+
+std::span<const std::uint32_t> PolicyBook::day_caps(std::string_view queue, std::string_view vmta,
+                                                    std::string_view overflow) {
+  const config::VmtaRef ref = snapshot().find_vmta(overflow);
+  return caps_of(queue, ref.kind == config::VmtaRef::Kind::vmta ? ref.id : vmta_of(vmta));
+}
+
+// A virtual MTA with cold ones gives them the first mail of a day; a member of a pool without any
+// is the cold one itself.
+void PolicyBook::apply_caps(Placement& out, config::VmtaRef ref, config::VmtaId& id,
+                            const Admission& admission, Instant now) {
+  const config::VirtualMta& identity = snapshot().virtual_mtas()[id];
+  const bool in_pool = ref.kind == config::VmtaRef::Kind::pool;
+  if ((identity.cold.empty() ? !in_pool : admission.attempts > 0) ||
+      caps_of(out.queue, id).empty()) {
+    return;
+  }
+  if (identity.cold.empty()) {
+    const auto& members = snapshot().pools()[ref.id].members;
+    out.counted = true;
+    out.choice = static_cast<std::uint8_t>(
+        (std::find(members.begin(), members.end(), id) - members.begin()) % 64);
+    // Chosen again though it takes no more: so do all others, and it keeps the mail for later.
+    out.overflow =
+        has_tried(admission, out.choice) ? std::string_view{} : snapshot().pools()[ref.id].name;
+    return;
+  }
+  const std::size_t first = hash64(admission.domain, admission.id.low) % identity.cold.size();
+  for (std::size_t i = 0; i < identity.cold.size(); ++i) {
+    const std::size_t choice = (first + i) % identity.cold.size();
+    const bool off = sources_ != nullptr && !sources_->off().empty() &&
+                     out_of_use(snapshot().virtual_mtas()[identity.cold[choice]]);
+    if (off || has_tried(admission, choice)) {
+      continue;
+    }
+    out.counted = true;
+    out.choice = static_cast<std::uint8_t>(choice % 64);
+    out.overflow = identity.name;
+    id = identity.cold[choice];
+    out.vmta = snapshot().virtual_mtas()[id].name;
+    out.queue = queue_name(admission.domain, out.vmta);
+    if (const std::string_view shared = known_rollup(out.queue, now); !shared.empty()) {
+      out.queue = queue_name(shared, out.vmta);
+    }
+    return;
+  }
 }
 
 std::string_view PolicyBook::known_rollup(std::string_view queue, Instant now) const {

@@ -21,6 +21,10 @@ struct Placement {
   std::string_view queue;
   std::string_view vmta;
   bool pooled = false;  ///< the virtual MTA was chosen out of a pool
+  // See Admission.
+  bool counted = false;
+  std::uint8_t choice = 0;
+  std::string_view overflow{};
 };
 
 /// Translates the configuration's settings of a queue into the terms of schedule and deliver. One
@@ -40,6 +44,8 @@ class PolicyBook : public schedule::PolicySource {
 
   schedule::QueueSettings settings_of(std::string_view queue, std::string_view vmta) override;
   schedule::GlobalLimits global_limits() override;
+  std::span<const std::uint32_t> day_caps(std::string_view queue, std::string_view vmta,
+                                          std::string_view overflow) override;
   const schedule::RatePlan* rate_plan(std::uint64_t plan) override { return rates_.find(plan); }
 
   /// The queue that takes mail for `domain` of the virtual MTA, lower case, in a buffer of the
@@ -71,6 +77,9 @@ class PolicyBook : public schedule::PolicySource {
   config::VmtaId vmta_of(std::string_view name) const;
   schedule::QueueSettings translated(std::string_view queue, std::string_view vmta);
   config::VmtaId member_of(config::VmtaRef ref, const Admission& admission);
+  void apply_caps(Placement& out, config::VmtaRef ref, config::VmtaId& id,
+                  const Admission& admission, Instant now);
+  std::span<const std::uint32_t> caps_of(std::string_view queue, config::VmtaId id);
   config::VmtaRef reroute_of(std::string_view queue, config::VmtaId vmta);
   schedule::MoveOrder move_of(std::string_view queue, std::string_view vmta);
   std::vector<std::string_view> hosts_of_rollup(std::string_view queue) const;

@@ -91,7 +91,7 @@ void Shard::on_letter(const Letter& letter, Now now) {
   const auto kind = static_cast<LetterKind>(letter.kind);
   switch (kind) {
     case LetterKind::parcel: on_parcel(*letter.as<AdmissionParcel*>(), now); return;
-    case LetterKind::parcel_back: parcels_.take_back(*letter.as<AdmissionParcel*>()); return;
+    case LetterKind::parcel_back: on_parcel_back(*letter.as<AdmissionParcel*>()); return;
     case LetterKind::job_open:
     case LetterKind::job_opened:
     case LetterKind::job_settle:
@@ -110,15 +110,29 @@ void Shard::on_letter(const Letter& letter, Now now) {
 // ---- spool -> schedule -------------------------------------------------------------------------
 
 bool Shard::admit(const Admission& admission) {
+  constexpr std::size_t kHeldMax = 64;
+  return held_admissions_.size() < kHeldMax && place_mail(admission);
+}
+
+bool Shard::place_mail(const Admission& admission) {
   const Placement place = policies_.place(admission, loop_.now().instant);
   Admission chosen = admission;
   chosen.vmta = place.vmta;
   chosen.pooled = place.pooled;
+  if (place.counted) {
+    chosen.counted = true;
+    chosen.choice = place.choice;
+    chosen.overflow = place.overflow;
+  }
   const std::string_view name = place.queue;
   const auto home =
       static_cast<unsigned>(schedule::queue_hash(name, place.vmta) % settings_.shards);
   if (home == loop_.shard()) {
-    return scheduler_->admit(chosen, name, loop_.now());
+    const schedule::Taken taken = scheduler_->admit_some(chosen, name, loop_.now());
+    if (taken == schedule::Taken::some) {
+      pass_on(chosen);
+    }
+    return taken != schedule::Taken::none;
   }
   AdmissionParcel* parcel = parcels_.fill(chosen, name);
   if (parcel == nullptr) {
@@ -128,11 +142,21 @@ bool Shard::admit(const Admission& admission) {
   return true;
 }
 
-// What this shard has learned of a destination since, the sender may not know.
+// The rest of an admission that was taken in part, so it cannot be refused any more.
+void Shard::pass_on(const Admission& rest) {
+  if (!held_admissions_.empty() || !place_mail(rest)) {
+    held_admissions_.emplace_back(rest);
+  }
+}
+
+// What this shard has learned of a destination since, the sender may not know. What is for somebody
+// else goes back with its parcel: whoever waits here for a parcel of its own might wait for ever.
 bool Shard::take_in(AdmissionParcel& parcel, Now now) {
   const std::string_view shared = policies_.known_rollup(parcel.queue_name, now.instant);
   if (shared.empty()) {
-    return scheduler_->admit(parcel.admission, parcel.queue_name, now);
+    const schedule::Taken taken = scheduler_->admit_some(parcel.admission, parcel.queue_name, now);
+    parcel.again = taken == schedule::Taken::some;
+    return taken != schedule::Taken::none;
   }
   Admission admission = parcel.admission;
   admission.domain = shared;
@@ -147,7 +171,17 @@ void Shard::on_parcel(AdmissionParcel& parcel, Now now) {
   }
 }
 
+void Shard::on_parcel_back(AdmissionParcel& parcel) {
+  if (parcel.again) {
+    pass_on(parcel.admission);
+  }
+  parcels_.take_back(parcel);
+}
+
 void Shard::retry_parcels(Now now) {
+  while (!held_admissions_.empty() && place_mail(held_admissions_.front().admission)) {
+    held_admissions_.pop_front();
+  }
   std::erase_if(waiting_parcels_, [&](AdmissionParcel* parcel) {
     if (!take_in(*parcel, now)) {
       return false;
@@ -195,7 +229,7 @@ bool Shard::end_of_turn(Now now) {
   if (stage_ == Stage::closing) {
     return false;
   }
-  if (!waiting_parcels_.empty()) {
+  if (!waiting_parcels_.empty() || !held_admissions_.empty()) {
     retry_parcels(now);
   }
   if (sources_seen_ != deliverer_->sources().changes()) {

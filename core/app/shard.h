@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -99,6 +100,9 @@ class Shard final : public LetterHandler,
 
   void on_settled(Completion& completion);
   bool take_in(AdmissionParcel& parcel, Now now);
+  bool place_mail(const Admission& admission);
+  void pass_on(const Admission& rest);
+  void on_parcel_back(AdmissionParcel& parcel);
   void on_parcel(AdmissionParcel& parcel, Now now);
   void retry_parcels(Now now);
   void on_schedule_timer(Now now);
@@ -145,6 +149,7 @@ class Shard final : public LetterHandler,
   sign::MessageSigner signer_;
   ParcelPool parcels_;
   std::vector<AdmissionParcel*> waiting_parcels_;  ///< arrived, but the scheduler had no room
+  std::deque<HeldAdmission> held_admissions_;      ///< for others, who have no room yet
   std::unique_ptr<resolve::Resolver> resolver_;
   std::unique_ptr<deliver::Deliverer> deliverer_;
   std::unique_ptr<schedule::Scheduler> scheduler_;
@@ -154,6 +159,7 @@ class Shard final : public LetterHandler,
   std::unique_ptr<KeptState> kept_;
   std::uint64_t kept_changes_ = 0;  ///< of the scheduler, as last written
   std::uint64_t kept_sent_ = 0;     ///< likewise, of warm-ups
+  bool state_under_way_ = false;    ///< the scheduler is to hear when it is kept
   bool last_state_ = false;         ///< what is kept is how it ended
   Instant keep_after_;              ///< nothing is written before
   Instant counters_after_;

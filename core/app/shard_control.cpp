@@ -44,6 +44,7 @@ void Shard::on_control(ControlTask& task, unsigned from, Now now) {
     case ControlKind::source:
     case ControlKind::decisions:
     case ControlKind::warmups:
+    case ControlKind::day_counts:
     case ControlKind::undo: change_decisions(task, part, now); break;
   }
   answer_control(task, from);

@@ -1,5 +1,7 @@
 // What a shard keeps over restarts beside its mail.
 
+#include <utility>
+
 #include "core/app/log.h"
 #include "core/app/shard.h"
 
@@ -16,6 +18,7 @@ constexpr Duration kCounters = Duration::seconds(10);
 
 Status Shard::open_state() {
   scheduler_->restore(settings_.kept.lines, settings_.kept.clean, loop_.now());
+  scheduler_->day_counts().keep(settings_.kept.epoch != 0);
   kept_changes_ = scheduler_->changes();
   settings_.kept.lines = {};
   if (settings_.kept.epoch == 0) {
@@ -30,6 +33,9 @@ Status Shard::open_state() {
 void Shard::keep_state(Now now) {
   if (kept_ == nullptr || !kept_->idle()) {
     return;
+  }
+  if (std::exchange(state_under_way_, false)) {
+    scheduler_->kept(!kept_->failed(), now);
   }
   if (kept_->failed() && keep_after_ <= now.instant) {
     log_error("the modes of queues could not be written to " + settings_.spool_folder);
@@ -47,6 +53,7 @@ void Shard::keep_state(Now now) {
   kept_sent_ = scheduler_->warmups().sent();
   keep_after_ = now.instant + (kept_->failed() ? kAfterFailure : kGather);
   counters_after_ = now.instant + kCounters;
+  state_under_way_ = true;
   kept_->write(lines, last);
 }
 
@@ -109,6 +116,14 @@ void Shard::change_decisions(const ControlTask& task, ControlTask::Part& part, N
       scheduler_->warmups().for_all([&](const schedule::WarmupState& state) {
         if (part.warmups.size() < task.rows_max) {
           part.warmups.emplace_back(state);
+        }
+      });
+      break;
+    case ControlKind::day_counts:
+      scheduler_->day_counts().for_all([&](const schedule::DayCount& count) {
+        if (part.day_counts.size() < task.rows_max && count.day() == schedule::day_of(now.wall)) {
+          part.day_counts.push_back(
+              {count.name(), count.vmta(), count.given(), count.max(), count.later()});
         }
       });
       break;

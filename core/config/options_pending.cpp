@@ -27,8 +27,6 @@ constexpr Pending kPending[] = {
     {Id::backoff_notify, why::kBackoff},
     {Id::disabled_source_ip_notify, why::kBackoff},
     {Id::sender_max_msg_rate, why::kSenders},
-    {Id::vmta_cold, why::kCold},
-    {Id::max_cold_msgs, why::kCold},
     {Id::vmta_max_data_rate, why::kVmtaLimits},
     {Id::source_ip_max_smtp_out, why::kPerSource},
     {Id::source_ip_max_connect_rate, why::kPerSource},

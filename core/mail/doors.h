@@ -70,6 +70,12 @@ struct Admission {
   bool ambiguous_before = false;  ///< issued before an unclean stop and never settled
   WallTime received;
   WallTime next_attempt;  ///< 0: at once
+
+  // Where a virtual MTA takes only so many of the destination on a day (PolicySource::day_caps).
+  bool counted = false;       ///< that holds for this one
+  std::uint8_t choice = 0;    ///< which of several it was given to
+  std::uint64_t tried = 0;    ///< choices that take no more today, as bits of choice % 64
+  std::string_view overflow;  ///< virtual MTA or pool that takes what they do not; empty: nobody
 };
 
 /// Door spool -> schedule (through core/app to the queue's home shard).

@@ -34,6 +34,13 @@ class PolicySource {
   virtual GlobalLimits global_limits() = 0;
   /// The rates of a SharedRates::plan, or nullptr: it has none. Stays good until the next snapshot.
   virtual const RatePlan* rate_plan(std::uint64_t /*plan*/) { return nullptr; }
+  /// How many recipients a day the virtual MTA takes for the queue, on successive days, the last
+  /// repeats; empty: any number. `overflow`: see Admission. Stays good until the next snapshot.
+  virtual std::span<const std::uint32_t> day_caps(std::string_view queue, std::string_view vmta,
+                                                  std::string_view overflow) {
+    static_cast<void>(queue), static_cast<void>(vmta), static_cast<void>(overflow);
+    return {};
+  }
   /// The name of the queue that takes the mail of the destination `queue`, whose best mail hosts
   /// these are until `expires`; empty: its own.
   virtual std::string_view rolled_up(std::string_view queue, std::string_view vmta,
@@ -59,6 +66,13 @@ class SessionCloser {
   /// Begins to close one idle session of the queue; it ends through session_ended() as usual.
   /// False: the queue has no idle session.
   virtual bool close_idle(QueueId queue) = 0;
+};
+
+/// What a queue took of an admission.
+enum class Taken : std::uint8_t {
+  none,  ///< no room: offer it again later
+  some,  ///< what falls to it today; the rest is for another one
+  all,
 };
 
 /// Hears of what is decided about queues, for logs, counters and notices.

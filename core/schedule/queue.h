@@ -8,6 +8,7 @@
 #include "core/mail/job.h"
 #include "core/mail/outcome.h"
 #include "core/mail/policy.h"
+#include "core/schedule/day_counts.h"
 #include "core/schedule/entry.h"
 #include "core/schedule/leases.h"
 #include "core/schedule/limits.h"
@@ -53,6 +54,7 @@ struct Queue : Waiter {
   std::unique_ptr<Move> move;             ///< its mail goes elsewhere
   RateGate messages;
   WarmupState* warmup = nullptr;
+  const DayCount* day_count = nullptr;  ///< where only so many are given to it on a day
   RateGate connects;
   EntryList ready;
   EntryList deferred;

@@ -20,6 +20,7 @@ std::string_view name_of(Gate gate) noexcept {
                                                                   "connect-rate",
                                                                   "message-rate",
                                                                   "warm-up",
+                                                                  "day-count",
                                                                   "vmta-message-rate",
                                                                   "vmta-connect-rate",
                                                                   "pool-message-rate",

@@ -30,6 +30,7 @@ enum class Gate : std::uint8_t {
   connect_rate,
   message_rate,
   warmup,             ///< the rate of its warm-up
+  day_count,          ///< what it was given today is not on disk yet
   vmta_message_rate,  ///< over all queues of the virtual MTA
   vmta_connect_rate,
   pool_message_rate,   ///< over all members of a pool
@@ -50,7 +51,7 @@ enum class Gate : std::uint8_t {
   ending,
   in_flight,  ///< not waiting: in a transaction or being settled
 };
-inline constexpr std::size_t kGates = 29;
+inline constexpr std::size_t kGates = 30;
 
 std::string_view name_of(QueueState state) noexcept;
 std::string_view name_of(Gate gate) noexcept;

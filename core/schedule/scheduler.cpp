@@ -80,16 +80,30 @@ void Scheduler::apply(Queue& queue, const QueueSettings& settings, Now now) {
 // ---- entries -----------------------------------------------------------------------------------
 
 bool Scheduler::admit(const Admission& admission, std::string_view queue_name, Now now) {
+  Admission kept = admission;
+  kept.overflow = {};  // what does not fall to today waits here
+  return admit_some(kept, queue_name, now) == Taken::all;
+}
+
+Taken Scheduler::admit_some(Admission& admission, std::string_view queue_name, Now now) {
   RP_ASSERT_NOTE(queue_hash(queue_name, admission.vmta) % options_.shards == options_.shard,
                  "mail was admitted at a shard that is not its queue's home");
   RP_ASSERT(admission.count > 0);
   if (entries_.used() + reserved_ >= options_.entries_max) {
-    return false;
+    return Taken::none;
   }
   Queue* queue = queue_for(queue_name, admission.vmta, now);
   if (queue == nullptr) {
-    return false;
+    return Taken::none;
   }
+  if (admission.counted) {
+    return admit_counted(*queue, admission, now);
+  }
+  add(*queue, admission, now);
+  return Taken::all;
+}
+
+void Scheduler::add(Queue& queue, const Admission& admission, Now now) {
   Entry model;
   model.received_us = admission.received.us;
   model.log = admission.message.log;
@@ -101,25 +115,24 @@ bool Scheduler::admit(const Admission& admission, std::string_view queue_name, N
   model.ambiguous = admission.ambiguous_before;
   model.pooled = admission.pooled;
   model.alone = admission.alone;
-  model.epoch = queue->epoch;
+  model.epoch = queue.epoch;
   const bool later = admission.next_attempt > now.wall;
   const std::uint32_t index =
-      add_entry(*queue, model, later ? admission.next_attempt : WallTime{}, now);
+      add_entry(queue, model, later ? admission.next_attempt : WallTime{}, now);
   if (later) {
-    queue->deferred.push_back(entries_, index);
+    queue.deferred.push_back(entries_, index);
   } else {
-    queue->ready.push_back(entries_, index);
-    if (queue->policy->retry_upon_new_mail && admission.attempts == 0 &&
-        queue->deferred_until > now.instant && !queue->deferred_by_rule) {
-      queue->deferred_until = {};
-      evaluate(*queue, now);
+    queue.ready.push_back(entries_, index);
+    if (queue.policy->retry_upon_new_mail && admission.attempts == 0 &&
+        queue.deferred_until > now.instant && !queue.deferred_by_rule) {
+      queue.deferred_until = {};
+      evaluate(queue, now);
     }
-    on_new_ready(*queue, now);
+    on_new_ready(queue, now);
   }
-  if (moves_away(*queue, admission.pooled)) {
-    begin_move(*queue);
+  if (moves_away(queue, admission.pooled)) {
+    begin_move(queue);
   }
-  return true;
 }
 
 std::uint32_t Scheduler::add_entry(Queue& queue, const Entry& model, WallTime next_attempt,

@@ -37,12 +37,13 @@ namespace ringpost::schedule {
 class Scheduler final : public WorkSource, public SchedulerConstants {
  public:
   Scheduler(const SchedulerOptions& options, const Doors& doors, Now now);
-
   // ---- mail comes in ----------------------------------------------------------------------------
   /// `queue_name` is the destination after roll-up rules; this shard must be its home. False: no
   /// room, offer it again later.
   bool admit(const Admission& admission, std::string_view queue_name, Now now);
-
+  /// Where only so many are given to the queue on a day, the rest may stay in `admission`,
+  /// addressed to whom it goes to instead.
+  Taken admit_some(Admission& admission, std::string_view queue_name, Now now);
   // ---- sessions (WorkSource) --------------------------------------------------------------------
   Job* take(QueueId queue, Now now) override;
   void finished(Job& job, Now now) override;
@@ -54,7 +55,6 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   bool surplus(QueueId queue, const QueuePolicy& policy, const IpAddress& source) override;
   /// The job that went to SettleSink::settle() is in the journal. The job is ours again.
   void retire(Job& job, Now now);
-
   // ---- drive ------------------------------------------------------------------------------------
   /// Works off what has become possible, a bounded amount. True: there is more to do at once.
   bool run(Now now);
@@ -67,7 +67,6 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   /// bit by bit in the following runs.
   void refresh(Now now);
   bool refreshing() const { return sweeping_; }
-
   // ---- operators --------------------------------------------------------------------------------
   /// Pauses or resumes queues that exist and those that come to be. Rules survive as
   /// pause_rules().serialized().
@@ -92,14 +91,16 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   bool cancel_decision(std::string_view id, Now now);
   const WarmupBook& warmups() const { return warmups_; }
   /// Counts changes of what is to be kept; what warm-ups have sent is apart.
-  std::uint64_t changes() const { return decisions_.changes() + warmups_.changes(); }
+  std::uint64_t changes() const;
   /// What the last run's shards wrote, before any mail. `clean`: it all ended in order.
   void restore(std::string_view lines, bool clean, Now now);
   /// What is to be kept, one a line. `last`: with all positions; nothing starts any more.
   void write_kept(std::string& lines, bool last, Now now);
+  /// That is on disk, or could not be written.
+  void kept(bool durable, Now now);
+  DayCounts& day_counts() { return day_counts_; }
   /// What such a command would touch.
   Touched count(const QueuePattern& pattern);
-
   // ---- looking in -------------------------------------------------------------------------------
   void rows(const QueuePattern& pattern, std::size_t max, std::vector<QueueRow>& out, Now now);
   /// Where the message's recipients of this shard are; cursor and budget as cancel_message().
@@ -112,6 +113,8 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
 
  private:
   // scheduler.cpp: entries and queues
+  void add(Queue& queue, const Admission& admission, Now now);
+  Taken admit_counted(Queue& queue, Admission& admission, Now now);
   Queue* queue_for(std::string_view name, std::string_view vmta, Now now);
   void apply(Queue& queue, const QueueSettings& settings, Now now);
   std::uint32_t add_entry(Queue& queue, const Entry& model, WallTime next_attempt, Now now);
@@ -122,7 +125,6 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   void remove_from_list(std::uint32_t index, Queue& queue);
   void on_due(std::uint32_t index, Now now);
   void on_new_ready(Queue& queue, Now now);
-
   // scheduler_dispatch.cpp: states, gates, sessions
   void place(Queue& queue, QueueState state, Gate gate, Instant until, WaitList* list);
   void leave(Queue& queue);
@@ -153,7 +155,6 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   HeldPlace set_aside(Queue& queue);
   void take_up(Queue& queue, const HeldPlace& held);
   void defer(Queue& queue, Duration instead, Now now);
-
   // scheduler_rates.cpp: rates that queues share
   void apply_shared(Queue& queue, const QueueLimits& limits);
   std::uint32_t own_permits(Queue& queue, Now now);
@@ -209,7 +210,6 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   WallTime gate_opens(const Queue& queue, Now now) const;
   template <class Act>
   Touched for_matching(const QueuePattern& pattern, Act act);
-
   SchedulerOptions options_;
   Doors doors_;
   EntrySlab entries_;
@@ -223,11 +223,11 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   JobPool jobs_;
   PauseRules pauses_;
   DecisionBook decisions_;
+  DayCounts day_counts_;
   SourceRules source_rules_;
   GlobalLimits global_;
   Scope* total_;
-  Scope no_limit_;  ///< where a queue has no scope of a kind
-
+  Scope no_limit_;              ///< where a queue has no scope of a kind
   EntryList endings_;           ///< entries whose final outcome waits for a job
   std::uint64_t reserved_ = 0;  ///< recipients in delivery: they may need entries again
   WaitList ring_;               ///< ready queues, in turn

@@ -323,7 +323,8 @@ void Scheduler::restore(std::string_view lines, bool clean, Now now) {
     Decision decision;
     if (!read_decision(line, decision)) {
       if (is_shared_line(line) || home_of_line(line, options_.shards) == options_.shard) {
-        static_cast<void>(positions_.restore(line, now) || warmups_.restore(line));
+        static_cast<void>(positions_.restore(line, now) || warmups_.restore(line) ||
+                          day_counts_.restore(line));
       }
     } else if (queue_hash(decision.name, decision.vmta) % options_.shards == options_.shard) {
       // One whose time has passed meanwhile ends, and is heard of, with the first run.
@@ -339,6 +340,7 @@ void Scheduler::write_kept(std::string& lines, bool last, Now now) {
   decisions_.for_all(
       [&](const Decision& decision) { lines.append(write_decision(decision)).append("\n"); });
   warmups_.write(lines, now);
+  day_counts_.write(lines, last, now.wall);
   if (!last) {
     return;
   }
@@ -355,6 +357,20 @@ void Scheduler::write_kept(std::string& lines, bool last, Now now) {
     return name == "*" ? rates_.has_gate(vmta) : table_.find(name, vmta) != nullptr;
   };
   positions_.write_rest(lines, used, now);
+}
+
+std::uint64_t Scheduler::changes() const {
+  return decisions_.changes() + warmups_.changes() + day_counts_.changes();
+}
+
+void Scheduler::kept(bool durable, Now now) {
+  day_counts_.written(durable);
+  while (const DayCount* count = day_counts_.next_covered()) {
+    Queue* queue = table_.find(count->name(), count->vmta());
+    if (queue != nullptr && queue->state == QueueState::waiting && queue->gate == Gate::day_count) {
+      evaluate(*queue, now);
+    }
+  }
 }
 
 }  // namespace ringpost::schedule

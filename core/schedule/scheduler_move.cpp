@@ -153,4 +153,40 @@ void Scheduler::drain_moves(std::uint32_t& budget, Now now) {
   }
 }
 
+// ---- queues that are given so many a day
+// ---------------------------------------------------------
+
+Taken Scheduler::admit_counted(Queue& queue, Admission& admission, Now now) {
+  const auto caps = doors_.policies.day_caps(queue.name, queue.vmta->name, admission.overflow);
+  if (caps.empty()) {
+    add(queue, admission, now);  // a reload has lifted it meanwhile
+    return Taken::all;
+  }
+  DayCount& count = day_counts_.count_of(queue.name, queue.vmta->name, caps, now.wall);
+  queue.day_count = &count;
+  const auto take = [&](std::uint64_t room, WallTime not_before) {
+    Admission part = admission;
+    part.count = static_cast<std::uint32_t>(std::min<std::uint64_t>(admission.count, room));
+    part.next_attempt = std::max(part.next_attempt, not_before);
+    admission.first += part.count;
+    admission.count -= part.count;
+    if (part.count > 0) {
+      day_counts_.give(count, part.count);
+      add(queue, part, now);
+    }
+  };
+  take(count.left(), WallTime{});
+  if (admission.count > 0 && !admission.overflow.empty()) {
+    admission.vmta = std::exchange(admission.overflow, {});
+    admission.counted = false;
+    admission.tried |= std::uint64_t{1} << (admission.choice % 64);
+    return Taken::some;
+  }
+  while (admission.count > 0) {
+    const auto [day, room] = count.next_room();
+    take(room, begin_of_day(day));
+  }
+  return Taken::all;
+}
+
 }  // namespace ringpost::schedule

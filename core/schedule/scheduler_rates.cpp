@@ -54,6 +54,10 @@ void Scheduler::apply_shared(Queue& queue, const QueueLimits& limits) {
 
 /// Recipients that the queue's own rates let start; with none it is put to wait.
 std::uint32_t Scheduler::own_permits(Queue& queue, Now now) {
+  if (queue.day_count != nullptr && !queue.day_count->covered()) {
+    wait_until(queue, Gate::day_count, Instant::never());
+    return 0;
+  }
   const std::uint32_t permits = queue.permits(now.instant);
   if (permits == 0) {
     const bool warms = queue.messages.available(now.instant) > 0;

@@ -26,6 +26,8 @@ std::int64_t day_of(WallTime wall) noexcept {
   return (wall.us - (wall.us < 0 ? kMicrosecondsPerDay - 1 : 0)) / kMicrosecondsPerDay;
 }
 
+WallTime begin_of_day(std::int64_t day) noexcept { return {day * kMicrosecondsPerDay}; }
+
 std::uint32_t warmup_days(const WarmupPlan& plan) noexcept {
   const std::int64_t day = Duration::days(1).ns;
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(plan.period.ns / day, 1, kDaysMax));

@@ -15,6 +15,7 @@ namespace ringpost::schedule {
 
 /// Days of UTC since 1970-01-01.
 std::int64_t day_of(WallTime wall) noexcept;
+WallTime begin_of_day(std::int64_t day) noexcept;
 
 /// The rate after so many days that counted: from plan.start to plan.end, which holds from the end
 /// of the period on. Whole permits of the longer one of their periods, rounded down, at least one.

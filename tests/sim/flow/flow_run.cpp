@@ -143,7 +143,10 @@ void FlowRun::draw_rate(const std::string& domain, std::string& text) {
   const auto count = static_cast<unsigned>(2 + random.below(8));
   const auto seconds = static_cast<unsigned>(2 + random.below(6));
   ledger_.set_rate(domain, count, Duration::seconds(seconds));
-  text += "max-msg-rate " + std::to_string(count) + "/" + std::to_string(seconds) + "s\n";
+  const std::string rate = std::to_string(count) + "/" + std::to_string(seconds) + "s";
+  // A warm-up that does not grow is a rate like any other, by another way.
+  text += count % 3 == 0 ? "warmup { period 9d start-rate " + rate + " end-rate " + rate + " }\n"
+                         : "max-msg-rate " + rate + "\n";
 }
 
 /// Replies change the mode, skip hosts and defer queues; the limits of back-off mode are narrower
