@@ -357,6 +357,29 @@ config::VmtaRef PolicyBook::reroute_of(std::string_view queue, config::VmtaId vm
   return {};
 }
 
+// Whether mail that goes to `from` could come to `goal`, if all on its way were in back-off mode.
+bool PolicyBook::leads_to(std::string_view queue, config::VmtaRef from, config::VmtaId goal,
+                          int hops) {
+  if (from.kind == config::VmtaRef::Kind::none) {
+    return false;
+  }
+  if (from.kind == config::VmtaRef::Kind::pool) {
+    const auto& members = snapshot().pools()[from.id].members;
+    return std::any_of(members.begin(), members.end(), [&](config::VmtaId member) {
+      return leads_to(queue, {config::VmtaRef::Kind::vmta, member}, goal, hops);
+    });
+  }
+  const auto next = cache_.policy_for(snapshot().queue_name(queue, from.id), from.id);
+  return from.id == goal || hops == 0 || leads_to(queue, next.backoff_reroute, goal, hops - 1);
+}
+
+// A way that could come back is none: all in back-off mode, mail would go round for ever.
+config::VmtaRef PolicyBook::backoff_reroute_of(std::string_view queue, config::VmtaId vmta) {
+  const config::VmtaRef to =
+      cache_.policy_for(snapshot().queue_name(queue, vmta), vmta).backoff_reroute;
+  return leads_to(queue, to, vmta, kMostReroutes) ? config::VmtaRef{} : to;
+}
+
 void PolicyBook::keep_heirs(const config::Snapshot& before) {
   for (const config::VmtaPool& pool : before.pools()) {
     for (const config::VmtaId member : pool.members) {
@@ -365,13 +388,14 @@ void PolicyBook::keep_heirs(const config::Snapshot& before) {
   }
 }
 
+std::string PolicyBook::name_of(config::VmtaRef to) const {
+  return std::string(to.kind == config::VmtaRef::Kind::pool
+                         ? snapshot().pools()[to.id].name
+                         : snapshot().virtual_mtas()[to.id].name);
+}
+
 schedule::MoveOrder PolicyBook::move_of(std::string_view queue, std::string_view vmta) {
   const config::VmtaRef ref = snapshot().find_vmta(vmta);
-  const auto name_of = [&](config::VmtaRef to) {
-    return std::string(to.kind == config::VmtaRef::Kind::pool
-                           ? snapshot().pools()[to.id].name
-                           : snapshot().virtual_mtas()[to.id].name);
-  };
   if (ref.kind != config::VmtaRef::Kind::vmta) {
     const auto heir = heirs_.find(to_lower(vmta));
     const bool known = heir != heirs_.end() &&
@@ -474,6 +498,10 @@ void PolicyBook::set_group(schedule::QueueSettings& settings, QueuePolicy& polic
 schedule::QueueSettings PolicyBook::settings_of(std::string_view queue, std::string_view vmta) {
   schedule::QueueSettings settings = translated(queue, vmta);
   settings.move = move_of(queue, vmta);
+  const config::VmtaRef away = backoff_reroute_of(queue, vmta_of(vmta));
+  if (away.kind != config::VmtaRef::Kind::none) {
+    settings.backoff_move.vmta = name_of(away);
+  }
   return settings;
 }
 

@@ -81,6 +81,9 @@ class PolicyBook : public schedule::PolicySource {
                   const Admission& admission, Instant now);
   std::span<const std::uint32_t> caps_of(std::string_view queue, config::VmtaId id);
   config::VmtaRef reroute_of(std::string_view queue, config::VmtaId vmta);
+  config::VmtaRef backoff_reroute_of(std::string_view queue, config::VmtaId vmta);
+  bool leads_to(std::string_view queue, config::VmtaRef from, config::VmtaId goal, int hops);
+  std::string name_of(config::VmtaRef to) const;
   schedule::MoveOrder move_of(std::string_view queue, std::string_view vmta);
   std::vector<std::string_view> hosts_of_rollup(std::string_view queue) const;
   void keep_heirs(const config::Snapshot& before);

@@ -85,6 +85,7 @@ struct QueueSettings {
   QueueLimits limits;
   MoveOrder move{};
   std::shared_ptr<const BackoffTwin> backoff = nullptr;  ///< nullptr: the mode changes nothing
+  MoveOrder backoff_move{};  ///< of its mail in back-off mode, if wanted
 };
 
 /// Limits of the whole process.

@@ -31,6 +31,9 @@ QueueSettings Scheduler::effective(Queue& queue, QueueSettings settings, Now now
     settings.policy = settings.backoff->policy;
     settings.limits = settings.backoff->limits;
   }
+  if (queue.backoff && settings.backoff_move.wanted() && !settings.move.wanted()) {
+    settings.move = settings.backoff_move;
+  }
   const WarmupPlanRef& plan = settings.limits.warmup;
   queue.warmup =
       plan == nullptr ? nullptr : &warmups_.state_of(plan, queue.name, Duration{}, now.instant);

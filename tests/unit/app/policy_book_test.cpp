@@ -55,6 +55,30 @@ TEST(PolicyBook, PoolsShareByWeightAndLeaveOutMembersWithoutAddress) {
   EXPECT_EQ(book.place(admission_of("a", 1), {}).vmta, "a") << "who names it means it";
 }
 
+TEST(PolicyBook, MailOfAQueueThatBacksOffGoesWhereItCannotComeBackFrom) {
+  const auto away = [](const std::string& a, const std::string& b, const std::string& c) {
+    const auto vmta = [](const char* name, const std::string& to) {
+      return std::string("<virtual-mta ") + name + ">\n<domain *>\n" +
+             (to.empty() ? "" : "backoff-reroute-to-virtual-mta " + to + "\n") +
+             "</domain>\n</virtual-mta>\n";
+    };
+    PolicyBook book(snapshot_of(vmta("a", a) + vmta("b", b) + vmta("c", c) +
+                                "<virtual-mta-pool both>\nvirtual-mta b\nvirtual-mta c\n"
+                                "</virtual-mta-pool>\n"));
+    std::string text;
+    for (const char* name : {"a", "b", "c"}) {
+      text += book.settings_of("x.example", name).backoff_move.vmta + ",";
+    }
+    return text;
+  };
+  EXPECT_EQ(away("b", "c", ""), "b,c,,") << "a chain";
+  EXPECT_EQ(away("both", "", ""), "both,,,");
+  EXPECT_EQ(away("b", "a", ""), ",,,") << "a circle";
+  EXPECT_EQ(away("b", "c", "b"), ",,,") << "a way into a circle";
+  EXPECT_EQ(away("both", "", "a"), ",,,") << "over a member of the pool";
+  EXPECT_EQ(away("a", "", ""), ",,,");
+}
+
 TEST(PolicyBook, AHashKeepsADomainOrARecipientAtItsMember) {
   const std::string members =
       "<virtual-mta a>\n</virtual-mta>\n<virtual-mta b>\n</virtual-mta>\n"

@@ -90,6 +90,7 @@ const std::map<std::string, std::string>& special_members() {
       {"route_backup", "backup_route"},
       {"source_pattern_list", "pattern_list_index"},
       {"reroute", "reroute"},
+      {"backoff_reroute", "backoff_reroute"},
       {"sender_vmta", "vmta_ref"},
       {"sender_max_msg_rate", "sender.max_msg_rate"},
       {"sender_max_conn", "sender.max_conn"},

@@ -35,6 +35,7 @@ class MovingHand : public Hand, public AdmissionSink {
   QueueSettings settings_of(std::string_view domain, std::string_view vmta) override {
     QueueSettings settings = Hand::settings_of(domain, vmta);
     settings.move = vmta == "v1" ? order : MoveOrder{};
+    settings.backoff_move = vmta == "v1" ? backoff_order : MoveOrder{};
     return settings;
   }
   QueueRow row_of(const char* vmta) {
@@ -52,9 +53,32 @@ class MovingHand : public Hand, public AdmissionSink {
   }
 
   MoveOrder order;
+  MoveOrder backoff_order;
   bool room = true;
   std::vector<Admission> moved;
 };
+
+TEST(Move, InBackOffModeThereAndFromThenOnUntilItEnds) {
+  MovingHand hand;
+  hand.backoff_order = {"v2", false};
+  hand.twin = std::make_shared<BackoffTwin>();
+  hand.twin->policy = hand.policy;
+  ASSERT_TRUE(hand.take_in(1));
+  hand.run();
+  EXPECT_TRUE(hand.moved.empty());
+  const QueuePattern all = *QueuePattern::parse("a.example/v1");
+  hand.scheduler().set_mode(all, true, hand.now);
+  hand.run();
+  EXPECT_EQ(hand.moved.size(), 1U) << "what was there";
+  ASSERT_TRUE(hand.take_in(2));
+  hand.run();
+  EXPECT_EQ(hand.moved.size(), 2U) << "what came since";
+  EXPECT_EQ(hand.row_of("v2").ready, 2U);
+  hand.scheduler().set_mode(all, false, hand.now);
+  ASSERT_TRUE(hand.take_in(3));
+  hand.run();
+  EXPECT_EQ(hand.row_of("v1").ready, 1U) << "the mode is over";
+}
 
 TEST(Move, ReadyAndDeferredMailGoesAndKeepsItsTime) {
   MovingHand hand;
