@@ -43,7 +43,7 @@ class PatternRules final : public ReplyRules {
   const config::ReplyPatterns& patterns_;
 };
 
-schedule::RateLimit rate_of(const config::Rate& rate) { return {rate.count, rate.period}; }
+schedule::RateLimit plain_rate_of(const config::Rate& rate) { return {rate.count, rate.period}; }
 
 }  // namespace
 
@@ -70,8 +70,8 @@ std::shared_ptr<const schedule::BackoffTwin> backoff_twin(const schedule::QueueS
   policy->retry_after.assign(in.backoff_retry_after.begin(), in.backoff_retry_after.end());
   auto twin = std::make_shared<schedule::BackoffTwin>();
   twin->limits = normal.limits;
-  twin->limits.messages = rate_of(in.backoff_max_msg_rate);
-  twin->limits.connects = rate_of(in.backoff_max_connect_rate);
+  twin->limits.messages = plain_rate_of(in.backoff_max_msg_rate);
+  twin->limits.connects = plain_rate_of(in.backoff_max_connect_rate);
   policy->paced = policy->paced || twin->limits.messages.limited();
   twin->policy = std::move(policy);
   twin->to_normal_after = in.backoff_to_normal_after;

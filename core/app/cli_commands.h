@@ -50,6 +50,9 @@ int automation_cancel(const CliOptions& options, const std::string& id);
 int check_config(const CliOptions& options, const std::string& file, bool strict, bool lenient);
 /// Compares the configuration's DKIM keys with what is published; `domain` empty: all of them.
 int check_dkim(const CliOptions& options, const std::string& file, const std::string& domain);
+/// What the world sees of our addresses, domains and keys, or of a destination. `subject`: a
+/// virtual MTA, a pool, a domain, or empty for all that is ours.
+int doctor(const CliOptions& options, const std::string& file, const std::string& subject);
 /// Hashes a password read from the terminal or standard input; with `name` a line for auth-file.
 int passwd(const std::string& name);
 int explain(const CliOptions& options, const std::string& file, const std::string& domain,

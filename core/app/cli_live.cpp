@@ -84,11 +84,12 @@ int trace(const CliOptions& options, const std::string& id) {
     return 0;
   }
   print(result->value("message", std::string()) + "\n");
-  Table table({"recipient", "state", "queue", "until", "attempts", "setting", "place"});
+  Table table(
+      {"recipient", "state", "queue", "until", "attempts", "setting", "place", "last error"});
   for (const auto& row : (*result)["recipients"]) {
     table.add({text_of(row, "recipient"), text_of(row, "state"), text_of(row, "queue"),
                time_of(row, "until"), count_of(row, "attempts"), text_of(row, "setting"),
-               text_of(row, "place")});
+               text_of(row, "place"), text_of(row, "last_error")});
   }
   print(table.text(terminal_width()));
   return 0;

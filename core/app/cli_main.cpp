@@ -206,6 +206,14 @@ void add_file_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   dkim->add_option("-c,--config", arguments.file, "configuration file")->required();
   dkim->callback(
       [&] { exit_code = ringpost::app::check_dkim(options, arguments.file, arguments.first); });
+  CLI::App* doctor = app.add_subcommand(
+      "doctor", "What the world sees: reverse DNS, SPF, DKIM, DMARC, mail hosts, port 25, clock");
+  doctor->add_option("subject", arguments.first,
+                     "virtual MTA, pool, or domain, ours or a destination; without: all of ours");
+  doctor->add_option("-c,--config", arguments.file, "configuration file")->required();
+  doctor->callback([&] {
+    exit_code = ringpost::app::doctor(arguments.options, arguments.file, arguments.first);
+  });
   CLI::App* explain = app.add_subcommand("explain", "Effective settings of a queue, with origins");
   explain->add_option("domain", arguments.first, "destination domain")->required();
   explain->add_option("vmta", arguments.second, "virtual MTA");

@@ -38,7 +38,7 @@ class QuietTerminal {
 };
 
 /// One line of standard input without its end; false: there is none, or it is too long.
-bool read_line(auth::SecretText& out) {
+bool read_line(SecretText& out) {
   char line[kPasswordMax + 1];
   std::size_t size = 0;
   bool ended = false;
@@ -66,14 +66,14 @@ int passwd(const std::string& name) {
   if (name.find_first_of(":\r\n#") != std::string::npos) {
     return fail("a user's name has no colon, # or line end");
   }
-  auth::SecretText password;
+  SecretText password;
   {
     const QuietTerminal terminal;
     if (terminal.is_terminal()) {
       std::fputs("Password: ", stderr);
     }
     const bool read = read_line(password);
-    auth::SecretText again = password;
+    SecretText again = password;
     bool same = true;
     if (read && terminal.is_terminal()) {
       std::fputs("\nAgain: ", stderr);

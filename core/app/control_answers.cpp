@@ -49,6 +49,7 @@ Json counters_of(const ShardStatus& s) {
           {"tls_failed", s.tls_failed},
           {"sessions_out_clear", s.sessions_out_clear},
           {"tls_retried_in_clear", s.tls_retried_in_clear},
+          {"logins_refused", s.logins_refused},
           {"queues_backoff", s.queues_backoff},
           {"backoffs_begun", s.backoffs_begun},
           {"backoffs_ended", s.backoffs_ended},

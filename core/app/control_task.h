@@ -91,6 +91,7 @@ struct ShardStatus {
   std::uint64_t tls_failed = 0;
   std::uint64_t sessions_out_clear = 0;    ///< that were ready for mail without encryption
   std::uint64_t tls_retried_in_clear = 0;  ///< sessions out
+  std::uint64_t logins_refused = 0;        ///< likewise, ended by AUTH
   TlsResults tls;                          ///< of sessions out
   std::uint64_t queues_backoff = 0;
   std::uint64_t backoffs_begun = 0;

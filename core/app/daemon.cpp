@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "core/app/log.h"
+#include "core/app/privileges.h"
 #include "core/app/process.h"
 #include "core/app/quickstart.h"
 #include "core/app/version.h"
@@ -120,7 +121,15 @@ int run_daemon(const DaemonOptions& options) {
   }
   const int signals = open_signals();
   raise_descriptor_limit();
-  LogOptions log{std::string(config.snapshot->global().log_file), options.debug};
+  Privileges privileges;
+  const config::GlobalSettings& global = config.snapshot->global();
+  if (!global.run_as_root && ::geteuid() == 0) {
+    if (const Status begun = privileges.begin(std::string(global.run_as_user)); !begun) {
+      std::fprintf(stderr, "ringpostd: %s\n", begun.error().describe().c_str());
+      return kExitFailed;
+    }
+  }
+  LogOptions log{std::string(global.log_file), options.debug};
   if (auto started = start_log(log); !started) {
     std::fprintf(stderr, "ringpostd: %s\n", started.error().describe().c_str());
     return kExitFailed;
@@ -129,7 +138,9 @@ int run_daemon(const DaemonOptions& options) {
   int exit_code = kExitFailed;
   {
     Process process(config.snapshot, source);
-    if (auto started = process.start(); started) {
+    Status started = process.start();
+    started = started ? privileges.give_up() : started;
+    if (started) {
       exit_code = serve(process, signals);
     } else {
       log_error(started.error().describe());

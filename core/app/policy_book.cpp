@@ -90,6 +90,15 @@ void set_counts(QueuePolicy& out, const config::PathPolicy& in) {
   }
 }
 
+std::shared_ptr<const Login> login_of(const config::PathPolicy& in) {
+  if (in.auth_username.empty()) {
+    return nullptr;
+  }
+  return std::make_shared<const Login>(Login{std::string(in.auth_username),
+                                             SecretText(in.auth_password.reveal()),
+                                             in.use_unencrypted_auth});
+}
+
 void set_timeouts(QueuePolicy& out, const config::PathPolicy& in) {
   out.timeouts.connect = in.connect_timeout;
   out.timeouts.greeting = in.smtp_greeting_timeout;
@@ -532,6 +541,7 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   out->held = in.held;
   out->hidden_records = account::records_of(in.disable_acct_records);
   out->tls = queue_tls(in, tls_);
+  out->login = login_of(in);
   out->ignore_pipelining = in.ignore_pipelining;
   out->ignore_8bitmime = in.ignore_8bitmime;
   out->ignore_dsn = in.ignore_dsn;

@@ -14,6 +14,7 @@
 #include "core/app/local_addresses.h"
 #include "core/app/log.h"
 #include "core/app/plain_disk.h"
+#include "core/app/privileges.h"
 #include "core/app/settings.h"
 #include "core/app/tls_settings.h"
 #include "core/app/version.h"
@@ -370,6 +371,7 @@ void Process::run_shard(ShardThread& entry) {
     }
     if (started) {
       log_recovery(entry.shard, shard.recovery());
+      const BindPermit permit;
       started = shard.listen();
     }
     report(entry, started);

@@ -149,6 +149,7 @@ ShardStatus Shard::status() {
   status.tls_failed = tls.failed;
   status.sessions_out_clear = deliverer_->stats().clear_sessions;
   status.tls_retried_in_clear = deliverer_->stats().tls_retried_in_clear;
+  status.logins_refused = deliverer_->stats().logins_refused;
   status.tls = deliverer_->stats().tls;
   status.tls.add(resolver_->tls_results());
   const ReportCounts reports = reports_.counts();

@@ -19,7 +19,7 @@ using BookRef = std::shared_ptr<const auth::UserBook>;
 constexpr std::size_t kFileBytesMax = std::size_t{16} << 20;
 
 /// Adds the file's text; false: it cannot be read, `fault` says why.
-bool read_file(const std::string& path, auth::SecretText& out, std::string& fault) {
+bool read_file(const std::string& path, SecretText& out, std::string& fault) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   struct stat facts = {};
   if (file < 0 || ::fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode) ||
@@ -90,7 +90,7 @@ class Books {
   }
 
   void add_file(const std::string& file, auth::UserBook& book) {
-    auth::SecretText text;
+    SecretText text;
     std::string fault;
     if (!read_file(file, text, fault)) {
       faults_.push_back("users file " + file + ": " + fault + "; its users cannot authenticate");

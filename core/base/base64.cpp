@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "core/base/assert.h"
+
 namespace ringpost {
 namespace {
 
@@ -28,19 +30,25 @@ std::uint32_t octet(char c) { return static_cast<unsigned char>(c); }
 }  // namespace
 
 std::string to_base64(std::string_view octets) {
-  std::string out;
-  out.reserve(base64_size(octets.size()));
+  std::string out(base64_size(octets.size()), '=');
+  to_base64(octets, out);
+  return out;
+}
+
+std::size_t to_base64(std::string_view octets, std::span<char> out) {
+  RP_ASSERT(out.size() >= base64_size(octets.size()));
+  std::size_t size = 0;
   while (!octets.empty()) {
     const std::size_t count = octets.size() < 3 ? octets.size() : 3;
     std::uint32_t group = octet(octets[0]) << 16;
     group |= count > 1 ? octet(octets[1]) << 8 : 0;
     group |= count > 2 ? octet(octets[2]) : 0;
     for (std::size_t i = 0; i < 4; ++i) {
-      out.push_back(i <= count ? kAlphabet[group >> (18 - 6 * i) & 63] : '=');
+      out[size++] = i <= count ? kAlphabet[group >> (18 - 6 * i) & 63] : '=';
     }
     octets.remove_prefix(count);
   }
-  return out;
+  return size;
 }
 
 std::optional<std::string> from_base64(std::string_view text) {

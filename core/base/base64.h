@@ -13,6 +13,9 @@ constexpr std::size_t base64_size(std::size_t octets) noexcept { return (octets 
 
 /// Base64 with padding, without line ends. Allocates.
 std::string to_base64(std::string_view octets);
+/// The same into `out`, which has base64_size() octets at least, without allocation; the octets
+/// written.
+std::size_t to_base64(std::string_view octets, std::span<char> out);
 
 /// The octets behind base64 `text`, or nothing where it does not follow RFC 4648 section 4: only
 /// the alphabet, full quanta, padding at the end alone, and no bits left over. Blanks are not

@@ -131,6 +131,7 @@ class Builder {
   void add_signature(const Section& section);
   void add_key_list(const Section& section);
   void finish_access();
+  void check_logins();
   void finish_routes();
 
   // builder_lists.cpp

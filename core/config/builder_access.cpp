@@ -5,6 +5,11 @@
 #include "core/config/suggest.h"
 
 namespace ringpost::config {
+namespace {
+
+constexpr std::size_t kLoginWordMax = 512;
+
+}  // namespace
 
 // Who may send, and which way mail goes: users, groups, senders, routing, relay and route blocks,
 // signing keys.
@@ -299,8 +304,36 @@ void Builder::add_domain_key(const Directive& directive, std::vector<DkimKey>& k
   key_files_.emplace_back(key.file, parts[2].span);
 }
 
+/// What a queue's sessions prove themselves with can be sent, and is whole.
+void Builder::check_logins() {
+  bool any_password = false;
+  const Setting* user = nullptr;
+  for (const DomainEntry& entry : snapshot_->entries_) {
+    for (const Setting& setting : entry.settings) {
+      const bool is_user = setting.id == OptionId::auth_username;
+      if (!is_user && setting.id != OptionId::auth_password) {
+        continue;
+      }
+      const auto* secret = std::get_if<Secret>(&setting.value);
+      const auto* text = std::get_if<std::string_view>(&setting.value);
+      const std::string_view word = text != nullptr ? *text : secret->reveal();
+      if (word.size() > kLoginWordMax) {
+        log_->error({setting.origin.file, setting.origin.line, 0, 1},
+                    "longer than 512 octets: it could not be sent");
+      }
+      any_password = any_password || (!is_user && !word.empty());
+      user = is_user && !word.empty() ? &setting : user;
+    }
+  }
+  if (user != nullptr && !any_password) {
+    log_->warning({user->origin.file, user->origin.line, 0, 1},
+                  "there is no auth-password for this user: an empty one is sent");
+  }
+}
+
 void Builder::finish_access() {
   finish_routes();
+  check_logins();
   for (SmtpUser& user : snapshot_->users_) {
     user.source_id = snapshot_->find_source(user.source);
   }

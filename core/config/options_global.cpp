@@ -33,6 +33,14 @@ constexpr OptionRow kIdentityRows[] = {
     acting(Id::cpu_pinning, "cpu-pinning", kGlobal, T::boolean, "yes", "no",
            "Whether each shard's thread is bound to a core of its own.",
            {.reload = kRestart, .traits = kOwn}),
+    acting(Id::run_as_root, "run-as-root", kGlobal, T::boolean, "yes", "no",
+           "Whether a process that was started as root stays it; no: it acts as run-as-user from "
+           "the start and gives up root once its ports are bound.",
+           {.reload = kRestart}),
+    acting(Id::run_as_user, "run-as-user", kGlobal, T::word, "ringpost", "nobody",
+           "User of run-as-root no, who owns all files and must be able to read the configuration "
+           "and its keys.",
+           {.reload = kRestart, .traits = kOwn}),
     acting(Id::log_file, "log-file", kGlobal, T::path, "", "/var/log/ringpost/log",
            "Main log file; without one the log goes to standard error.", {.reload = kRestart}),
     acting(Id::total_max_smtp_out, "total-max-smtp-out", kGlobal, T::count, "1200", "5000",

@@ -8,8 +8,6 @@ using T = ValueType;
 constexpr ScopeSet kGlobal = in(Scope::global);
 
 constexpr OptionRow kProcessRows[] = {
-    inert("run-as-root", kGlobal, T::boolean, why::kUnit,
-          "Whether the process keeps the privileges it started with."),
     inert("pid-file", kGlobal, T::path, why::kUnit, "File that receives the process number."),
     inert("max-memory-usage-percent", kGlobal, T::count, why::kSlots,
           "Share of memory above which mail is refused for the moment."),

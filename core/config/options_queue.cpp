@@ -241,11 +241,14 @@ constexpr OptionRow kTlsRows[] = {
            "/etc/ringpost/client.pem", "Certificate shown to hosts, with its key.",
            {.reload = kNewSessions, .traits = kSecretTail}),
     acting(Id::auth_username, "auth-username", kDomain, T::text, "", "user",
-           "User at a smart host.", {.reload = kNewSessions, .traits = kEmptyClears}),
+           "User at the queue's smart hosts; without AUTH as this user no mail is sent.",
+           {.reload = kNewSessions, .traits = kEmptyClears}),
     acting(Id::auth_password, "auth-password", kDomain, T::secret, "", "pass",
            "Password at a smart host.", {.reload = kNewSessions, .traits = kSecret | kEmptyClears}),
-    acting(Id::use_unencrypted_auth, "use-unencrypted-plain-auth", kDomain, T::boolean, "no", "yes",
-           "Whether the password is sent on unencrypted connections.", {.reload = kNewSessions}),
+    acting(
+        Id::use_unencrypted_auth, "use-unencrypted-plain-auth", kDomain, T::boolean, "no", "yes",
+        "Whether the password is sent on unencrypted connections too; otherwise TLS is demanded.",
+        {.reload = kNewSessions}),
 };
 
 constexpr OptionRow kDkimRows[] = {

@@ -239,6 +239,8 @@ constexpr Field<G> kGlobalFields[] = {
     {Id::control_socket, kSet<G, &G::control_socket>},
     {Id::shards, kSet<G, &G::shards>},
     {Id::cpu_pinning, kSet<G, &G::cpu_pinning>},
+    {Id::run_as_root, kSet<G, &G::run_as_root>},
+    {Id::run_as_user, kSet<G, &G::run_as_user>},
     {Id::log_file, kSet<G, &G::log_file>},
     {Id::total_max_smtp_out, kSet<G, &G::total_max_smtp_out>},
     {Id::total_max_smtp_in, kSet<G, &G::total_max_smtp_in>},

@@ -131,7 +131,9 @@ struct GlobalSettings {
   std::string_view control_socket;
   std::uint32_t shards = 0;  ///< 0: one per core
   bool cpu_pinning = false;
-  std::string_view log_file;  ///< empty: standard error
+  bool run_as_root = true;
+  std::string_view run_as_user;  ///< otherwise
+  std::string_view log_file;     ///< empty: standard error
   std::uint32_t total_max_smtp_out = 0;
   std::uint32_t total_max_smtp_in = 0;
   std::uint64_t max_message_size = 0;

@@ -8,6 +8,7 @@
 #include "core/base/address.h"
 #include "core/base/time.h"
 #include "core/base/tls.h"
+#include "core/mail/login.h"
 #include "core/mail/reply_rules.h"
 
 namespace ringpost::sign {
@@ -112,6 +113,7 @@ struct QueuePolicy {
 
   std::shared_ptr<const sign::SigningPlan> signing;  ///< how messages are signed; null: not at all
   QueueTls tls;
+  std::shared_ptr<const Login> login;  ///< at its smart hosts; null: none
   PhaseTimeouts timeouts;
   Duration idle_timeout = Duration::seconds(5);
   std::uint32_t zero_copy_threshold_bytes = 32 * 1024;

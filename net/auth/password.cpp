@@ -89,23 +89,6 @@ std::optional<std::string> from_unpadded(std::string_view text) {
 
 }  // namespace
 
-SecretText& SecretText::operator=(const SecretText& other) {
-  if (this != &other) {
-    assign(other.text_);
-  }
-  return *this;
-}
-
-void SecretText::assign(std::string_view text) {
-  wipe(text_.data(), text_.size());
-  text_.assign(text);
-}
-
-void SecretText::clear() noexcept {
-  wipe(text_.data(), text_.size());
-  text_.clear();
-}
-
 Result<StoredSecret> StoredSecret::parse(std::string_view text) {
   StoredSecret out;
   if (!text.starts_with(kMark)) {

@@ -5,26 +5,9 @@
 #include <string_view>
 
 #include "core/base/result.h"
+#include "core/base/secret_text.h"
 
 namespace ringpost::auth {
-
-/// A text that is overwritten when it goes. Never shown.
-class SecretText {
- public:
-  SecretText() = default;
-  explicit SecretText(std::string_view text) : text_(text) {}
-  SecretText(const SecretText& other) = default;
-  SecretText& operator=(const SecretText& other);
-  ~SecretText() { clear(); }
-
-  void assign(std::string_view text);
-  void clear() noexcept;
-  std::string_view reveal() const { return text_; }
-  bool empty() const { return text_.empty(); }
-
- private:
-  std::string text_;
-};
 
 /// What is stored of a user's password: a scrypt hash (RFC 7914), or the password itself, which
 /// CRAM-MD5 needs.

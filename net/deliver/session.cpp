@@ -201,6 +201,8 @@ void DeliverySession::note_failure(Phase phase, const smtp::Reply& reply, std::s
   if (!failure_.status.known() && phase == Phase::starttls) {
     const bool refused = close_reason_ == smtp::ClientClose::tls_refused;
     failure_.status = {4, 7, static_cast<std::uint16_t>(refused ? 4 : 5)};
+  } else if (!failure_.status.known() && phase == Phase::auth) {
+    failure_.status = {4, 7, 8};
   } else if (!failure_.status.known()) {
     failure_.status = {4, 4, static_cast<std::uint16_t>(phase == Phase::connect ? 1 : 2)};
   }
@@ -209,6 +211,8 @@ void DeliverySession::note_failure(Phase phase, const smtp::Reply& reply, std::s
   text.add(host.name).add(' ').add(candidate_->remote.text()).add(": ");
   if (close_reason_ == smtp::ClientClose::tls_failed) {
     text.add("TLS: ");
+  } else if (phase == Phase::auth) {
+    text.add("AUTH: ");
   }
   text.add(reply.code != 0 ? reply.text : words);
   failure_text_size_ = text.size();
@@ -247,6 +251,7 @@ void DeliverySession::start_talking() {
   options.eight_bit_needs_offer = policy_->eight_bit_needs_offer;
   options.group_next = host.grouping;
   options.tls = tls_use();
+  options.login = policy_->login.get();
   options.wait_for_recipients_above = context_.options.wait_for_recipients_above;
   engine_.start(options, context_.actions);
   context_.net.receive(stream_, receive_);
@@ -289,7 +294,12 @@ void DeliverySession::on_close_action(const smtp::ClientAction& action) {
   } else if (!was_ready_) {
     context_.hosts.note_unreachable(candidate_->remote, now.instant);
     const bool greeted = engine_.transitions().size() > 1;
-    note_failure(greeted ? Phase::helo : Phase::greeting, action.reply, action.detail);
+    const bool refused = action.reason == Reason::login_refused;
+    context_.stats.logins_refused += refused ? 1 : 0;
+    note_failure(refused   ? Phase::auth
+                 : greeted ? Phase::helo
+                           : Phase::greeting,
+                 action.reply, action.detail);
   } else if (interrupted_ || answered_ == 0) {
     note_failure(Phase::mail, action.reply, action.detail);
   }

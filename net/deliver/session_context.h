@@ -40,6 +40,7 @@ struct DeliverStats {
   std::uint64_t downgrades = 0;
   std::uint64_t clear_sessions = 0;  ///< of `sessions`: not encrypted
   std::uint64_t tls_retried_in_clear = 0;
+  std::uint64_t logins_refused = 0;  ///< sessions that AUTH at a smart host ended
   TlsResults tls;
 };
 

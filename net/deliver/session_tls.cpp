@@ -12,12 +12,17 @@ const HostTls* DeliverySession::host_tls() const {
 }
 
 TlsDemand DeliverySession::tls_demand() const {
+  TlsDemand wanted = policy_->tls.demand;
+  // A password does not leave in clear, so that there is nothing to fall back to.
+  if (policy_->login != nullptr && !policy_->login->clear_text_ok && wanted == TlsDemand::offered) {
+    wanted = TlsDemand::encrypted;
+  }
   const HostTls* const host = host_tls();
   if (host == nullptr || host->testing) {
-    return policy_->tls.demand;
+    return wanted;
   }
   const bool sts = host->kind == TlsPolicyKind::sts;
-  return std::max(policy_->tls.demand, sts ? TlsDemand::verified : TlsDemand::encrypted);
+  return std::max(wanted, sts ? TlsDemand::verified : TlsDemand::encrypted);
 }
 
 TlsPolicyKind DeliverySession::tls_policy() const {

@@ -21,6 +21,8 @@ constexpr ServerReply kFull{452, "4.3.1", "No room to store the message, try aga
 
 constexpr std::size_t kHostnameBytesMax = 255;
 constexpr std::size_t kBannerBytesMax = 200;
+// Of content, once it takes longer than data_timeout.
+constexpr std::uint64_t kLeastBytesPerSecond = 32;
 // For a client to take the last replies.
 constexpr Duration kFlushTime = Duration::seconds(30);
 
@@ -51,6 +53,8 @@ void IngestSession::begin(StreamId stream, const SocketAddress& peer, IngestConf
   policy_ = &policy;
   paused_ = storage_refused_ = waiting_for_room_ = false;
   helo_bytes_ = auth_failures_ = 0;
+  bytes_in_ = 0;
+  begin_content_clock();
   check_op_.user.clear();
   receive_op_.ended = false;
   receive_op_.end_result = 0;
@@ -125,9 +129,17 @@ bool IngestSession::may_feed() {
 }
 
 void IngestSession::feed_chunk() {
-  active_ = shard_.loop.now().instant;
+  const bool goes_on = in_content() || engine_.state() == ServerState::between_chunks;
   const auto used = engine_.feed(chunk_.view().substr(chunk_used_));
   chunk_used_ += static_cast<std::uint32_t>(used);
+  bytes_in_ += used;
+  if (in_content() && !goes_on) {
+    begin_content_clock();
+  }
+  // A part of a command line is no sign of life: octet by octet it could last for ever.
+  if (!engine_.in_line()) {
+    active_ = shard_.loop.now().instant;
+  }
   if (chunk_used_ == chunk_.size) {
     drop_chunk();
   }
@@ -296,6 +308,7 @@ void IngestSession::on_sent(Completion&) {
 
 void IngestSession::on_room(Completion&) {
   waiting_for_room_ = false;
+  begin_content_clock();  // the time before was ours
   if (state_ == State::open) {
     pump();
   } else {
@@ -348,11 +361,28 @@ bool IngestSession::waiting_for_us() const {
          (committing_ || checking_ || waiting_for_room_);
 }
 
-Duration IngestSession::patience() const {
+bool IngestSession::in_content() const {
   const ServerState state = engine_.state();
-  const bool content = state == ServerState::in_data || state == ServerState::in_chunk ||
-                       state == ServerState::skipping_chunk;
-  return content ? policy_->data_timeout : policy_->command_timeout;
+  return state == ServerState::in_data || state == ServerState::in_chunk ||
+         state == ServerState::skipping_chunk;
+}
+
+void IngestSession::begin_content_clock() {
+  content_since_ = shard_.loop.now().instant;
+  content_from_ = bytes_in_;
+}
+
+Duration IngestSession::patience() const {
+  return in_content() ? policy_->data_timeout : policy_->command_timeout;
+}
+
+// Whether content comes octet by octet. A client that is never silent for as long as data_timeout
+// could hold its session, and all that belongs to it, for years.
+bool IngestSession::is_too_slow(Instant now) const {
+  const Duration passed = now - content_since_;
+  const auto seconds = static_cast<std::uint64_t>(passed.ns / Duration::seconds(1).ns);
+  return in_content() && !waiting_for_us() && passed >= policy_->data_timeout &&
+         bytes_in_ - content_from_ < kLeastBytesPerSecond * seconds;
 }
 
 void IngestSession::on_deadline(Now now) {
@@ -369,7 +399,7 @@ void IngestSession::on_deadline(Now now) {
   }
   // Deadlines are not moved with every octet: the timer looks when it fires.
   const Instant due = active_ + patience();
-  if (now.instant < due) {
+  if (now.instant < due && !is_too_slow(now.instant)) {
     return shard_.loop.timers().arm(timer_, due);
   }
   ++shard_.stats.timeouts;

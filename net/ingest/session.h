@@ -178,6 +178,9 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   void close();
   void settle();
   bool waiting_for_us() const;
+  bool in_content() const;
+  void begin_content_clock();
+  bool is_too_slow(Instant now) const;
   Duration patience() const;
   bool count_sender(std::string_view reverse_path);
   const smtp::ServerReply* choose_vmtas(Envelope& envelope, const smtp::ContentSummary& summary);
@@ -208,6 +211,9 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   IpAddress local_;
   SharedCount* sender_sessions_ = nullptr;  ///< a unit of it is ours
   Instant active_;                          ///< when something last moved
+  std::uint64_t bytes_in_ = 0;              ///< octets read
+  std::uint64_t content_from_ = 0;          ///< of these, when the content under way began
+  Instant content_since_;                   ///< that time
   ReceivedChunk chunk_;
   std::uint32_t chunk_used_ = 0;
   std::uint32_t message_bytes_ = 0;  ///< of the message being committed

@@ -176,6 +176,7 @@ bool read_data(Reader& reader, DnsRecord& record, std::size_t size) {
       record.target = reader.name();
       return true;
     case static_cast<std::uint16_t>(DnsType::cname):
+    case kTypePtr:
     case kTypeNs: record.target = reader.name(); return true;
     case kTypeSoa:
       reader.name();

@@ -15,6 +15,7 @@ namespace ringpost::resolve {
 /// Record types and codes that the port's DnsType does not name.
 inline constexpr std::uint16_t kTypeNs = 2;
 inline constexpr std::uint16_t kTypeSoa = 6;
+inline constexpr std::uint16_t kTypePtr = 12;
 inline constexpr std::uint16_t kClassIn = 1;
 inline constexpr std::uint8_t kRcodeNoDomain = 3;
 
@@ -27,7 +28,7 @@ struct DnsRecord {
   std::string name;
   std::uint16_t type = 0;
   std::uint32_t ttl_seconds = 0;      ///< 0 where the wire had the top bit set (RFC 2181 section 8)
-  std::string target;                 ///< CNAME target, MX exchange
+  std::string target;                 ///< of CNAME, PTR and MX
   std::uint16_t preference = 0;       ///< MX
   IpAddress address;                  ///< A, AAAA (a mapped IPv4 address is IPv4)
   TlsaRecord tlsa;                    ///< TLSA

@@ -31,6 +31,8 @@ enum class ClientClose : std::uint8_t {
   aborted,      ///< by the host
   tls_refused,  ///< TLS is required and not offered, or refused: `reply` where there is one
   tls_failed,   ///< the handshake failed: `detail`
+  /// AUTH was refused: `reply`; or cannot be done: `detail`.
+  login_refused,
 };
 std::string_view name_of(ClientClose reason) noexcept;
 

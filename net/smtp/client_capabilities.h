@@ -16,7 +16,9 @@ struct Capabilities {
   bool chunking = false;
   bool enhanced_status_codes = false;
   bool starttls = false;
-  bool auth = false;
+  bool auth = false;  ///< some mechanism (RFC 4954)
+  bool auth_plain = false;
+  bool auth_login = false;
   std::uint64_t size_limit = 0;  ///< octets as RFC 1870 counts; 0: none told
 
   /// Takes note of one line of an EHLO reply, without its code. Unknown keywords are ignored.
@@ -24,6 +26,9 @@ struct Capabilities {
   bool too_large(std::uint64_t octets) const noexcept {
     return size_limit != 0 && octets > size_limit;
   }
+
+ private:
+  void add_mechanisms(std::string_view names) noexcept;
 };
 
 }  // namespace ringpost::smtp

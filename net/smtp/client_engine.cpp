@@ -33,7 +33,8 @@ std::string_view name_of(ClientClose reason) noexcept {
   static constexpr std::string_view kNames[] = {
       "none",          "quit",           "refused",          "own_name",
       "shutting_down", "protocol_error", "pipelining_fault", "lost",
-      "timed_out",     "aborted",        "tls_refused",      "tls_failed"};
+      "timed_out",     "aborted",        "tls_refused",      "tls_failed",
+      "login_refused"};
   const auto index = static_cast<std::size_t>(reason);
   return index < std::size(kNames) ? kNames[index] : "unknown";
 }
@@ -46,6 +47,7 @@ void ClientEngine::start(const ClientOptions& options, ClientActions& out) noexc
   expected_.clear();
   slots_.clear();
   room_used_ = 0;
+  wipe_secret();
   transitions_ = {};
   state_ = ClientState::awaiting_banner;
   next_number_ = 0;
@@ -56,7 +58,10 @@ void ClientEngine::start(const ClientOptions& options, ClientActions& out) noexc
 
 void ClientEngine::output_drained(ClientActions& out, bool room_free) noexcept {
   out.clear();
-  room_used_ = room_free ? 0 : room_used_;
+  if (room_free) {
+    room_used_ = 0;
+    wipe_secret();
+  }
   body_sent();
   if (ended()) {
     return;
@@ -359,7 +364,8 @@ void ClientEngine::finish(ClientClose reason, const Reply& reply, std::string_vi
   expected_.clear();
   // Not after a pipelining fault: the server may take it for content.
   const bool polite = reason == ClientClose::quit || reason == ClientClose::refused ||
-                      reason == ClientClose::own_name || reason == ClientClose::tls_refused;
+                      reason == ClientClose::own_name || reason == ClientClose::tls_refused ||
+                      reason == ClientClose::login_refused;
   if (polite && free_room().size() >= kQuit.size()) {
     std::memcpy(free_room().data(), kQuit.data(), kQuit.size());
     commit_bytes(kQuit.size(), out);

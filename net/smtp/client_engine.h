@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/base/fixed_vector.h"
+#include "core/mail/login.h"
 #include "net/smtp/client_action.h"
 #include "net/smtp/client_capabilities.h"
 #include "net/smtp/client_state.h"
@@ -35,6 +36,7 @@ struct ClientOptions {
   bool eight_bit_needs_offer = false;  ///< octets above 127 go only where 8BITMIME is used
   bool group_next = true;              ///< send the next envelope behind a final dot
   TlsUse tls = TlsUse::never;
+  const Login* login = nullptr;  ///< AUTH comes first, or there is no session; null: no AUTH
   /// Larger content waits for the replies to its RCPTs before DATA, octets.
   std::uint64_t wait_for_recipients_above = 1024 * 1024;
 };
@@ -138,7 +140,6 @@ class ClientEngine {
   void on_ehlo(const ExpectedReply&, const Reply&, ClientActions&);
   void on_helo(const ExpectedReply&, const Reply&, ClientActions&);
   void on_starttls(const ExpectedReply&, const Reply&, ClientActions&);
-  void on_unused(const ExpectedReply&, const Reply&, ClientActions&);
   void on_mail(const ExpectedReply&, const Reply&, ClientActions&);
   void on_rcpt(const ExpectedReply&, const Reply&, ClientActions&);
   void on_data(const ExpectedReply&, const Reply&, ClientActions&);
@@ -148,6 +149,17 @@ class ClientEngine {
   void on_rset(const ExpectedReply&, const Reply&, ClientActions&);
   void greeted(ClientActions& out) noexcept;
   void become_ready(ClientActions& out) noexcept;
+
+  // Authentication (client_login.cpp).
+  /// What the next 334 asks for.
+  enum class LoginStep : std::uint8_t { plain, user, password, told };
+  void log_in(ClientActions& out) noexcept;
+  void begin_plain(ClientActions& out) noexcept;
+  void begin_login(ClientActions& out) noexcept;
+  void add_text(std::string_view text, ClientActions& out) noexcept;
+  void send_answer(std::string_view octets, ClientActions& out) noexcept;
+  void wipe_secret() noexcept;
+  void on_auth(const ExpectedReply&, const Reply&, ClientActions&);
 
   // Sending.
   void pump(ClientActions& out) noexcept;
@@ -190,6 +202,8 @@ class ClientEngine {
   bool names_us_ = false;
   bool secured_ = false;
   bool idle_told_ = false;
+  bool secret_in_room_ = false;
+  LoginStep login_step_ = LoginStep::told;
 };
 
 }  // namespace ringpost::smtp

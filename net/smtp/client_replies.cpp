@@ -21,9 +21,9 @@ std::string_view first_word(std::string_view line) noexcept {
 
 // In the order of ClientCommand.
 const ClientEngine::Handler ClientEngine::kHandlers[] = {
-    &ClientEngine::on_banner,   &ClientEngine::on_ehlo,   &ClientEngine::on_helo,
-    &ClientEngine::on_starttls, &ClientEngine::on_unused, &ClientEngine::on_mail,
-    &ClientEngine::on_rcpt,     &ClientEngine::on_data,   &ClientEngine::on_content,
+    &ClientEngine::on_banner,   &ClientEngine::on_ehlo, &ClientEngine::on_helo,
+    &ClientEngine::on_starttls, &ClientEngine::on_auth, &ClientEngine::on_mail,
+    &ClientEngine::on_rcpt,     &ClientEngine::on_data, &ClientEngine::on_content,
     &ClientEngine::on_lone_dot, &ClientEngine::on_rset};
 
 std::size_t ClientEngine::receive(std::string_view bytes, ClientActions& out) noexcept {
@@ -147,7 +147,7 @@ void ClientEngine::on_helo(const ExpectedReply&, const Reply& reply, ClientActio
 // EHLO or HELO is answered: the session is ready, or has to be encrypted first.
 void ClientEngine::greeted(ClientActions& out) noexcept {
   if (secured_ || options_.tls == TlsUse::never || names_us_) {
-    become_ready(out);
+    log_in(out);
   } else if (capabilities_.starttls) {
     enter(ClientState::awaiting_starttls);
     send_command(ClientCommand::starttls, "STARTTLS\r\n", out);
@@ -155,7 +155,7 @@ void ClientEngine::greeted(ClientActions& out) noexcept {
     finish(ClientClose::tls_refused, {}, "TLS is required and the server does not offer STARTTLS",
            out);
   } else {
-    become_ready(out);
+    log_in(out);
   }
 }
 
@@ -172,7 +172,7 @@ void ClientEngine::on_starttls(const ExpectedReply&, const Reply& reply, ClientA
   } else if (options_.tls == TlsUse::required) {
     finish(ClientClose::tls_refused, reply, "TLS is required and STARTTLS was refused", out);
   } else {
-    become_ready(out);
+    log_in(out);
   }
 }
 
@@ -186,10 +186,6 @@ void ClientEngine::become_ready(ClientActions& out) noexcept {
   action.kind = ClientAction::Kind::ready;
   action.reply = parser_.reply();
   out.push_back(action);
-}
-
-void ClientEngine::on_unused(const ExpectedReply&, const Reply& reply, ClientActions& out) {
-  finish(ClientClose::protocol_error, reply, "a reply came to a command that was not sent", out);
 }
 
 void ClientEngine::on_mail(const ExpectedReply& expected, const Reply& reply, ClientActions& out) {

@@ -59,6 +59,7 @@ void ServerEngine::begin_session(const ServerProfile& profile, bool secured) {
   recipients_ = errors_ = idle_commands_ = 0;
   chunk_left_ = 0;
   line_size_ = 0;
+  dropped_ = 0;
 }
 
 void ServerEngine::start(const ServerProfile& profile, bool secured) {

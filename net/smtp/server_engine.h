@@ -89,6 +89,8 @@ class ServerEngine {
     return (state_ == ServerState::idle || state_ == ServerState::awaiting_hello) &&
            line_size_ == 0 && !line_overlong_;
   }
+  /// Within a command line whose end has not come.
+  bool in_line() const { return line_size_ > 0 || line_overlong_; }
   bool output_blocked() const { return output_.size() - output_end_ < kReplyRoom; }
   std::string_view output() const {
     return {output_.data() + output_begin_, output_end_ - output_begin_};
@@ -191,13 +193,13 @@ class ServerEngine {
   bool smtputf8_ = false;  ///< of the open transaction
   bool paused_ = false;
   bool authenticated_ = false;
-  AuthMechanism mechanism_ = AuthMechanism::plain;
-  std::size_t auth_user_ = 0;  ///< LOGIN: octets of the user's name in scratch_
   bool auth_has_user_ = false;
+  std::size_t auth_user_ = 0;  ///< LOGIN: octets of the user's name in scratch_
   std::string_view auth_challenge_;
   Refusal refused_ = Refusal::none;  ///< of the message whose content is under way
   bool chunk_last_ = false;
   bool line_overlong_ = false;  ///< dropping the rest of a command line
+  AuthMechanism mechanism_ = AuthMechanism::plain;
   std::uint32_t recipients_ = 0;
   std::uint32_t errors_ = 0;
   std::uint32_t idle_commands_ = 0;
@@ -205,8 +207,11 @@ class ServerEngine {
   ServerReply refusal_;  ///< where refused_ is host, and of a chunk that is skipped
   ServerState after_chunk_ = ServerState::idle;  ///< the state behind a chunk that is skipped
   bool skip_is_error_ = false;
-  bool excess_ = false;  ///< of recipients, for ServerProfile::excess_fails_message
+  bool excess_ = false;        ///< of recipients, for ServerProfile::excess_fails_message
+  std::uint32_t dropped_ = 0;  ///< octets of a command line that is too long
   Gate gate_{*this};
+  /// Of a command line that is too long: what may come before the session ends.
+  static constexpr std::size_t kDroppedBytesMax = 64 * 1024;
   std::size_t line_size_ = 0;
   std::array<char, kCommandBytesMax> line_;  ///< a command line that came in pieces
   std::array<char, ContentScanner::kHeaderLookBytes> scratch_;

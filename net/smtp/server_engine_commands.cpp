@@ -35,6 +35,10 @@ std::size_t ServerEngine::feed_command(std::string_view input) {
     if (line_overlong_ || input.size() > room) {
       line_overlong_ = true;
       line_size_ = 0;
+      dropped_ += static_cast<std::uint32_t>(std::min(input.size(), kDroppedBytesMax));
+      if (dropped_ > kDroppedBytesMax) {
+        reply(replies::kEndlessLine);
+      }
     } else {
       std::memcpy(line_.data() + line_size_, input.data(), input.size());
       line_size_ += input.size();
@@ -45,6 +49,7 @@ std::size_t ServerEngine::feed_command(std::string_view input) {
   if (line_overlong_ || size > limits_.command_bytes_max - line_size_) {
     line_overlong_ = false;
     line_size_ = 0;
+    dropped_ = 0;
     if (state_ == ServerState::in_auth) {
       end_auth(replies::kAuthDecode);
     } else {
@@ -286,6 +291,9 @@ void ServerEngine::bdat(std::string_view argument) {
     // Where the chunk ends is unknown, so what follows cannot be read as commands.
     write_line(*bad, ' ');
     return shut(AbortReason::closed);
+  }
+  if (chunk.octets == 0 && !chunk.last && ++idle_commands_ > limits_.idle_commands_max) {
+    return reply(replies::kTooManyCommands);  // chunks of nothing bring no message nearer
   }
   chunk_left_ = chunk.octets;
   chunk_last_ = chunk.last;

@@ -42,6 +42,7 @@ inline constexpr ServerReply kAuthInside{503, "5.5.1", "No AUTH within a transac
 inline constexpr ServerReply kAuthMechanism{504, "5.5.4", "Mechanism not offered"};
 inline constexpr ServerReply kAuthEncrypt{538, "5.7.11", "Encryption is required for this"};
 inline constexpr ServerReply kLineTooLong{500, "5.5.2", "Command line too long"};
+inline constexpr ServerReply kEndlessLine{421, "4.7.0", "Command line without an end"};
 inline constexpr ServerReply kBareLineEnd{500, "5.5.2", "Command lines must end with CRLF"};
 inline constexpr ServerReply kBadOctets{500, "5.5.2", "Command line holds control characters"};
 inline constexpr ServerReply kUnknownCommand{500, "5.5.2", "Command not recognised"};

@@ -464,7 +464,10 @@ void Engine::offer_socket(int socket) {
 
 bool Engine::open_client(const SecureOp& op, const Context& context) {
   SSL* const ssl = ssl_.get();
-  const std::string name(op.host_name);
+  std::string name(op.host_name);
+  if (name.size() > 2 && name.front() == '[' && name.back() == ']') {
+    name = name.substr(1, name.size() - 2);  // a literal as smart hosts are written
+  }
   const bool literal = IpAddress::parse(name).ok();
   check_ = op.check;
   bool done = name.empty() || literal || SSL_set_tlsext_host_name(ssl, name.c_str()) == 1;

@@ -50,9 +50,10 @@ function(ringpost_unite target)
   if(RINGPOST_UNITY)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 12)
     # Tables of options, whose private names are alike on purpose; classes with private bases;
-    # a source that has a library keep quiet.
+    # a source that has a library keep quiet; one in which g++ 12, inlining further, warns of what
+    # cannot be.
     get_target_property(sources ${target} SOURCES)
-    list(FILTER sources INCLUDE REGEX "/(options_[a-z_]+|openssl_tls|sha256)\\.cpp$")
+    list(FILTER sources INCLUDE REGEX "/(options_[a-z_]+|openssl_tls|sha256|scheduler_jobs)\\.cpp$")
     if(sources)
       set_source_files_properties(${sources} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     endif()

@@ -25,6 +25,7 @@ void require(bool condition) {
 }
 
 struct Session {
+  ringpost::Login login;
   ClientEngine engine;
   ClientActions actions;
   std::set<std::uint32_t> open;
@@ -56,6 +57,10 @@ struct Session {
     options.group_next = (settings & 2) == 0;
     options.wait_for_recipients_above = 1000;
     options.tls = static_cast<ringpost::smtp::TlsUse>((settings >> 3) % 3);
+    login.user = "joe";
+    login.password.assign(std::string((settings & 1) != 0 ? 600 : 6, 'p'));
+    login.clear_text_ok = (settings & 2) != 0;
+    options.login = settings >= 128 ? &login : nullptr;
     engine.start(options, actions);
     take();
   }

@@ -144,12 +144,16 @@ chunking_advertise_hosts = {chunking}
 pipelining_advertise_hosts = *
 accept_8bitmime = true
 smtputf8_advertise_hosts = *
-acl_smtp_rcpt = take
+acl_smtp_rcpt = {rcpt}
 acl_smtp_data = take
 never_users =
 
 begin acl
 take:
+  accept
+known:
+  deny !authenticated = *
+       message = 5.7.0 authentication required
   accept
 
 begin routers
@@ -171,14 +175,28 @@ keep:
 
 begin retry
 *  *  F,1h,1m
+{authenticators}
+"""
+
+
+EXIM_AUTHENTICATORS = """
+begin authenticators
+{name}:
+  driver = plaintext
+  public_name = {name}
+  server_prompts = {prompts}
+  server_condition = ${{if and{{ {{eq{{{user}}}{{$auth{first}}}}} \\
+    {{eq{{{password}}}{{$auth{second}}}}} }}}}
+  server_set_id = $auth{first}
 """
 
 
 class Exim(Program):
-    """Takes mail for every address into one maildir; recipients stand in Envelope-to. With a
-    `certificate` it offers STARTTLS, by GnuTLS."""
+    """Takes mail for every address into one maildir; recipients stand in Envelope-to. With `login`
+    (mechanism, user, password) only of that user; with a `certificate` it offers STARTTLS, by
+    GnuTLS."""
 
-    def __init__(self, folder, chunking="*", certificate=None):
+    def __init__(self, folder, chunking="*", certificate=None, login=None):
         need_root("Exim changes its user")
         if not EXIM.exists():
             need("exim4 (build/peers)")
@@ -187,6 +205,7 @@ class Exim(Program):
         self.maildir = self.folder / "maildir"
         self.chunking = chunking
         self.certificate = certificate
+        self.login = login
         super().__init__("exim", [EXIM, "-C", self.folder / "exim.conf", "-bdf", "-q5s"], folder)
 
     def start(self):
@@ -206,11 +225,22 @@ class Exim(Program):
                    f"tls_privatekey = {pem}")
         (self.folder / "exim.conf").write_text(EXIM_CONFIGURATION.format(
             tls=tls, user="Debian-exim", group="Debian-exim", folder=self.folder, port=self.port,
-            program=EXIM, chunking=self.chunking))
+            program=EXIM, chunking=self.chunking, rcpt="known" if self.login else "take",
+            authenticators=self.authenticators()))
         super().start()
         wait_until(lambda: answers(self.port) or not self.running, "Exim", 60)
         self.check_running()
         return self
+
+    def authenticators(self):
+        if not self.login:
+            return ""
+        name, user, password = self.login
+        # PLAIN sends a name to act for first, then user and password; LOGIN the two alone.
+        first = 2 if name == "PLAIN" else 1
+        return EXIM_AUTHENTICATORS.format(
+            name=name, user=user, password=password, first=first, second=first + 1,
+            prompts=":" if name == "PLAIN" else "Username:: : Password::")
 
     def messages(self):
         return maildir_messages(self.maildir)
@@ -287,8 +317,10 @@ class Unbound(Program):
             text += f"  module-config: \"validator iterator\"\n  trust-anchor-file: {self.anchor}\n"
         else:
             text += "  module-config: \"iterator\"\n"
-        # Names under test. are answered by unbound itself unless it is told not to (RFC 6761).
+        # Names under test. and of loopback addresses are answered by unbound itself unless it is
+        # told not to (RFC 6761, 6303).
         text += "  local-zone: \"test.\" nodefault\n"
+        text += "  local-zone: \"127.in-addr.arpa.\" nodefault\n"
         text += "remote-control:\n  control-enable: no\n"
         for name in self.zones:
             text += (f"stub-zone:\n  name: \"{name}.\"\n"

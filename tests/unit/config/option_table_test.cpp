@@ -178,7 +178,12 @@ class Dump {
       add(key.reveal());
     for (const HostConnectionLimit& l : g.host_limits)
       add(l.name).add(l.count);
-    add(g.shards).add(g.cpu_pinning).add(g.total_max_smtp_out).add(g.total_max_smtp_in);
+    add(g.shards)
+        .add(g.cpu_pinning)
+        .add(g.run_as_root)
+        .add(g.run_as_user)
+        .add(g.total_max_smtp_out)
+        .add(g.total_max_smtp_in);
     add(g.max_message_size).add(g.journal_max).add(g.spool_segment_size).add(g.spool_spare);
     add(g.unsettled_max).add(g.zero_copy_threshold).add(g.control_socket).add(g.log_file);
     add(g.shutdown_timeout).add(g.settle_sync_interval).add(g.domain_suffix).add(g.host_id);

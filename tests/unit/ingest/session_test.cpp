@@ -260,7 +260,9 @@ TEST(IngestSession, SilentClientTimesOut) {
   ASSERT_TRUE(w.hears(slow, "354"));
   for (int i = 0; i < 3; ++i) {
     w.run_for(Duration::minutes(4));
-    slow.send("more\r\n");
+    for (int line = 0; line < 10; ++line) {
+      slow.send(std::string(998, 'x') + "\r\n");
+    }
   }
   w.run_for(Duration::seconds(10));
   EXPECT_TRUE(idle.ended());

@@ -145,6 +145,11 @@ void ClientScript::option(std::string_view text) {
     own_name_ = words.at(1);
   } else if (words.at(0) == "tls") {
     options_.tls = words.at(1) == "required" ? TlsUse::required : TlsUse::offered;
+  } else if (words.at(0) == "login") {
+    login_.user = words.at(1);
+    login_.password.assign(words.at(2));
+    login_.clear_text_ok = words.size() > 3;
+    options_.login = &login_;
   } else if (words.at(0) == "threshold") {
     options_.wait_for_recipients_above = std::stoull(words.at(1));
   } else if (words.at(0) == "drain") {

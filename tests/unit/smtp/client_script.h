@@ -26,7 +26,8 @@ struct OwnedTransaction {
 
 /// Plays a conversation with an engine and writes down what it does. Script lines:
 ///   option: NAME [VALUE]   pipelining off, group_next off, own_name X, threshold N,
-///                          drain manual, crlf lf, tls offered|required
+///                          drain manual, crlf lf, tls offered|required, login USER PASSWORD
+///                          [clear]
 ///   T: ...                 a transaction (OwnedTransaction), numbered from 0
 ///   S: TEXT                the server says this line; neighbouring ones arrive together
 ///   I: INPUT               begin N, quit, abort, lost, timeout, drained, body_sent, secured,
@@ -60,6 +61,7 @@ class ClientScript {
   bool auto_drain_ = true;
   std::string line_end_ = "\r\n";
   std::string own_name_;
+  Login login_;
   ClientOptions options_;
   ClientEngine engine_;
   ClientActions actions_;
