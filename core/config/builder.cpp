@@ -114,6 +114,7 @@ std::shared_ptr<const Snapshot> Builder::build(const Section& root) {
   finish_sources();
   finish_access();
   resolve_listener_sources();
+  choose_spool();
   check_queue_targets();
   check_cold_and_warmup();
   record_written(root, "");

@@ -77,6 +77,7 @@ class Builder {
   bool read_listen_address(const Word& word, Listener& listener);
   void add_name_server(const Directive& directive);
   SpoolFolder& spool_folder(std::string_view path, const Span& span);
+  void choose_spool();
   void add_spool(const Section& section);
   void add_acct_file(const Section& section);
   void add_record_fields(AcctFile& file, const Directive& directive);

@@ -330,6 +330,21 @@ SpoolFolder& Builder::spool_folder(std::string_view path, const Span& span) {
   return folder;
 }
 
+// One folder is used: the first that takes mail. It is put in front.
+void Builder::choose_spool() {
+  std::vector<SpoolFolder>& spools = snapshot_->global_.spools;
+  const auto taking = std::find_if(spools.begin(), spools.end(),
+                                   [](const SpoolFolder& folder) { return !folder.deliver_only; });
+  if (taking != spools.end()) {
+    std::rotate(spools.begin(), taking, taking + 1);
+  }
+  for (std::size_t i = 1; i < spools.size(); ++i) {
+    log_->warning({spools[i].origin.file, spools[i].origin.line, 0, 1},
+                  "mail in this folder stays there: the spool is one folder, " +
+                      std::string(spools.front().path));
+  }
+}
+
 void Builder::add_spool(const Section& section) {
   if (section.arguments.empty()) {
     return;

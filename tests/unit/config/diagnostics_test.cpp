@@ -179,6 +179,17 @@ TEST(Diagnostics, TheLargestMessageFitsASpoolFile) {
   }
 }
 
+TEST(Diagnostics, FoldersOfTheSpoolThatAreNotUsedAreNamed) {
+  const CheckResult result =
+      test::check("<spool /old>\ndeliver-only yes\n</spool>\nspool /new\nspool /more\n");
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result.snapshot->global().spools.front().path, "/new");
+  ASSERT_EQ(result.diagnostics.size(), 2u) << render_text(result.diagnostics);
+  for (const Diagnostic& diagnostic : result.diagnostics) {
+    EXPECT_NE(diagnostic.message.find("the spool is one folder, /new"), std::string::npos);
+  }
+}
+
 class OnDisk : public ::testing::Test {
  protected:
   void SetUp() override {
