@@ -149,7 +149,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   RecoveryReport report;
   const RecoverySource source{disk, "/s/log-0000", 0, {}, kSegment, kSegment, false};
   const auto image = read_log(source, slots, report);
-  RP_ASSERT(image.ok() && slots.in_use() == report.messages && report.messages <= 3 &&
-            report.recipients <= 6);
+  // Of some messages only reports are left to make.
+  RP_ASSERT(image.ok() && report.messages <= slots.in_use() && slots.in_use() <= 3 &&
+            slots.in_use() <= report.messages + report.reports_owed &&
+            report.recipients + report.reports_owed <= 6);
   return 0;
 }
