@@ -320,6 +320,9 @@ void LogReader::settle_states() {
       std::uint32_t unsettled = 0;
       for (std::uint32_t i = 0; i < slot.recipients; ++i) {
         RecipientState& state = slot.state(i);
+        if (!state.has(RecipientState::kSettled)) {
+          state.unset(RecipientState::kOwed);  // nothing to report yet, whatever the journal says
+        }
         slot.open += state.open() ? 1 : 0;
         report_.reports_owed += state.has(RecipientState::kOwed) ? 1 : 0;
         if (state.has(RecipientState::kSettled)) {

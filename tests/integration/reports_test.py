@@ -84,7 +84,9 @@ class Conversation(socketserver.StreamRequestHandler):
 
     def content(self):
         lines = []
-        while (line := self.rfile.readline()) not in (b".\r\n", b""):
+        while (line := self.rfile.readline()) != b".\r\n":
+            if not line.endswith(b"\n"):
+                raise ConnectionError("cut off within content")
             lines.append(line[1:] if line.startswith(b".") else line)
         return b"".join(lines)
 
