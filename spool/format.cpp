@@ -19,6 +19,7 @@ constexpr std::uint64_t kHeaderSeed = 0x5a17c0de5a17c0deULL;
 constexpr std::uint16_t kFlagDotLines = 1;
 constexpr std::uint16_t kFlagEightBit = 2;
 constexpr std::uint16_t kFlagSmtpUtf8 = 4;
+constexpr std::uint16_t kFlagDatedLate = 8;  // revision 4
 
 bool all_zero(std::string_view bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; });
@@ -170,7 +171,8 @@ void encode_record_head(const RecordHead& head, std::uint64_t generation, std::u
   encode.number(head.received_us);
   std::uint16_t flags = head.content.dot_lines ? kFlagDotLines : 0;
   flags = static_cast<std::uint16_t>(flags | (head.content.eight_bit ? kFlagEightBit : 0) |
-                                     (head.smtputf8 ? kFlagSmtpUtf8 : 0));
+                                     (head.smtputf8 ? kFlagSmtpUtf8 : 0) |
+                                     (head.content.dated_late ? kFlagDatedLate : 0));
   encode.number(flags);
   encode.number(static_cast<std::uint8_t>(head.dsn_return));
   encode.number(static_cast<std::uint8_t>(head.body));
@@ -210,6 +212,7 @@ std::optional<RecordHead> decode_record_head(std::string_view segment, std::uint
   head.content.dot_lines = (flags & kFlagDotLines) != 0;
   head.content.eight_bit = (flags & kFlagEightBit) != 0;
   head.smtputf8 = (flags & kFlagSmtpUtf8) != 0;
+  head.content.dated_late = (flags & kFlagDatedLate) != 0;
   const auto dsn = decode.number<std::uint8_t>();
   const auto body = decode.number<std::uint8_t>();
   const auto family = decode.number<std::uint8_t>();

@@ -99,6 +99,7 @@ void Log::finish_open(Job& job, View& view) {
         recipient.ambiguous_before || state.has(RecipientState::kAmbiguous);
   }
   fill(view, job.view);
+  job.set_date(ports_.loop.now().wall);
   // An attempt whose mark a crash could lose would be repeated without a word.
   journal_.notify_durable(job);
 }

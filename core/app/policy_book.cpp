@@ -75,6 +75,18 @@ void set_route(QueuePolicy& out, const config::StaticRoute* route, const config:
   }
 }
 
+/// `shared`: the hosts of an mx-rollup-list, which this queue alone has.
+void set_hosts(QueuePolicy& out, const std::vector<std::string_view>& shared,
+               const config::PathPolicy& in) {
+  set_route(out, in.route, in);
+  out.smtp_port = static_cast<std::uint16_t>(in.default_smtp_port);
+  for (const std::string_view host : shared) {
+    out.static_route.push_back({std::string(host), {}, out.smtp_port, false, 0});
+  }
+  out.allow_private_mx = in.allow_private_mx;
+  out.no_mx_wait = in.bounce_upon_no_mx;
+}
+
 bool has_tried(const Admission& admission, std::size_t choice) {
   return (admission.tried >> (choice % 64) & 1) != 0;
 }
@@ -531,13 +543,7 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   auto out = std::make_shared<QueuePolicy>();
   out->vmta = identity.name;
   out->sources = sources_of(identity, snapshot().global());
-  set_route(*out, in.route, in);
-  for (const std::string_view host : shared_hosts) {
-    out->static_route.push_back(
-        {std::string(host), {}, static_cast<std::uint16_t>(in.default_smtp_port), false, 0});
-  }
-  out->smtp_port = static_cast<std::uint16_t>(in.default_smtp_port);
-  out->allow_private_mx = in.allow_private_mx;
+  set_hosts(*out, shared_hosts, in);
   out->held = in.held;
   out->hidden_records = account::records_of(in.disable_acct_records);
   out->tls = queue_tls(in, tls_);
@@ -561,6 +567,7 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   set_reply_meaning(*out, in, snapshot_);
   if (in.backup_route != nullptr) {
     auto backup = std::make_shared<QueuePolicy>(*out);
+    backup->static_route.clear();
     set_route(*backup, in.backup_route, in);
     out->backup = std::move(backup);
   }

@@ -121,6 +121,7 @@ ingest::SourcePolicy source_policy(const config::SourcePolicy& in, std::uint64_t
   out.date = in.add_date_header == config::AddDate::no           ? ingest::DateField::leave
              : in.add_date_header == config::AddDate::if_missing ? ingest::DateField::add_if_missing
                                                                  : ingest::DateField::replace;
+  out.date_when_sent = in.date_header_time == config::DateTime::delivery;
   add_fields(out, in);
   out.rules = rules.add_source(in);
   for (const std::string_view name : rules.fields_of(in)) {

@@ -45,8 +45,6 @@ constexpr Pending kPending[] = {
     {Id::queue_log_resolution, why::kLogDetail},
     {Id::queue_log_transfer_failures, why::kLogDetail},
     {Id::delivery_type, why::kOtherWays},
-    {Id::date_header_time, why::kHeaders},
-    {Id::bounce_upon_no_mx, why::kDialogue},
     {Id::ignore_chunking, why::kDialogue},
     {Id::pipeline_window, why::kDialogue},
 };

@@ -105,6 +105,7 @@ enum class SessionEnd : std::uint8_t {
   lost,           ///< established and then broken or 421: reconnect under the connect rate
   unreachable,    ///< no host could be connected or greeted us: the queue is deferred
   no_route,       ///< resolution failed; the failure says deferred or bounced
+  no_exchanger,   ///< the domain names none and its mail waits for one, QueuePolicy::no_mx_wait
   local_failure,  ///< our own fault (no port, no address): queue waits, host is not blamed
 };
 

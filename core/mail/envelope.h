@@ -96,6 +96,7 @@ struct ContentInfo {
   std::uint32_t header_bytes = 0;  ///< header section including the empty line, wire form
   bool dot_lines = false;          ///< some line begins with a dot: not usable for BDAT as it lies
   bool eight_bit = false;          ///< some octet has the high bit set
+  bool dated_late = false;         ///< the Date field of the prefix says when the message is sent
 };
 
 /// Hash of a body in a canonical form of DKIM (RFC 6376 section 3.4).

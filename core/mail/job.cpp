@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "core/base/mail_date.h"
+#include "core/base/text.h"
+
 namespace ringpost {
 
 TextRef Job::keep_text(std::string_view text) {
@@ -24,6 +27,23 @@ TextRef Job::keep_text(std::string_view text) {
   return ref;
 }
 
+void Job::set_date(WallTime now) {
+  // Of the fields before it only Received has a value from outside, and that has no line breaks.
+  constexpr std::string_view kField = "Date: ";
+  const std::string_view prefix = view.prefix;
+  std::size_t begin = prefix.starts_with(kField) ? 0 : prefix.find("\r\nDate: ");
+  if (!view.content.dated_late || begin == std::string_view::npos) {
+    return;
+  }
+  begin += begin == 0 ? kField.size() : kField.size() + 2;
+  std::array<char, kMailDateBytes> room;
+  TextBuilder date(room);
+  write_mail_date(now, date);
+  const std::size_t end = std::min(prefix.find("\r\n", begin), prefix.size());
+  dated_prefix.assign(prefix.substr(0, begin)).append(date.view()).append(prefix.substr(end));
+  view.prefix = dated_prefix;
+}
+
 void Job::clear() {
   message = {};
   queue = {};
@@ -41,6 +61,7 @@ void Job::clear() {
   view = {};
   policy = nullptr;
   signature.clear();
+  dated_prefix.clear();
   texts.clear();
   last_text_ = {};
 }

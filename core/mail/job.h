@@ -114,6 +114,7 @@ struct Job : ListLink<Job> {
   /// Signature fields in wire form, sent before everything else of the message; made while the
   /// message is opened.
   std::string signature;
+  std::string dated_prefix;  ///< view.prefix lies here where its date is that of the attempt
 
   /// Octets that leave in this attempt, with final dot line.
   std::uint64_t sent_bytes() const { return signature.size() + view.sent_bytes(); }
@@ -132,6 +133,8 @@ struct Job : ListLink<Job> {
   std::string_view text_of(TextRef ref) const {
     return std::string_view(texts).substr(ref.offset, ref.size);
   }
+  /// Where the message's Date field says when it is sent: writes it, into a prefix of our own.
+  void set_date(WallTime now);
   /// Back to empty, keeping capacity.
   void clear();
 

@@ -74,6 +74,9 @@ struct QueuePolicy {
   /// The same with smart hosts for when none of the route's hosts can be reached; nullptr: none.
   std::shared_ptr<const QueuePolicy> backup;
   std::uint16_t smtp_port = 25;
+  /// How long mail waits where DNS names no exchanger; zero: it is returned at once, forever: it
+  /// goes to the domain's own address (RFC 5321 section 5.1).
+  Duration no_mx_wait = Duration::forever();
   bool allow_private_mx = false;
   /// The mail waits: its settings demand what this version cannot do, and it must not leave in a
   /// way that they forbid.

@@ -52,6 +52,7 @@ struct RouteQuery : Completion {
   RouteRef route;   ///< null when there is none
   Outcome failure;  ///< deferred or bounced, phase route; text in failure_text
   std::string failure_text;
+  bool no_exchanger = false;  ///< deferred for want of MX records, see QueuePolicy::no_mx_wait
 };
 
 /// Door to net/resolve. One per shard.

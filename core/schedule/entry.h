@@ -18,7 +18,7 @@ enum class EntryState : std::uint8_t {
 };
 
 /// Which final outcome an ending entry gets.
-enum class Ending : std::uint8_t { none, expired, cancelled, queue_failed };
+enum class Ending : std::uint8_t { none, expired, cancelled, queue_failed, no_exchanger };
 
 /// Queued recipients [first, first + count) of one message, equal in attempts and next time. One
 /// cache line; 5,000,000 of them are normal. Addresses stay in the spool.

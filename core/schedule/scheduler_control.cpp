@@ -106,14 +106,30 @@ Touched Scheduler::count(const QueuePattern& pattern) {
 
 void Scheduler::doom(Queue& queue, Ending kind, const Outcome& outcome, std::string_view text,
                      Now now) {
-  ++queue.epoch;
-  queue.doom_kind = kind;
-  if (kind == Ending::queue_failed) {
+  const bool waits = kind == Ending::no_exchanger && queue.paused && !queue.expire_while_paused;
+  // Only what has waited long enough for its domain to name an exchanger. The oldest is in front.
+  const auto over = [&] {
+    return !queue.ready.empty() && !waits &&
+           entries_[queue.ready.head].received() + queue.policy->no_mx_wait <= now.wall;
+  };
+  if (kind == Ending::no_exchanger && !over()) {
+    return;
+  }
+  if (kind != Ending::cancelled) {
     queue.doom = std::make_unique<Failure>();
     queue.doom->outcome = outcome;
     queue.doom->text = std::string(text.substr(0, kOutcomeTextMax));
     queue.doom->at = now.wall;
   }
+  if (kind == Ending::no_exchanger) {
+    queue.doom->outcome.status.klass = 5;
+    while (over()) {
+      end_entry(queue.ready.head, queue, kind);
+    }
+    return;
+  }
+  ++queue.epoch;
+  queue.doom_kind = kind;
   evaluate(queue, now);
 }
 

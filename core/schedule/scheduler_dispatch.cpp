@@ -583,6 +583,11 @@ void Scheduler::session_ended(QueueId id, SessionEnd end, const Outcome& failure
       defer(queue, queue.policy->retry_after_dns_error, now);
       changed = true;
       break;
+    case SessionEnd::no_exchanger:
+      doom(queue, Ending::no_exchanger, failure, failure_text, now);
+      defer(queue, queue.policy->retry_after_dns_error, now);
+      changed = true;
+      break;
     case SessionEnd::unreachable:
       defer(queue, {}, now);
       changed = true;

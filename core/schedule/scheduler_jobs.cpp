@@ -357,6 +357,7 @@ void Scheduler::set_ending(PooledJob& job, const Queue& queue, Ending ending, No
   outcome.phase = Phase::queue;
   switch (ending) {
     case Ending::queue_failed:
+    case Ending::no_exchanger:
       RP_ASSERT(queue.doom != nullptr);
       outcome = queue.doom->outcome;
       outcome.kind = OutcomeKind::bounced;

@@ -101,7 +101,7 @@ void DeliverySession::on_route(Completion&) {
     failure_ = query_.failure;
     TextBuilder text(failure_text_);
     failure_text_size_ = text.add(query_.failure_text).size();
-    conclude(SessionEnd::no_route);
+    conclude(query_.no_exchanger ? SessionEnd::no_exchanger : SessionEnd::no_route);
     return;
   }
   route_ = std::move(query_.route);

@@ -84,6 +84,7 @@ struct SourcePolicy {
   bool remove_received = false;
   bool add_message_id = true;  ///< only where missing
   DateField date = DateField::add_if_missing;
+  bool date_when_sent = false;       ///< the field we write says when the message leaves
   std::vector<FieldRule> fields;     ///< with `watched` at most 255
   std::vector<std::string> watched;  ///< other fields whose values rules look at, lower case
   std::uint32_t rules = 0;           ///< its number in IngestConfig::mail_rules

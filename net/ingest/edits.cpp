@@ -232,7 +232,10 @@ void EditPlan::write_prefix(const ContentSummary& content, const SourcePolicy& p
     out.add('@').add(facts.hostname).add(">\r\n");
   }
   const bool dated = content.has(KnownField::date);
-  if (policy.date == DateField::replace || (policy.date == DateField::add_if_missing && !dated)) {
+  const bool dates =
+      policy.date == DateField::replace || (policy.date == DateField::add_if_missing && !dated);
+  dated_late_ = dates && policy.date_when_sent;
+  if (dates) {
     out.add("Date: ");
     write_mail_date(facts.when, out);
     out.add("\r\n");

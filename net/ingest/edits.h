@@ -44,6 +44,8 @@ class EditPlan {
                     const TraceFacts& facts, std::string_view vmta);
 
   HeaderEdits edits() const;
+  /// The Date field is to be written anew when the message is sent.
+  bool dated_late() const { return dated_late_; }
   /// The virtual MTA or pool that an obeyed field names, or the fallback for it; empty: none does.
   std::string_view vmta() const { return vmta_; }
   std::string_view job() const { return job_; }
@@ -64,6 +66,7 @@ class EditPlan {
   std::string_view envid_;
   std::string_view dkim_options_;
   std::size_t prefix_bytes_ = 0;
+  bool dated_late_ = false;
   FixedVector<ByteRange, kKeptRangesMax> kept_;
   std::array<char, 300> envid_text_{};
   std::array<char, 512> job_text_{};

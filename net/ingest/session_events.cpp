@@ -202,6 +202,7 @@ void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
   envelope.origin = peer_.ip;
   envelope.received = now.wall;
   submission.content = summary.info;
+  submission.content.dated_late = shard_.edits.dated_late();
   submission.edits = shard_.edits.edits();
   submission.signing.options = shard_.edits.dkim_options();
   note_body(submission.signing);

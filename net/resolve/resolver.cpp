@@ -12,6 +12,8 @@ namespace {
 constexpr EnhancedStatus kBadDomain{5, 1, 2};
 constexpr EnhancedStatus kNullMx{5, 1, 10};
 constexpr EnhancedStatus kNoAnswer{4, 4, 3};
+constexpr EnhancedStatus kNoExchanger{5, 4, 4};
+constexpr EnhancedStatus kNoExchangerYet{4, 4, 4};
 constexpr EnhancedStatus kBusy{4, 3, 2};
 
 /// An address as RFC 5321 section 4.1.3 writes it.
@@ -219,6 +221,14 @@ void Resolver::start_mx(Task& task) {
   }
 }
 
+RouteVerdict Resolver::no_exchanger(const Task& task) {
+  const bool waits = task.query->policy->no_mx_wait.ns > 0;
+  RouteVerdict verdict = no_route(waits ? kNoExchangerYet : kNoExchanger,
+                                  "domain " + task.domain + " has no mail exchangers");
+  verdict.no_exchanger = waits;
+  return verdict;
+}
+
 void Resolver::Task::on_mx(Waiter&) { home->mx_answered(*this); }
 
 void Resolver::mx_answered(Task& task) {
@@ -239,6 +249,10 @@ void Resolver::mx_answered(Task& task) {
                                            " failed: " + std::string(answer.reason)));
       return;
     case AnswerKind::no_data:
+      if (!task.query->policy->no_mx_wait.is_forever()) {
+        finish(task, no_exchanger(task));
+        return;
+      }
       // The address of the domain, or of what it is an alias of, is its only exchanger.
       task.findings.kind = RouteKind::implicit_mx;
       if (is_domain_name(answer.canonical)) {
@@ -433,6 +447,7 @@ void Resolver::complete(RouteQuery& query, RouteVerdict verdict) {
   query.route = std::move(verdict.route);
   query.failure = verdict.failure;
   query.failure_text = std::move(verdict.text);
+  query.no_exchanger = verdict.no_exchanger;
   loop_.complete(query, 0);
 }
 

@@ -35,7 +35,8 @@ struct ResolverStats {
 ///                        4.3.2: too many resolutions at once
 ///   bounced  5.1.2       no such domain, or no domain name at all
 ///            5.1.10      null MX
-///            5.4.4       no host has an address
+///            5.4.4       no host has an address, or there is none but the domain itself and the
+///                        policy leaves that out (deferred 4.4.4: it waits for one)
 ///            5.4.6       only refused addresses, or we ourselves are the best host
 class Resolver final : public RouteSource {
  public:
@@ -90,6 +91,7 @@ class Resolver final : public RouteSource {
   void start_literal(Task& task);
   void start_mx(Task& task);
   void mx_answered(Task& task);
+  static RouteVerdict no_exchanger(const Task& task);
   void take_exchanges(Task& task, const Answer& answer, const StaticHost* hop);
   void add_host(Task& task, std::string_view name, std::uint16_t preference, std::uint16_t port);
   void add_literal(Task& task, const IpAddress& address, std::uint16_t preference,

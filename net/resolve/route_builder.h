@@ -54,6 +54,7 @@ struct RouteVerdict {
   Outcome failure;
   std::string text;
   std::size_t strangers = 0;  ///< hosts left out because the domain's policy does not name them
+  bool no_exchanger = false;  ///< there are no MX records, and the mail waits for some
 };
 
 /// A verdict that there is no route. `status` of class 4 defers, of class 5 bounces.

@@ -79,6 +79,9 @@ void MessageSigner::opened(Task& task, std::int32_t result) {
   task.made = 0;
   task.key = {view.id, task.plan->fingerprint,
               view.signing.options.empty() ? 0 : hash64(view.signing.options)};
+  if (view.content.dated_late) {
+    task.key.edits = hash64(view.prefix, task.key.edits);
+  }
   if (from_cache(task)) {
     return;
   }

@@ -129,6 +129,19 @@ TEST(HeaderEdits, AddsOnlyWhatIsMissing) {
   EXPECT_EQ(dated.substr(0, 22), "Date: Fri, 15 Jan 2027");
 }
 
+TEST(HeaderEdits, ADateOfOurOwnMayBeThatOfTheSending) {
+  const auto late = [](IngestConfig&, SourcePolicy& policy) {
+    policy.date = DateField::add_if_missing;
+    policy.date_when_sent = true;
+  };
+  EXPECT_TRUE(send(late, "Message-ID: <m>\r\n\r\n").message.info.dated_late);
+  EXPECT_FALSE(send(late, "Date: d\r\n\r\n").message.info.dated_late) << "it is the sender's";
+  const auto at_once = [](IngestConfig&, SourcePolicy& policy) {
+    policy.date = DateField::replace;
+  };
+  EXPECT_FALSE(send(at_once, "Date: d\r\n\r\n").message.info.dated_late);
+}
+
 TEST(HeaderEdits, ReplacesDateAndRemovesReceived) {
   const Sent sent = send(
       [](IngestConfig&, SourcePolicy& policy) {

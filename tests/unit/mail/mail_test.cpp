@@ -25,6 +25,22 @@ TEST(MessageId, TextRoundTripsAndSorts) {
   EXPECT_EQ((MessageId{~0ULL, ~0ULL}.text()), "7zzzzzzzzzzzzzzzzzzzzzzzzz");
 }
 
+TEST(Job, WritesTheDateOfTheAttemptWhereTheMessageAsksForIt) {
+  const WallTime now = WallTime{1'800'000'000'000'000};  // Fri, 15 Jan 2027 08:00:00
+  Job job;
+  job.view.prefix = "Received: by Date: x\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\nA: b\r\n";
+  const std::string_view before = job.view.prefix;
+  job.set_date(now);
+  EXPECT_EQ(job.view.prefix.data(), before.data()) << "it is dated already";
+  job.view.content.dated_late = true;
+  job.set_date(now);
+  EXPECT_EQ(job.view.prefix,
+            "Received: by Date: x\r\nDate: Fri, 15 Jan 2027 08:00:00 +0000\r\nA: b\r\n");
+  job.view.prefix = "Date: Mon, 1 Jan 2024 00:00:00 +0000\r\n\r\n";
+  job.set_date(now);
+  EXPECT_EQ(job.view.prefix, "Date: Fri, 15 Jan 2027 08:00:00 +0000\r\n\r\n");
+}
+
 TEST(MessageId, RefusesWhatIsNone) {
   EXPECT_FALSE(MessageId::parse("").has_value());
   EXPECT_FALSE(MessageId::parse(std::string(25, '0')).has_value());

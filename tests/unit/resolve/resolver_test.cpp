@@ -92,6 +92,30 @@ TEST(Resolver, WithoutMxTheDomainIsItsOwnExchanger) {
   EXPECT_TRUE(world.ask("nothing.example")->ended(OutcomeKind::bounced, kUnroutable));
 }
 
+TEST(Resolver, ADomainWithoutMxIsReturnedOrWaitsWhereItsPolicySaysSo) {
+  ResolveWorld world;
+  world.zone.add_a("example.org", "9.9.9.1");
+  world.policy.no_mx_wait = Duration{};
+  const auto returned = world.ask("example.org");
+  EXPECT_TRUE(returned->ended(OutcomeKind::bounced, kUnroutable));
+  EXPECT_FALSE(returned->query.no_exchanger);
+  EXPECT_EQ(returned->text(), "domain example.org has no mail exchangers");
+  EXPECT_EQ(world.dns.queries_of("example.org", DnsType::a), 0U);
+  world.policy.no_mx_wait = Duration::hours(4);
+  const auto waiting = world.ask("example.org");
+  EXPECT_TRUE(waiting->ended(OutcomeKind::deferred, EnhancedStatus{4, 4, 4}));
+  EXPECT_TRUE(waiting->query.no_exchanger);
+  world.policy.no_mx_wait = Duration::forever();
+  const auto routed = world.ask("example.org");
+  EXPECT_TRUE(routed->routed());
+  EXPECT_FALSE(routed->query.no_exchanger);
+  // Neither concerns routes of the configuration.
+  auto by_hand = std::make_shared<QueuePolicy>();
+  by_hand->no_mx_wait = Duration{};
+  by_hand->static_route = {{"example.org", {}, 25, false, 0}};
+  EXPECT_TRUE(world.ask("example.org", by_hand)->routed());
+}
+
 TEST(Resolver, FailuresDeferAndNeverFallBackToTheAddress) {
   for (const DnsStatus status : {DnsStatus::failed, DnsStatus::timed_out, DnsStatus::malformed}) {
     ResolveWorld world;

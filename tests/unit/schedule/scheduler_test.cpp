@@ -261,6 +261,32 @@ TEST(Scheduler, NoRouteBouncesEveryRecipientInBoundedPieces) {
   EXPECT_EQ(hand.opened.size(), 2u);
 }
 
+TEST(Scheduler, MailWaitsForAnExchangerAsLongAsItsPolicySays) {
+  Hand hand;
+  hand.policy->no_mx_wait = Duration::hours(4);
+  hand.policy->retry_after = {Duration::hours(3)};
+  hand.admit("a.com", 1, 3);
+  hand.run();
+  hand.end(hand.opened[0].first, SessionEnd::no_exchanger, OutcomeKind::deferred, "no MX");
+  EXPECT_EQ(hand.row("a.com").state, QueueState::deferred);
+  hand.advance(Duration::hours(2));
+  hand.admit("a.com", 2, 1);
+  hand.advance(Duration::hours(1));
+  ASSERT_EQ(hand.opened.size(), 2U);
+  hand.end(hand.opened[1].first, SessionEnd::no_exchanger, OutcomeKind::deferred, "no MX");
+  EXPECT_EQ(hand.row("a.com").ready, 4U) << "three hours are not four";
+  hand.advance(Duration::hours(4));
+  ASSERT_EQ(hand.opened.size(), 3U);
+  hand.end(hand.opened[2].first, SessionEnd::no_exchanger, OutcomeKind::deferred, "no MX");
+  hand.run();
+  hand.retire_all();
+  hand.run();
+  hand.retire_all();
+  EXPECT_EQ(hand.finals[OutcomeKind::bounced], 4);
+  EXPECT_EQ(hand.last_text, "no MX");
+  EXPECT_EQ(hand.last_outcome.status.klass, 5);
+}
+
 TEST(Scheduler, NoRouteThatDefersRunsTheQueueClock) {
   Hand hand;
   hand.admit("a.com", 1);

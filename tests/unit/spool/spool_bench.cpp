@@ -122,6 +122,7 @@ Session::Commit& Session::submit(const TestMail& mail, std::uint64_t declared) {
   submission.envelope.received = loop_.now().wall;
   submission.content.wire_bytes = static_cast<std::uint32_t>(mail.content.size());
   submission.content.size = submission.content.wire_bytes - 3;
+  submission.content.dated_late = mail.dated_late;
   submission.edits.prefix = mail.prefix;
   submission.edits.kept = kept;
   writer.commit(submission, commit);

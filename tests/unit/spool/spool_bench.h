@@ -75,6 +75,7 @@ struct TestMail {
   std::string vmta = "default";
   std::string noted;
   SigningFacts signing;
+  bool dated_late = false;
 };
 TestMail make_mail(std::uint64_t number, std::size_t content_bytes, std::size_t recipients = 1);
 

@@ -72,6 +72,21 @@ TEST_F(SpoolTest, FactsForSignaturesComeBack) {
   }
 }
 
+// A Date field that is that of the sending is written at each opening, after a restart too.
+TEST_F(SpoolTest, ALateDateIsThatOfTheAttempt) {
+  TestMail mail = make_mail(1, 900);
+  mail.prefix = "Date: Mon, 1 Jan 2024 00:00:00 +0000\r\n";
+  mail.dated_late = true;
+  auto run = start();
+  ASSERT_EQ(0, run->deliver_in(mail));
+  kill(run);
+  run = start();
+  Session::Work& work = run->open_now(take_offer(*run));
+  ASSERT_EQ(0, work.job.opened.result);
+  EXPECT_EQ(work.job.view.prefix.substr(0, 22), "Date: Fri, 15 Jan 2027");
+  run->settle_now(work, OutcomeKind::delivered, "ok");
+}
+
 TEST_F(SpoolTest, OutcomesReachAccountingOnceAndInOrder) {
   auto run = start();
   for (std::uint64_t i = 0; i < 50; ++i) {
