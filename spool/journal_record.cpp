@@ -56,6 +56,9 @@ bool read_additions(Decoder& decode, SettledRecord& record) {
       case OutcomeTag::tls_cipher: record.tls_cipher = value; break;
       case OutcomeTag::offered: record.offered = number.number<std::uint16_t>(); break;
       case OutcomeTag::hidden: record.hidden_records = number.number<std::uint8_t>(); break;
+      case OutcomeTag::way:
+        record.way = static_cast<DeliveryWay>(number.number<std::uint8_t>());
+        break;
     }
   }
   return decode.ok();

@@ -67,6 +67,7 @@ enum class OutcomeTag : std::uint8_t {
   hidden = 6,
   tls_protocol = 7,
   tls_cipher = 8,
+  way = 9,
 };
 
 /// What a record of kind `dropped` that drops nothing says besides.
@@ -100,6 +101,11 @@ void write_outcome_additions(Encoder<Out>& encode, const SettledRecord& record) 
     encode.number(static_cast<std::uint8_t>(OutcomeTag::hidden));
     encode.varint(sizeof record.hidden_records);
     encode.number(record.hidden_records);
+  }
+  if (record.way != DeliveryWay::smtp) {
+    encode.number(static_cast<std::uint8_t>(OutcomeTag::way));
+    encode.varint(sizeof record.way);
+    encode.number(static_cast<std::uint8_t>(record.way));
   }
 }
 

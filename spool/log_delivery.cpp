@@ -250,6 +250,7 @@ void describe(const Job& job, const JobRecipient& recipient, const Envelope& env
   record.noted = envelope.noted;
   record.origin = envelope.origin;
   record.offered = job.facts.offered;
+  record.way = job.facts.way;
   if (job.facts.tls.version != TlsVersion::none) {
     record.tls_protocol = name_of(job.facts.tls.version);
     record.tls_cipher = job.facts.tls.cipher;

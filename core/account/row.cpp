@@ -357,7 +357,7 @@ void RowFormatter::add(Line& line, Field field, const SettledRecord& record) {
     case Field::dsn_mta: return add_host(line, record.host, record.remote.ip);
     case Field::src_type: return line.add(record.origin.valid() ? "smtp" : "local");
     case Field::src_mta: return add_host(line, record.helo, record.origin);
-    case Field::dlv_type: return line.add("smtp");
+    case Field::dlv_type: return line.add(name_of(record.way));
     case Field::dlv_source_ip: return add_address(line, record.local);
     case Field::dlv_destination_ip: return add_address(line, record.remote.ip);
     case Field::dlv_esmtp_available: return add_offered(line, record.offered);

@@ -87,6 +87,26 @@ void set_hosts(QueuePolicy& out, const std::vector<std::string_view>& shared,
   out.no_mx_wait = in.bounce_upon_no_mx;
 }
 
+std::shared_ptr<const LocalDelivery> local_of(const config::PathPolicy& in) {
+  using config::DeliveryType;
+  using Form = LocalDelivery::Form;
+  if (in.held || in.delivery_type == DeliveryType::smtp || in.delivery_type == DeliveryType::http) {
+    return nullptr;
+  }
+  auto local = std::make_shared<LocalDelivery>();
+  local->way = in.delivery_type == DeliveryType::file   ? DeliveryWay::file
+               : in.delivery_type == DeliveryType::pipe ? DeliveryWay::pipe
+                                                        : DeliveryWay::discard;
+  local->as_bounce = in.discard_as_bounce;
+  local->form = in.file_format == config::FileFormat::pickup    ? Form::pickup
+                : in.file_format == config::FileFormat::mailbox ? Form::mailbox
+                                                                : Form::plain;
+  local->folder = in.file_destination;
+  local->command = in.command;
+  local->keep_case = in.command_keeps_case;
+  return local;
+}
+
 bool has_tried(const Admission& admission, std::size_t choice) {
   return (admission.tried >> (choice % 64) & 1) != 0;
 }
@@ -561,7 +581,8 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   }
   out->bounce_after = in.bounce_after;
   set_timeouts(*out, in);
-  out->signing = keys_ != nullptr ? keys_->plan_for(in, id) : nullptr;
+  out->local = local_of(in);
+  out->signing = keys_ != nullptr && out->local == nullptr ? keys_->plan_for(in, id) : nullptr;
   out->zero_copy_threshold_bytes = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(snapshot().global().zero_copy_threshold, std::uint64_t{1} << 31));
   set_reply_meaning(*out, in, snapshot_);

@@ -1,4 +1,5 @@
 #include "core/app/process.h"
+#include "core/app/mail_store.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -36,6 +37,7 @@ std::size_t mailbox_letters(unsigned shards) {
 constexpr unsigned kWorkers = 2;
 constexpr unsigned kHelpersMax = 32;
 constexpr unsigned kWebWorkers = 4;
+constexpr unsigned kStoringWorkers = 2;  // mail into files and commands
 constexpr Duration kCloseTime = Duration::seconds(30);
 
 unsigned shard_count(const config::GlobalSettings& global) {
@@ -88,6 +90,8 @@ struct Process::Ports {
   std::unique_ptr<ThreadWorker> worker;
   std::unique_ptr<ThreadWorker> crypto;
   std::unique_ptr<ThreadWorker> web;
+  std::unique_ptr<ThreadWorker> storing;
+  std::unique_ptr<ThreadMailStore> store;
   std::unique_ptr<StsFetcher> sts;
   KernelEntropy entropy;
   std::unique_ptr<OpenSslEngines> tls;
@@ -306,6 +310,7 @@ Status Process::prepare() {
   workers_ = std::make_unique<WorkerPool>(kWorkers);
   crypto_ = std::make_unique<WorkerPool>(helper_count(shards_));
   web_ = std::make_unique<WorkerPool>(kWebWorkers);
+  storing_ = std::make_unique<WorkerPool>(kStoringWorkers);
   sts_ = std::make_unique<StsStore>(spool_folder_ + "/sts-policies", read_clocks().wall);
   for (const std::string& line : sts_->warnings()) {
     log_warning(line);
@@ -345,6 +350,8 @@ void Process::run_shard(ShardThread& entry) {
     log_info(line);
   }
   ports.web = std::make_unique<ThreadWorker>(*web_, *ports.driver);
+  ports.storing = std::make_unique<ThreadWorker>(*storing_, *ports.driver);
+  ports.store = std::make_unique<ThreadMailStore>(*ports.storing);
   ports.sts = std::make_unique<StsFetcher>(*ports.web, *ports.driver, *sts_);
   {
     ShardSettings settings = shard_settings(snapshot_, entry.shard, shards_, local_addresses_);
@@ -363,7 +370,7 @@ void Process::run_shard(ShardThread& entry) {
     settings.spool_logs = spool_->logs_of(entry.shard);
     Shard shard(std::move(settings),
                 {*ports.driver, *ports.secure_net, *ports.disk, ports.entropy, *ports.secure_net,
-                 ports.crypto.get(), ports.sts.get()},
+                 ports.crypto.get(), ports.sts.get(), ports.store.get()},
                 *mailroom_, *accounts_);
     Status started = ports.open_dns(shard.loop(), snapshot_->global());
     if (started) {
@@ -484,6 +491,7 @@ bool Process::stop() {
   workers_.reset();
   crypto_.reset();
   web_.reset();
+  storing_.reset();
   threads_.clear();
   const bool accounted = accounts_->stop();
   if (!accounted) {

@@ -94,7 +94,8 @@ class Process {
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> crypto_;  ///< for private operations
   std::unique_ptr<StsStore> sts_;
-  std::unique_ptr<WorkerPool> web_;  ///< for policies of MTA-STS
+  std::unique_ptr<WorkerPool> storing_;  ///< for mail into files and commands
+  std::unique_ptr<WorkerPool> web_;      ///< for policies of MTA-STS
   std::shared_ptr<const KeyRing> keys_;
   auth::SharedState authentication_;
   std::vector<std::unique_ptr<ShardThread>> threads_;

@@ -46,6 +46,9 @@ Status Shard::start(Dns& dns) {
       schedule::Doors{*deliverer_, *this, policies_, *this, nullptr, this, &decision_log_},
       loop_.now());
   deliverer_->set_work_source(*scheduler_);
+  if (ports_.store != nullptr) {
+    deliverer_->set_store(*ports_.store);
+  }
   policies_.set_sources(deliverer_->sources());
   deliverer_->sources().set_missing(settings_.missing_sources, loop_.now().wall);
   if (auto restored = scheduler_->restore_pauses(settings_.pause_rules, loop_.now()); !restored) {

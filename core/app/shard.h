@@ -38,7 +38,8 @@ struct ShardPorts {
   Entropy& entropy;
   Tls& tls;                  ///< for the streams of `net`
   Worker* crypto = nullptr;  ///< helper threads for private operations; none: all on the shard
-  resolve::StsSource* sts = nullptr;  ///< none: no domain has a policy of MTA-STS
+  resolve::StsSource* sts = nullptr;    ///< none: no domain has a policy of MTA-STS
+  deliver::MailStore* store = nullptr;  ///< none: mail for files and commands waits
 };
 
 struct ShardSettings {

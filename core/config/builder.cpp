@@ -38,7 +38,7 @@ struct Consequence {
 Consequence consequence_of(OptionId id) {
   switch (id) {
     case OptionId::delivery_type:
-      return {"this version delivers by SMTP only: mail of these queues is held"};
+      return {"this version posts no mail by HTTP: mail of these queues is held"};
     case OptionId::require_auth:
       return {"there is no authentication in this version: these clients get no service"};
     case OptionId::suppression_lists:
@@ -47,6 +47,12 @@ Consequence consequence_of(OptionId id) {
       return {"this version would take the proxy for the client", true};
     default: return {};
   }
+}
+
+bool posts(OptionId id, const Value& value) {
+  const auto* type = std::get_if<std::int64_t>(&value);
+  return id == OptionId::delivery_type && type != nullptr &&
+         *type == static_cast<std::int64_t>(DeliveryType::http);
 }
 
 bool demands(const Value& value) {
@@ -116,6 +122,7 @@ std::shared_ptr<const Snapshot> Builder::build(const Section& root) {
   resolve_listener_sources();
   choose_spool();
   check_queue_targets();
+  check_delivery_types();
   check_cold_and_warmup();
   record_written(root, "");
   report_inert();
@@ -221,9 +228,10 @@ void Builder::report_unknown(const Directive& directive, Scope scope) {
 void Builder::store(std::vector<Setting>& list, const OptionRow& row, Value value,
                     const Directive& directive) {
   const Span& span = directive.name.span;
-  if (!row.acts() && row.is(kGuards)) {
+  if ((!row.acts() && row.is(kGuards)) || posts(row.id, value)) {
     guard(row, value, span);
   }
+  note_delivery(row.id, value, span);
   const auto old =
       std::find_if(list.begin(), list.end(), [&row](const Setting& s) { return s.id == row.id; });
   if (old == list.end()) {

@@ -99,6 +99,8 @@ class Builder {
                         std::string_view owner);
   void place_macro_sections();
   void check_queue_targets();
+  void note_delivery(OptionId id, const Value& value, const Span& span);
+  void check_delivery_types();
   void add_warmup(const Section& section, std::vector<Setting>& settings, VirtualMta* vmta);
   void note_names(const OptionRow& row, const Value& value, std::uint32_t entry, const Span& span);
   void check_cold_and_warmup();
@@ -182,6 +184,10 @@ class Builder {
   std::vector<std::pair<std::string_view, Span>> address_list_uses_;
   std::vector<std::pair<std::string_view, Span>> group_uses_;
   std::vector<std::pair<std::uint32_t, std::pair<std::string_view, Span>>> cold_uses_;
+  std::optional<Span> file_type_;  ///< first queues whose mail goes into files
+  std::optional<Span> pipe_type_;  ///< and to a command
+  bool has_destination_ = false;
+  bool has_command_ = false;
 };
 
 }  // namespace ringpost::config

@@ -332,6 +332,26 @@ void Builder::check_queue_targets() {
   }
 }
 
+void Builder::note_delivery(OptionId id, const Value& value, const Span& span) {
+  if (id == OptionId::delivery_type) {
+    const auto type = static_cast<DeliveryType>(std::get<std::int64_t>(value));
+    file_type_ = type == DeliveryType::file && !file_type_ ? std::optional(span) : file_type_;
+    pipe_type_ = type == DeliveryType::pipe && !pipe_type_ ? std::optional(span) : pipe_type_;
+  }
+  has_destination_ = has_destination_ || id == OptionId::file_destination;
+  has_command_ = has_command_ || id == OptionId::command;
+}
+
+/// Mail for files that have no folder, and for a command that is not there.
+void Builder::check_delivery_types() {
+  if (file_type_ && !has_destination_) {
+    log_->error(*file_type_, "type file needs a folder: no domain section has file-destination");
+  }
+  if (pipe_type_ && !has_command_) {
+    log_->error(*pipe_type_, "type pipe needs a program: no domain section has command");
+  }
+}
+
 /// A cold virtual MTA or a warm-up that cannot do anything.
 void Builder::check_cold_and_warmup() {
   const Snapshot& snapshot = *snapshot_;

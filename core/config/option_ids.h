@@ -59,7 +59,8 @@ enum class OptionId : std::uint16_t {
   // Routes of queues.
   smtp_hosts, default_smtp_port, queue_to, group_member, disable_mx_rollup, reroute,
   allow_private_mx, bounce_upon_no_mx, bounce_upon_5xx_greeting, mx_connection_attempts,
-  smtp_421_means_mx_unavailable, smtp_553_means_invalid_mailbox, delivery_type,
+  smtp_421_means_mx_unavailable, smtp_553_means_invalid_mailbox, delivery_type, file_format,
+  file_destination, command, command_keeps_case, discard_as_bounce,
   // Patience of queues.
   connect_timeout, smtp_greeting_timeout, reply_timeout, data_initiation_timeout,
   data_send_timeout, data_termination_timeout, multiple_line_timeout,

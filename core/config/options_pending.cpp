@@ -44,7 +44,6 @@ constexpr Pending kPending[] = {
     {Id::queue_log_tls, why::kLogDetail},
     {Id::queue_log_resolution, why::kLogDetail},
     {Id::queue_log_transfer_failures, why::kLogDetail},
-    {Id::delivery_type, why::kOtherWays},
     {Id::ignore_chunking, why::kDialogue},
     {Id::pipeline_window, why::kDialogue},
 };

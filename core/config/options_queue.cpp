@@ -109,8 +109,22 @@ constexpr OptionRow kRouteRows[] = {
     acting(Id::mx_connection_attempts, "mx-connection-attempts", kDomain, T::count, "10", "3",
            "Hosts and addresses tried before the queue waits.", {.min = 1, .max = 10'000}),
     acting(Id::delivery_type, "type", kDomain, T::choice, "smtp", "discard",
-           "How the queue is delivered. Mail of a type other than smtp is held in its queue.",
+           "How the mail leaves: to hosts, to a command, into files, or nowhere. That of "
+           "http-delivery is held in its queue.",
            {.choices = "smtp pipe file discard http-delivery", .traits = kGuards}),
+    acting(Id::file_format, "file-format", kDomain, T::choice, "newfile-plain", "append-mbox",
+           "Form of mail in files: a file for each recipient; one for those of a transaction, with "
+           "lines x-sender and x-receiver before the message; a mailbox for each address.",
+           {.choices = "newfile-plain newfile-pickup append-mbox"}),
+    acting(Id::file_destination, "file-destination", kDomain, T::path, "", "/var/spool/archive",
+           "Folder of mail in files."),
+    acting(Id::command, "command", kDomain, T::text, "", "/usr/local/bin/take $from $to",
+           "Command that is run for each recipient, without a shell, the message on its standard "
+           "input. Status 0 is delivery, 75 and 127 mean later, others return the mail."),
+    acting(Id::command_keeps_case, "macro-variables-preserve-case", kDomain, T::boolean, "no",
+           "yes", "Whether $from, $to, $user and $domain in a command keep their case."),
+    acting(Id::discard_as_bounce, "discard-as-bounce", kDomain, T::boolean, "no", "yes",
+           "Whether discarded mail is recorded as returned."),
 };
 
 constexpr OptionRow kTimeoutRows[] = {

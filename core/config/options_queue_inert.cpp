@@ -24,13 +24,6 @@ constexpr OptionRow kOldRows[] = {
 };
 
 constexpr OptionRow kDeliveryRows[] = {
-    inert("command", kDomain, T::text, why::kOtherWays, "Command that takes the mail."),
-    inert("macro-variables-preserve-case", kDomain, T::boolean, why::kOtherWays,
-          "Keeps the case of what the command is told."),
-    inert("file-format", kDomain, T::word, why::kOtherWays, "Form of mail in files."),
-    inert("file-destination", kDomain, T::path, why::kOtherWays, "Folder of mail in files."),
-    inert("discard-as-bounce", kDomain, T::boolean, why::kOtherWays,
-          "Records discarded mail as returned."),
     inert("http-delivery-url", kDomain, T::text, why::kOtherWays, "Where mail is posted."),
     inert("http-delivery-extra-headers", kDomain, T::path, why::kOtherWays,
           "Header lines of such a post."),

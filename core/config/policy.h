@@ -38,6 +38,7 @@ struct StaticRoute {
 enum class Pacing : std::uint8_t { even, burst };
 enum class EightBitFallback : std::uint8_t { send, bounce };
 enum class DeliveryType : std::uint8_t { smtp, pipe, file, discard, http };
+enum class FileFormat : std::uint8_t { plain, pickup, mailbox };
 
 /// The effective settings of one queue, a pair of queue name and virtual MTA. Flat, and shared by
 /// all queues to which the same sections apply. Names follow the directives.
@@ -90,6 +91,11 @@ struct PathPolicy : BackoffSettings, ClientTlsSettings, DkimSettings, ReportSett
   Duration bounce_upon_no_mx{};
   bool allow_private_mx = false;
   DeliveryType delivery_type = DeliveryType::smtp;
+  FileFormat file_format = FileFormat::plain;
+  std::string_view file_destination;
+  std::string_view command;
+  bool command_keeps_case = false;
+  bool discard_as_bounce = false;
 
   // Patience with the host.
   Duration connect_timeout{};

@@ -177,7 +177,9 @@ void Snapshot::finish_policy(PathPolicy& policy, const std::bitset<kOptionCount>
   policy.reroute = find_vmta(policy.reroute_to);
   policy.route = is_set(OptionId::smtp_hosts) ? policy.route : default_route_;
   policy.backup_route = policy.route == nullptr ? backup_route_ : nullptr;
-  policy.held = policy.delivery_type != DeliveryType::smtp && is_pending(OptionId::delivery_type);
+  policy.held = policy.delivery_type == DeliveryType::http ||
+                (policy.delivery_type == DeliveryType::file && policy.file_destination.empty()) ||
+                (policy.delivery_type == DeliveryType::pipe && policy.command.empty());
   if (policy.held) {
     policy.route = &nowhere_;
     policy.backup_route = nullptr;

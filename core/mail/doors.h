@@ -187,6 +187,7 @@ struct SettledRecord {
   std::string_view tls_protocol;  ///< of the session of the attempt; empty: in the clear
   std::string_view tls_cipher;
   std::uint8_t hidden_records = 0;  ///< kinds of records that the queue's policy omits
+  DeliveryWay way = DeliveryWay::smtp;
   IpAddress origin;
   IpAddress local;        ///< source address of the attempt
   SocketAddress remote;   ///< host address of the attempt

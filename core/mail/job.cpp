@@ -57,6 +57,7 @@ void Job::clear() {
   facts.local = {};
   facts.offered = 0;
   facts.zero_copy = false;
+  facts.way = DeliveryWay::smtp;
   facts.tls = {};
   view = {};
   policy = nullptr;

@@ -77,6 +77,7 @@ struct AttemptFacts {
   IpAddress local;
   std::uint16_t offered = 0;  ///< set of offered bits
   bool zero_copy = false;
+  DeliveryWay way = DeliveryWay::smtp;
   TlsFacts tls;
 };
 

@@ -19,4 +19,10 @@ std::string_view name_of(Phase phase) noexcept {
   return index < kNames.size() ? kNames[index] : "unknown";
 }
 
+std::string_view name_of(DeliveryWay way) noexcept {
+  static constexpr std::array<std::string_view, 4> kNames = {"smtp", "discard", "file", "pipe"};
+  const auto index = static_cast<std::size_t>(way);
+  return index < kNames.size() ? kNames[index] : "unknown";
+}
+
 }  // namespace ringpost

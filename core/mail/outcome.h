@@ -45,6 +45,12 @@ enum class Phase : std::uint8_t {
 
 std::string_view name_of(Phase phase) noexcept;
 
+/// How mail of a queue leaves. Numbers stand in journals.
+enum class DeliveryWay : std::uint8_t { smtp, discard, file, pipe };
+inline constexpr DeliveryWay kLastWay = DeliveryWay::pipe;
+
+std::string_view name_of(DeliveryWay way) noexcept;
+
 /// RFC 3463 status; all zero where none is known.
 struct EnhancedStatus {
   std::uint8_t klass = 0;

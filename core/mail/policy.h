@@ -9,6 +9,7 @@
 #include "core/base/time.h"
 #include "core/base/tls.h"
 #include "core/mail/login.h"
+#include "core/mail/outcome.h"
 #include "core/mail/reply_rules.h"
 
 namespace ringpost::sign {
@@ -63,6 +64,22 @@ struct QueueTls {
   std::string authorities;  ///< file; empty: the system's
 };
 
+/// Where mail of a queue ends that no host gets.
+struct LocalDelivery {
+  enum class Form : std::uint8_t {
+    plain,    ///< a file for each recipient, the message alone
+    pickup,   ///< a file for the recipients of a transaction, which its first lines name
+    mailbox,  ///< one for each address, to which messages are appended
+  };
+
+  DeliveryWay way = DeliveryWay::discard;
+  bool as_bounce = false;  ///< what is discarded counts as returned
+  Form form = Form::plain;
+  std::string folder;      ///< of files
+  std::string command;     ///< of a pipe, with macros
+  bool keep_case = false;  ///< of what the macros stand for
+};
+
 /// Effective settings of one queue (destination, virtual MTA). Immutable; belongs to the
 /// configuration snapshot it came from and is shared by reference count, so that a session
 /// finishes under the settings it began with.
@@ -73,6 +90,7 @@ struct QueuePolicy {
   std::vector<StaticHost> static_route;  ///< empty: resolve by MX
   /// The same with smart hosts for when none of the route's hosts can be reached; nullptr: none.
   std::shared_ptr<const QueuePolicy> backup;
+  std::shared_ptr<const LocalDelivery> local;  ///< instead of hosts; nullptr: by SMTP
   std::uint16_t smtp_port = 25;
   /// How long mail waits where DNS names no exchanger; zero: it is returned at once, forever: it
   /// goes to the domain's own address (RFC 5321 section 5.1).

@@ -17,7 +17,8 @@ Deliverer::Deliverer(Loop& loop, Net& net, Tls& tls, RouteSource& routes, BodySo
                Random(options.random_seed),
                {},
                {},
-               {}} {
+               {},
+               nullptr} {
   free_.reserve(options_.sessions_max);
 }
 
@@ -28,6 +29,19 @@ bool Deliverer::open_session(QueueId queue, std::string_view destination,
   RP_ASSERT(context_.work != nullptr);
   if (draining_) {
     return false;
+  }
+  if (policy->local != nullptr) {
+    if (free_locals_.empty()) {
+      if (locals_.size() >= options_.sessions_max) {
+        return false;
+      }
+      free_locals_.push_back(&locals_.emplace_back(context_));
+    }
+    LocalSession& session = *free_locals_.back();
+    free_locals_.pop_back();
+    ++open_;
+    session.open(queue, policy);
+    return true;
   }
   if (free_.empty()) {
     if (sessions_.size() >= options_.sessions_max) {
@@ -95,6 +109,11 @@ void Deliverer::session_free(DeliverySession& session) {
   --open_;
 }
 
+void Deliverer::session_free(LocalSession& session) {
+  free_locals_.push_back(&session);
+  --open_;
+}
+
 void Deliverer::rows(std::size_t max, std::vector<SessionRow>& out) const {
   for (const DeliverySession& session : sessions_) {
     if (session.stage() != DeliverySession::Stage::free && out.size() < max) {
@@ -110,6 +129,9 @@ void Deliverer::drain() {
       session.drain();
     }
   }
+  for (LocalSession& session : locals_) {
+    session.drain();
+  }
 }
 
 void Deliverer::abort() {
@@ -118,6 +140,9 @@ void Deliverer::abort() {
     if (session.stage() != DeliverySession::Stage::free) {
       session.abort();
     }
+  }
+  for (LocalSession& session : locals_) {
+    session.abort();
   }
 }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "net/deliver/local_session.h"
 #include "net/deliver/session.h"
 
 namespace ringpost::deliver {
@@ -22,6 +23,9 @@ class Deliverer final : public SessionHost, private SessionKeeper {
 
   /// Where jobs come from; before the first session is opened.
   void set_work_source(WorkSource& work) { context_.work = &work; }
+
+  /// Where mail goes that is stored in files or handed to commands; outlives this.
+  void set_store(MailStore& store) { context_.store = &store; }
 
   /// The session looks for work after this returns, in the same turn.
   bool offer(QueueId queue) override;
@@ -49,11 +53,14 @@ class Deliverer final : public SessionHost, private SessionKeeper {
   void session_idle(DeliverySession& session) override;
   void session_busy(DeliverySession& session) override;
   void session_free(DeliverySession& session) override;
+  void session_free(LocalSession& session) override;
 
   DeliverOptions options_;
   SessionContext context_;
   std::deque<DeliverySession> sessions_;
   std::vector<DeliverySession*> free_;
+  std::deque<LocalSession> locals_;
+  std::vector<LocalSession*> free_locals_;
   std::vector<DeliverySession*> idle_;  // by queue number: its idle sessions, latest first
   std::size_t open_ = 0;
   bool draining_ = false;

@@ -16,6 +16,8 @@
 namespace ringpost::deliver {
 
 class DeliverySession;
+class LocalSession;
+class MailStore;
 
 /// What configuration and composition decide for all sessions of a shard.
 struct DeliverOptions {
@@ -52,6 +54,7 @@ class SessionKeeper {
   virtual void session_busy(DeliverySession& session) = 0;
   /// Its permit went back, nothing of it is in use: it may serve anew.
   virtual void session_free(DeliverySession& session) = 0;
+  virtual void session_free(LocalSession& session) = 0;
 };
 
 /// Everything around the sessions of one shard. Outlives them.
@@ -69,6 +72,7 @@ struct SessionContext {
   SourceBook sources;
   DeliverStats stats;
   smtp::ClientActions actions;
+  MailStore* store = nullptr;  ///< for files and commands; none: such mail waits
 };
 
 }  // namespace ringpost::deliver

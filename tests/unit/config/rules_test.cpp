@@ -225,15 +225,21 @@ TEST(SourceIpLimits, NetworksAddUp) {
 }
 
 TEST(Guards, WhatCannotBeKeptIsHeldOrRefused) {
-  for (const char* line :
-       {"require-starttls yes", "tls-verification certificate", "type discard"}) {
-    const auto snapshot = load("<domain a.example>\n" + std::string(line) + "\n</domain>\n");
-    const PathPolicy p = policy(*snapshot, "a.example");
-    const bool tls = std::string_view(line).find("t") == 0 && line[1] == 'y'
-                         ? is_pending(OptionId::delivery_type)
-                         : is_pending(OptionId::require_starttls);
-    EXPECT_EQ(p.held, tls) << line;
+  for (const auto& [lines, held] :
+       {std::pair<std::string, bool>{"type discard", false},
+        {"type http-delivery", true},
+        {"type file\nfile-destination /x", false},
+        {"type file\n</domain>\n<domain b.example>\nfile-destination /x", true},
+        {"type pipe\ncommand /bin/cat", false}}) {
+    const auto snapshot = load("<domain a.example>\n" + lines + "\n</domain>\n");
+    EXPECT_EQ(policy(*snapshot, "a.example").held, held) << lines;
   }
+  EXPECT_NE(
+      render_text(test::check("<domain a.example>\ntype http-delivery\n</domain>\n").diagnostics)
+          .find("held"),
+      std::string::npos);
+  EXPECT_FALSE(test::check("<domain a.example>\ntype file\n</domain>\n").ok());
+  EXPECT_FALSE(test::check("<domain a.example>\ntype pipe\n</domain>\n").ok());
   for (const bool lenient : {false, true}) {
     CheckOptions options;
     options.lenient = lenient;
