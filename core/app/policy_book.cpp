@@ -131,6 +131,12 @@ std::shared_ptr<const Login> login_of(const config::PathPolicy& in) {
                                              in.use_unencrypted_auth});
 }
 
+void set_standing(schedule::QueueLimits& out, const config::PathPolicy& in) {
+  out.expire_while_paused = in.expire_while_paused;
+  out.priority = static_cast<std::uint8_t>(std::min(in.queue_priority, 100U));
+  out.interruptible = in.allow_priority_interruption;
+}
+
 void set_timeouts(QueuePolicy& out, const config::PathPolicy& in) {
   out.timeouts.connect = in.connect_timeout;
   out.timeouts.greeting = in.smtp_greeting_timeout;
@@ -605,7 +611,7 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   }
   settings.policy = std::move(out);
   settings.limits.vmta_connections_max = limit_of(identity.max_smtp_out);
-  settings.limits.expire_while_paused = in.expire_while_paused;
+  set_standing(settings.limits, in);
   settings.backoff = backoff_twin(settings, in);
   if (shared_hosts.empty()) {
     translated_.emplace(key, settings);

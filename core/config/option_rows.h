@@ -83,7 +83,8 @@ inline constexpr std::string_view kOld = "an abandoned form of the original prod
 inline constexpr std::string_view kDead = "the feature is dead in the original product as well";
 inline constexpr std::string_view kLogDetail = "this detail of logging is not built yet";
 inline constexpr std::string_view kLogFile = "rotation is left to logrotate and SIGUSR1";
-inline constexpr std::string_view kPriority = "priorities between queues are not built yet";
+inline constexpr std::string_view kPriority =
+    "a transaction that has begun is always brought to its end";
 inline constexpr std::string_view kSync =
     "accepted mail is always on stable storage before the reply";
 inline constexpr std::string_view kSpool = "the spool manages its files itself";

@@ -32,8 +32,6 @@ constexpr Pending kPending[] = {
     {Id::mx_connection_limit, why::kLimits},
     {Id::ip_connection_limit, why::kLimits},
     {Id::max_per_host_out, why::kLimits},
-    {Id::queue_priority, why::kPriority},
-    {Id::allow_priority_interruption, why::kPriority},
     {Id::source_log_connections, why::kLogDetail},
     {Id::source_log_commands, why::kLogDetail},
     {Id::source_log_data, why::kLogDetail},

@@ -25,13 +25,16 @@ struct LeaseMessage {
   std::uint32_t adopted = 0;
   std::uint32_t limit = 0;    ///< request, census, rate_want: the limit as the sender knows it
   std::uint32_t version = 0;  ///< of the configuration that gave it
-  std::uint64_t base = 0;     ///< rate_want: the plan that holds beside `limit`
-  std::int64_t time = 0;      ///< ns; rate_want: period of `limit`; else an instant
+  /// rate_want: the plan that holds beside `limit`. request: how many wait of that priority.
+  std::uint64_t base = 0;
+  std::int64_t time = 0;  ///< ns; rate_want: period of `limit`; else an instant
   Kind kind = Kind::request;
   /// grant, recall: others want units, keep none unused. rate_want: `limit` may be spent early.
   bool contended = false;
   /// request: somebody here has no connection at all. grant, recall: so it is at another shard.
   bool urgent = false;
+  std::uint8_t priority = 0;  ///< request: the highest that waits here; grant, recall: elsewhere
+  std::uint8_t lowest = 0;    ///< request: Scope::lowest() here
 };
 static_assert(sizeof(LeaseMessage) <= 56, "has to fit a letter's payload");
 

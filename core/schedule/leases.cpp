@@ -32,6 +32,7 @@ void LeaseBook::give_up(Scope& scope, std::uint32_t units) {
   scope.to_adopt -= untold;
   scope.to_return += units - untold;
   scope.debt -= std::min(scope.debt, units);
+  scope.debt_priority = scope.debt > 0 ? scope.debt_priority : 0;
   scope.surrender -= std::min(scope.surrender, units);
   mark(scope);
 }
@@ -70,18 +71,33 @@ std::uint32_t LeaseBook::chunk(const Scope& scope) const {
   return scope.leased ? std::max(1u, scope.limit / (kLeasedUnitsPerShard * shards_)) : 0;
 }
 
-void LeaseBook::take(Scope& scope) {
+// A level above the lowest that has waiters is not always served first.
+void LeaseBook::take(Scope& scope, std::uint8_t standing) {
   RP_ASSERT_NOTE(has_unit(scope), "a connection permit was taken that is not there");
   ++scope.used;
+  ++scope.level(standing).used;
+  if (scope.alms > 0) {
+    --scope.alms;
+    scope.passed_over = 0;
+  } else if (scope.levels.size() > 1 && scope.waiting() > 0) {
+    if (++scope.passed_over >= kAlmsEvery) {
+      scope.passed_over = 0;
+      ++scope.alms;
+    }
+  }
+  tell_lowest(scope);
   if (!scope.unlimited() && scope.leased && scope.spare() == 0) {
     demand(scope);
   }
   update(scope);
 }
 
-void LeaseBook::release(Scope& scope) {
-  RP_ASSERT(scope.used > 0);
+void LeaseBook::release(Scope& scope, std::uint8_t standing) {
+  Level& level = scope.level(standing);
+  RP_ASSERT(scope.used > 0 && level.used > 0);
   --scope.used;
+  --level.used;
+  tell_lowest(scope);
   if (scope.unlimited()) {
     return;
   }
@@ -95,9 +111,29 @@ void LeaseBook::release(Scope& scope) {
   update(scope);
 }
 
+void LeaseBook::restand(Scope& scope, std::uint8_t from, std::uint8_t to, std::uint32_t units) {
+  RP_ASSERT(scope.level(from).used >= units);
+  scope.level(from).used -= units;
+  scope.level(to).used += units;
+  tell_lowest(scope);
+  update(scope);
+}
+
+// The owner need not hear that nothing is in use: what it recalls then comes from what is unused.
+void LeaseBook::tell_lowest(Scope& scope) {
+  const std::uint8_t lowest = scope.lowest();
+  if (!scope.unlimited() && scope.used > 0 && lowest != scope.told_lowest) {
+    scope.tell_limit = true;
+    mark(scope);
+  }
+}
+
 void LeaseBook::return_spare(Scope& scope) {
   const std::uint32_t spare = scope.spare();
-  std::uint32_t give = std::min(scope.debt + scope.surrender, spare);
+  // Who is called back for gets nothing that a higher one here waits for.
+  const std::uint32_t debt =
+      std::min(scope.debt, spare - std::min(spare, scope.waiters_above(scope.debt_priority)));
+  std::uint32_t give = std::min(debt + scope.surrender, spare);
   const std::uint32_t rest = spare - give;
   std::uint32_t keep = scope.waiters();
   if (scope.leased && !scope.contended) {
@@ -126,12 +162,13 @@ void LeaseBook::demand(Scope& scope) {
   }
 }
 
-void LeaseBook::wait(Scope& scope, Waiter& waiter, bool growing) {
+void LeaseBook::wait(Scope& scope, Waiter& waiter, bool growing, std::uint8_t priority) {
   RP_ASSERT(waiter.place == nullptr);
   if (waiter.ticket == 0) {
     waiter.ticket = ++tickets_;
   }
-  WaitList& list = growing ? scope.growing : scope.waiting;
+  Level& level = scope.level(priority);
+  WaitList& list = growing ? level.growing : level.waiting;
   Waiter* head = list.front();
   if (head != nullptr && waiter.ticket < head->ticket) {
     list.push_front(waiter);
@@ -162,6 +199,9 @@ void LeaseBook::mark(Scope& scope) {
 }
 
 void LeaseBook::update(Scope& scope) {
+  if (scope.alms > 0 && scope.waiting() == 0) {
+    scope.alms = 0;
+  }
   const bool open = scope.head() != nullptr && has_unit(scope);
   const bool listed = static_cast<ListLink<OpenTag>&>(scope).linked();
   if (open && !listed) {
@@ -190,6 +230,7 @@ void LeaseBook::on_holder_message(const LeaseMessage& message) {
     scope.requested -= std::min(scope.requested, message.units);
     scope.contended = message.contended;
     scope.urgent = message.urgent;
+    scope.debt_priority = scope.debt > 0 ? scope.debt_priority : message.priority;
     if (scope.unlimited() || message.version < scope.changed) {
       scope.to_return += message.units;
       demand(scope);
@@ -201,6 +242,9 @@ void LeaseBook::on_holder_message(const LeaseMessage& message) {
     scope.contended = true;
     scope.urgent = message.urgent;
     scope.debt = std::min(scope.debt + message.units, scope.held);
+    scope.debt_priority = message.units > 0 ? std::max(scope.debt_priority, message.priority)
+                          : scope.debt > 0  ? scope.debt_priority
+                                            : message.priority;
   }
   if (!scope.unlimited()) {
     waiter_left(scope);
@@ -240,6 +284,7 @@ void LeaseBook::withdraw_unsent(Account& account) {
       account.turn.push_back(static_cast<std::uint16_t>(shard));
     }
     peer.wanted += peer.to_grant;
+    peer.at_top += peer.to_grant;
     peer.granted -= peer.to_grant;
     account.granted -= peer.to_grant;
     peer.to_grant = 0;
@@ -283,6 +328,9 @@ void LeaseBook::on_request(const LeaseMessage& message, unsigned from) {
     peer.wanted += message.units;
     peer.urgent = message.urgent;
   }
+  peer.priority = message.priority;
+  peer.at_top = std::min(peer.wanted, static_cast<std::uint32_t>(message.base));
+  peer.lowest = message.lowest;
   pump(account);
 }
 
@@ -310,12 +358,14 @@ void LeaseBook::pump(Account& account) {
     if (free == 0) {
       break;
     }
-    const std::uint16_t shard = account.turn.front();
-    account.turn.erase(account.turn.begin());
+    const auto next = account.turn.begin() + static_cast<std::ptrdiff_t>(whose_turn(account));
+    const std::uint16_t shard = *next;
+    account.turn.erase(next);
     Peer& peer = account.peers[shard];
     const auto units =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(std::min(peer.wanted, most), free));
     peer.wanted -= units;
+    peer.at_top -= std::min(peer.at_top, units);
     peer.granted += units;
     peer.to_grant += units;
     account.granted += units;
@@ -340,19 +390,61 @@ bool LeaseBook::urgent_beside(const Account& account, unsigned shard) const {
   return false;
 }
 
+std::size_t LeaseBook::whose_turn(Account& account) {
+  std::size_t best = 0;
+  if (++account.turns % kAlmsEvery != 0) {
+    for (std::size_t i = 1; i < account.turn.size(); ++i) {
+      if (account.peers[account.turn[i]].priority > account.peers[account.turn[best]].priority) {
+        best = i;
+      }
+    }
+  }
+  return best;
+}
+
+// Shards that have connections of lower priorities themselves interrupt those first.
+std::uint8_t LeaseBook::wanted_priority(const Account& account, std::uint32_t& units) {
+  std::uint8_t top = 0;
+  units = 0;
+  for (const Peer& peer : account.peers) {
+    const bool helpless = peer.granted == 0 || peer.lowest >= peer.priority;
+    if (peer.wanted == 0 || !helpless || peer.priority < top) {
+      continue;
+    }
+    units = (peer.priority > top ? 0 : units) + peer.at_top;
+    top = peer.priority;
+  }
+  return top;
+}
+
+std::uint8_t LeaseBook::priority_beside(const Account& account, unsigned shard) const {
+  std::uint8_t highest = 0;
+  for (unsigned other = 0; other < shards_; ++other) {
+    if (other != shard && account.peers[other].wanted > 0) {
+      highest = std::max(highest, account.peers[other].priority);
+    }
+  }
+  return highest;
+}
+
 void LeaseBook::recall(Account& account) {
   std::uint64_t deficit = account.granted > account.limit ? account.granted - account.limit : 0;
   const bool over_limit = deficit > 0;
   std::uint64_t owed = 0;
   std::uint32_t poorest = ~0u;  // units of the worst-off shard that wants some
+  std::uint8_t highest = 0;
   for (const Peer& peer : account.peers) {
     deficit += peer.wanted;
     owed += peer.owed;
     if (peer.wanted > 0) {
+      highest = std::max(highest, peer.priority);
       poorest = std::min(poorest, peer.granted);
     }
   }
   deficit -= std::min(deficit, owed);
+  std::uint32_t above = 0;
+  const std::uint8_t top = wanted_priority(account, above);
+  above -= static_cast<std::uint32_t>(std::min<std::uint64_t>(above, owed));
   for (unsigned shard = 0; shard < shards_; ++shard) {
     Peer& peer = account.peers[shard];
     if (peer.granted == 0) {
@@ -362,7 +454,11 @@ void LeaseBook::recall(Account& account) {
     std::uint32_t over = 0;
     if (over_limit) {
       over = keeps;
-    } else if (poorest != ~0u && keeps > poorest + 1) {
+    } else if (peer.lowest < top) {
+      over = std::min(keeps, above);
+      above -= over;
+    } else if ((peer.lowest <= highest || peer.lowest == kUntouchable) && poorest != ~0u &&
+               keeps > poorest + 1) {
       over = (keeps - poorest) / 2;  // half the difference makes the two equal
     }
     const auto units = static_cast<std::uint32_t>(std::min<std::uint64_t>(over, deficit));
@@ -370,9 +466,10 @@ void LeaseBook::recall(Account& account) {
     peer.owed += units;
     peer.to_recall += units;
     const bool urgent = urgent_beside(account, shard);
-    if (units > 0 || !peer.told || urgent != peer.told_urgent) {
+    if (units > 0 || !peer.told || urgent != peer.told_urgent || highest != peer.told_priority) {
       peer.told = peer.tell = true;
       peer.told_urgent = urgent;
+      peer.told_priority = highest;
       mark(account);
     }
   }
@@ -421,7 +518,13 @@ bool LeaseBook::flush_scope(Scope& scope, LeaseTransport& transport) {
     message.kind = LeaseMessage::Kind::request;
     message.units = std::exchange(scope.to_request, 0);
     message.adopted = std::exchange(scope.to_adopt, 0);
-    message.urgent = !scope.waiting.empty();
+    message.urgent = scope.waiting() > 0;
+    std::uint32_t at_top = 0;
+    message.priority = scope.top(at_top);
+    message.base = at_top;
+    const std::uint8_t told_before = scope.told_lowest;
+    scope.told_lowest = scope.used > 0 ? scope.lowest() : scope.told_lowest;
+    message.lowest = scope.told_lowest;
     const bool told = std::exchange(scope.tell_limit, false);
     scope.requested += message.units;
     if (!send(scope.owner, message, transport)) {
@@ -429,6 +532,7 @@ bool LeaseBook::flush_scope(Scope& scope, LeaseTransport& transport) {
       scope.to_request += message.units;
       scope.to_adopt += message.adopted;
       scope.tell_limit = told;
+      scope.told_lowest = told_before;
       return false;
     }
   }
@@ -455,6 +559,7 @@ bool LeaseBook::flush_account(Account& account, LeaseTransport& transport) {
       message.units = std::exchange(peer.to_grant, 0);
       message.contended = !account.turn.empty();
       message.urgent = urgent_beside(account, shard);
+      message.priority = peer.told_priority = priority_beside(account, shard);
       peer.told = message.contended;
       peer.told_urgent = message.urgent;
       if (!send(shard, message, transport)) {
@@ -467,6 +572,7 @@ bool LeaseBook::flush_account(Account& account, LeaseTransport& transport) {
       message.units = std::exchange(peer.to_recall, 0);
       message.contended = true;
       message.urgent = peer.told_urgent;
+      message.priority = peer.told_priority;
       peer.tell = false;
       if (!send(shard, message, transport)) {
         peer.to_recall += message.units;

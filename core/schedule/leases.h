@@ -9,58 +9,11 @@
 #include "core/base/list.h"
 #include "core/schedule/doors.h"
 #include "core/schedule/lease_message.h"
+#include "core/schedule/scope.h"
 
 namespace ringpost::schedule {
 
-/// Something that stands in at most one of the scheduler's lists at a time.
-struct Waiter : ListLink<Waiter> {
-  List<Waiter, Waiter>* place = nullptr;
-  std::uint64_t ticket = 0;  ///< when it began to wait; kept until it is served
-};
-using WaitList = List<Waiter, Waiter>;
-
-struct DirtyTag;
-struct OpenTag;
 struct AccountTag;
-
-/// One shard's side of a connection limit that several queues share: units it holds on lease from
-/// the owner shard, those in use, and the local queues that wait for one, in order.
-struct Scope : ListLink<DirtyTag>, ListLink<OpenTag> {
-  std::uint64_t key = 0;
-  std::uint32_t owner = 0;  ///< shard of the account
-  std::uint32_t limit = 0;  ///< 0: unlimited; then only `used` counts
-  std::uint32_t version = 0;
-  std::uint32_t changed = 0;  ///< version that last changed the limit: older grants are void
-  std::uint32_t held = 0;     ///< on lease, in use or not
-  std::uint32_t used = 0;
-  std::uint32_t requested = 0;   ///< asked for and not yet granted
-  std::uint32_t debt = 0;        ///< to give back as units free up
-  std::uint32_t surrender = 0;   ///< to give back too, but without haste: held under an older limit
-  std::uint32_t to_request = 0;  ///< not yet sent
-  std::uint32_t to_return = 0;   ///< not yet sent
-  std::uint32_t to_adopt = 0;    ///< not yet sent: in use before there was a limit
-  std::uint32_t yields = 0;      ///< connections on their way to be given up
-  bool tell_limit = false;       ///< not yet sent: a changed limit
-  bool leased = false;           ///< unused units may be kept
-  bool contended = false;        ///< other shards want units: keep nothing unused
-  bool urgent = false;           ///< some of them have nothing at all
-  bool pressed = false;          ///< pressure() is not 0; counted in the book
-  WaitList waiting;              ///< queues without any connection
-  WaitList growing;              ///< queues that have one and want more; served after the others
-
-  bool unlimited() const { return limit == 0; }
-  std::uint32_t spare() const { return held - used; }
-  std::uint32_t waiters() const {
-    return static_cast<std::uint32_t>(waiting.size() + growing.size());
-  }
-  /// Who is served next, or nullptr.
-  Waiter* head() { return waiting.empty() ? growing.front() : waiting.front(); }
-  /// How many connections should be given up for others who have none.
-  std::uint32_t pressure() const {
-    const std::uint32_t remote = !leased && urgent && debt == 0 ? 1 : debt;
-    return static_cast<std::uint32_t>(waiting.size()) + remote;
-  }
-};
 
 /// Connection limits over all shards. Each limit is an account with one owner shard, hash(key) %
 /// shards; every shard holds leases on it. A permit is then a local check. The sum of all leases
@@ -71,6 +24,10 @@ struct Scope : ListLink<DirtyTag>, ListLink<OpenTag> {
 /// turn. When units run short the owner recalls what others hold unused, and from those above their
 /// share what they give up next.
 ///
+/// Higher priorities go first at both: in the queues' turn, in the shards' turn, and in what is
+/// recalled, which shards then take from queues below that priority. One unit in kAlmsEvery goes to
+/// whoever has waited longest.
+///
 /// Reload: a lowered limit takes back everything not in use; what is in use goes back as it closes
 /// and is granted anew only below the new limit. The owner grants from a new snapshot's limit only
 /// when every shard has said what it has open: there may have been no limit before.
@@ -79,6 +36,7 @@ struct Scope : ListLink<DirtyTag>, ListLink<OpenTag> {
 class LeaseBook {
  public:
   static constexpr std::uint32_t kLeasedUnitsPerShard = 4;
+  static constexpr std::uint32_t kAlmsEvery = 16;
 
   LeaseBook(unsigned shard, unsigned shards) : shard_(shard), shards_(shards) {}
   LeaseBook(const LeaseBook&) = delete;
@@ -89,20 +47,21 @@ class LeaseBook {
   Scope& scope(std::uint64_t key, std::uint32_t limit, std::uint32_t version);
 
   /// Whether a unit can be had at once by somebody who jumps no queue. `growing`: it has one.
-  static bool has_room(const Scope& scope, bool growing) {
-    return scope.unlimited() ||
-           (scope.spare() > 0 && scope.waiting.empty() && (!growing || scope.growing.empty()));
+  static bool has_room(const Scope& scope, bool growing, std::uint8_t priority = kNormalPriority) {
+    return scope.unlimited() || (scope.spare() > 0 && scope.is_first(priority, growing));
   }
   /// Whether a unit can be had by whoever is served as the head of the scope's queue.
   static bool has_unit(const Scope& scope) { return scope.unlimited() || scope.spare() > 0; }
-  /// Requires: has_unit(scope).
-  void take(Scope& scope);
+  /// Requires: has_unit(scope). `standing`: the priority that others must exceed to interrupt it.
+  void take(Scope& scope, std::uint8_t standing = kNormalPriority);
   /// The connection is closed for certain.
-  void release(Scope& scope);
+  void release(Scope& scope, std::uint8_t standing = kNormalPriority);
+  /// So many units in use stand elsewhere from now on.
+  void restand(Scope& scope, std::uint8_t from, std::uint8_t to, std::uint32_t units);
 
   /// Puts `waiter` in the scope's queue and asks the owner for a unit: at the end, or before the
   /// head when it has waited longer (elsewhere). `growing`: it has a connection and wants more.
-  void wait(Scope& scope, Waiter& waiter, bool growing);
+  void wait(Scope& scope, Waiter& waiter, bool growing, std::uint8_t priority = kNormalPriority);
   /// The scope has lost a waiter that no longer wants a unit.
   void waiter_left(Scope& scope);
 
@@ -130,6 +89,10 @@ class LeaseBook {
     std::uint32_t heard = 0;  ///< version of its latest request
     std::uint32_t to_grant = 0;
     std::uint32_t to_recall = 0;
+    std::uint32_t at_top = 0;               ///< of `wanted`: by its highest priority
+    std::uint8_t priority = 0;              ///< the highest that wants some
+    std::uint8_t lowest = kNormalPriority;  ///< Scope::lowest() there
+    std::uint8_t told_priority = 0;
     bool urgent = false;  ///< some of what it wants is for queues that have nothing
     bool told = false;    ///< knows that others wait
     bool told_urgent = false;
@@ -142,6 +105,7 @@ class LeaseBook {
     std::uint32_t version = 0;
     std::uint32_t census = 0;  ///< version from which all shards must have been heard
     std::uint64_t granted = 0;
+    std::uint32_t turns = 0;
     std::vector<Peer> peers;
     std::vector<std::uint16_t> turn;  ///< shards that want units, in order
   };
@@ -164,9 +128,13 @@ class LeaseBook {
   void begin_census(Account& account, std::uint32_t version);
   void withdraw_unsent(Account& account);
   static bool complete(const Account& account);
+  static std::size_t whose_turn(Account& account);
+  static std::uint8_t wanted_priority(const Account& account, std::uint32_t& units);
+  void tell_lowest(Scope& scope);
   void mark(Account& account);
   void pump(Account& account);
   bool urgent_beside(const Account& account, unsigned shard) const;
+  std::uint8_t priority_beside(const Account& account, unsigned shard) const;
   void recall(Account& account);
 
   unsigned shard_;

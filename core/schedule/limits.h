@@ -54,6 +54,8 @@ struct QueueLimits {
   std::uint32_t vmta_connections_max = 0;  ///< of the whole virtual MTA; 0 = unlimited
   SharedRates shared_messages;
   SharedRates shared_connects;
+  std::uint8_t priority = 50;        ///< in the turn for connections; 0 to 100
+  bool interruptible = true;         ///< its connections, by queues of higher priority
   std::uint16_t weight = 1;          ///< steps per round of the dispatcher, 1 to 100
   bool expire_while_paused = false;  ///< whether a paused queue's mail grows over age
 };

@@ -111,6 +111,8 @@ struct Queue : Waiter {
   bool paused = false;
   bool expire_while_paused = false;
   bool live = false;
+  std::uint8_t priority = kNormalPriority;
+  std::uint8_t standing = kNormalPriority;  ///< of its units; kUntouchable: nobody interrupts it
 
   QueueId id() const;
   /// Recipients that its own rates let start now.

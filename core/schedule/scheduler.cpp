@@ -70,6 +70,7 @@ void Scheduler::apply(Queue& queue, const QueueSettings& settings, Now now) {
   queue.connect_gap = settings.limits.connect_gap;
   queue.weight = std::clamp<std::uint16_t>(settings.limits.weight, 1, 100);
   queue.expire_while_paused = settings.limits.expire_while_paused;
+  set_priority(queue, settings.limits);
   apply_shared(queue, settings.limits);
   apply_group(queue, settings.limits);
   queue.vmta->connections = &leases_.scope(scope_key("vmta", queue.vmta->name),

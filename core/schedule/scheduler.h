@@ -61,10 +61,9 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   /// The next instant at which something opens by itself; `now` when there is work at once.
   Instant next_wakeup(Now now) const;
   void on_lease(const LeaseMessage& message, unsigned from);
-  /// While held, no job starts and no session opens (outcomes cannot be written just now).
+  /// While held, no job starts and no session opens (no outcome can be written).
   void hold(bool held) { held_ = held; }
-  /// A new configuration snapshot is in force: the policy source answers from it. Queues take it up
-  /// bit by bit in the following runs.
+  /// The policy source answers from a new configuration; queues take it up bit by bit.
   void refresh(Now now);
   bool refreshing() const { return sweeping_; }
   // ---- operators --------------------------------------------------------------------------------
@@ -147,7 +146,8 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   void session_gone(Queue& queue, bool was_established);
   void clear_turns(Queue& queue);
   void release_units(Queue& queue);
-  bool has_pressure(Queue& queue);
+  bool has_pressure(Queue& queue, Reach reach);
+  void set_priority(Queue& queue, const QueueLimits& limits);
   void drop_reserved(Queue& queue);
   void apply_group(Queue& queue, const QueueLimits& limits);
   bool leaves_group(Queue& queue);

@@ -11,6 +11,8 @@ struct SchedulerConstants {
   static constexpr std::uint32_t kVisitsPerRun = 512;
   static constexpr std::uint32_t kEntriesPerRun = 4096;
   static constexpr Duration kSlice = Duration::seconds(5);
+  static constexpr Duration kShortSlice = Duration::seconds(1);  ///< before higher priorities
+  static constexpr Duration kLongSlice = Duration::seconds(60);  ///< before lower ones
   static constexpr Duration kRoomRetry = Duration::seconds(1);
   static constexpr Duration kMoveRetry = Duration::milliseconds(20);
   static constexpr Duration kGrowthPause = Duration::minutes(1);

@@ -101,13 +101,13 @@ void Scheduler::take_up(Queue& queue, const HeldPlace& held) {
 
 void Scheduler::release_units(Queue& queue) {
   for (unsigned rank = kScopes; rank > 0; --rank) {
-    leases_.release(scope_of(queue, rank - 1));
+    leases_.release(scope_of(queue, rank - 1), queue.standing);
   }
 }
 
 void Scheduler::drop_reserved(Queue& queue) {
   while (queue.reserved > 0) {
-    leases_.release(scope_of(queue, --queue.reserved));
+    leases_.release(scope_of(queue, --queue.reserved), queue.standing);
   }
   queue.reserved_stamp = 0;
 }
@@ -146,7 +146,7 @@ void Scheduler::wait_in(Queue& queue, Scope& scope, Gate gate) {
   place(queue, QueueState::waiting, gate, Instant::never(), nullptr);
   take_up(queue, held);
   queue.waiting_in = &scope;
-  leases_.wait(scope, queue, queue.sessions() > 0);
+  leases_.wait(scope, queue, queue.sessions() > 0, queue.priority);
 }
 
 void Scheduler::on_timer(Queue& queue, Now now) {
@@ -290,11 +290,12 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
   }
   while (queue.reserved < kScopes) {
     Scope& scope = scope_of(queue, queue.reserved);
-    if (!(&scope == served ? LeaseBook::has_unit(scope) : LeaseBook::has_room(scope, growing))) {
+    if (!(&scope == served ? LeaseBook::has_unit(scope)
+                           : LeaseBook::has_room(scope, growing, queue.priority))) {
       wait_in(queue, scope, kGatesOfScopes[queue.reserved]);
       return false;
     }
-    leases_.take(scope);
+    leases_.take(scope, queue.standing);
     ++queue.reserved;
     queue.reserved_stamp += scope.changed;
   }
@@ -397,7 +398,12 @@ bool Scheduler::must_yield(Queue& queue, Now now) {
     }
     return false;
   }
-  if (now.instant < queue.slice_until) {
+  const Instant opened = queue.slice_until - kSlice;
+  const Reach reach = now.instant < opened + kShortSlice  ? Reach::nobody
+                      : now.instant < opened + kSlice     ? Reach::higher
+                      : now.instant < opened + kLongSlice ? Reach::equal
+                                                          : Reach::everybody;
+  if (reach == Reach::nobody) {
     return false;
   }
   if (queue.yielding > queue.closing) {
@@ -407,21 +413,45 @@ bool Scheduler::must_yield(Queue& queue, Now now) {
   if (queue.yielding >= queue.sessions()) {
     return true;
   }
-  if (has_pressure(queue)) {
+  if (has_pressure(queue, std::min(reach, Reach::equal))) {
+    note_yield(queue);
+    return true;
+  }
+  if (reach == Reach::everybody && has_pressure(queue, reach)) {
+    for (unsigned rank = 0; rank < kScopes; ++rank) {
+      ++scope_of(queue, rank).alms;  // else a higher one would have it back at once
+    }
     note_yield(queue);
     return true;
   }
   return false;
 }
 
-bool Scheduler::has_pressure(Queue& queue) {
+bool Scheduler::has_pressure(Queue& queue, Reach reach) {
   for (unsigned rank = 0; rank < kScopes; ++rank) {
     const Scope& scope = scope_of(queue, rank);
-    if (scope.pressure() > scope.yields) {
+    if (scope.pressure_on(queue.priority, queue.standing, reach) > scope.yields) {
       return true;
     }
   }
   return false;
+}
+
+// Units in use stand where the queue does.
+void Scheduler::set_priority(Queue& queue, const QueueLimits& limits) {
+  const std::uint8_t standing = limits.interruptible ? limits.priority : kUntouchable;
+  if (queue.priority == limits.priority && queue.standing == standing) {
+    return;
+  }
+  for (unsigned rank = 0; queue.group != nullptr && rank < kScopes; ++rank) {
+    const std::uint32_t units = queue.sessions() + (rank < queue.reserved ? 1 : 0);
+    leases_.restand(scope_of(queue, rank), queue.standing, standing, units);
+  }
+  queue.priority = limits.priority;
+  queue.standing = standing;
+  if (queue.waiting_in != nullptr) {
+    place(queue, QueueState::ready, Gate::none, Instant::never(), &ring_);  // its turn is another
+  }
 }
 
 void Scheduler::note_yield(Queue& queue) {
@@ -460,7 +490,7 @@ void Scheduler::relieve(Now now) {
   // list when it falls idle again.
   for (std::size_t n = std::min<std::size_t>(resting_.size(), 64); n > 0; --n) {
     Queue& queue = static_cast<Queue&>(*resting_.pop_front());
-    if (!has_pressure(queue)) {
+    if (!has_pressure(queue, Reach::everybody)) {
       resting_.push_back(queue);
       continue;
     }
@@ -517,7 +547,7 @@ void Scheduler::session_gone(Queue& queue, bool was_established) {
     Scope& scope = *queue.waiting_in;
     queue.place->remove(queue);
     queue.place = nullptr;
-    leases_.wait(scope, queue, false);
+    leases_.wait(scope, queue, false, queue.priority);
   }
 }
 

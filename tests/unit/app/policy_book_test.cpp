@@ -29,6 +29,21 @@ TEST(PolicyBook, ADomainAndItsALabelsShareAQueue) {
   EXPECT_EQ(book.queue_name(long_one, "{default}"), long_one);
 }
 
+TEST(PolicyBook, PrioritiesOfQueuesArriveAtTheirLimits) {
+  PolicyBook book(
+      snapshot_of("<domain *>\nqueue-priority 51\n</domain>\n"
+                  "<domain high.example>\nqueue-priority 100\n"
+                  "allow-priority-interruption no\n</domain>\n"));
+  const auto high = book.settings_of("high.example", "{default}").limits;
+  EXPECT_EQ(high.priority, 100);
+  EXPECT_FALSE(high.interruptible);
+  const auto other = book.settings_of("other.example", "{default}").limits;
+  EXPECT_EQ(other.priority, 51);
+  EXPECT_TRUE(other.interruptible);
+  PolicyBook plain(snapshot_of(""));
+  EXPECT_EQ(plain.settings_of("a.example", "{default}").limits.priority, 50);
+}
+
 TEST(PolicyBook, PoolsShareByWeightAndLeaveOutMembersWithoutAddress) {
   PolicyBook book(
       snapshot_of("<virtual-mta a>\nsmtp-source-host 192.0.2.1\nweight 3\n"

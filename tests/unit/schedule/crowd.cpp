@@ -78,6 +78,11 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     settings.policy = policy;
     settings.limits.vmta_connections_max = crowd->plan_.vmta_max[v];
     settings.limits.messages = crowd->plan_.messages;
+    if (!crowd->plan_.priorities.empty()) {
+      settings.limits.priority = crowd->plan_.priorities[d % crowd->plan_.priorities.size()];
+    }
+    settings.limits.interruptible =
+        d >= crowd->plan_.untouchable.size() || !crowd->plan_.untouchable[d];
     if (crowd->plan_.warmup != nullptr && !crowd->plan_.vmta_warmup && !crowd->in_group(d)) {
       settings.limits.warmup = crowd->warmup_of("", policy->vmta);
     }

@@ -32,6 +32,8 @@ struct CrowdPlan {
   std::uint32_t total_max = 0;
   std::vector<std::uint32_t> vmta_max;   ///< a virtual MTA each
   std::vector<std::uint32_t> queue_max;  ///< a destination each
+  std::vector<std::uint8_t> priorities;  ///< of each destination in turn; empty: all alike
+  std::vector<bool> untouchable;         ///< whose connections nobody interrupts; may be shorter
   RateLimit messages;                    ///< of each queue
   std::vector<RateLimit> vmta_messages;  ///< of each virtual MTA as a whole; may be shorter
   std::vector<RateLimit> vmta_connects;

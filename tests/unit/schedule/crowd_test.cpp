@@ -28,6 +28,12 @@ CrowdPlan draw(Random& random) {
   plan.closer = random.chance(50);
   plan.late_take = random.chance(30);
   plan.prefetch = random.chance(50);
+  if (random.chance(40)) {
+    for (std::size_t i = 0; i < plan.queue_max.size(); ++i) {
+      plan.priorities.push_back(static_cast<std::uint8_t>(random.below(101)));
+      plan.untouchable.push_back(random.chance(20));
+    }
+  }
   if (random.chance(30)) {
     plan.messages = {static_cast<std::uint32_t>(5 + random.below(200)), Duration::seconds(1)};
   }

@@ -1,0 +1,135 @@
+#include "tests/unit/schedule/crowd.h"
+#include "tests/unit/schedule/hand.h"
+
+// Priorities of queues: who gets connections where they are short, and when lower ones get theirs.
+
+namespace ringpost::schedule {
+namespace {
+
+using test::Crowd;
+using test::CrowdPlan;
+
+CrowdPlan calm(unsigned shards) {
+  CrowdPlan plan;
+  plan.shards = shards;
+  plan.vmta_max = {0};
+  plan.failing_sessions = plan.failing_recipients = plan.refused_sessions = 0;
+  plan.refused_letters = 0;
+  plan.jobs_max = 1000;
+  plan.service_max = Duration::milliseconds(100);
+  plan.jobs_per_session_max = 1'000'000'000;  // no session ends of itself
+  return plan;
+}
+
+// All connections are with queues of normal priority that have mail for hours; a higher one comes.
+TEST(Priority, AHigherQueueTakesConnectionsFromLowerOnes) {
+  for (const unsigned shards : {1u, 2u, 5u}) {
+    for (const std::uint32_t total : {1u, 4u, 40u}) {
+      SCOPED_TRACE(std::to_string(shards) + " shards, " + std::to_string(total) + " connections");
+      CrowdPlan plan = calm(shards);
+      plan.total_max = total;
+      plan.queue_max = std::vector<std::uint32_t>(9, 0);
+      plan.priorities = {80, 50, 50, 50, 50, 50, 50, 50, 50};
+      Crowd crowd(plan, shards * 100 + total);
+      for (int i = 0; i < 4000; ++i) {
+        for (std::size_t lower = 1; lower < 9; ++lower) {
+          crowd.admit(lower, 0, 1);
+        }
+      }
+      crowd.run(Duration::seconds(10));
+      const std::uint64_t before = crowd.delivered["d0.example/v0"];
+      const Instant start = crowd.now.instant;
+      for (int i = 0; i < 60'000; ++i) {
+        crowd.admit(0, 0, 1);
+      }
+      crowd.run(Duration::seconds(total > 4 ? 60 : 30));  // they change hands one by one
+      ASSERT_FALSE(testing::Test::HasFatalFailure());
+      ASSERT_EQ(crowd.first_take.count("d0.example/v0"), 1u);
+      // A short slice, the transaction under way, and what letters, closing and opening take.
+      EXPECT_LE(crowd.first_take["d0.example/v0"] - start, Duration::seconds(2));
+      // By then nearly all connections are its own: 20 transactions a second on each, but for the
+      // times in which they change hands.
+      const std::uint64_t mine = crowd.delivered["d0.example/v0"] - before;
+      crowd.run(Duration::seconds(10));
+      const std::uint64_t later = crowd.delivered["d0.example/v0"] - before - mine;
+      EXPECT_GE(later, total * 10 * 20 * 6 / 10);
+    }
+  }
+}
+
+// Whose connections are not to be interrupted keeps them for as long as against its like.
+TEST(Priority, WhatIsNotToBeInterruptedKeepsItsSlice) {
+  for (const bool untouchable : {false, true}) {
+    CrowdPlan plan = calm(2);
+    plan.total_max = 1;
+    plan.queue_max = {1, 1};
+    plan.priorities = {80, 50};
+    plan.untouchable = {false, untouchable};
+    Crowd crowd(plan, 7);
+    for (int i = 0; i < 4000; ++i) {
+      crowd.admit(1, 0, 1);
+    }
+    crowd.run(Duration::milliseconds(1'500));
+    const Instant start = crowd.now.instant;
+    crowd.admit(0, 0, 1);
+    crowd.run(Duration::seconds(30));
+    ASSERT_EQ(crowd.first_take.count("d0.example/v0"), 1u);
+    const Duration waited = crowd.first_take["d0.example/v0"] - start;
+    EXPECT_GE(waited, untouchable ? Duration::seconds(3) : Duration{});
+    EXPECT_LE(waited, Duration::seconds(untouchable ? 7 : 1));
+  }
+}
+
+// The bound that the documentation states for lower priorities.
+TEST(Priority, ALowerQueueIsServedInTheEnd) {
+  for (const unsigned shards : {1u, 3u}) {
+    for (const int per_session : {3, 1'000'000'000}) {
+      SCOPED_TRACE(std::to_string(shards) + " shards, " + std::to_string(per_session));
+      CrowdPlan plan = calm(shards);
+      plan.total_max = 2;
+      plan.queue_max = {0, 0, 0};
+      plan.priorities = {90, 90, 10};
+      plan.jobs_per_session_max = per_session;
+      Crowd crowd(plan, 3);
+      for (int i = 0; i < 8000; ++i) {
+        crowd.admit(0, 0, 1);
+        crowd.admit(1, 0, 1);
+      }
+      crowd.run(Duration::seconds(10));
+      const Instant start = crowd.now.instant;
+      crowd.admit(2, 0, 1);
+      crowd.run(Duration::minutes(4));
+      ASSERT_EQ(crowd.first_take.count("d2.example/v0"), 1u);
+      EXPECT_LE(crowd.first_take["d2.example/v0"] - start, Duration::minutes(3));
+    }
+  }
+}
+
+// A reload gives a queue that waits its new place, and one that has connections a new standing.
+TEST(Priority, AReloadChangesPlacesAndStandings) {
+  test::Hand hand;
+  hand.global.connections_max = 1;
+  hand.admit("low.example", 1, 20);
+  hand.run();
+  ASSERT_EQ(hand.opened.size(), 1u);
+  const QueueId low = hand.opened[0].first;
+  hand.scheduler().session_established(low, hand.now);
+  hand.admit("one.example", 2);
+  hand.admit("two.example", 3);
+  hand.run();
+  EXPECT_EQ(hand.row("two.example").gate, Gate::total_connections);
+  hand.limits_of["two.example"].priority = 70;
+  hand.limits_of["low.example"].priority = 20;
+  ++hand.global.version;
+  hand.scheduler().refresh(hand.now);
+  hand.run();
+  hand.advance(Duration::seconds(2));
+  EXPECT_EQ(hand.scheduler().take(low, hand.now), nullptr) << "it yields";
+  hand.end(low, SessionEnd::normal);
+  hand.run();
+  ASSERT_EQ(hand.opened.size(), 2u);
+  EXPECT_EQ(hand.opened[1].second, "two.example");
+}
+
+}  // namespace
+}  // namespace ringpost::schedule
