@@ -107,9 +107,7 @@ void Parser::end_file() {
   Reading& reading = reading_.back();
   reading.lexer.finish();
   while (open_.size() > reading.base_depth) {
-    log_->error(top().where, "section <" + std::string(top().section.kind.text) +
-                                 "> is not closed in this file");
-    close_section(open_.size() - 1);
+    report_unclosed("is not closed in this file");
   }
   reading_.pop_back();
 }
@@ -188,14 +186,15 @@ void Parser::read_end_tag(Lexer& lexer) {
   for (std::size_t depth = open_.size(); depth-- > base;) {
     if (same_kind(open_[depth].section, kind)) {
       while (open_.size() > depth + 1) {
-        log_->error(top().where,
-                    "section <" + std::string(top().section.kind.text) + "> is not closed");
-        close_section(open_.size() - 1);
+        report_unclosed("is not closed");
+      }
+      if (top().stray.span.length > 0) {
+        log_->warning(top().stray.span, "no section of this kind is open here");
       }
       return close_section(depth);
     }
   }
-  log_->warning(kind.span, "no section of this kind is open here");
+  stray_end(kind);
 }
 
 bool Parser::inline_section(const Lexer& lexer) const {
@@ -316,7 +315,8 @@ bool Parser::continue_list(Lexer& lexer, const Directive& directive, const Optio
   const bool bare_macro = row->id == OptionId::domain_macro && directive.values.size() == 1;
   std::size_t lines = 0;
   const std::string_view ahead = comma || bare_macro ? lexer.word_ahead(lines) : std::string_view{};
-  if (ahead.empty() || find_option(ahead, top().section.scope) != nullptr ||
+  const bool block = find_section(ahead, 0) != nullptr || find_section(ahead, 1) != nullptr;
+  if (ahead.empty() || block || find_option(ahead, top().section.scope) != nullptr ||
       ++joined > limits_.joined_lines) {
     return false;
   }

@@ -38,6 +38,7 @@ class Parser {
     std::uint32_t line = 0;  ///< of its opening, for sections that stand on one line
     std::uint32_t file = 0;
     bool brace = false;
+    Word stray;  ///< an end tag of another kind that stood in it
   };
   /// A file being read; included ones lie on top of the including one.
   struct Reading {
@@ -69,6 +70,8 @@ class Parser {
 
   void open_section(Word kind, std::vector<Word> arguments, bool brace);
   void check_placement(const SectionRow*& row, const Span& where);
+  void stray_end(const Word& kind);
+  void report_unclosed(const std::string& how);
   void close_section(std::size_t depth);
   void close_brace(const Span& where);
   void finish_directive(Directive directive);

@@ -28,12 +28,12 @@ void Parser::open_section(Word kind, std::vector<Word> arguments, bool brace) {
     return;
   }
   const SectionRow* row = find_section(kind.text, arguments.size());
-  if (row == nullptr) {
-    const Scope parent = open_.back().section.scope;
+  const Scope parent = open_.back().section.scope;
+  if (row == nullptr && parent != Scope::count_) {
     log_->add(lenient_ ? Severity::warning : Severity::error, where,
               "unknown section '" + std::string(kind.text) + "'",
               nearest_section(kind.text, parent));
-  } else {
+  } else if (row != nullptr) {
     check_placement(row, where);
   }
   if (row != nullptr && arguments.size() < row->min_arguments) {
@@ -68,16 +68,42 @@ void Parser::check_placement(const SectionRow*& row, const Span& where) {
       continue;
     }
     while (open_.size() > depth + 1) {
-      log_->error(open_.back().where, "section <" + std::string(open_.back().section.kind.text) +
-                                          "> is not closed before <" + std::string(row->kind) +
-                                          "> begins");
-      close_section(open_.size() - 1);
+      report_unclosed("is not closed before <" + std::string(row->kind) + "> begins");
     }
     return;
   }
   log_->error(where,
               "section <" + std::string(row->kind) + "> cannot stand " + located(parent.scope));
   row = nullptr;
+}
+
+/// An end tag that fits no open section: a misspelt one closes the section it stands in; of another
+/// one it is seen later whether that section has its own end.
+void Parser::stray_end(const Word& kind) {
+  const bool in_section = open_.size() > reading_.back().base_depth && !top().brace;
+  const std::string_view open = in_section ? top().section.kind.text : std::string_view{};
+  if (in_section && find_section(kind.text, top().section.arguments.size()) == nullptr &&
+      !nearest_name(kind.text, {{open}}).empty()) {
+    log_->error(kind.span, "unknown section '" + std::string(kind.text) + "'",
+                "</" + std::string(open) + ">");
+    return close_section(open_.size() - 1);
+  }
+  if (in_section && top().stray.span.length == 0) {
+    top().stray = kind;
+    return;
+  }
+  log_->warning(kind.span, "no section of this kind is open here");
+}
+
+/// The innermost section ends without its end tag; where another one stood, that is the fault.
+void Parser::report_unclosed(const std::string& how) {
+  const std::string kind(top().section.kind.text);
+  if (top().stray.span.length > 0) {
+    log_->error(top().stray.span, "this does not close section <" + kind + ">", "</" + kind + ">");
+  } else {
+    log_->error(top().where, "section <" + kind + "> " + how);
+  }
+  close_section(open_.size() - 1);
 }
 
 void Parser::close_section(std::size_t depth) {
@@ -93,9 +119,7 @@ void Parser::close_brace(const Span& where) {
       continue;
     }
     while (open_.size() > depth + 1) {
-      log_->error(top().where,
-                  "section <" + std::string(top().section.kind.text) + "> is not closed");
-      close_section(open_.size() - 1);
+      report_unclosed("is not closed");
     }
     return close_section(depth);
   }
