@@ -78,6 +78,11 @@ int parse_options(int argc, char** argv, LoadOptions& options) {
       ->check(CLI::Range(0U, 1000U));
   app.add_option("--ledger", options.ledger,
                  "append 'status id size hash recipients' once a message has ended");
+  app.add_flag("--quick-acks", options.quick_acks,
+               "acknowledge at once: kind to peers that leave Nagle's algorithm on");
+  app.add_flag("--times", options.times,
+               "an acked line ends with the monotonic time of its reply in nanoseconds");
+  app.add_flag("--tls", options.tls, "use STARTTLS; any certificate will do");
   app.add_flag("--json", options.json, "print the summary as JSON");
   app.add_flag("--progress", options.progress, "print a line a second");
   app.add_flag("--allow-failures", options.allow_failures,
@@ -220,6 +225,14 @@ int run(int argc, char** argv) {
     return kExitUsage;
   }
   shared.run_tag >>= 16;
+  if (options.tls) {
+    Result<TlsContextPtr> tls = client_tls();
+    if (!tls) {
+      std::fprintf(stderr, "ringpost-load: %s\n", tls.error().describe().c_str());
+      return kExitUsage;
+    }
+    shared.tls = *tls;
+  }
   shared.remaining.store(static_cast<std::int64_t>(options.messages));
 
   Workers workers;

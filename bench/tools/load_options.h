@@ -34,7 +34,10 @@ struct LoadOptions {
   std::string helo = "load.example";
   Pipelining pipelining = Pipelining::envelope;
   unsigned bdat_window = 0;  ///< transactions under way with BDAT; 0: DATA
+  bool tls = false;          ///< STARTTLS, with any certificate
   std::string ledger;
+  bool times = false;
+  bool quick_acks = false;  ///< TCP acknowledges at once, always
   bool json = false;
   bool progress = false;
   bool allow_failures = false;

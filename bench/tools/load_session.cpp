@@ -9,7 +9,8 @@ namespace ringpost::tools {
 
 void LoadSession::begin() {
   state_ = State::fresh;
-  has_pipelining_ = has_chunking_ = has_eight_bit_ = false;
+  has_pipelining_ = has_chunking_ = has_eight_bit_ = has_starttls_ = false;
+  starttls_ = secured_ = false;
   line_.clear();
   out_.clear();
   expected_.clear();
@@ -62,6 +63,7 @@ void LoadSession::on_line(std::string_view line, std::int64_t now_ns) {
 void LoadSession::note_extension(std::string_view name) {
   has_pipelining_ = has_pipelining_ || starts_ignoring_case(name, "PIPELINING");
   has_chunking_ = has_chunking_ || starts_ignoring_case(name, "CHUNKING");
+  has_starttls_ = has_starttls_ || starts_ignoring_case(name, "STARTTLS");
   has_eight_bit_ = has_eight_bit_ || starts_ignoring_case(name, "8BITMIME");
 }
 
@@ -75,10 +77,17 @@ void LoadSession::on_reply(int code, std::string_view line, std::int64_t now_ns)
         state_ = State::broken;
         return;
       }
-      out_.append("EHLO ").append(host_.options().helo).append("\r\n");
-      expected_.push_back({Expect::ehlo, 0});
+      send_ehlo();
       return;
-    case Expect::ehlo: state_ = good ? State::ready : State::broken; return;
+    case Expect::ehlo: on_ehlo_reply(good); return;
+    case Expect::starttls:
+      if (!good) {
+        state_ = State::broken;
+        return;
+      }
+      starttls_ = secured_ = true;
+      send_ehlo();
+      return;
     case Expect::mail: transactions_.front().mail_refused = !good; break;
     case Expect::rcpt: on_rcpt_reply(expected.index, good); break;
     case Expect::data: on_data_reply(code, line, now_ns); break;
@@ -88,6 +97,23 @@ void LoadSession::on_reply(int code, std::string_view line, std::int64_t now_ns)
   }
   if (code == 421) {
     state_ = State::broken;
+  }
+}
+
+void LoadSession::send_ehlo() {
+  out_.append("EHLO ").append(host_.options().helo).append("\r\n");
+  expected_.push_back({Expect::ehlo, 0});
+}
+
+void LoadSession::on_ehlo_reply(bool good) {
+  const bool wants_tls = host_.options().tls && !secured_;
+  if (!good || (wants_tls && !has_starttls_)) {
+    state_ = State::broken;
+  } else if (wants_tls) {
+    out_.append("STARTTLS\r\n");
+    expected_.push_back({Expect::starttls, 0});
+  } else {
+    state_ = State::ready;
   }
 }
 

@@ -4,6 +4,7 @@
 #include <deque>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "bench/tools/load_message.h"
 #include "bench/tools/load_options.h"
@@ -64,13 +65,25 @@ class LoadSession {
   bool quit();
 
   std::string& out() { return out_; }
+  /// STARTTLS was accepted since the last call: what follows is TLS.
+  bool take_starttls() { return std::exchange(starttls_, false); }
   bool broken() const { return state_ == State::broken; }
   bool idle() const { return state_ == State::ready && transactions_.empty(); }
   bool greeted() const { return state_ != State::fresh; }
 
  private:
   enum class State : std::uint8_t { fresh, ready, quitting, broken };
-  enum class Expect : std::uint8_t { banner, ehlo, mail, rcpt, data, final_dot, reset, quit };
+  enum class Expect : std::uint8_t {
+    banner,
+    ehlo,
+    starttls,
+    mail,
+    rcpt,
+    data,
+    final_dot,
+    reset,
+    quit
+  };
   struct Expected {
     Expect what;
     unsigned index;
@@ -78,6 +91,8 @@ class LoadSession {
 
   void on_line(std::string_view line, std::int64_t now_ns);
   void on_reply(int code, std::string_view line, std::int64_t now_ns);
+  void send_ehlo();
+  void on_ehlo_reply(bool good);
   void on_rcpt_reply(unsigned index, bool good);
   void on_data_reply(int code, std::string_view line, std::int64_t now_ns);
   void on_final_reply(int code, std::string_view line, std::int64_t now_ns);
@@ -94,6 +109,9 @@ class LoadSession {
   bool has_pipelining_ = false;
   bool has_chunking_ = false;
   bool has_eight_bit_ = false;
+  bool has_starttls_ = false;
+  bool starttls_ = false;
+  bool secured_ = false;
   std::string line_;
   std::string out_;
   std::deque<Expected> expected_;

@@ -19,6 +19,8 @@ constexpr std::int64_t kSecondNs = 1'000'000'000;
 constexpr std::int64_t kDrainNs = 30 * kSecondNs;
 constexpr std::int64_t kQuitNs = kSecondNs / 2;
 
+constexpr const char* kAcked = "acked";
+
 }  // namespace
 
 LoadWorker::LoadWorker(LoadShared& shared, unsigned connections)
@@ -121,6 +123,7 @@ void LoadWorker::connect(Connection& connection) {
   connection.sent.clear();
   connection.sent_bytes = 0;
   connection.session.begin();
+  connection.tls.reset();
   connection.connecting = true;
   ring_.connect(connection.fd, peer_.get(), peer_.bytes, &connection);
 }
@@ -162,7 +165,12 @@ void LoadWorker::on_receive(Connection& connection, const Event& event) {
   connection.receiving = event.more;
   if (event.result > 0) {
     now_ns_ = monotonic_ns();
-    connection.session.receive(event.data, now_ns_);
+    if (options().quick_acks) {
+      set_quick_ack(connection.fd);
+    }
+    if (!take_bytes(connection, event.data)) {
+      shut(connection);
+    }
   } else if (event.result != -ENOBUFS) {
     shut(connection);
   }
@@ -170,6 +178,32 @@ void LoadWorker::on_receive(Connection& connection, const Event& event) {
     connection.receiving = true;
     ring_.receive(connection.fd, &connection);
   }
+}
+
+bool LoadWorker::take_bytes(Connection& connection, std::string_view bytes) {
+  if (connection.tls.active()) {
+    plain_.clear();
+    const bool well = connection.tls.receive(bytes, plain_);
+    connection.session.receive(plain_, now_ns_);
+    return well;
+  }
+  connection.session.receive(bytes, now_ns_);
+  if (connection.session.take_starttls()) {
+    connection.tls.begin(shared_.tls.get(), false);
+  }
+  return true;
+}
+
+// What the kernel sends next: all that the session said since, as TLS if that was agreed.
+void LoadWorker::fill_sent(Connection& connection) {
+  std::string& said = connection.session.out();
+  if (!connection.tls.active()) {
+    std::swap(connection.sent, said);
+    return;
+  }
+  connection.tls.send(said);
+  said.clear();
+  std::swap(connection.sent, connection.tls.out());
 }
 
 void LoadWorker::mark(Connection& connection) {
@@ -189,7 +223,7 @@ void LoadWorker::advance(Connection& connection) {
     }
     if (!connection.sending) {
       if (connection.sent.empty()) {
-        std::swap(connection.sent, connection.session.out());
+        fill_sent(connection);
       }
       if (!connection.sent.empty()) {
         connection.sending = true;
@@ -307,7 +341,7 @@ void LoadWorker::write_ledger(Ending ending, const LoadTransaction& transaction,
                               std::string_view reply) {
   switch (ending) {
     case Ending::acked:
-      append_row("acked", transaction, '0');
+      append_row(kAcked, transaction, '0');
       if (!transaction.refused.empty()) {
         append_row("refused", transaction, '1');
       }
@@ -339,7 +373,11 @@ void LoadWorker::append_row(const char* status, const LoadTransaction& transacti
       separator = ',';
     }
   }
-  row.append(separator == '\t' ? "\t" : "").push_back('\n');
+  row.append(separator == '\t' ? "\t" : "");
+  if (options().times && transaction.final_sent_ns > 0 && status == kAcked) {
+    row.append("\t").append(std::to_string(now_ns_));
+  }
+  row.push_back('\n');
 }
 
 }  // namespace ringpost::tools

@@ -11,12 +11,14 @@
 #include "bench/tools/ring.h"
 #include "bench/tools/socket.h"
 #include "bench/tools/stats.h"
+#include "bench/tools/tls_filter.h"
 
 namespace ringpost::tools {
 
 /// State that all threads of the generator share.
 struct LoadShared {
   LoadOptions options;
+  TlsContextPtr tls;
   std::uint64_t run_tag = 0;
   std::int64_t began_ns = 0;
   std::atomic<std::uint64_t> sequence{0};
@@ -64,6 +66,7 @@ class LoadWorker final : public LoadHost {
     explicit Connection(LoadWorker& worker) : session(worker) {}
 
     LoadSession session;
+    TlsFilter tls;
     int fd = -1;
     bool connecting = false;
     bool receiving = false;
@@ -78,6 +81,8 @@ class LoadWorker final : public LoadHost {
   void on_event(const Event& event);
   void on_receive(Connection& connection, const Event& event);
   void connect(Connection& connection);
+  bool take_bytes(Connection& connection, std::string_view bytes);
+  void fill_sent(Connection& connection);
   void shut(Connection& connection);
   void mark(Connection& connection);
   void advance(Connection& connection);
@@ -99,6 +104,7 @@ class LoadWorker final : public LoadHost {
   KernelAddress peer_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<Connection*> dirty_;
+  std::string plain_;  // what a TLS connection just said
   std::int64_t now_ns_ = 0;
   bool finishing_ = false;
   bool starved_ = false;  // a session asked for work and there was none

@@ -60,6 +60,11 @@ int parse_options(int argc, char** argv, SinkOptions& options) {
   app.add_option("--seed", options.seed, "seed of what happens by chance");
   app.add_option("--record", options.record,
                  "append 'id recipient size hash' per accepted recipient, before the reply");
+  app.add_flag("--quick-acks", options.quick_acks,
+               "acknowledge at once: kind to peers that leave Nagle's algorithm on");
+  app.add_flag("--times", options.times,
+               "a record's line ends with the monotonic time of acceptance in nanoseconds");
+  app.add_option("--tls", options.tls, "offer STARTTLS with the key and certificate of this PEM");
   app.add_option("--maildir", options.maildir, "keep each message's content in this folder");
   app.add_option("--stats-interval", options.stats_interval_seconds, "print counters every N s");
   app.add_flag("--json", options.json, "print counters as JSON");
@@ -154,6 +159,14 @@ int run(int argc, char** argv) {
   }
   if (!shared.options.maildir.empty()) {
     ::mkdir(shared.options.maildir.c_str(), 0755);
+  }
+  if (!shared.options.tls.empty()) {
+    Result<TlsContextPtr> tls = server_tls(shared.options.tls);
+    if (!tls) {
+      std::fprintf(stderr, "ringpost-sink: %s\n", tls.error().describe().c_str());
+      return 2;
+    }
+    shared.tls = *tls;
   }
   Workers workers;
   for (unsigned i = 0; i < shared.options.threads; ++i) {

@@ -35,7 +35,10 @@ struct SinkOptions {
   Duration reply_delay;
   std::uint64_t seed = 1;
 
+  std::string tls;  ///< PEM of key and certificate; STARTTLS is offered with it
   std::string record;
+  bool times = false;
+  bool quick_acks = false;  ///< TCP acknowledges at once, always
   std::string maildir;
   unsigned stats_interval_seconds = 0;
   bool json = false;

@@ -24,6 +24,17 @@ constexpr unsigned kBufferBytes = 16 * 1024;
 // A reserved owner for the listener; connections have their own addresses.
 alignas(8) char listener_owner[8];
 
+/// Hands `plain` and what TLS has to say of its own to `out`.
+void put_out(TlsFilter& tls, std::string_view plain, std::string& out) {
+  if (!tls.active()) {
+    out.append(plain);
+    return;
+  }
+  tls.send(plain);
+  out.append(tls.out());
+  tls.out().clear();
+}
+
 }  // namespace
 
 bool Greylist::defers(std::string_view recipient, unsigned count) {
@@ -106,7 +117,12 @@ void SinkWorker::on_accept(const Event& event) {
 void SinkWorker::on_receive(Connection& connection, const Event& event) {
   connection.receiving = event.more;
   if (event.result > 0) {
-    connection.session.receive(event.data);
+    if (options().quick_acks) {
+      set_quick_ack(connection.fd);
+    }
+    if (!take_bytes(connection, event.data)) {
+      shut(connection);
+    }
   } else if (event.result != -ENOBUFS) {
     shut(connection);
   }
@@ -115,6 +131,23 @@ void SinkWorker::on_receive(Connection& connection, const Event& event) {
     ring_.receive(connection.fd, &connection);
   }
   mark(connection);
+}
+
+bool SinkWorker::take_bytes(Connection& connection, std::string_view bytes) {
+  if (connection.tls.active()) {
+    plain_.clear();
+    const bool well = connection.tls.receive(bytes, plain_);
+    connection.session.receive(plain_);
+    return well;
+  }
+  connection.session.receive(bytes);
+  if (connection.session.take_starttls()) {
+    // The last reply in clear goes out ahead of the handshake, without the delays of the others.
+    connection.tls.begin(shared_.tls.get(), true);
+    connection.tls.out().append(connection.session.replies());
+    connection.session.replies().clear();
+  }
+  return true;
 }
 
 void SinkWorker::on_send(Connection& connection, const Event& event) {
@@ -166,7 +199,7 @@ void SinkWorker::take_replies(Connection& connection, std::int64_t now) {
   const bool final_reply = connection.session.take_final_reply();
   if (!delays()) {
     if (!connection.sending) {
-      connection.out.append(replies);
+      put_out(connection.tls, replies, connection.out);
       replies.clear();
     }
     return;
@@ -181,8 +214,11 @@ void SinkWorker::take_replies(Connection& connection, std::int64_t now) {
   }
   auto& delayed = connection.delayed;
   while (!connection.sending && !delayed.empty() && delayed.front().due_ns <= now) {
-    connection.out.append(delayed.front().bytes);
+    put_out(connection.tls, delayed.front().bytes, connection.out);
     delayed.erase(delayed.begin());
+  }
+  if (!connection.sending) {
+    put_out(connection.tls, {}, connection.out);
   }
 }
 
@@ -248,6 +284,9 @@ void SinkWorker::accepted(const SinkSession& session) {
       line.append(session.digest().id()).append("\t").append(recipient).append("\t");
       line.append(std::to_string(session.digest().size())).append("\t");
       append_hex(line, session.digest().hash());
+      if (options().times) {
+        line.append("\t").append(std::to_string(now));
+      }
       line.push_back('\n');
     }
   }

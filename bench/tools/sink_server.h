@@ -12,6 +12,7 @@
 #include "bench/tools/ring.h"
 #include "bench/tools/sink_session.h"
 #include "bench/tools/stats.h"
+#include "bench/tools/tls_filter.h"
 #include "core/base/address.h"
 #include "core/base/random.h"
 
@@ -44,6 +45,7 @@ class Greylist {
 /// State that all threads of the sink share.
 struct SinkShared {
   SinkOptions options;
+  TlsContextPtr tls;
   Greylist greylist;
   std::atomic<bool> stop{false};
   std::atomic<std::uint64_t> messages{0};
@@ -78,6 +80,7 @@ class SinkWorker final : public SinkHost {
     Connection(SinkWorker& worker, int descriptor) : session(worker), fd(descriptor) {}
 
     SinkSession session;
+    TlsFilter tls;
     int fd;
     bool receiving = false;
     bool sending = false;
@@ -91,6 +94,7 @@ class SinkWorker final : public SinkHost {
   void on_event(const Event& event);
   void on_accept(const Event& event);
   void on_receive(Connection& connection, const Event& event);
+  bool take_bytes(Connection& connection, std::string_view bytes);
   void on_send(Connection& connection, const Event& event);
   void mark(Connection& connection);
   void end_of_turn();
@@ -111,6 +115,7 @@ class SinkWorker final : public SinkHost {
   std::unordered_map<Connection*, std::unique_ptr<Connection>> connections_;
   std::vector<Connection*> dirty_;
   std::vector<Connection*> waiting_;  // have delayed replies
+  std::string plain_;                 // what a TLS connection just said
   std::uint64_t kept_ = 0;
 };
 

@@ -47,7 +47,8 @@ void SinkSession::greet(bool refuse) {
 }
 
 void SinkSession::receive(std::string_view bytes) {
-  while (!bytes.empty() && !closing_ && !abort_) {
+  // What came with STARTTLS is not to be trusted as what comes after it (RFC 3207, 4.2).
+  while (!bytes.empty() && !closing_ && !abort_ && !starttls_) {
     std::size_t used = 0;
     switch (mode_) {
       case Mode::command: used = take_line(bytes); break;
@@ -99,6 +100,10 @@ void SinkSession::on_command(std::string_view line) {
     reply("250", "2.0.0", "reset");
   } else if (equals_ignoring_case(line, "NOOP")) {
     reply("250", "2.0.0", "ok");
+  } else if (equals_ignoring_case(line, "STARTTLS") && offers_tls()) {
+    clear_envelope();
+    reply("220", "2.0.0", "go ahead");
+    starttls_ = secured_ = true;
   } else if (equals_ignoring_case(line, "QUIT")) {
     reply("221", "2.0.0", "bye");
     closing_ = true;
@@ -106,6 +111,8 @@ void SinkSession::on_command(std::string_view line) {
     reply("500", "5.5.1", "command not recognised");
   }
 }
+
+bool SinkSession::offers_tls() const { return !host_.options().tls.empty() && !secured_; }
 
 void SinkSession::on_ehlo() {
   const SinkOptions& options = host_.options();
@@ -125,6 +132,7 @@ void SinkSession::on_ehlo() {
   out.append(options.dsn ? "250-DSN\r\n" : "");
   out.append(options.enhanced_codes ? "250-ENHANCEDSTATUSCODES\r\n" : "");
   out.append(options.chunking ? "250-CHUNKING\r\n" : "");
+  out.append(offers_tls() ? "250-STARTTLS\r\n" : "");
   // The last line has a blank after its code; HELP is the extension that promises nothing.
   out.append("250 HELP\r\n");
 }

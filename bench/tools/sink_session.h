@@ -44,6 +44,8 @@ class SinkSession {
   std::string& replies() { return replies_; }
   /// Replies gathered since the last call end with the answer to a message.
   bool take_final_reply() { return std::exchange(final_reply_, false); }
+  /// STARTTLS was answered since the last call: what follows is TLS.
+  bool take_starttls() { return std::exchange(starttls_, false); }
   /// Nothing more is read; close when the replies are out.
   bool closing() const { return closing_; }
   /// Close at once, sending nothing.
@@ -64,6 +66,7 @@ class SinkSession {
   std::size_t take_data(std::string_view bytes);
   std::size_t take_chunk(std::string_view bytes);
   void on_command(std::string_view line);
+  bool offers_tls() const;
   void on_ehlo();
   void on_mail(std::string_view line);
   void on_rcpt(std::string_view line);
@@ -80,6 +83,8 @@ class SinkSession {
   std::string line_;  // a command cut by the end of the received bytes
   std::string replies_;
   bool final_reply_ = false;
+  bool starttls_ = false;
+  bool secured_ = false;
   bool closing_ = false;
   bool abort_ = false;
 

@@ -88,6 +88,11 @@ Result<int> socket_for(const SocketAddress& peer, const IpAddress& source) {
   return fd;
 }
 
+void set_quick_ack(int fd) {
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
 void set_no_delay(int fd) { set_option(fd, IPPROTO_TCP, TCP_NODELAY); }
 
 }  // namespace ringpost::tools

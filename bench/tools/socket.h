@@ -21,5 +21,7 @@ Result<int> listen_on(SocketAddress& address);
 /// A TCP socket for connecting to `peer`, bound to `source` if that is valid.
 Result<int> socket_for(const SocketAddress& peer, const IpAddress& source);
 void set_no_delay(int fd);
+/// Acknowledges what has come without delay; the kernel forgets it after a while.
+void set_quick_ack(int fd);
 
 }  // namespace ringpost::tools

@@ -1,0 +1,290 @@
+"""The catalogue of what is measured. A work has cases; each case, run once, gives figures by name.
+
+Rounds go over all cases of a work before the next round begins, so that a slow minute of the
+machine meets every sender alike."""
+
+import functools
+import json
+import pathlib
+import subprocess
+import time
+
+import harness
+from suite import process, relay
+from suite.senders import SENDERS, Ringpost
+
+# Messages a run of each sender takes at scale 1, so that runs last some seconds each.
+SPEED = {"ringpost": 100_000, "postfix": 5_000, "exim": 2_000, "opensmtpd": 8_000,
+         "haraka": 4_000}
+
+
+class Case:
+    """One row of a report. `run` gives a dictionary of figures."""
+
+    def __init__(self, work, sender, variant, run, group=None):
+        self.work = work
+        self.sender = sender
+        self.variant = variant
+        self.run = run
+        self.group = group  # cases that one run serves share it
+
+    @property
+    def key(self):
+        return f"{self.work}/{self.sender}" + (f"/{self.variant}" if self.variant else "")
+
+
+class Catalogue:
+    """Makes cases for chosen senders, a disk and a scale of message counts."""
+
+    def __init__(self, senders, disk, scale, shards):
+        self.senders = senders
+        self.disk = disk
+        self.scale = scale
+        self.shards = shards
+
+    def count(self, sender, share=1.0):
+        return max(200, int(SPEED[sender] * share * self.scale))
+
+    def maker(self, sender, **fixed):
+        kind = SENDERS[sender]
+        if kind is Ringpost:
+            fixed.setdefault("shards", self.shards)
+        return functools.partial(kind, **fixed)
+
+    def chosen(self, *names):
+        return [name for name in names if name in self.senders]
+
+    def relay_case(self, work, sender, variant="", share=1.0, shape=None, sink_options=(),
+                   **fixed):
+        def run():
+            return relay.end_to_end(self.maker(sender, **fixed), self.disk,
+                                    self.count(sender, share), shape or relay.Shape(),
+                                    sink_options)
+        return Case(work, sender, variant, run)
+
+    # --- the works, in the order of a report
+
+    def end_to_end(self):
+        for sender in self.chosen("ringpost", "postfix", "exim", "opensmtpd", "haraka"):
+            yield self.relay_case("end-to-end", sender)
+
+    def large(self):
+        for sender in self.chosen("ringpost", "postfix", "exim", "opensmtpd", "haraka"):
+            yield self.relay_case("large", sender, share=0.3, shape=relay.Shape(size=65536))
+        yield Case("large", "disk", "sequential, synced at the end",
+                   lambda: {"megabytes_per_second": relay.disk_rate(self.disk)})
+
+    def dkim(self):
+        for sender in self.chosen("ringpost", "postfix", "exim", "haraka"):
+            yield self.relay_case("dkim", sender, "RSA-2048", 0.3, dkim="rsa")
+        if self.chosen("ringpost"):
+            yield self.relay_case("dkim", "ringpost", "Ed25519", 0.6, dkim="ed25519")
+            yield self.relay_case("dkim", "ringpost", "both", 0.3, dkim="both")
+        yield Case("dkim", "openssl", "RSA-2048 signatures, one core", signatures_a_second)
+
+    def tls(self):
+        for sender in self.chosen("ringpost", "postfix"):
+            yield self.relay_case("tls", sender, "both ways", 0.6, relay.Shape(tls=True))
+            yield self.relay_case("tls", sender, "plain", 0.6)
+
+    def queue(self):
+        for sender in self.chosen("ringpost", "postfix", "exim", "opensmtpd", "haraka"):
+            share = 1.0 if sender == "ringpost" else 0.6
+            done = {}
+
+            def run(part, sender=sender, share=share, done=done):
+                # Both figures come of one run: whichever case is asked first makes it.
+                if part not in done:
+                    into, out = relay.ingest(self.maker(sender), self.disk,
+                                             self.count(sender, share), relay.Shape())
+                    done.update({"ingest": into, "drain": out})
+                return done.pop(part)
+            for part in ("ingest", "drain"):
+                yield Case("queue", sender, part, functools.partial(run, part))
+
+    def distance(self):
+        for milliseconds in (20, 80, 150):
+            for sender in self.chosen("ringpost", "postfix", "exim", "opensmtpd", "haraka"):
+                def run(sender=sender, milliseconds=milliseconds):
+                    return relay.distance(self.maker(sender), self.disk, milliseconds,
+                                          window=4 if sender == "ringpost" else 1)
+                yield Case("distance", sender, f"{milliseconds} ms", run)
+
+    def many_domains(self):
+        for sender in self.chosen("ringpost", "postfix"):
+            yield self.relay_case("many-domains", sender, "10,000 domains", 0.6,
+                                  relay.Shape(domains=10_000))
+
+    def connections(self):
+        for number in (1, 32, 2000):
+            for sender in self.chosen("ringpost"):
+                yield self.relay_case("connections", sender, f"{number} in", 0.5,
+                                      relay.Shape(connections=number))
+
+    def receivers(self):
+        kinds = {"20 messages a connection": ["--close-after", 20],
+                 "four connections": ["--max-connections", 4],
+                 "no PIPELINING, no CHUNKING": ["--no-pipelining", "--no-chunking"],
+                 "reply after 5 ms": ["--latency", 5]}
+        for name, options in kinds.items():
+            if self.chosen("ringpost"):
+                yield self.relay_case("receivers", "ringpost", name, 0.2,
+                                      sink_options=options)
+
+    def latency(self):
+        for sender in self.chosen("ringpost", "postfix"):
+            speed = {"ringpost": 8_000, "postfix": 500}[sender]
+            for name, rate, connections in (("idle", 20, 1), ("loaded", speed, 16)):
+                def run(sender=sender, rate=rate, connections=connections):
+                    return relay.latency(self.maker(sender), self.disk, rate, 5, connections)
+                yield Case("latency", sender, f"{name}, {rate}/s", run)
+
+    def accounting(self):
+        for number in (0, 1, 4):
+            if self.chosen("ringpost"):
+                def run(number=number):
+                    return relay.end_to_end(
+                        self.maker("ringpost", accounting=number), self.disk,
+                        self.count("ringpost"), relay.Shape())
+                yield Case("accounting", "ringpost", f"{number} files", run)
+
+    def start(self):
+        if self.chosen("ringpost"):
+            yield Case("start", "ringpost", "empty queue", lambda: {
+                "milliseconds":
+                    relay.seconds_to_first_reply(self.maker("ringpost"), self.disk) * 1e3})
+            yield Case("start", "ringpost", "queue of messages",
+                       lambda: queued(self, int(1_000_000 * self.scale)))
+
+    def idle(self):
+        if self.chosen("ringpost"):
+            yield Case("idle", "ringpost", "connections in", lambda: idle_in(self, 10_000))
+            yield Case("idle", "ringpost", "connections out", lambda: idle_out(self, 10_000))
+
+    def checks(self):
+        for sender in self.senders:
+            def run(sender=sender):
+                return relay.checked(self.maker(sender), self.disk, self.count(sender, 0.1),
+                                     relay.Shape())
+            yield Case("checks", sender, SENDERS[sender].synced + " synced, by its manual", run)
+
+    def micro(self):
+        for program in sorted(harness.BIN.glob("*_bench")):
+            yield Case("micro", program.name, "", functools.partial(micro_figures, program))
+
+
+# Works that are run once, whatever the number of rounds.
+ONCE = {"checks", "start", "idle", "micro"}
+WORKS = {name.replace("_", "-"): getattr(Catalogue, name) for name in (
+    "checks", "end_to_end", "large", "dkim", "tls", "queue", "distance", "many_domains",
+    "connections", "receivers", "latency", "accounting", "start", "idle", "micro")}
+
+
+def signatures_a_second():
+    done = subprocess.run(["openssl", "speed", "-seconds", "2", "-mr", "rsa2048"],
+                          capture_output=True, text=True, check=True)
+    line = next(line for line in done.stdout.splitlines() if line.startswith("+F2:"))
+    seconds_each = float(line.split(":")[3])
+    # Since 3.2 the line holds operations a second in place of seconds an operation.
+    return {"per_second": 1 / seconds_each if seconds_each < 1 else seconds_each}
+
+
+def queued(catalogue, messages):
+    """Memory of a long queue, and the start with it."""
+    with relay.folder_on(catalogue.disk) as folder:
+        # Nothing listens at the sink's port, and nothing is tried again for an hour.
+        sender = catalogue.maker("ringpost", extra="<domain *>\n  retry-after 1h\n</domain>")(
+            folder, harness.free_port(), hold=True)
+        with relay.ended(sender):
+            sender.start()
+            rest = process.private_mib(sender.daemon.process.pid)
+            shape = relay.Shape(size=512, domains=50)
+            with relay.ended(relay.start_load(folder, sender, messages, shape)) as generator:
+                relay.told_by(generator, 600)
+            full = process.private_mib(sender.daemon.process.pid)
+            sender.daemon.stop(120)
+            begun = time.monotonic()
+            sender.daemon.start()
+            seconds = time.monotonic() - begun
+            again = process.private_mib(sender.daemon.process.pid)
+    return {"queued": messages, "bytes_each": (full - rest) * 1048576 / messages,
+            "bytes_each_after_start": (again - rest) * 1048576 / messages,
+            "milliseconds": seconds * 1e3}
+
+
+def idle_in(catalogue, number):
+    with relay.folder_on(catalogue.disk) as folder:
+        sender = catalogue.maker("ringpost", extra="total-max-smtp-in 20000")(
+            folder, harness.free_port(), hold=True)
+        with relay.ended(sender):
+            sender.start()
+            pid = sender.daemon.process.pid
+            rest = process.private_mib(pid)
+            shape = relay.Shape(connections=number)
+            with relay.ended(relay.start_load(folder, sender, 200, shape, "--rate",
+                                              10)) as generator:
+                found = wait_for_connections(sender.daemon, "in", number)
+                full = process.private_mib(pid)
+                relay.told_by(generator, 120)
+    return {"connections": found, "bytes_each": (full - rest) * 1048576 / max(1, found)}
+
+
+def idle_out(catalogue, number):
+    """Ten seconds before each reply keep every connection waiting for its first one."""
+    with relay.folder_on(catalogue.disk) as folder:
+        extra = "total-max-smtp-out 20000\n<domain *>\n  max-smtp-out 1\n</domain>"
+        with relay.ended(relay.start_sink(folder, None, "--latency", 20_000)) as sink:
+            sender = catalogue.maker("ringpost", extra=extra)(folder, sink.port, hold=True)
+            with relay.ended(sender):
+                sender.start()
+                shape = relay.Shape(domains=number, size=512)
+                with relay.ended(relay.start_load(folder, sender, number,
+                                                  shape)) as generator:
+                    relay.told_by(generator, 120)
+                pid = sender.daemon.process.pid
+                rest = process.private_mib(pid)
+                sender.release()
+                found = wait_for_connections(sender.daemon, "out", number)
+                full = process.private_mib(pid)
+                sink.kill()
+    return {"connections": found, "bytes_each": (full - rest) * 1048576 / max(1, found)}
+
+
+def wait_for_connections(daemon, way, number, timeout=20):
+    """The most connections seen until there are `number` or the time is over."""
+    most, end = 0, time.monotonic() + timeout
+    while most < number and time.monotonic() < end:
+        most = max(most, established(daemon.process.pid, way, daemon.port))
+        time.sleep(0.2)
+    return most
+
+
+def established(pid, way, port):
+    """TCP connections of a process: to its listener, or not."""
+    inodes = set()
+    for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            text = str(link.readlink())
+        except OSError:
+            continue
+        if text.startswith("socket:["):
+            inodes.add(text[8:-1])
+    count = 0
+    for row in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = row.split()
+        local = int(fields[1].rsplit(":", 1)[1], 16)
+        if fields[3] == "01" and fields[9] in inodes:
+            count += (local == port) == (way == "in")
+    return count
+
+
+def micro_figures(program):
+    done = subprocess.run([program, "--benchmark_format=json", "--benchmark_min_time=0.2"],
+                          capture_output=True, text=True, check=True, timeout=600)
+    figures = {}
+    for row in json.loads(done.stdout)["benchmarks"]:
+        scale = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}[row["time_unit"]]
+        figures[row["name"] + " ns"] = row["cpu_time"] * scale
+        if "allocations" in row:
+            figures[row["name"] + " allocations"] = row["allocations"]
+    return figures
