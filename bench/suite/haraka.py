@@ -18,7 +18,8 @@ def program(away):
 
 
 def configure(place, package, port, sink_port, hold, dkim, connections):
-    """Writes the folder, from the defaults of the package; `dkim` is (domain, selector, key file) or None."""
+    """Writes the folder, from the defaults of the package; `dkim` is (domain, selector, key
+    file) or None."""
     config = place / "config"
     shutil.copytree(package / "config", config)
     for folder in (place / "plugins", place / "queue"):

@@ -44,7 +44,6 @@ def certificate(folder):
                     "ec_paramgen_curve:P-256", "-nodes", "-keyout", pem, "-out", part, "-days",
                     "30", "-subj", "/CN=localhost"], check=True, capture_output=True)
     pem.write_text(pem.read_text() + part.read_text())
-    pem.chmod(0o644)
     return pem
 
 
@@ -74,7 +73,8 @@ def start_load(folder, sender, messages, shape, *options, pipelining="next"):
     program = harness.Program("load", [
         harness.BIN / "ringpost-load", "--to", f"127.0.0.1:{sender.port}", "--json", "-n", messages,
         "--size", shape.size, "-c", shape.connections, "--domains", shape.domains,
-        "--pipelining", pipelining, *(["--tls"] if shape.tls else []), *acks(type(sender)), *options], folder)
+        "--pipelining", pipelining, *(["--tls"] if shape.tls else []), *acks(type(sender)),
+        *options], folder)
     return program.start()
 
 
@@ -102,7 +102,8 @@ def end_to_end(make, disk, messages, shape, sink_options=(), limit=300):
         if tls:
             sink_options = [*sink_options, "--tls", tls]
         # Without a record: what it costs to keep one is not the MTA's.
-        with ended(start_sink(folder, kind_of(make), "--quit-after", messages, *sink_options)) as sink:
+        with ended(start_sink(folder, kind_of(make), "--quit-after", messages,
+                              *sink_options)) as sink:
             with ended(make(folder, sink.port, tls=tls)) as sender:
                 sender.start()
                 cpu = process.cpu_seconds(sender.pids())

@@ -137,7 +137,11 @@ PLOTTED = {"end-to-end": "messages_per_second", "large": "megabytes_per_second",
 
 def plot(data, stem):
     """Bars of the main figures as SVG beside the report; the names of the files."""
-    import matplotlib
+    try:
+        import matplotlib
+    except ImportError:
+        print("no plots: python3-matplotlib is not installed")
+        return []
     matplotlib.use("svg")
     from matplotlib import pyplot
     matplotlib.rcParams["svg.hashsalt"] = "ringpost"

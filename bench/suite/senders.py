@@ -84,6 +84,8 @@ class Ringpost(Sender):
                 lines.append(f"domain-key {selector},{DKIM_DOMAIN},{key}")
         self.daemon = harness.Ringpostd(folder, "\n".join(filter(None, lines)) + "\n",
                                         sink_port=sink_port, shards=shards)
+        self.daemon.configuration = self.daemon.configuration.replace(
+            "total-max-smtp-in 5000", "total-max-smtp-in 20000")
         self.port = self.daemon.port
         self._set_accounting(accounting)
 
@@ -98,9 +100,9 @@ class Ringpost(Sender):
 
     def start(self):
         if self.tls:
-            listener = f"smtp-listener 127.0.0.1:{self.port}\n"
             self.daemon.configuration = self.daemon.configuration.replace(
-                listener, f"smtp-server-tls-certificate {self.tls}\n{listener}")
+                "<source 127.0.0.1>\n", f"smtp-server-tls-certificate {self.tls}\n"
+                "<source 127.0.0.1>\n  allow-starttls yes\n")
         self.programs = [self.daemon]
         self.daemon.start()
         if self.hold:
@@ -263,7 +265,7 @@ class Exim(Sender):
         daemon.check_running()
 
     def release(self):
-        # Several at once, as for every large queue: one runner delivers one message after the other.
+        # Several at once: one runner delivers one message after the other.
         for number in range(4 * os.cpu_count()):
             runner = harness.Program(f"runner{number}",
                                      [peers.EXIM, "-C", self.configuration, "-q"], self.folder)

@@ -733,8 +733,8 @@ class Measuring(TuningTest):
         bench_file = self.folder / "bench"
         bench_file.write_text(bench or (
             "#!/bin/sh\nfor last; do :; done\n"
-            f"printf '{{\"runs\": [{{\"mta\": \"ringpost\", \"messages_per_second\": %s, "
-            f"\"cpu_us_per_message\": 2}}]}}' $(cat {host.root}/proc/sys/vm/swappiness) >$last\n"))
+            f"printf '{{\"runs\": [{{\"figures\": {{\"messages_per_second\": %s, "
+            f"\"cpu_us\": 2}}}}]}}' $(cat {host.root}/proc/sys/vm/swappiness) >$last.json\n"))
         bench_file.chmod(0o755)
         done = subprocess.run([TUNING / "measure", "--root", host.root, "--bench", bench_file,
                                "--profile", "default", *options], capture_output=True, text=True,
@@ -753,7 +753,7 @@ class Measuring(TuningTest):
         host = Host(self.folder / "tree")
         before = host.snapshot()
         bench = f"#!/bin/sh\nfor last; do :; done\nif grep -q 60 {host.root}/proc/sys/vm/swappin" \
-                "ess; then echo '{\"runs\": []}' >$last; else exit 3; fi\n"
+                "ess; then echo '{\"runs\": []}' >$last.json; else exit 3; fi\n"
         code, said = self.measure(host, bench=bench)
         self.assertEqual(2, code, said)
         self.assert_same(before, host)
