@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace ringpost::app {
@@ -20,6 +21,13 @@ int show_settings(const CliOptions& options, const std::string& queue, const std
 /// Renews the screen every `seconds`, `rounds` times; 0: until interrupted.
 int show_top(const CliOptions& options, unsigned seconds, unsigned rounds);
 int trace(const CliOptions& options, const std::string& id);
+/// What `trace --live` shows, and for how long.
+struct TraceOptions {
+  bool data = false;        ///< content too
+  unsigned seconds = 0;     ///< 0: until interrupted
+  std::uint64_t lines = 0;  ///< likewise
+};
+int trace_live(const CliOptions& options, const std::string& what, const TraceOptions& wanted);
 /// What `list` looks for, each with `*` as wildcard.
 struct ListOptions {
   std::string recipient = "*";

@@ -24,6 +24,8 @@ struct Arguments {
   std::string sender;
   ringpost::app::ViewOptions view;
   ringpost::app::ListOptions list;
+  ringpost::app::TraceOptions trace;
+  bool live = false;
   unsigned every = 2;
   unsigned rounds = 0;
   bool strict = false;
@@ -68,9 +70,22 @@ void add_live_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   top->add_option("--rounds", arguments.rounds, "how often; 0: until interrupted");
   top->callback(
       [&] { exit_code = ringpost::app::show_top(options, arguments.every, arguments.rounds); });
-  CLI::App* trace = app.add_subcommand("trace", "Where a message is and what it waits for");
-  trace->add_option("id", arguments.first, "the id of the 250 reply")->required();
-  trace->callback([&] { exit_code = ringpost::app::trace(options, arguments.first); });
+  CLI::App* trace = app.add_subcommand(
+      "trace", "Where a message is and what it waits for; or what sessions say, as they say it");
+  trace
+      ->add_option("what", arguments.first,
+                   "the id of the 250 reply; with --live DOMAIN[/VMTA], or name, address or "
+                   "network of a host")
+      ->required();
+  CLI::Option* live = trace->add_flag("--live", arguments.live, "Show dialogues as they happen");
+  trace->add_flag("--data", arguments.trace.data, "Content too")->needs(live);
+  trace->add_option("--seconds", arguments.trace.seconds, "end after this time")->needs(live);
+  trace->add_option("--lines", arguments.trace.lines, "end after so many lines")->needs(live);
+  trace->callback([&] {
+    exit_code = arguments.live
+                    ? ringpost::app::trace_live(options, arguments.first, arguments.trace)
+                    : ringpost::app::trace(options, arguments.first);
+  });
   CLI::App* why = app.add_subcommand("why", "What a message or a recipient's mail waits for");
   why->add_option("what", arguments.first, "message id, or ADDRESS, * as wildcard")->required();
   why->callback([&] { exit_code = ringpost::app::why(options, arguments.first); });

@@ -39,6 +39,8 @@ Json counters_of(const ShardStatus& s) {
           {"signatures_cached", s.signatures_cached},
           {"not_signed", s.not_signed},
           {"signing_failed", s.signing_failed},
+          {"event_lines", s.event_lines},
+          {"event_lines_dropped", s.event_lines_dropped},
           {"reports_made", s.reports_made},
           {"reports_omitted", s.reports_omitted},
           {"reports_refused", s.reports_refused},

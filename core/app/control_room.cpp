@@ -12,6 +12,7 @@
 #include "core/app/health.h"
 #include "core/app/letters.h"
 #include "core/app/log.h"
+#include "core/app/settings.h"
 #include "core/schedule/queue_pattern.h"
 
 namespace ringpost::app {
@@ -66,6 +67,9 @@ std::string ControlRoom::answer(const std::string& request) {
     }
     if (command == "trace") {
       return trace(parsed.value("id", std::string()));
+    }
+    if (command == "trace-live") {
+      return trace_live(parsed);
     }
     if (command == "pause" || command == "resume" || command == "delete" || command == "schedule") {
       return change(command, pattern, parsed.value("dry_run", false));
@@ -298,6 +302,7 @@ std::string ControlRoom::reload() {
     return answer_error(done.error().describe() + "; nothing was changed");
   }
   reloader_.applied(plan);
+  set_log_level(log_level_of(plan.snapshot->global(), facts_.debug));
   check_sources_locked(true);
   std::string said = "reload: configuration " + std::to_string(plan.version) + " is in force";
   for (const std::string& name : plan.needs_restart) {
@@ -367,6 +372,7 @@ Result<MonitorFigures> ControlRoom::figures() {
   if (accounts_ != nullptr) {
     figures.accounts = accounts_->stats();
   }
+  figures.log_lines_dropped = log_lines_dropped();
   figures.started = facts_.started;
   figures.now = read_clocks().wall;
   figures.memory_bytes = resident_memory();

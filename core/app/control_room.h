@@ -10,6 +10,7 @@
 #include "core/account/log_writer.h"
 #include "core/app/control_server.h"
 #include "core/app/control_task.h"
+#include "core/app/event_log.h"
 #include "core/app/metrics.h"
 #include "core/app/reload.h"
 #include "core/app/source_check.h"
@@ -27,6 +28,7 @@ struct ProcessFacts {
   WallTime started;
   std::string pause_file;   ///< where paused queues are kept over restarts
   std::string source_file;  ///< likewise source addresses out of use
+  bool debug = false;       ///< the log has everything
 };
 
 /// Turns requests of the control socket, and of the main thread, into tasks for all shards and
@@ -51,6 +53,10 @@ class ControlRoom : public ControlHandler {
   Result<MonitorFigures> figures();
   /// Without it accounting is not in the status and cannot be flushed. Before requests come.
   void use_accounts(account::LogWriter& accounts) { accounts_ = &accounts; }
+  /// Without it there are no live traces. Before requests come.
+  void use_events(EventLog& events) { events_ = &events; }
+  /// Ends live traces that nobody reads any more; every now and then. Any thread.
+  void expire_traces();
 
  private:
   using TaskRef = std::unique_ptr<ControlTask>;
@@ -71,6 +77,9 @@ class ControlRoom : public ControlHandler {
   std::string trace(const std::string& id);
   std::string change(const std::string& verb, const std::string& pattern, bool dry_run);
   std::string reload();
+  // control_traces.cpp
+  std::string trace_live(const nlohmann::json& request);
+  std::string tell_traces();
   std::string sources();
   std::string flush_accounts();
   void check_sources_locked(bool tell_shards);
@@ -93,6 +102,7 @@ class ControlRoom : public ControlHandler {
   Reloader& reloader_;
   SourceCheck source_check_;
   account::LogWriter* accounts_ = nullptr;
+  EventLog* events_ = nullptr;
   std::mutex mutex_;  ///< held while a request is answered
   WakeEvent wake_;
   std::vector<TaskRef> late_;  ///< given up waiting for, still with a shard

@@ -7,6 +7,7 @@
 
 #include "core/account/accountant.h"
 #include "core/app/search.h"
+#include "core/app/shard_events.h"
 #include "core/app/signing.h"
 #include "core/base/time.h"
 #include "core/base/tls_results.h"
@@ -44,6 +45,7 @@ enum class ControlKind : std::uint8_t {
   decisions,        ///< what was decided about queues
   warmups,          ///< how queues warm up
   day_counts,       ///< what cold virtual MTAs were given today
+  traces,           ///< `traces` are watched from now on
   undo,             ///< the decision named `decision` is taken back
 };
 
@@ -98,10 +100,12 @@ struct ShardStatus {
   std::uint64_t backoffs_ended = 0;
   std::uint64_t sources_disabled = 0;
   std::uint64_t sources_enabled = 0;
-  std::uint64_t reports_made = 0;     ///< delivery status notifications spooled
-  std::uint64_t reports_omitted = 0;  ///< owed, but the sender's domain gets none
-  std::uint64_t reports_refused = 0;  ///< attempts to spool one that found no room
-  std::uint64_t reports_lost = 0;     ///< owed, and their outcome cannot be read any more
+  std::uint64_t event_lines = 0;          ///< details told to the event log and to traces
+  std::uint64_t event_lines_dropped = 0;  ///< for want of room
+  std::uint64_t reports_made = 0;         ///< delivery status notifications spooled
+  std::uint64_t reports_omitted = 0;      ///< owed, but the sender's domain gets none
+  std::uint64_t reports_refused = 0;      ///< attempts to spool one that found no room
+  std::uint64_t reports_lost = 0;         ///< owed, and their outcome cannot be read any more
   std::vector<account::CategoryCount> categories;  ///< of bounces and failed attempts
   std::vector<std::string> alarms;
   LoopStats loop;
@@ -141,7 +145,8 @@ struct ControlTask {
   std::vector<bool> searched;                        ///< list: shards that have come to their end
   SpoolHandle handle;              ///< trace: second round, once a spool has found the message
   std::size_t rows_max = 100'000;  ///< of each shard
-  std::vector<IpAddress> missing_sources;  ///< sources_checked
+  std::vector<IpAddress> missing_sources;      ///< sources_checked
+  std::shared_ptr<const TraceFilters> traces;  ///< traces; null: none
   bool dry_run = false;
   bool use = false;         ///< mode: back to normal; source: in use again
   IpAddress address;        ///< source

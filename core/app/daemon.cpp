@@ -14,6 +14,7 @@
 #include "core/app/privileges.h"
 #include "core/app/process.h"
 #include "core/app/quickstart.h"
+#include "core/app/settings.h"
 #include "core/app/version.h"
 #include "core/config/check.h"
 
@@ -129,7 +130,8 @@ int run_daemon(const DaemonOptions& options) {
       return kExitFailed;
     }
   }
-  LogOptions log{std::string(global.log_file), options.debug};
+  const LogOptions log{std::string(global.log_file), log_form_of(global),
+                       log_level_of(global, options.debug)};
   if (auto started = start_log(log); !started) {
     std::fprintf(stderr, "ringpostd: %s\n", started.error().describe().c_str());
     return kExitFailed;
@@ -137,7 +139,7 @@ int run_daemon(const DaemonOptions& options) {
   log_info(version_text() + " starts");
   int exit_code = kExitFailed;
   {
-    Process process(config.snapshot, source);
+    Process process(config.snapshot, source, options.debug);
     Status started = process.start();
     started = started ? privileges.give_up() : started;
     if (started) {

@@ -18,7 +18,8 @@ struct MonitorFigures {
   WallTime started;
   WallTime now;
   std::uint64_t memory_bytes = 0;  ///< resident
-  std::uint64_t trouble = 0;       ///< reasons that /health gives
+  std::uint64_t log_lines_dropped = 0;
+  std::uint64_t trouble = 0;  ///< reasons that /health gives
 };
 
 enum class MetricKind : std::uint8_t { counter, gauge };

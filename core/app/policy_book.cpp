@@ -9,6 +9,7 @@
 #include "core/base/hash.h"
 #include "core/base/idn.h"
 #include "core/base/text.h"
+#include "core/mail/events.h"
 #include "core/schedule/scheduler.h"
 
 namespace ringpost::app {
@@ -122,6 +123,12 @@ void set_counts(QueuePolicy& out, const config::PathPolicy& in) {
   }
 }
 
+void set_extensions(QueuePolicy& out, const config::PathPolicy& in) {
+  out.ignore_pipelining = in.ignore_pipelining;
+  out.ignore_8bitmime = in.ignore_8bitmime;
+  out.ignore_dsn = in.ignore_dsn;
+}
+
 std::shared_ptr<const Login> login_of(const config::PathPolicy& in) {
   if (in.auth_username.empty()) {
     return nullptr;
@@ -135,6 +142,15 @@ void set_standing(schedule::QueueLimits& out, const config::PathPolicy& in) {
   out.expire_while_paused = in.expire_while_paused;
   out.priority = static_cast<std::uint8_t>(std::min(in.queue_priority, 100U));
   out.interruptible = in.allow_priority_interruption;
+}
+
+EventKinds events_of(const config::PathPolicy& in) {
+  const auto bit = [](bool on, EventKind kind) { return on ? event_bit(kind) : EventKinds{0}; };
+  return static_cast<EventKinds>(
+      bit(in.log_connections, EventKind::connection) | bit(in.log_commands, EventKind::command) |
+      bit(in.log_data, EventKind::content) | bit(in.log_tls, EventKind::tls) |
+      bit(in.log_resolution, EventKind::resolution) |
+      bit(in.log_transfer_failures, EventKind::failure));
 }
 
 void set_timeouts(QueuePolicy& out, const config::PathPolicy& in) {
@@ -571,12 +587,11 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   out->sources = sources_of(identity, snapshot().global());
   set_hosts(*out, shared_hosts, in);
   out->held = in.held;
+  out->events = events_of(in);
   out->hidden_records = account::records_of(in.disable_acct_records);
   out->tls = queue_tls(in, tls_);
   out->login = login_of(in);
-  out->ignore_pipelining = in.ignore_pipelining;
-  out->ignore_8bitmime = in.ignore_8bitmime;
-  out->ignore_dsn = in.ignore_dsn;
+  set_extensions(*out, in);
   out->assume_delivered_on_timeout = in.assume_delivery_upon_timeout;
   out->bounce_on_broken_content = in.bounce_upon_transfer_failure;
   out->eight_bit_needs_offer = in.eight_bit_fallback == config::EightBitFallback::bounce;

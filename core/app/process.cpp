@@ -158,9 +158,10 @@ void Process::Ports::close() {
   secure_net.reset();
 }
 
-Process::Process(std::shared_ptr<const config::Snapshot> snapshot, ConfigSource& source)
+Process::Process(std::shared_ptr<const config::Snapshot> snapshot, ConfigSource& source, bool debug)
     : snapshot_(std::move(snapshot)),
       shards_(shard_count(snapshot_->global())),
+      debug_(debug),
       local_addresses_(local_addresses()),
       sessions_in_(sessions_in_max(snapshot_->global())),
       authorities_(std::make_shared<OpenSslAuthorities>()),
@@ -287,7 +288,7 @@ Status Process::prepare() {
   control_ = std::make_unique<ControlRoom>(
       *mailroom_, *peers_, control_endpoint(),
       ProcessFacts{version_text(), shards_, started_, spool_folder_ + "/paused",
-                   spool_folder_ + "/sources"},
+                   spool_folder_ + "/sources", debug_},
       reloader_);
   if (auto started = control_->start(); !started) {
     return started;
@@ -306,6 +307,9 @@ Status Process::prepare() {
     log_info(line);
   }
   control_->use_accounts(*accounts_);
+  events_ = std::make_unique<EventLog>(shards_, log_form_of(global));
+  control_->use_events(*events_);
+  events_->start();
   accounts_->start();
   workers_ = std::make_unique<WorkerPool>(kWorkers);
   crypto_ = std::make_unique<WorkerPool>(helper_count(shards_));
@@ -368,10 +372,11 @@ void Process::run_shard(ShardThread& entry) {
     settings.kept = kept_;
     settings.spool_id = spool_->id();
     settings.spool_logs = spool_->logs_of(entry.shard);
-    Shard shard(std::move(settings),
-                {*ports.driver, *ports.secure_net, *ports.disk, ports.entropy, *ports.secure_net,
-                 ports.crypto.get(), ports.sts.get(), ports.store.get()},
-                *mailroom_, *accounts_);
+    Shard shard(
+        std::move(settings),
+        {*ports.driver, *ports.secure_net, *ports.disk, ports.entropy, *ports.secure_net,
+         ports.crypto.get(), ports.sts.get(), ports.store.get(), &events_->shard(entry.shard)},
+        *mailroom_, *accounts_);
     Status started = ports.open_dns(shard.loop(), snapshot_->global());
     if (started) {
       started = shard.start(*ports.dns);
@@ -487,6 +492,7 @@ bool Process::stop() {
   for (auto& entry : threads_) {
     entry->thread.join();
   }
+  events_->stop();
   sts_->close();
   workers_.reset();
   crypto_.reset();
@@ -504,11 +510,15 @@ void Process::reload() { control_->answer(R"({"command":"reload"})"); }
 
 void Process::tick() {
   control_->check_sources(true);
+  control_->expire_traces();
   for (const std::string& note : accounts_->take_notes()) {
     log_warning("accounting: " + note);
   }
 }
 
-void Process::reopen_logs() { accounts_->reopen(); }
+void Process::reopen_logs() {
+  accounts_->reopen();
+  reopen_log();
+}
 
 }  // namespace ringpost::app

@@ -10,6 +10,7 @@
 #include "core/account/log_writer.h"
 #include "core/app/control_room.h"
 #include "core/app/control_server.h"
+#include "core/app/event_log.h"
 #include "core/app/monitor.h"
 #include "core/app/reload.h"
 #include "core/app/shard.h"
@@ -30,7 +31,7 @@ namespace ringpost::app {
 class Process {
  public:
   /// `source` is asked again at each reload and outlives the process.
-  Process(std::shared_ptr<const config::Snapshot> snapshot, ConfigSource& source);
+  Process(std::shared_ptr<const config::Snapshot> snapshot, ConfigSource& source, bool debug);
   ~Process();
 
   /// Everything up and accepting, or an error and nothing running.
@@ -75,6 +76,7 @@ class Process {
 
   std::shared_ptr<const config::Snapshot> snapshot_;
   unsigned shards_;
+  bool debug_;
   std::vector<IpAddress> local_addresses_;
   ingest::IngestConfigRef ingest_;    ///< what the shards start with
   ingest::SessionSlots sessions_in_;  ///< total-max-smtp-in and quotas of source groups
@@ -91,6 +93,7 @@ class Process {
   std::unique_ptr<RingPeers> peers_;
   account::PosixFiles files_;
   std::unique_ptr<account::LogWriter> accounts_;
+  std::unique_ptr<EventLog> events_;
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> crypto_;  ///< for private operations
   std::unique_ptr<StsStore> sts_;

@@ -8,6 +8,7 @@
 #include "core/app/tls_settings.h"
 #include "core/app/users.h"
 #include "core/base/text.h"
+#include "core/mail/events.h"
 
 namespace ringpost::app {
 namespace {
@@ -111,6 +112,10 @@ ingest::SourcePolicy source_policy(const config::SourcePolicy& in, std::uint64_t
     out.allowed_vmtas.push_back(to_lower(name));
   }
   out.refuse_unknown_vmta = in.reject_invalid_virtual_mta;
+  const auto bit = [](bool on, EventKind kind) { return on ? event_bit(kind) : EventKinds{0}; };
+  out.events = static_cast<EventKinds>(
+      bit(in.log_connections, EventKind::connection) | bit(in.log_commands, EventKind::command) |
+      bit(in.log_data, EventKind::content) | bit(in.log_tls, EventKind::tls));
   out.add_received = in.add_received_header;
   out.hide_source = in.hide_message_source;
   out.remove_received = in.remove_received_headers;
@@ -195,6 +200,14 @@ std::vector<SocketAddress> reached_addresses(const config::Listener& listener,
 }
 
 }  // namespace
+
+LogForm log_form_of(const config::GlobalSettings& global) {
+  return global.log_format == config::LogFormat::json ? LogForm::json : LogForm::text;
+}
+
+LogLevel log_level_of(const config::GlobalSettings& global, bool debug) {
+  return debug ? LogLevel::debug : static_cast<LogLevel>(global.log_level);
+}
 
 std::vector<SocketAddress> bind_addresses(const config::Listener& listener,
                                           const std::vector<IpAddress>& local) {

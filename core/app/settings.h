@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/app/log.h"
 #include "core/app/shard.h"
 #include "core/config/snapshot.h"
 #include "core/loop/tls.h"
@@ -29,6 +30,9 @@ Result<ingest::IngestConfigRef> ingest_config(
     const std::vector<IpAddress>& local = {}, const ingest::MailRules* before = nullptr,
     TlsContexts* contexts = nullptr, std::vector<std::string>* faults = nullptr,
     ingest::SessionSlots* slots = nullptr);
+LogForm log_form_of(const config::GlobalSettings& global);
+/// `debug`: the command line asked for everything.
+LogLevel log_level_of(const config::GlobalSettings& global, bool debug);
 /// All but the ingest configuration, which the shards share.
 ShardSettings shard_settings(std::shared_ptr<const config::Snapshot> snapshot, unsigned shard,
                              unsigned shards, const std::vector<IpAddress>& local = {});

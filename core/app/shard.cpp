@@ -49,6 +49,10 @@ Status Shard::start(Dns& dns) {
   if (ports_.store != nullptr) {
     deliverer_->set_store(*ports_.store);
   }
+  if (ports_.events != nullptr) {
+    ports_.events->use(loop_);
+    deliverer_->set_events(*ports_.events);
+  }
   policies_.set_sources(deliverer_->sources());
   deliverer_->sources().set_missing(settings_.missing_sources, loop_.now().wall);
   if (auto restored = scheduler_->restore_pauses(settings_.pause_rules, loop_.now()); !restored) {
@@ -85,6 +89,9 @@ Status Shard::listen() {
   ingest_ = std::make_unique<ingest::IngestService>(loop_, ports_.net, ports_.tls, spool_,
                                                     ports_.entropy, settings_.ingest_memory,
                                                     settings_.ingest_config, desk_.get());
+  if (ports_.events != nullptr) {
+    ingest_->set_events(*ports_.events);
+  }
   return ingest_->start();
 }
 

@@ -15,6 +15,7 @@
 #include "core/app/parcels.h"
 #include "core/app/policy_book.h"
 #include "core/app/report_desk.h"
+#include "core/app/shard_events.h"
 #include "core/loop/disk.h"
 #include "core/loop/dns.h"
 #include "core/loop/loop.h"
@@ -40,6 +41,7 @@ struct ShardPorts {
   Worker* crypto = nullptr;  ///< helper threads for private operations; none: all on the shard
   resolve::StsSource* sts = nullptr;    ///< none: no domain has a policy of MTA-STS
   deliver::MailStore* store = nullptr;  ///< none: mail for files and commands waits
+  ShardEvents* events = nullptr;        ///< none: details are not logged
 };
 
 struct ShardSettings {

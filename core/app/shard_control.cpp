@@ -40,6 +40,11 @@ void Shard::on_control(ControlTask& task, unsigned from, Now now) {
       add_sources_off(part, now);
       break;
     }
+    case ControlKind::traces:
+      if (ports_.events != nullptr) {
+        ports_.events->use(task.traces);
+      }
+      break;
     case ControlKind::mode:
     case ControlKind::source:
     case ControlKind::decisions:
@@ -152,6 +157,10 @@ ShardStatus Shard::status() {
   status.logins_refused = deliverer_->stats().logins_refused;
   status.tls = deliverer_->stats().tls;
   status.tls.add(resolver_->tls_results());
+  if (ports_.events != nullptr) {
+    status.event_lines = ports_.events->told();
+    status.event_lines_dropped = ports_.events->dropped();
+  }
   const ReportCounts reports = reports_.counts();
   status.reports_made = reports.made;
   status.reports_omitted = reports.omitted;

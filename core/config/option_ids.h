@@ -11,7 +11,7 @@ enum class OptionId : std::uint16_t {
   none,
   // The process as a whole.
   host_name, postmaster, control_socket, shards, cpu_pinning, run_as_root,
-  run_as_user, log_file, total_max_smtp_out,
+  run_as_user, log_file, log_format, log_level, total_max_smtp_out,
   total_max_smtp_in, largest_message, name_server, journal_max, spool_segment_size, spool_spare,
   settle_sync_interval, unsettled_max, zero_copy_threshold, shutdown_timeout, relay_domain,
   domain_macro, include, domain_suffix, host_id, relay_address, invalid_vmta_fallback,

@@ -247,6 +247,8 @@ constexpr Field<G> kGlobalFields[] = {
     {Id::run_as_root, kSet<G, &G::run_as_root>},
     {Id::run_as_user, kSet<G, &G::run_as_user>},
     {Id::log_file, kSet<G, &G::log_file>},
+    {Id::log_format, kSet<G, &G::log_format>},
+    {Id::log_level, kSet<G, &G::log_level>},
     {Id::total_max_smtp_out, kSet<G, &G::total_max_smtp_out>},
     {Id::total_max_smtp_in, kSet<G, &G::total_max_smtp_in>},
     {Id::largest_message, kSet<G, &G::max_message_size>},

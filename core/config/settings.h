@@ -123,6 +123,8 @@ struct VmtaPool {
 };
 
 enum class AuthType : std::uint8_t { file };
+enum class LogFormat : std::uint8_t { text, json };
+enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
 /// Settings of the process as a whole.
 struct GlobalSettings {
@@ -134,6 +136,8 @@ struct GlobalSettings {
   bool run_as_root = true;
   std::string_view run_as_user;  ///< otherwise
   std::string_view log_file;     ///< empty: standard error
+  LogFormat log_format = LogFormat::text;
+  LogLevel log_level = LogLevel::info;
   std::uint32_t total_max_smtp_out = 0;
   std::uint32_t total_max_smtp_in = 0;
   std::uint64_t max_message_size = 0;

@@ -112,6 +112,7 @@ struct QueuePolicy {
   bool retry_upon_new_mail = false;              ///< new mail wakes a queue whose clock runs
   Duration bounce_after = Duration::days(4) + Duration::hours(12);
 
+  std::uint8_t events = 0;          ///< kinds of events that are logged, as EventKinds
   std::uint8_t hidden_records = 0;  ///< disable-acct-records, as bits of record_bit
   /// What its hosts' replies are held against beside their codes; nullptr: nothing.
   ReplyRulesRef reply_rules;

@@ -27,6 +27,9 @@ class Deliverer final : public SessionHost, private SessionKeeper {
   /// Where mail goes that is stored in files or handed to commands; outlives this.
   void set_store(MailStore& store) { context_.store = &store; }
 
+  /// Where sessions tell what happens; before the first one is opened, and outlives them.
+  void set_events(EventSink& events) { context_.events = &events; }
+
   /// The session looks for work after this returns, in the same turn.
   bool offer(QueueId queue) override;
   void recheck(QueueId queue) override;

@@ -61,6 +61,7 @@ void DeliverySession::open(QueueId queue, std::string_view destination,
   leaving_ = skip_ = told_established_ = false;
   refusals_only_ = true;
   close_verdict_ = {};
+  begin_events();
   query_.destination = destination_;
   query_.policy = policy_;
   query_.route.reset();
@@ -93,6 +94,7 @@ void DeliverySession::on_route(Completion&) {
     conclude(SessionEnd::normal);
     return;
   }
+  tell_route();
   if (query_.route == nullptr && on_backup_) {
     conclude(SessionEnd::unreachable);  // what the own hosts did is more to the point
     return;
@@ -155,6 +157,7 @@ void DeliverySession::connect_candidate() {
   connect_.remote = candidate_->remote;
   connect_.local = policy_->sources[candidate_->source].ip;
   ++context_.stats.connects;
+  look_for_watchers();
   context_.net.connect(connect_);
   context_.loop.timers().arm(timer_, context_.loop.now().instant + policy_->timeouts.connect);
 }
@@ -168,6 +171,9 @@ void DeliverySession::on_connected(Completion&) {
     return;
   }
   stream_ = connect_.stream;
+  if (told(EventKind::connection)) {
+    tell_connection("connected from ", connect_.bound.text());
+  }
   start_talking();
   if (draining_) {
     break_off(Break::aborted);
@@ -181,6 +187,7 @@ void DeliverySession::connect_failed(std::int32_t result) {
   }
   const std::int32_t code = result == -ECANCELED && connect_late_ ? -ETIMEDOUT : result;
   const std::string_view words = text_of(code_from_errno(-code));
+  tell_connection("not connected: ", words, true);
   if (is_our_fault(code)) {
     note_local_failure(words);
     return;
@@ -347,6 +354,9 @@ void DeliverySession::on_closed(Completion&) {
     perform();
   }
   return_waiting();
+  if (told(EventKind::connection)) {
+    tell_connection("closed: ", name_of(close_reason_));
+  }
   if (again_in_clear_ && !draining_) {
     ++context_.stats.tls_retried_in_clear;
     connect_candidate();
@@ -387,6 +397,7 @@ void DeliverySession::conclude_by_close() {
 
 void DeliverySession::conclude(SessionEnd end) {
   end_ = end;
+  tell_end();
   stage_ = Stage::ending;
   maybe_end();
 }

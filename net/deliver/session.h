@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/mail/events.h"
 #include "core/mail/reply_rules.h"
 #include "net/deliver/address_plan.h"
 #include "net/deliver/outcomes.h"
@@ -115,6 +116,21 @@ class DeliverySession final : private TransmitOwner {
   void handshake_late();
   void on_tls_close(const smtp::ClientAction& action);
 
+  // Telling those who want to know (session_events.cpp).
+  EventSubject subject() const;
+  void begin_events();
+  void look_for_watchers() noexcept;
+  bool told(EventKind kind) noexcept;
+  void tell(EventKind kind, EventSpeaker speaker, std::string_view line);
+  void tell_route();
+  void tell_connection(std::string_view words, std::string_view detail = {}, bool bad = false);
+  void tell_commands(std::string_view bytes);
+  void tell_reply(std::string_view bytes, bool secret);
+  void tell_content(const Job& job);
+  void tell_tls();
+  void tell_failures(const Job& job);
+  void tell_end();
+
   // Work (session_work.cpp).
   void prefetch();
   bool may_take() const;
@@ -167,6 +183,7 @@ class DeliverySession final : private TransmitOwner {
   Break break_ = Break::none;
   SessionEnd end_ = SessionEnd::normal;
   Outcome failure_;
+  EventInterest interest_;
   std::array<char, kOutcomeTextMax> failure_text_;
   std::size_t failure_text_size_ = 0;
   std::uint64_t progress_seen_ = 0;

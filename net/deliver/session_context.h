@@ -8,6 +8,7 @@
 #include "core/loop/net.h"
 #include "core/loop/tls.h"
 #include "core/mail/doors.h"
+#include "core/mail/events.h"
 #include "core/mail/route.h"
 #include "net/deliver/host_memory.h"
 #include "net/deliver/source_book.h"
@@ -72,7 +73,8 @@ struct SessionContext {
   SourceBook sources;
   DeliverStats stats;
   smtp::ClientActions actions;
-  MailStore* store = nullptr;  ///< for files and commands; none: such mail waits
+  MailStore* store = nullptr;   ///< for files and commands; none: such mail waits
+  EventSink* events = nullptr;  ///< null: nobody wants to know
 };
 
 }  // namespace ringpost::deliver

@@ -41,7 +41,10 @@ void DeliverySession::feed_engine() {
 // False: the rest has to wait for output to drain.
 bool DeliverySession::feed_chunk() {
   while (chunk_used_ < chunk_.size) {
-    const std::size_t used = engine_.receive(chunk_.view().substr(chunk_used_), context_.actions);
+    const bool secret = engine_.state() == smtp::ClientState::awaiting_auth;
+    const std::string_view rest = chunk_.view().substr(chunk_used_);
+    const std::size_t used = engine_.receive(rest, context_.actions);
+    tell_reply(rest.substr(0, used), secret);
     perform();
     begin_waiting();
     if (used == 0) {
@@ -110,8 +113,14 @@ void DeliverySession::perform() {
 void DeliverySession::perform_one(const smtp::ClientAction& action, std::string_view words) {
   using Kind = smtp::ClientAction::Kind;
   switch (action.kind) {
-    case Kind::send: transmitter_.add_command(action.bytes); break;
-    case Kind::send_body: transmitter_.add_body(*work_of(action.transaction).job); break;
+    case Kind::send:
+      tell_commands(action.bytes);
+      transmitter_.add_command(action.bytes);
+      break;
+    case Kind::send_body:
+      tell_content(*work_of(action.transaction).job);
+      transmitter_.add_body(*work_of(action.transaction).job);
+      break;
     case Kind::start_tls: tls_wanted_ = true; break;
     case Kind::ready: on_ready(); break;
     case Kind::recipient_reply:
@@ -149,6 +158,7 @@ void DeliverySession::on_over(const smtp::ClientAction& action, std::string_view
   decide_doubt(action);
   note_transaction_over(*work.job, action, words);
   work.job->facts.ended = now.wall;
+  tell_failures(*work.job);
   work.stage = Work::Stage::over;
   switch (action.end) {
     case smtp::TransactionEnd::answered:

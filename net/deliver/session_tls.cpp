@@ -83,6 +83,7 @@ void DeliverySession::on_secured(Completion&) {
   if (stage_ != Stage::talking || engine_.ended()) {
     return;
   }
+  tell_tls();
   if (secure_.result < 0) {
     engine_.tls_failed(secure_.error_text(), context_.actions);
     perform();

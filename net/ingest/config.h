@@ -74,6 +74,7 @@ struct SourcePolicy {
   bool verp_default = false;  ///< and get it where they say nothing
   std::uint8_t reports = 0;   ///< how we report on its mail: a set of report_rule bits
 
+  std::uint8_t events = 0;    ///< kinds of events that are logged, as EventKinds
   sign::CanonSet body_forms;  ///< canonical forms in which bodies are hashed for signatures
 
   std::string domain_suffix;    ///< completes addresses without a domain; empty: they are refused

@@ -21,6 +21,8 @@ class IngestService : private SessionOwner {
   IngestService& operator=(const IngestService&) = delete;
   ~IngestService() override;
 
+  /// Where sessions tell what happens; before start(), and outlives them.
+  void set_events(EventSink& events) { shard_.events = &events; }
   /// Listens on the configured addresses and begins to accept. On an error nothing listens.
   Status start();
   /// Addresses listened on, with the ports the system chose where 0 was asked for.

@@ -56,6 +56,7 @@ void IngestSession::begin(StreamId stream, const SocketAddress& peer, IngestConf
   bytes_in_ = 0;
   begin_content_clock();
   check_op_.user.clear();
+  begin_events();
   receive_op_.ended = false;
   receive_op_.end_result = 0;
   active_ = shard_.loop.now().instant;
@@ -76,6 +77,7 @@ void IngestSession::open(Welcome welcome) {
   profile_.hostname = std::string_view(config_->hostname).substr(0, kHostnameBytesMax);
   profile_.banner = std::string_view(config_->banner).substr(0, kBannerBytesMax);
   use_policy(*policy_);
+  tell_connected();
   if (listener_ != nullptr && listener_->immediate_tls) {
     // Whoever is not served here gets no words: they would have to be encrypted first.
     return welcome == Welcome::serve && tls() != nullptr ? begin_handshake() : close();
@@ -205,6 +207,7 @@ void IngestSession::flush() {
     }
     return;
   }
+  tell_replies();
   send_slice_ = Slice::of(output);
   send_op_.stream = stream_;
   send_op_.slices = &send_slice_;
@@ -254,6 +257,7 @@ void IngestSession::close() {
 }
 
 void IngestSession::on_closed(Completion&) {
+  tell_closed();
   state_ = State::settling;
   settle();
 }
@@ -302,7 +306,9 @@ void IngestSession::on_sent(Completion&) {
     return close();
   }
   active_ = shard_.loop.now().instant;
-  engine_.output_sent(static_cast<std::size_t>(send_op_.result));
+  const auto sent = static_cast<std::uint32_t>(send_op_.result);
+  engine_.output_sent(sent);
+  output_told_ -= std::min(sent, output_told_);
   pump();
 }
 

@@ -10,8 +10,10 @@
 #include "core/loop/net.h"
 #include "core/loop/tls.h"
 #include "core/mail/doors.h"
+#include "core/mail/events.h"
 #include "net/auth/desk.h"
 #include "net/ingest/config.h"
+#include "net/ingest/stats.h"
 #include "net/ingest/transaction.h"
 #include "net/smtp/proxy_header.h"
 #include "net/smtp/server_engine.h"
@@ -20,29 +22,6 @@ namespace ringpost::ingest {
 
 class IngestSession;
 class EditPlan;
-
-/// What a shard's sessions count.
-struct IngestStats {
-  std::uint64_t connections = 0;
-  std::uint64_t turned_away = 0;  ///< no session or too many of the address: 421
-  std::uint64_t not_served = 0;   ///< the address may not use this service: 554
-  std::uint64_t messages = 0;     ///< answered 250
-  std::uint64_t recipients = 0;   ///< of these
-  std::uint64_t bytes = 0;        ///< of these, in wire form
-  std::uint64_t relay_denied = 0;
-  std::uint64_t sender_busy = 0;  ///< MAIL refused for the number of its sender's sessions
-  std::uint64_t suppressed = 0;   ///< recipients that lists forbid
-  std::uint64_t authenticated = 0;
-  std::uint64_t auth_failed = 0;
-  std::uint64_t proxy_refused = 0;    ///< connections of proxies without a good header
-  std::uint64_t no_room = 0;          ///< 452 for want of memory or disk
-  std::uint64_t store_failed = 0;     ///< 451
-  std::uint64_t content_refused = 0;  ///< by limits, line ends, header commands
-  std::uint64_t timeouts = 0;
-  std::uint64_t tls_sessions = 0;  ///< handshakes that succeeded
-  std::uint64_t tls_failed = 0;
-  std::uint64_t lost_in_transaction = 0;
-};
 
 /// What sessions share: the shard's ports, doors and pools. Implemented by the service.
 struct IngestShard {
@@ -56,6 +35,7 @@ struct IngestShard {
   IngestStats& stats;
   Entropy& entropy;
   auth::Desk* desk = nullptr;
+  EventSink* events = nullptr;   ///< null: nobody wants to know
   std::uint64_t token_high = 0;  ///< random at start; the tokens of Message-ID fields
   std::uint64_t token_low = 0;
   bool stopping = false;
@@ -133,6 +113,7 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   void on_content(std::string_view run) override;
   void on_content_end(const smtp::ContentSummary& summary) override;
   void on_abort(smtp::AbortReason reason) override;
+  void on_command_line(std::string_view line) override;  // session_log.cpp
 
   // Who the client is (session_auth.cpp).
   std::string_view on_auth_challenge() override;
@@ -145,6 +126,19 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   void read_proxy_header();
   Welcome proxied_welcome();
   sign::BodyHasher& body() { return *std::get_if<sign::BodyHasher>(&reader_); }
+
+  // Telling those who want to know (session_log.cpp).
+  EventSubject subject() const;
+  void begin_events();
+  void look_for_watchers();
+  bool told(EventKind kind);
+  void tell(EventKind kind, EventSpeaker speaker, std::string_view line);
+  void tell_connected();
+  void tell_replies();
+  void tell_content(std::string_view run);
+  void tell_content_end();
+  void tell_tls();
+  void tell_closed();
 
   void on_received(Completion&);
   void on_sent(Completion&);
@@ -214,6 +208,9 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   std::uint64_t bytes_in_ = 0;              ///< octets read
   std::uint64_t content_from_ = 0;          ///< of these, when the content under way began
   Instant content_since_;                   ///< that time
+  EventInterest interest_;
+  std::uint32_t output_told_ = 0;   ///< octets of the output at hand
+  std::uint64_t content_told_ = 0;  ///< octets of the message under way
   ReceivedChunk chunk_;
   std::uint32_t chunk_used_ = 0;
   std::uint32_t message_bytes_ = 0;  ///< of the message being committed

@@ -50,6 +50,7 @@ void IngestSession::use_policy(const SourcePolicy& policy) {
       profile_.auth.clear_text_ok = true;
     }
   }
+  look_for_watchers();
   engine_.change_limits(limits_of(policy));
 }
 

@@ -131,6 +131,7 @@ ServerReply IngestSession::on_content_begin() {
 }
 
 void IngestSession::on_content(std::string_view run) {
+  tell_content(run);
   const Status status = writer_->append(run);
   if (!status) {
     storage_refused_ = true;
@@ -160,6 +161,7 @@ void IngestSession::note_body(SigningFacts& signing) {
 
 void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
   const Now now = shard_.loop.now();
+  tell_content_end();
   Submission submission;
   Envelope& envelope = submission.envelope;
   transaction_.fill(envelope, shard_.recipients);
@@ -296,6 +298,7 @@ void IngestSession::on_abort(smtp::AbortReason reason) {
     ++shard_.stats.content_refused;
   }
   storage_refused_ = false;
+  content_told_ = 0;
   transaction_.clear();
   drop_writer();
 }

@@ -32,6 +32,7 @@ void IngestSession::on_secured(Completion&) {
   if (state_ != State::securing) {
     return settle();
   }
+  tell_tls();
   if (secure_op_->result < 0) {
     ++shard_.stats.tls_failed;
     return close();

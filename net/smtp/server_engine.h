@@ -131,6 +131,7 @@ class ServerEngine {
   // Commands (server_engine_commands.cpp).
   std::size_t feed_command(std::string_view input);
   void command_line(std::string_view line);
+  void tell_line(std::string_view line);
   void run(const Command& command);
   void run_simple(const Command& command);
   void hello(std::string_view argument, bool extended);

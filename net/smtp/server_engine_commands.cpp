@@ -72,8 +72,39 @@ std::size_t ServerEngine::feed_command(std::string_view input) {
   return size;
 }
 
+// AUTH is told without what follows the mechanism, and what no command is known for not at all: a
+// client that goes on after a refused AUTH sends its password as a command.
+void ServerEngine::tell_line(std::string_view line) {
+  if (!line.empty() && line.back() == '\r') {
+    line.remove_suffix(1);
+  }
+  if (state_ == ServerState::in_auth) {
+    return events_.on_command_line("(not shown)");
+  }
+  const Command command = parse_command(line);
+  if (command.verb == Verb::unknown || command.verb == Verb::web) {
+    return events_.on_command_line("(no command known here, not shown)");
+  }
+  if (command.verb != Verb::auth) {
+    return events_.on_command_line(line);
+  }
+  const std::string_view name = command.argument.substr(0, command.argument.find(' '));
+  const bool known = equals_ignoring_case(name, "plain") || equals_ignoring_case(name, "login") ||
+                     equals_ignoring_case(name, "cram-md5");
+  std::array<char, 32> room;
+  TextBuilder text(room);
+  text.add("AUTH ").add(known ? name : "");
+  if (!known || name.size() < command.argument.size()) {
+    text.add(known ? " (not shown)" : "(not shown)");
+  }
+  events_.on_command_line(text.view());
+}
+
 void ServerEngine::command_line(std::string_view line) {
   line.remove_suffix(1);
+  if (profile_->told) {
+    tell_line(line);
+  }
   // A line that a bare LF ends, or with a CR inside, could be read differently by something
   // between us and the client: it is answered but never acted upon.
   if (line.empty() || line.back() != '\r' || line.find('\r') != line.size() - 1) {

@@ -56,6 +56,7 @@ struct ServerProfile {
   std::string_view domain_suffix;     ///< completes addresses without a domain; empty: refused
   AuthOffer auth;
   BareLineEnds bare_line_ends = BareLineEnds::refuse;
+  bool told = false;  ///< on_command_line() is wanted
   /// Header fields whose values are wanted, lower case, at most 255.
   std::span<const std::string_view> controls;
   std::size_t watched_controls = ~std::size_t{0};  ///< those from there on are only looked at
@@ -96,6 +97,9 @@ class ServerEvents : public ContentRuns {
   /// The client wants to be this user. The engine reads nothing more until complete_auth(), which
   /// may be called from inside.
   virtual void on_auth(const AuthAttempt& attempt) = 0;
+  /// A command line has come, where ServerProfile::told asks for them. What may be a secret is left
+  /// out, and so is what is no command.
+  virtual void on_command_line(std::string_view) {}
 };
 
 }  // namespace ringpost::smtp

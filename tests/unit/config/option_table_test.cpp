@@ -188,6 +188,7 @@ class Dump {
     add(g.unsettled_max).add(g.zero_copy_threshold).add(g.control_socket).add(g.log_file);
     add(g.shutdown_timeout).add(g.settle_sync_interval).add(g.domain_suffix).add(g.host_id);
     add(g.invalid_vmta_fallback).add(g.auth_file).add(g.http_port);
+    add(static_cast<int>(g.log_format)).add(static_cast<int>(g.log_level));
     add(g.http_redirect_to_https).add(g.http_csrf_protection);
     tls(g.server_tls);
   }
