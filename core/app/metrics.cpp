@@ -65,6 +65,7 @@ constexpr Metric kMetrics[] = {
     of_shards("ringpost_resolutions_total", kCounter, "Routes asked for.", &S::resolutions),
     of_shards("ringpost_resolutions_failed_total", kCounter,
               "Routes that DNS could not give for the moment.", &S::resolutions_failed),
+    of_shards("ringpost_chunks_sent_total", kCounter, "Contents sent by BDAT.", &S::chunks_sent),
     of_shards("ringpost_zero_copy_sends_total", kCounter, "Sends without a copy in the kernel.",
               &S::zero_copy_sends),
     of_shards("ringpost_zero_copy_copied_total", kCounter,

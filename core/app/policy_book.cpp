@@ -125,6 +125,8 @@ void set_counts(QueuePolicy& out, const config::PathPolicy& in) {
 
 void set_extensions(QueuePolicy& out, const config::PathPolicy& in) {
   out.ignore_pipelining = in.ignore_pipelining;
+  out.ignore_chunking = in.ignore_chunking;
+  out.pipeline_window = in.pipeline_window;
   out.ignore_8bitmime = in.ignore_8bitmime;
   out.ignore_dsn = in.ignore_dsn;
 }

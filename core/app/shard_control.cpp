@@ -135,6 +135,7 @@ ShardStatus Shard::status() {
   status.commits = spool.commits;
   status.resolutions = resolver_->stats().resolutions;
   status.resolutions_failed = resolver_->stats().deferred;
+  status.chunks_sent = deliverer_->stats().chunks;
   status.zero_copy_sends = deliverer_->stats().zero_copy;
   status.zero_copy_copied = deliverer_->stats().zero_copy_copied;
   if (ingest_ != nullptr) {

@@ -32,8 +32,6 @@ constexpr Pending kPending[] = {
     {Id::mx_connection_limit, why::kLimits},
     {Id::ip_connection_limit, why::kLimits},
     {Id::max_per_host_out, why::kLimits},
-    {Id::ignore_chunking, why::kDialogue},
-    {Id::pipeline_window, why::kDialogue},
 };
 
 constexpr auto kReasons = [] {

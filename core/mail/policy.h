@@ -128,8 +128,11 @@ struct QueuePolicy {
   bool bounce_on_5xx_greeting = false;    ///< else the mail waits, as for any host that fails
   std::uint32_t hosts_tried_max = 10;     ///< addresses of the route that one session tries
 
+  std::uint32_t pipeline_window = 4;  ///< whole transactions sent ahead of their replies
+
   // Extensions left alone though the host offers them.
   bool ignore_pipelining = false;
+  bool ignore_chunking = false;
   bool ignore_8bitmime = false;
   bool ignore_dsn = false;
 

@@ -53,6 +53,7 @@ HostView HostMemory::view(const SocketAddress& host, Instant now) const {
   if (entry != nullptr) {
     view.bad = now < entry->bad_until;
     view.tls_broken = now < entry->no_tls_until;
+    view.chunking = now >= entry->no_chunks_until;
     view.pipelining = now >= entry->doubt_until;
     view.grouping = view.pipelining && entry->clean >= options_.clean_before_grouping;
   } else {
@@ -94,6 +95,10 @@ void HostMemory::note_pipelining_fault(const SocketAddress& host, Instant now) {
   Entry& known = entry(host, now);
   known.clean = 0;
   known.doubt_until = now + options_.doubt_for;
+}
+
+void HostMemory::note_chunking_fault(const SocketAddress& host, Instant now) {
+  entry(host, now).no_chunks_until = now + options_.doubt_for;
 }
 
 }  // namespace ringpost::deliver

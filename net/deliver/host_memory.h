@@ -23,6 +23,7 @@ struct HostMemoryOptions {
 struct HostView {
   bool bad = false;         ///< could not be reached lately: try others first
   bool pipelining = true;   ///< may be believed when it offers PIPELINING
+  bool chunking = true;     ///< likewise CHUNKING
   bool tls_broken = false;  ///< a handshake failed lately
   bool grouping = false;    ///< so many clean transactions that envelopes may go behind a final dot
 };
@@ -46,6 +47,8 @@ class HostMemory {
   void note_clean(const SocketAddress& host, Instant now);
   /// It lost step in a group of commands, or broke off inside one.
   void note_pipelining_fault(const SocketAddress& host, Instant now);
+  /// Likewise with whole transactions by BDAT; the smaller groups are still trusted.
+  void note_chunking_fault(const SocketAddress& host, Instant now);
 
  private:
   struct Entry {
@@ -53,6 +56,7 @@ class HostMemory {
     Instant touched;
     Instant bad_until;
     Instant doubt_until;
+    Instant no_chunks_until;
     Instant no_tls_until;
     std::uint32_t clean = 0;
     bool used = false;

@@ -257,6 +257,7 @@ void DeliverySession::start_talking() {
   options.dsn = !policy_->ignore_dsn;
   options.eight_bit_needs_offer = policy_->eight_bit_needs_offer;
   options.group_next = host.grouping;
+  options.window = window_for(host);
   options.tls = tls_use();
   options.login = policy_->login.get();
   options.wait_for_recipients_above = context_.options.wait_for_recipients_above;
@@ -264,6 +265,11 @@ void DeliverySession::start_talking() {
   context_.net.receive(stream_, receive_);
   perform();
   progress();
+}
+
+// Whole transactions in flight at once.
+std::uint32_t DeliverySession::window_for(const HostView& host) const {
+  return host.chunking && !policy_->ignore_chunking ? policy_->pipeline_window : 1;
 }
 
 void DeliverySession::drain() {

@@ -63,9 +63,10 @@ class DeliverySession final : private TransmitOwner {
   };
   /// How a broken session is to be told to its engine once its stream is closed.
   enum class Break : std::uint8_t { none, lost, timed_out, aborted };
-  // Those ahead, two in the engine, some held by zero-copy sends.
+  // Those ahead, those in the engine, some held by zero-copy sends.
   static constexpr std::size_t kAheadMax = 8;
-  static constexpr std::size_t kWorks = kAheadMax + 4;
+  static constexpr std::size_t kWorks = kAheadMax + smtp::ClientEngine::kTransactionsMax + 2;
+  static_assert(kWorks <= Transmitter::kBodiesMax);
 
   // Reaching a host (session.cpp).
   void on_route(Completion& completion);
@@ -76,6 +77,7 @@ class DeliverySession final : private TransmitOwner {
   bool has_backup() const noexcept;
   void take_backup();
   void start_talking();
+  std::uint32_t window_for(const HostView& host) const;
   void note_failure(Phase phase, const smtp::Reply& reply, std::string_view words);
   void note_local_failure(std::string_view words);
 
@@ -83,10 +85,11 @@ class DeliverySession final : private TransmitOwner {
   void on_received(Completion& completion);
   void feed_engine();
   bool feed_chunk();
-  void on_transmitted(std::int32_t result, bool body_left) override;
+  void on_transmitted(std::int32_t result, std::size_t bodies_left) override;
   void on_released(Job& job, bool copied) override;
   void perform();
   void perform_one(const smtp::ClientAction& action, std::string_view words);
+  void send_content(const smtp::ClientAction& action);
   void on_ready();
   void on_over(const smtp::ClientAction& action, std::string_view words);
 

@@ -40,6 +40,7 @@ struct DeliverStats {
   std::uint64_t transactions = 0;      ///< begun
   std::uint64_t zero_copy = 0;         ///< contents sent by zero copy, truly
   std::uint64_t zero_copy_copied = 0;  ///< the kernel copied after all
+  std::uint64_t chunks = 0;            ///< contents sent by BDAT
   std::uint64_t downgrades = 0;
   std::uint64_t clear_sessions = 0;  ///< of `sessions`: not encrypted
   std::uint64_t tls_retried_in_clear = 0;

@@ -55,12 +55,16 @@ bool DeliverySession::feed_chunk() {
   return true;
 }
 
-void DeliverySession::on_transmitted(std::int32_t result, bool body_left) {
+void DeliverySession::on_transmitted(std::int32_t result, std::size_t bodies_left) {
   finish_over();
+  if (bodies_left > 0 && !engine_.ended()) {
+    engine_.bodies_sent(bodies_left);
+  }
+  if (stage_ == Stage::talking && engine_.can_resume()) {
+    engine_.resume(context_.actions);
+    perform();
+  }
   if (result < 0 || stage_ != Stage::talking) {
-    if (body_left && !engine_.ended()) {
-      engine_.body_sent();
-    }
     if (stage_ == Stage::talking) {
       // A last word of the host, say 421, may lie before the error.
       feed_engine();
@@ -75,9 +79,9 @@ void DeliverySession::on_transmitted(std::int32_t result, bool body_left) {
   if (transmitter_.drained()) {
     engine_.output_drained(context_.actions, transmitter_.released());
     perform();
-    if (has_chunk_ || tls_wanted_) {
-      feed_engine();
-    }
+  }
+  if (has_chunk_ || (tls_wanted_ && transmitter_.drained())) {
+    feed_engine();
   }
   progress();
 }
@@ -118,9 +122,7 @@ void DeliverySession::perform_one(const smtp::ClientAction& action, std::string_
       transmitter_.add_command(action.bytes);
       break;
     case Kind::send_body:
-      tell_content(*work_of(action.transaction).job);
-      transmitter_.add_body(*work_of(action.transaction).job);
-      break;
+    case Kind::send_chunk: send_content(action); break;
     case Kind::start_tls: tls_wanted_ = true; break;
     case Kind::ready: on_ready(); break;
     case Kind::recipient_reply:
@@ -132,9 +134,21 @@ void DeliverySession::perform_one(const smtp::ClientAction& action, std::string_
       ++context_.stats.downgrades;
       context_.hosts.note_pipelining_fault(candidate_->remote, context_.loop.now().instant);
       break;
+    case Kind::downgrade_chunking:
+      ++context_.stats.downgrades;
+      context_.hosts.note_chunking_fault(candidate_->remote, context_.loop.now().instant);
+      break;
     case Kind::idle: break;
     case Kind::close: on_close_action(action); break;
   }
+}
+
+void DeliverySession::send_content(const smtp::ClientAction& action) {
+  Job& job = *work_of(action.transaction).job;
+  const bool chunk = action.kind == smtp::ClientAction::Kind::send_chunk;
+  context_.stats.chunks += chunk ? 1 : 0;
+  tell_content(job);
+  transmitter_.add_body(job, !chunk);
 }
 
 void DeliverySession::on_ready() {
@@ -169,7 +183,8 @@ void DeliverySession::on_over(const smtp::ClientAction& action, std::string_view
       }
       if (action.phase == Phase::final_reply) {
         context_.hosts.note_clean(candidate_->remote, now.instant);
-        engine_.set_group_next(context_.hosts.view(candidate_->remote, now.instant).grouping);
+        const HostView host = context_.hosts.view(candidate_->remote, now.instant);
+        engine_.set_groups(host.grouping, window_for(host));
       }
       break;
     default: interrupted_ = true; break;

@@ -82,7 +82,9 @@ bool DeliverySession::may_take() const {
   }
   if (policy_->paced) {
     // Its rate permit is taken with it: what is not sent at once would be sent in a burst later.
-    return room && ahead == 0 && engine_.state() == smtp::ClientState::idle;
+    const bool at_once = engine_.state() == smtp::ClientState::idle ||
+                         (engine_.window_open() && transmitter_.drained());
+    return room && ahead == 0 && at_once;
   }
   return room && ahead < ahead_;
 }
@@ -154,6 +156,7 @@ void DeliverySession::prepare(Work& work) {
   work.transaction.size = view.content.size + view.prefix.size() + job.signature.size();
   work.transaction.body_bytes = job.sent_bytes();
   work.transaction.eight_bit = view.content.eight_bit;
+  work.transaction.chunkable = !view.content.dot_lines;
   work.transaction.needs_smtputf8 = needs_smtputf8(job);
   job.facts.host.assign(route_->hosts[candidate_->host].name);
   job.facts.remote = candidate_->remote;

@@ -15,26 +15,29 @@ namespace ringpost::deliver {
 class TransmitOwner {
  public:
   virtual ~TransmitOwner() = default;
-  /// The send in flight ended: result as SendOp's. `body_left`: it carried content, and all of
-  /// that up to the final dot was taken by the kernel.
-  virtual void on_transmitted(std::int32_t result, bool body_left) = 0;
+  /// The send in flight ended: result as SendOp's. `bodies_left`: so many contents that it carried
+  /// were taken by the kernel to their last octet.
+  virtual void on_transmitted(std::int32_t result, std::size_t bodies_left) = 0;
   /// A zero-copy send let go of its bytes, the content of `job` among them.
   virtual void on_released(Job& job, bool copied) = 0;
 };
 
-/// Gathers what a session has to say into vectored sends, one at a time: commands, content from
-/// where the spool has it, and commands behind it leave in one. Large content goes by zero copy
-/// and is held until the kernel lets go. Never allocates.
+/// Gathers what a session has to say into vectored sends, one at a time: commands and contents,
+/// the latter from where the spool has them, leave in one, in order. Large content goes by zero
+/// copy, alone among commands, and is held until the kernel lets go. Never allocates.
 class Transmitter {
  public:
+  /// Contents between two flushes, at most: as many as a session has jobs.
+  static constexpr std::size_t kBodiesMax = 28;
+
   /// `owner` and `net` outlive this.
   void bind(TransmitOwner& owner, Net& net);
   void start(StreamId stream, std::uint64_t zero_copy_threshold_bytes) noexcept;
 
   void add_command(std::string_view bytes) noexcept;
-  /// All of the message as it leaves; at most one content between two flushes.
-  void add_body(Job& job) noexcept;
-  /// Starts a send of all that was added unless one is in flight.
+  /// All of the message as it leaves, with its final dot line or without.
+  void add_body(Job& job, bool final_dot) noexcept;
+  /// Starts a send of what was added unless one is in flight.
   void flush() noexcept;
   /// Forgets what was added and is not in flight.
   void discard() noexcept;
@@ -50,35 +53,47 @@ class Transmitter {
   std::uint64_t progress() const noexcept { return current_ != nullptr ? current_->op.sent : 0; }
 
  private:
-  static constexpr std::size_t kSlicesMax = 25;
+  static constexpr std::size_t kSlicesMax = 32;
   static constexpr std::size_t kFlights = 3;
+  static constexpr std::size_t kBodiesPerFlight = 8;
   using Slices = FixedVector<Slice, kSlicesMax>;
 
+  /// One thing that waits to be sent: a command, or a content.
+  struct Piece {
+    std::string_view command;
+    Job* body = nullptr;
+    bool final_dot = false;
+  };
+  struct Body {
+    Job* job = nullptr;
+    std::uint64_t end = 0;  ///< octets of the send up to its last one
+  };
   struct Flight {
     Transmitter* owner = nullptr;
     SendOp op;
     Slices slices;
-    Job* body = nullptr;
-    std::uint64_t body_end = 0;
+    FixedVector<Body, kBodiesPerFlight> bodies;
+    std::uint64_t bytes = 0;
+    bool zero_copy = false;
     bool sending = false;
     bool held = false;  // until `released` has run
 
     void on_sent(Completion& completion);
     void on_released(Completion& completion);
     bool idle() const { return !sending && !held; }
+    bool holds(const Job& job) const;
+    void add(Slice slice);
+    void add_body(const Piece& piece);
   };
 
-  void add(Slice slice) noexcept;
+  bool fits(const Flight& flight, const Piece& piece, bool large) const noexcept;
+  void gather(Flight& flight, bool may_zero_copy) noexcept;
 
   TransmitOwner* owner_ = nullptr;
   Net* net_ = nullptr;
   StreamId stream_;
   std::uint64_t threshold_ = 0;
-  Slices pending_;
-  std::uint64_t pending_bytes_ = 0;
-  std::uint64_t pending_body_bytes_ = 0;
-  std::uint64_t pending_body_end_ = 0;
-  Job* pending_body_ = nullptr;
+  FixedFifo<Piece, 2 * kBodiesMax + 2> pending_;
   Flight* current_ = nullptr;
   std::array<Flight, kFlights> flights_;
 };

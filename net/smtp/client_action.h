@@ -41,11 +41,13 @@ struct ClientAction {
   enum class Kind : std::uint8_t {
     send,                  ///< put `bytes` on the wire; they live until output_drained()
     send_body,             ///< then the content of `transaction`, final dot line included
+    send_chunk,            ///< likewise, without the final dot line
     start_tls,             ///< begin the handshake; then tls_established() or tls_failed()
     ready,                 ///< the server answered EHLO or HELO: capabilities() holds; follows once
     recipient_reply,       ///< `recipient` of `transaction` got `reply`
     transaction_over,      ///< `end`, `phase`, `reply`; the transaction may be freed
     downgrade_pipelining,  ///< this server should not be sent groups for a while
+    downgrade_chunking,    ///< likewise BDAT
     idle,                  ///< nothing is in flight: begin a transaction, quit, or wait
     close,                 ///< `reason`; close once what was given to send has left, or failed
   };

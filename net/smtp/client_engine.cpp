@@ -1,5 +1,6 @@
 #include "net/smtp/client_engine.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/base/text.h"
@@ -52,6 +53,7 @@ void ClientEngine::start(const ClientOptions& options, ClientActions& out) noexc
   state_ = ClientState::awaiting_banner;
   next_number_ = 0;
   last_code_ = 0;
+  unanswered_ = 0;
   ready_ = held_ = needs_reset_ = names_us_ = secured_ = idle_told_ = false;
   expected_.push(ClientCommand::banner);
 }
@@ -62,25 +64,38 @@ void ClientEngine::output_drained(ClientActions& out, bool room_free) noexcept {
     room_used_ = 0;
     wipe_secret();
   }
-  body_sent();
+  bodies_sent(slots_.size());
   if (ended()) {
     return;
   }
   if (held_) {
-    held_ = false;
-    on_reply(out);
+    resume(out);
     return;
   }
   pump(out);
 }
 
-void ClientEngine::body_sent() noexcept {
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    slots_[i].body_drained = slots_[i].body_given;
+void ClientEngine::bodies_sent(std::size_t count) noexcept {
+  for (std::size_t i = 0; i < slots_.size() && count > 0; ++i) {
+    if (slots_[i].body_given && !slots_[i].body_drained) {
+      slots_[i].body_drained = true;
+      --count;
+    }
   }
   if (ready_ && !ended()) {
     enter(derived_state());
   }
+}
+
+bool ClientEngine::can_resume() const noexcept {
+  return held_ && !ended() && !slots_.empty() && slots_[0].body_drained;
+}
+
+void ClientEngine::resume(ClientActions& out) noexcept {
+  RP_ASSERT(held_ && !ended());
+  out.clear();
+  held_ = false;
+  on_reply(out);
 }
 
 void ClientEngine::tls_established(ClientActions& out) noexcept {
@@ -147,6 +162,10 @@ void ClientEngine::connection_lost(ClientActions& out) noexcept {
   if (state_ == ClientState::quitting) {
     enter(ClientState::closed);
   } else if (state_ != ClientState::closed) {
+    if (held_ && parser_.reply().negative() && !slots_[0].over()) {
+      // What refuses content holds though the rest of it cannot leave any more.
+      end_slot(slots_[0], TransactionEnd::answered, Phase::content, parser_.reply(), out);
+    }
     finish(ClientClose::lost, {}, row_of(state_).operator_text, out);
   }
 }
@@ -196,6 +215,18 @@ void ClientEngine::send_hello(ClientCommand command, ClientActions& out) noexcep
   expected_.push(command);
 }
 
+std::size_t ClientEngine::transactions_max() const noexcept {
+  constexpr std::size_t kWithData = 2;
+  return sends_chunks() ? std::min<std::size_t>(options_.window, kTransactionsMax) : kWithData;
+}
+
+bool ClientEngine::window_open() const noexcept {
+  if (!sends_chunks() || !wants_transaction() || !may_send()) {
+    return false;
+  }
+  return slots_.empty() || slots_[slots_.size() - 1].body_given;
+}
+
 bool ClientEngine::may_send() const noexcept {
   return (pipelining() ? !expected_.full() : expected_.empty()) &&
          room_.size() - room_used_ >= kClientCommandMax + kQuit.size();
@@ -242,10 +273,15 @@ bool ClientEngine::pump_envelope(Slot& slot, ClientActions& out) noexcept {
     ++slot.pending;
     return true;
   }
-  const bool in_group =
-      pipelining() && slot.transaction->body_bytes <= options_.wait_for_recipients_above;
+  const bool chunked = sends_chunks() && slot.transaction->chunkable;
+  const std::uint64_t limit =
+      chunked ? options_.unanswered_max : options_.wait_for_recipients_above;
+  const bool in_group = pipelining() && slot.transaction->body_bytes <= limit;
   if (!in_group && slot.answered < slot.total) {
     return false;
+  }
+  if (chunked) {
+    return pump_chunk(slot, out);
   }
   const std::string_view data = "DATA\r\n";
   std::memcpy(free_room().data(), data.data(), data.size());
@@ -253,6 +289,26 @@ bool ClientEngine::pump_envelope(Slot& slot, ClientActions& out) noexcept {
   expected_.push(ClientCommand::data, slot.number);
   slot.data_sent = true;
   ++slot.pending;
+  return true;
+}
+
+// The whole content in one, behind RCPTs that may be unanswered.
+bool ClientEngine::pump_chunk(Slot& slot, ClientActions& out) noexcept {
+  const std::uint64_t bytes = slot.transaction->body_bytes;
+  if (unanswered_ > 0 && unanswered_ + bytes > options_.unanswered_max) {
+    return false;
+  }
+  commit_bytes(write_last_chunk(free_room(), *slot.transaction), out);
+  expected_.push(ClientCommand::chunk, slot.number);
+  slot.data_sent = slot.body_given = slot.chunked = true;
+  slot.content_bytes = bytes;
+  ++slot.pending;
+  unanswered_ += bytes;
+  needs_reset_ = true;  // unless it is accepted
+  ClientAction action;
+  action.kind = ClientAction::Kind::send_chunk;
+  action.transaction = slot.number;
+  out.push_back(action);
   return true;
 }
 
@@ -333,11 +389,14 @@ Phase ClientEngine::phase_of(const Slot& slot) noexcept {
 }
 
 TransactionEnd ClientEngine::fate_of(const Slot& slot, ClientClose reason) noexcept {
+  // Replies come in order: a server that said 421 before this one's has not taken it.
+  if (reason == ClientClose::shutting_down) {
+    return TransactionEnd::unattempted;
+  }
   if (slot.body_given && slot.body_drained) {
     return TransactionEnd::ambiguous;
   }
   switch (reason) {
-    case ClientClose::shutting_down:
     case ClientClose::pipelining_fault:
     case ClientClose::aborted: return TransactionEnd::unattempted;
     default: break;
@@ -381,9 +440,15 @@ void ClientEngine::finish(ClientClose reason, const Reply& reply, std::string_vi
   out.push_back(close);
 }
 
+// Of what was in use, the bolder way of grouping is given up first.
 void ClientEngine::downgrade(ClientActions& out) noexcept {
+  bool chunked = false;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    chunked = chunked || slots_[i].chunked;
+  }
   ClientAction action;
-  action.kind = ClientAction::Kind::downgrade_pipelining;
+  action.kind =
+      chunked ? ClientAction::Kind::downgrade_chunking : ClientAction::Kind::downgrade_pipelining;
   out.push_back(action);
 }
 

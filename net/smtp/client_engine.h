@@ -17,7 +17,7 @@
 namespace ringpost::smtp {
 
 /// What one input makes of a session; one list serves all sessions of a shard.
-using ClientActions = FixedVector<ClientAction, 16>;
+using ClientActions = FixedVector<ClientAction, 48>;
 
 /// Whether a session is encrypted by STARTTLS (RFC 3207).
 enum class TlsUse : std::uint8_t {
@@ -35,23 +35,30 @@ struct ClientOptions {
   bool dsn = true;             ///< likewise
   bool eight_bit_needs_offer = false;  ///< octets above 127 go only where 8BITMIME is used
   bool group_next = true;              ///< send the next envelope behind a final dot
+  /// With group_next and more than 1: whole transactions that leave by BDAT before their replies
+  /// came, where CHUNKING is offered (RFC 3030 section 4.2).
+  std::uint32_t window = 1;
+  /// Of those, octets of content; what is larger waits for the replies to its RCPTs.
+  std::uint64_t unanswered_max = 256 * 1024;
   TlsUse tls = TlsUse::never;
   const Login* login = nullptr;  ///< AUTH comes first, or there is no session; null: no AUTH
   /// Larger content waits for the replies to its RCPTs before DATA, octets.
   std::uint64_t wait_for_recipients_above = 1024 * 1024;
 };
 
-/// SMTP client (RFC 5321, 2920): bytes and events in, actions out. It has no clock, no socket and
-/// allocates nothing. One per session, on the session's shard.
+/// SMTP client (RFC 5321, 2920, 3030): bytes and events in, actions out. It has no clock, no socket
+/// and allocates nothing. One per session, on the session's shard.
 ///
 /// Every input fills `out` anew; the host carries the actions out in order before the next input,
-/// which it must not give while it still walks them. At most two transactions are held: one whose
-/// content is on its way or awaits its final reply, and the next, whose envelope then travels
-/// behind that content. Each transaction that begin() took ends in exactly one transaction_over,
-/// at the latest together with the close.
+/// which it must not give while it still walks them. With DATA at most two transactions are held:
+/// one whose content is on its way or awaits its final reply, and the next, whose envelope then
+/// travels behind that content. With BDAT as many as the window allows, sent back to back; RSET
+/// stands between them, because what a refused BDAT leaves behind differs from server to server.
+/// Each transaction that begin() took ends in exactly one transaction_over, at the latest together
+/// with the close.
 class ClientEngine {
  public:
-  static constexpr std::size_t kTransactionsMax = 2;
+  static constexpr std::size_t kTransactionsMax = 16;
   static constexpr std::size_t kCommandRoom = 4096;
 
   ClientEngine() = default;
@@ -67,9 +74,12 @@ class ClientEngine {
   /// `room_free` unset (zero-copy sends are still held) the bytes of send actions keep their place
   /// until it is called again with it set.
   void output_drained(ClientActions& out, bool room_free = true) noexcept;
-  /// The content of the transaction was taken by the kernel up to its final dot, though not all
-  /// that was given to send behind it. To be called before connection_lost() where it is so.
-  void body_sent() noexcept;
+  /// The next `count` contents were taken by the kernel to their last octet, though not all that
+  /// was given to send behind them. To be called before connection_lost() where it is so.
+  void bodies_sent(std::size_t count) noexcept;
+  /// A reply was held back until its content had left, which it has now: resume() goes on with it.
+  bool can_resume() const noexcept;
+  void resume(ClientActions& out) noexcept;
   /// The handshake that start_tls asked for has succeeded: what the server said before is forgotten
   /// and EHLO is said again (RFC 3207 section 4.2).
   void tls_established(ClientActions& out) noexcept;
@@ -94,11 +104,21 @@ class ClientEngine {
   /// begin() would be accepted now. With one in flight it is worth calling once its content is
   /// about to leave: the next envelope then travels with it.
   bool wants_transaction() const noexcept {
-    return ready_ && !ended() && slots_.size() < kTransactionsMax;
+    return ready_ && !ended() && slots_.size() < transactions_max();
   }
-  /// Whether a second transaction would travel behind the first.
-  void set_group_next(bool on) noexcept { options_.group_next = on; }
+  /// What is known of the server by now: whether a second transaction would travel behind the
+  /// first, and how many whole ones.
+  void set_groups(bool next, std::uint32_t window) noexcept {
+    options_.group_next = next;
+    options_.window = window;
+  }
   bool groups_next() const noexcept { return pipelining() && options_.group_next; }
+  /// Contents that may go by BDAT do.
+  bool sends_chunks() const noexcept {
+    return groups_next() && options_.window > 1 && capabilities_.chunking;
+  }
+  /// A transaction that begins now would leave whole, whatever is in flight.
+  bool window_open() const noexcept;
   /// Part of a reply has come.
   bool in_reply() const noexcept { return parser_.in_reply(); }
   bool ended() const noexcept {
@@ -118,12 +138,14 @@ class ClientEngine {
     std::uint32_t sent = 0;      // RCPTs sent
     std::uint32_t answered = 0;  // RCPTs answered
     std::uint32_t accepted = 0;
-    std::uint32_t pending = 0;  // replies to come
-    bool grouped = false;       // MAIL left behind an unanswered command
+    std::uint32_t pending = 0;        // replies to come
+    std::uint64_t content_bytes = 0;  // of the chunk while it is unanswered
+    bool grouped = false;             // MAIL left behind an unanswered command
     bool mail_sent = false;
     bool mail_answered = false;
     bool data_sent = false;
     bool body_given = false;  // to the host, content or a lone dot
+    bool chunked = false;     // it goes by BDAT
     bool body_drained = false;
 
     bool over() const noexcept { return transaction == nullptr; }
@@ -145,6 +167,7 @@ class ClientEngine {
   void on_data(const ExpectedReply&, const Reply&, ClientActions&);
   void on_go_ahead(Slot& slot, ClientActions& out);
   void on_content(const ExpectedReply&, const Reply&, ClientActions&);
+  void on_chunk(const ExpectedReply&, const Reply&, ClientActions&);
   void on_lone_dot(const ExpectedReply&, const Reply&, ClientActions&);
   void on_rset(const ExpectedReply&, const Reply&, ClientActions&);
   void greeted(ClientActions& out) noexcept;
@@ -165,6 +188,9 @@ class ClientEngine {
   void pump(ClientActions& out) noexcept;
   bool pump_one(ClientActions& out) noexcept;
   bool pump_envelope(Slot& slot, ClientActions& out) noexcept;
+  bool pump_chunk(Slot& slot, ClientActions& out) noexcept;
+  std::size_t transactions_max() const noexcept;
+  bool awaits_verdict(const ExpectedReply& front) noexcept;
   bool may_send() const noexcept;
   void send_command(ClientCommand command, std::string_view text, ClientActions& out) noexcept;
   std::span<char> free_room() noexcept;
@@ -196,6 +222,7 @@ class ClientEngine {
   ClientState state_ = ClientState::closed;
   std::uint32_t next_number_ = 0;
   std::uint16_t last_code_ = 0;
+  std::uint64_t unanswered_ = 0;  // octets of chunks without their replies
   bool ready_ = false;
   bool held_ = false;         // a reply to content that has not wholly left
   bool needs_reset_ = false;  // the server holds a MAIL that came to nothing

@@ -21,10 +21,10 @@ std::string_view first_word(std::string_view line) noexcept {
 
 // In the order of ClientCommand.
 const ClientEngine::Handler ClientEngine::kHandlers[] = {
-    &ClientEngine::on_banner,   &ClientEngine::on_ehlo, &ClientEngine::on_helo,
-    &ClientEngine::on_starttls, &ClientEngine::on_auth, &ClientEngine::on_mail,
-    &ClientEngine::on_rcpt,     &ClientEngine::on_data, &ClientEngine::on_content,
-    &ClientEngine::on_lone_dot, &ClientEngine::on_rset};
+    &ClientEngine::on_banner,   &ClientEngine::on_ehlo,     &ClientEngine::on_helo,
+    &ClientEngine::on_starttls, &ClientEngine::on_auth,     &ClientEngine::on_mail,
+    &ClientEngine::on_rcpt,     &ClientEngine::on_data,     &ClientEngine::on_content,
+    &ClientEngine::on_chunk,    &ClientEngine::on_lone_dot, &ClientEngine::on_rset};
 
 std::size_t ClientEngine::receive(std::string_view bytes, ClientActions& out) noexcept {
   out.clear();
@@ -81,10 +81,12 @@ void ClientEngine::on_reply(ClientActions& out) noexcept {
     return;
   }
   const ExpectedReply front = expected_.front();
-  if (front.command == ClientCommand::content && on_early_reply(reply, out)) {
+  const bool to_content =
+      front.command == ClientCommand::content || front.command == ClientCommand::chunk;
+  if (to_content && on_early_reply(reply, out)) {
     return;
   }
-  if (reply.code == 421 && ready_ && front.command != ClientCommand::content) {
+  if (reply.code == 421 && ready_ && !awaits_verdict(front)) {
     finish(ClientClose::shutting_down, reply, "", out);
     return;
   }
@@ -95,14 +97,21 @@ void ClientEngine::on_reply(ClientActions& out) noexcept {
   }
 }
 
+// The reply to come decides on a message.
+bool ClientEngine::awaits_verdict(const ExpectedReply& front) noexcept {
+  return front.command == ClientCommand::content ||
+         (front.command == ClientCommand::chunk && slot_of(front.transaction).accepted > 0);
+}
+
 // A reply to content that has not wholly left. What refuses it is final, and there is no way to
-// stop the content but to close. What accepts it may have overtaken the news that all was sent.
+// stop the content but to close, unless it is a chunk, which a server takes to its end (RFC 3030
+// section 2). What accepts it may have overtaken the news that all was sent.
 bool ClientEngine::on_early_reply(const Reply& reply, ClientActions& out) noexcept {
   Slot& slot = slot_of(expected_.front().transaction);
   if (slot.body_drained) {
     return false;
   }
-  if (!reply.negative()) {
+  if (!reply.negative() || (slot.chunked && reply.code != 421)) {
     held_ = true;
     return true;
   }
@@ -275,6 +284,7 @@ void ClientEngine::on_go_ahead(Slot& slot, ClientActions& out) {
   if (!slot.over()) {
     end_slot(slot, TransactionEnd::all_refused, Phase::rcpt, {}, out);
   }
+  slot.body_drained = true;  // there is none
   RP_ASSERT(free_room().size() >= 3);
   free_room()[0] = '.';
   free_room()[1] = '\r';
@@ -295,6 +305,33 @@ void ClientEngine::on_content(const ExpectedReply& expected, const Reply& reply,
   if (reply.code == 421) {
     finish(ClientClose::shutting_down, reply, "", out);
   }
+}
+
+void ClientEngine::on_chunk(const ExpectedReply& expected, const Reply& reply, ClientActions& out) {
+  Slot& slot = slot_of(expected.transaction);
+  unanswered_ -= slot.content_bytes;
+  if (reply.intermediate() || (reply.positive() && slot.accepted == 0)) {
+    finish(ClientClose::protocol_error, reply, "the reply to BDAT makes no sense", out);
+    return;
+  }
+  if (slot.accepted == 0) {
+    --slot.pending;
+    if (!slot.over()) {
+      end_slot(slot, TransactionEnd::all_refused, Phase::rcpt, reply, out);
+    }
+    return;
+  }
+  if (is_sequence_error(reply)) {
+    end_slot(slot, TransactionEnd::unattempted, Phase::data, reply, out);
+    finish(ClientClose::pipelining_fault, reply, "BDAT", out);
+    return;
+  }
+  bool last = true;  // no MAIL has left behind it
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    last = last && (slots_[i].number <= slot.number || !slots_[i].mail_sent);
+  }
+  needs_reset_ = needs_reset_ && !(reply.positive() && last);
+  on_content(expected, reply, out);
 }
 
 void ClientEngine::on_lone_dot(const ExpectedReply& expected, const Reply&, ClientActions&) {

@@ -104,6 +104,14 @@ std::size_t write_mail(std::span<char> room, const ClientTransaction& transactio
   return out.size();
 }
 
+std::size_t write_last_chunk(std::span<char> room, const ClientTransaction& transaction) noexcept {
+  RP_ASSERT(transaction.body_bytes >= kFinalDotBytes);
+  TextBuilder out(room);
+  out.add("BDAT ").add_number(transaction.body_bytes - kFinalDotBytes).add(" LAST\r\n");
+  RP_ASSERT(!out.truncated());
+  return out.size();
+}
+
 std::size_t write_rcpt(std::span<char> room, const ClientTransaction& transaction, std::size_t k,
                        const Capabilities& capabilities) noexcept {
   const Recipient& recipient = transaction.recipient(k);

@@ -15,6 +15,8 @@ namespace ringpost::smtp {
 inline constexpr std::size_t kClientAddressMax = 600;
 /// Longest ENVID or ORCPT value that is passed on (RFC 3461 allows 100 and 500).
 inline constexpr std::size_t kClientDsnValueMax = 520;
+/// Octets of the final dot line.
+inline constexpr std::uint64_t kFinalDotBytes = 3;
 /// Longest command line that comes out of the above.
 inline constexpr std::size_t kClientCommandMax = 2048;
 
@@ -26,7 +28,8 @@ struct ClientTransaction {
   std::uint64_t size = 0;                    ///< octets as RFC 1870 counts them
   std::uint64_t body_bytes = 0;              ///< octets the host streams, final dot line included
   bool eight_bit = false;                    ///< the content has octets above 127
-  bool needs_smtputf8 = false;               ///< must not go to a server without SMTPUTF8
+  bool chunkable = false;       ///< no line begins with a dot: without the last it may go by BDAT
+  bool needs_smtputf8 = false;  ///< must not go to a server without SMTPUTF8
 
   const Recipient& recipient(std::size_t k) const {
     return envelope->recipients[recipients[k].index];
@@ -42,6 +45,8 @@ bool addresses_are_sound(const ClientTransaction& transaction) noexcept;
 /// at least kClientCommandMax.
 std::size_t write_mail(std::span<char> room, const ClientTransaction& transaction,
                        const Capabilities& capabilities) noexcept;
+/// Likewise BDAT for the whole content (RFC 3030 section 2).
+std::size_t write_last_chunk(std::span<char> room, const ClientTransaction& transaction) noexcept;
 /// Likewise RCPT for the k-th recipient of the transaction.
 std::size_t write_rcpt(std::span<char> room, const ClientTransaction& transaction, std::size_t k,
                        const Capabilities& capabilities) noexcept;

@@ -18,6 +18,7 @@ enum class ClientCommand : std::uint8_t {
   rcpt,
   data,
   content,   ///< the final dot
+  chunk,     ///< BDAT with LAST, a whole content (RFC 3030)
   lone_dot,  ///< ends a content that we do not want to send
   rset,
 };
@@ -26,7 +27,7 @@ enum class ClientCommand : std::uint8_t {
 struct ExpectedReply {
   ClientCommand command = ClientCommand::banner;
   bool grouped = false;           ///< left while another command was unanswered
-  std::uint32_t transaction = 0;  ///< number of the transaction, for MAIL to the final dot
+  std::uint32_t transaction = 0;  ///< number of the transaction, for MAIL to the content
   std::uint32_t recipient = 0;    ///< index, for RCPT
 };
 

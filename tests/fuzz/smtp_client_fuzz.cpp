@@ -49,6 +49,7 @@ struct Session {
       transactions[i].recipients = std::span(chosen).first(kCounts[i]);
       transactions[i].size = 10;
       transactions[i].body_bytes = (settings & 4) != 0 ? 5000 : 10;
+      transactions[i].chunkable = i != 1;
     }
     ringpost::smtp::ClientOptions options;
     options.helo = "out.example";
@@ -56,6 +57,8 @@ struct Session {
     options.pipelining = (settings & 1) == 0;
     options.group_next = (settings & 2) == 0;
     options.wait_for_recipients_above = 1000;
+    options.window = (settings & 64) != 0 ? 4 : 1;
+    options.unanswered_max = 2000;
     options.tls = static_cast<ringpost::smtp::TlsUse>((settings >> 3) % 3);
     login.user = "joe";
     login.password.assign(std::string((settings & 1) != 0 ? 600 : 6, 'p'));
@@ -73,6 +76,7 @@ struct Session {
           require(!action.bytes.empty() && action.bytes.size() <= ClientEngine::kCommandRoom);
           break;
         case ClientAction::Kind::send_body:
+        case ClientAction::Kind::send_chunk:
         case ClientAction::Kind::recipient_reply:
           require(open.count(action.transaction) == 1);
           break;
@@ -102,7 +106,12 @@ struct Session {
       case 1: engine.output_drained(actions); break;
       case 2: engine.connection_lost(actions); break;
       case 3: engine.timed_out(actions); break;
-      case 4: engine.body_sent(); break;
+      case 4:
+        engine.bodies_sent(1);
+        if (engine.can_resume()) {
+          engine.resume(actions);
+        }
+        break;
       case 5:
         if (engine.state() == ringpost::smtp::ClientState::idle && engine.transactions() == 0) {
           engine.quit(actions);

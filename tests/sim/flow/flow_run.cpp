@@ -241,6 +241,7 @@ void FlowRun::draw_faults() {
   faults.latency_max = Duration::microseconds(random.between(100, 60'000));
   faults.segment_max = 1 + random.below(random.chance(30) ? 60 : 3000);
   faults.window_bytes = 3000 + random.below(60'000);
+  clean_before_grouping_ = static_cast<unsigned>(random.below(10));
   if (profile_.net_faults && random.chance(70)) {
     faults.reset_percent = static_cast<unsigned>(random.below(8));
     faults.refuse_percent = static_cast<unsigned>(random.below(25));
@@ -254,6 +255,7 @@ void FlowRun::draw_faults() {
       Manners& manners = host->manners;
       manners.recipients_max = recipients_max_;
       manners.pipelining = !random.chance(30);
+      manners.chunking = random.chance(60);
       if (!profile_.peer_faults || random.chance(30)) {
         continue;
       }
@@ -280,6 +282,7 @@ void FlowRun::make_peace() {
     for (auto& host : domain.hosts) {
       Manners peaceful;
       peaceful.pipelining = host->manners.pipelining;
+      peaceful.chunking = host->manners.chunking;
       peaceful.certificate = host->manners.certificate;
       peaceful.never_clear = host->manners.never_clear;
       peaceful.recipients_max = recipients_max_;
@@ -379,9 +382,16 @@ void FlowRun::on_connection(const IpAddress& local, const SocketAddress& remote,
 bool FlowRun::start() {
   const unsigned shards = draw_shards();
   world_.trace("start", shards);
-  machine_ = std::make_unique<Machine>(
-      MachineRoom{world_, network_, zone_, files_, accounts_, snapshot_, tiny_, pause_rules_},
-      shards);
+  machine_ = std::make_unique<Machine>(MachineRoom{.world = world_,
+                                                   .network = network_,
+                                                   .zone = zone_,
+                                                   .files = files_,
+                                                   .accounts = accounts_,
+                                                   .snapshot = snapshot_,
+                                                   .tiny = tiny_,
+                                                   .pause_rules = pause_rules_,
+                                                   .clean_before_grouping = clean_before_grouping_},
+                                       shards);
   ledger_.life_begins(world_.instant());
   if (auto started = machine_->start(); !started) {
     ledger_.complain("did not start: " + started.error().describe());

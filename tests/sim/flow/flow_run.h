@@ -93,6 +93,7 @@ class FlowRun {
   std::unique_ptr<Receiver> senders_home_;  ///< where reports go
   std::vector<std::unique_ptr<Injector>> injectors_;
   std::unique_ptr<Machine> machine_;
+  unsigned clean_before_grouping_ = 50;
   bool tiny_ = false;
   bool up_ = false;
   bool at_peace_ = false;

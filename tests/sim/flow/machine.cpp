@@ -97,6 +97,7 @@ app::ShardSettings Machine::settings_of(unsigned shard) const {
   settings.main_endpoint = shards_;
   settings.spool_id = folder_->id();
   settings.spool_logs = folder_->logs_of(shard);
+  settings.deliver.hosts.clean_before_grouping = room_.clean_before_grouping;
   settings.schedule.jobs_max = 64;
   settings.ingest_memory.sessions_max = 16;
   settings.ingest_memory.turned_away_max = 4;

@@ -30,6 +30,7 @@ struct MachineRoom {
   std::string& pause_rules;  ///< kept over lives, as the daemon's file is
   Duration disk_min = Duration::microseconds(30);
   Duration disk_max = Duration::milliseconds(5);
+  unsigned clean_before_grouping = 50;  ///< transactions, as HostMemoryOptions has it
 };
 
 /// One life of the daemon over simulated ports: from start to a clean stop, a kill or a power cut.

@@ -61,7 +61,10 @@ class Receiver::Session : public TextStream {
   }
 
   void on_text() override {
-    while (open() && !closing_ && (in_content_ ? read_content() : read_command())) {
+    while (open() && !closing_ &&
+           (in_chunk_     ? read_chunk()
+            : in_content_ ? read_content()
+                          : read_command())) {
     }
   }
   void on_end(std::int32_t result) override { fate_.broken = fate_.broken || result < 0; }
@@ -98,10 +101,13 @@ class Receiver::Session : public TextStream {
       pipelining_ = manners().pipelining;
       reply(std::string("250-host.example\r\n") + (pipelining_ ? "250-PIPELINING\r\n" : "") +
             (!manners().certificate.empty() && !secured() ? "250-STARTTLS\r\n" : "") +
-            "250-8BITMIME\r\n250 SIZE 1000000");
+            (manners().chunking ? "250-CHUNKING\r\n" : "") + "250-8BITMIME\r\n250 SIZE 1000000");
     } else if (starts("STARTTLS") && !secured() && !manners().certificate.empty()) {
       say("220 2.0.0 go ahead\r\n");
       secure(manners().certificate);
+    } else if (starts("MAIL") && mail_open_) {
+      outside_.ledger.complain("MAIL inside a transaction");
+      drop();
     } else if (starts("MAIL")) {
       from_ = path_in(line);
       to_.clear();
@@ -113,6 +119,10 @@ class Receiver::Session : public TextStream {
       in_content_ = mail_open_ && !to_.empty();
       dropping_ = in_content_ && chance(manners().drop_in_data);
       reply(in_content_ ? "354 go ahead" : "503 5.5.1 no recipients");
+    } else if (starts("BDAT")) {
+      in_chunk_ = true;
+      chunk_left_ = std::stoul(line.substr(5));
+      dropping_ = mail_open_ && !to_.empty() && chance(manners().drop_in_data);
     } else if (starts("QUIT")) {
       fate_.quit = true;
       reply("221 2.0.0 bye", true);
@@ -157,6 +167,27 @@ class Receiver::Session : public TextStream {
     mail_open_ = false;
     content_over(std::string_view(in_).substr(0, size));
     in_.erase(0, std::min(size, in_.size()));
+    return true;
+  }
+
+  // All messages of a sender come in one chunk.
+  bool read_chunk() {
+    if (dropping_ && in_.size() > 20) {
+      drop();
+      return false;
+    }
+    if (in_.size() < chunk_left_) {
+      return false;
+    }
+    const std::string content = in_.substr(0, chunk_left_) + ".\r\n";
+    in_.erase(0, chunk_left_);
+    in_chunk_ = false;
+    if (!mail_open_ || to_.empty()) {
+      reply(mail_open_ ? "554 5.5.1 no valid recipients" : "503 5.5.1 no sender");
+      return true;
+    }
+    mail_open_ = false;
+    content_over(content);
     return true;
   }
 
@@ -207,6 +238,8 @@ class Receiver::Session : public TextStream {
   bool pipelining_ = true;
   bool mail_open_ = false;
   bool in_content_ = false;
+  bool in_chunk_ = false;
+  std::size_t chunk_left_ = 0;
   bool dropping_ = false;
   bool closing_ = false;
   unsigned messages_ = 0;

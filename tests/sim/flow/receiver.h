@@ -13,6 +13,7 @@ namespace ringpost::sim {
 /// How a receiving host behaves, in percent of the occasions; zero everywhere: it takes all.
 struct Manners {
   bool pipelining = true;
+  bool chunking = false;
   unsigned busy_greeting = 0;     ///< 421 instead of 220
   unsigned mail_later = 0;        ///< 451 to MAIL
   unsigned rcpt_later = 0;        ///< 451 to RCPT

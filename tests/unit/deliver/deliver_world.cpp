@@ -46,38 +46,73 @@ void TestHost::on_accepted(Completion&) {
 void TestHost::Session::on_received(Completion&) {
   ReceivedChunk chunk;
   while (!closing && !secure_next && host->net_.take(receive, chunk)) {
-    in += chunk.view();
+    const std::size_t room = host->manners.octets_in_max - octets_in;
+    octets_in += std::min<std::size_t>(room, chunk.size);
+    in += chunk.view().substr(0, room);
     host->net_.recycle(chunk);
   }
   if (in_content && in.find("\r\n.\r\nMAIL") != std::string::npos) {
     ++host->reads_with_content_and_envelope;
   }
-  while (!closing && !close_after && !silent) {
-    if (in_content) {
-      const bool lone_dot = in.rfind(".\r\n", 0) == 0;
-      const std::size_t end = lone_dot ? 0 : in.find("\r\n.\r\n");
-      if (end == std::string::npos) {
-        break;
-      }
-      const std::size_t size = lone_dot ? 3 : end + 5;
-      content_done(in.substr(0, size));
-      in.erase(0, size);
-    } else {
-      const std::size_t end = in.find("\r\n");
-      if (end == std::string::npos) {
-        break;
-      }
-      const std::string line = in.substr(0, end);
-      in.erase(0, end + 2);
-      command(line);
-    }
-  }
-  if (receive.ended && !closing) {
+  read_all();
+  if ((receive.ended || octets_in == host->manners.octets_in_max) && !closing) {
     closing = true;
     host->net_.close(stream, close);
     return;
   }
   flush();
+}
+
+void TestHost::Session::read_all() {
+  while (!closing && !close_after && !silent) {
+    if (in_chunk || in_content) {
+      if (!(in_chunk ? read_chunk() : read_content())) {
+        return;
+      }
+      continue;
+    }
+    const std::size_t end = in.find("\r\n");
+    if (end == std::string::npos) {
+      return;
+    }
+    const std::string line = in.substr(0, end);
+    in.erase(0, end + 2);
+    command(line);
+  }
+}
+
+bool TestHost::Session::read_content() {
+  const bool lone_dot = in.rfind(".\r\n", 0) == 0;
+  const std::size_t end = lone_dot ? 0 : in.find("\r\n.\r\n");
+  if (end == std::string::npos) {
+    return false;
+  }
+  const std::size_t size = lone_dot ? 3 : end + 5;
+  content_done(in.substr(0, size));
+  in.erase(0, size);
+  return true;
+}
+
+bool TestHost::Session::read_chunk() {
+  if (in.size() < chunk_left) {
+    return false;
+  }
+  const std::string content = in.substr(0, chunk_left) + ".\r\n";
+  in.erase(0, chunk_left);
+  in_chunk = false;
+  if (message.recipients.empty()) {
+    say(mail_open ? "554 5.5.1 no valid recipients" : "503 5.5.1 MAIL first");
+    return true;
+  }
+  message.chunked = true;
+  content_done(content);
+  return true;
+}
+
+void TestHost::Session::begin_chunk(const std::string& line) {
+  EXPECT_EQ(line.substr(line.size() - 5), " LAST");
+  in_chunk = true;
+  chunk_left = std::stoull(line.substr(5));
 }
 
 void TestHost::Session::say(const std::string& reply) { out += reply + "\r\n"; }
@@ -92,6 +127,10 @@ void TestHost::Session::on_drip(Now now) {
 
 void TestHost::Session::command(const std::string& line) {
   host->commands.push_back(line);
+  if (line.rfind("BDAT", 0) == 0) {
+    begin_chunk(line);
+    return;  // the hook is asked at its end, for "."
+  }
   const std::string hooked = host->manners.hook ? host->manners.hook(line) : "";
   const auto starts = [&](const char* verb) { return line.rfind(verb, 0) == 0; };
   if (hooked == "CLOSE") {
@@ -104,10 +143,20 @@ void TestHost::Session::command(const std::string& line) {
     say(hooked);
     in_content = starts("DATA") && hooked[0] == '3';
     close_after = hooked.rfind("421", 0) == 0;
-    if (starts("RCPT") && hooked[0] == '2') {
+    if (starts("MAIL") || starts("RSET")) {
+      message = {};
+      mail_open = starts("MAIL") && hooked[0] == '2';
+    } else if (starts("RCPT") && hooked[0] == '2' && mail_open) {
       message.recipients.push_back(line);
     }
-  } else if (starts("BANNER")) {
+  } else {
+    usual_command(line);
+  }
+}
+
+void TestHost::Session::usual_command(const std::string& line) {
+  const auto starts = [&](const char* verb) { return line.rfind(verb, 0) == 0; };
+  if (starts("BANNER")) {
     say("220 host.example ESMTP");
   } else if (starts("EHLO")) {
     std::string text = "250-host.example greets you";
@@ -125,15 +174,23 @@ void TestHost::Session::command(const std::string& line) {
     say("220 2.0.0 go ahead");
     secure_next = true;
   } else if (starts("MAIL")) {
+    EXPECT_FALSE(mail_open) << "MAIL inside a transaction";
     message = {};
+    mail_open = true;
     message.reverse_path = line;
     say("250 2.1.0 sender ok");
+  } else if (starts("RCPT") && !mail_open) {
+    say("503 5.5.1 MAIL first");
   } else if (starts("RCPT")) {
     message.recipients.push_back(line);
     say("250 2.1.5 recipient ok");
   } else if (starts("DATA")) {
     say(message.recipients.empty() ? "503 5.5.1 no recipients" : "354 go ahead");
     in_content = !message.recipients.empty();
+  } else if (starts("RSET")) {
+    message = {};
+    mail_open = false;
+    say("250 2.0.0 reset");
   } else if (starts("QUIT")) {
     say("221 2.0.0 bye");
     close_after = true;
@@ -143,10 +200,12 @@ void TestHost::Session::command(const std::string& line) {
 }
 
 void TestHost::Session::content_done(std::string content) {
-  in_content = false;
+  in_content = mail_open = false;
   message.content = std::move(content);
   host->messages.push_back(message);
+  message = {};
   const std::string hooked = host->manners.hook ? host->manners.hook(".") : "";
+  host->messages.back().refused = !hooked.empty() && (hooked[0] == '4' || hooked[0] == '5');
   if (hooked == "CLOSE") {
     close_after = true;
   } else if (hooked == "SILENT") {
@@ -164,6 +223,17 @@ void TestHost::Session::flush() {
   if (!out.empty()) {
     sending = std::move(out);
     out.clear();
+    const std::size_t room = host->manners.octets_out_max - octets_out;
+    if (sending.size() >= room) {
+      sending.resize(room);
+      close_after = true;
+    }
+    octets_out += sending.size();
+    if (sending.empty()) {
+      closing = true;
+      host->net_.close(stream, close);
+      return;
+    }
     slice = Slice::of(sending);
     send.stream = stream;
     send.slices = &slice;
@@ -277,6 +347,7 @@ void DeliverWorld::open(Job& job) {
       job.view.envelope.reverse_path = "sender@example.net";
       job.view.envelope.recipients = message.recipients;
       job.view.envelope.smtputf8 = message.smtputf8;
+      job.view.content.dot_lines = message.dot_lines;
       job.view.content.size = static_cast<std::uint32_t>(message.content.size() - 3);
       job.view.content.wire_bytes = static_cast<std::uint32_t>(message.content.size());
       job.view.content.eight_bit =
@@ -304,7 +375,8 @@ Job* DeliverWorld::take(QueueId queue, Now) {
 }
 
 void DeliverWorld::finished(Job& job, Now) {
-  for (Message& message : messages) {
+  for (std::size_t number = 0; number < messages.size(); ++number) {
+    Message& message = messages[number];
     if (&message.job == &job) {
       ++message.finished;
       message.outcomes.clear();
@@ -319,7 +391,7 @@ void DeliverWorld::finished(Job& job, Now) {
         for (JobRecipient& recipient : job.recipients) {
           recipient.outcome = {};
         }
-        queued.push_back(static_cast<std::size_t>(&message - &messages[0]));
+        queued.push_back(number);
       }
     }
   }

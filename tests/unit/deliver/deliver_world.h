@@ -20,6 +20,9 @@ namespace ringpost::deliver {
 /// close, "SILENT" to say nothing ever again, "DRIP" for a reply that never ends.
 struct HostManners {
   std::string extensions = "PIPELINING|SIZE 50000000|8BITMIME|DSN";
+  /// Each connection is closed once it has brought so many octets, or would get more than so many.
+  std::size_t octets_in_max = ~std::size_t{0};
+  std::size_t octets_out_max = ~std::size_t{0};
   std::function<std::string(const std::string& command)> hook;
   Duration drip;  ///< between the lines of the endless reply of "DRIP"
   /// Offers STARTTLS with this certificate of the simulator (sim_tls.h); empty: does not.
@@ -29,7 +32,9 @@ struct HostManners {
 struct ReceivedMessage {
   std::string reverse_path;
   std::vector<std::string> recipients;
-  std::string content;  ///< as it came, final dot line included
+  std::string content;   ///< as it came, final dot line included; added to what came by BDAT
+  bool chunked = false;  ///< it came by BDAT
+  bool refused = false;  ///< by the reply to it
 };
 
 /// An SMTP server on the simulated network.
@@ -63,6 +68,11 @@ class TestHost : public LetterHandler {
     Slice slice;
     Timer drip;
     bool in_content = false;
+    bool in_chunk = false;
+    bool mail_open = false;
+    std::size_t chunk_left = 0;
+    std::size_t octets_in = 0;
+    std::size_t octets_out = 0;
     bool silent = false;
     bool close_after = false;
     bool closing = false;
@@ -81,6 +91,11 @@ class TestHost : public LetterHandler {
     void on_drip(Now now);
     void say(const std::string& reply);
     void command(const std::string& line);
+    void usual_command(const std::string& line);
+    void read_all();
+    bool read_content();
+    bool read_chunk();
+    void begin_chunk(const std::string& line);
     void content_done(std::string content);
     void flush();
   };
@@ -152,6 +167,7 @@ class DeliverWorld : public LetterHandler,
     int taken = 0;
     int finished = 0;
     bool smtputf8 = false;
+    bool dot_lines = false;
   };
   struct Ended {
     SessionEnd end;

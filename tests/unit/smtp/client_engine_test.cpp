@@ -114,8 +114,8 @@ TEST(ClientState, EveryStateCanBeLeftForClosedAndNoneLeavesIt) {
     EXPECT_EQ(may_follow(state, ClientState::closed), state != ClientState::closed);
     EXPECT_FALSE(may_follow(ClientState::closed, state));
   }
-  EXPECT_FALSE(may_follow(ClientState::idle, ClientState::sending_body));
-  EXPECT_FALSE(may_follow(ClientState::sending_body, ClientState::idle));
+  EXPECT_FALSE(may_follow(ClientState::idle, ClientState::awaiting_final_reply));
+  EXPECT_FALSE(may_follow(ClientState::awaiting_go_ahead, ClientState::awaiting_final_reply));
 }
 
 TEST(ClientEngine, TimeoutClassesFollowTheStates) {

@@ -46,6 +46,7 @@ OwnedTransaction::OwnedTransaction(std::string_view line) {
   Recipient common;
   transaction.size = 100;
   transaction.body_bytes = 103;
+  transaction.chunkable = true;
   for (std::size_t i = 1; i < words.size(); ++i) {
     const std::string& word = strings.emplace_back(words[i]);
     const std::size_t equals = word.find('=');
@@ -56,6 +57,8 @@ OwnedTransaction::OwnedTransaction(std::string_view line) {
       transaction.size = std::stoull(std::string(value));
     } else if (key == "body") {
       transaction.body_bytes = std::stoull(std::string(value));
+    } else if (key == "dots") {
+      transaction.chunkable = false;
     } else if (key == "8bit") {
       transaction.eight_bit = true;
     } else if (key == "utf8") {
@@ -141,6 +144,10 @@ void ClientScript::option(std::string_view text) {
     options_.dsn = words.at(1) == "on";
   } else if (words.at(0) == "group_next") {
     options_.group_next = words.at(1) == "on";
+  } else if (words.at(0) == "window") {
+    options_.window = static_cast<std::uint32_t>(std::stoul(words.at(1)));
+  } else if (words.at(0) == "unanswered") {
+    options_.unanswered_max = std::stoull(words.at(1));
   } else if (words.at(0) == "own_name") {
     own_name_ = words.at(1);
   } else if (words.at(0) == "tls") {
@@ -203,8 +210,11 @@ void ClientScript::input(std::string_view text) {
   } else if (words[0] == "drained") {
     engine_.output_drained(actions_);
   } else if (words[0] == "body_sent") {
-    engine_.body_sent();
+    engine_.bodies_sent(1);
     actions_.clear();
+    if (engine_.can_resume()) {
+      engine_.resume(actions_);
+    }
   } else {
     ADD_FAILURE() << "unknown input " << text;
   }
@@ -228,6 +238,10 @@ void ClientScript::carry_out() {
         write("C", "[body " + number() + "]");
         sent = true;
         break;
+      case Kind::send_chunk:
+        write("C", "[chunk " + number() + "]");
+        sent = true;
+        break;
       case Kind::start_tls: write("R", "start_tls"); break;
       case Kind::ready: write("R", "ready" + text_of(engine_.capabilities())); break;
       case Kind::recipient_reply:
@@ -241,6 +255,7 @@ void ClientScript::carry_out() {
                        std::string(ringpost::name_of(action.phase)) + text_of(action.reply));
         break;
       case Kind::downgrade_pipelining: write("R", "downgrade"); break;
+      case Kind::downgrade_chunking: write("R", "downgrade chunking"); break;
       case Kind::idle: write("R", "idle"); break;
       case Kind::close:
         write("R", "close " + std::string(smtp::name_of(action.reason)) + text_of(action.reply) +

@@ -11,7 +11,7 @@ namespace ringpost::smtp {
 
 /// A transaction that owns what it points at.
 struct OwnedTransaction {
-  /// `reverse-path recipient... [size=N] [body=N] [8bit] [utf8] [envid=X] [ret=full|hdrs]
+  /// `reverse-path recipient... [size=N] [body=N] [dots] [8bit] [utf8] [envid=X] [ret=full|hdrs]
   /// [notify=never|success|failure|delay] [orcpt=X]`; the last two hold for all recipients.
   explicit OwnedTransaction(std::string_view line);
   OwnedTransaction(const OwnedTransaction&) = delete;
@@ -25,14 +25,16 @@ struct OwnedTransaction {
 };
 
 /// Plays a conversation with an engine and writes down what it does. Script lines:
-///   option: NAME [VALUE]   pipelining off, group_next off, own_name X, threshold N,
+///   option: NAME [VALUE]   pipelining off, group_next off, window N, unanswered N, own_name X,
+///                          threshold N,
 ///                          drain manual, crlf lf, tls offered|required, login USER PASSWORD
 ///                          [clear]
 ///   T: ...                 a transaction (OwnedTransaction), numbered from 0
 ///   S: TEXT                the server says this line; neighbouring ones arrive together
 ///   I: INPUT               begin N, quit, abort, lost, timeout, drained, body_sent, secured,
 ///                          tls_failed
-///   C: TEXT, R: TEXT       what the client sent and told; `[body N]` stands for content
+///   C: TEXT, R: TEXT       what the client sent and told; `[body N]` stands for content,
+///                          `[chunk N]` for the same without its final dot line
 class ClientScript {
  public:
   /// How server bytes are cut: after the first `split` octets of each run, or into runs of one
