@@ -129,6 +129,8 @@ int run_daemon(const DaemonOptions& options) {
       std::fprintf(stderr, "ringpostd: %s\n", begun.error().describe().c_str());
       return kExitFailed;
     }
+  } else if (::geteuid() != 0) {
+    keep_capability_for_permits();
   }
   const LogOptions log{std::string(global.log_file), log_form_of(global),
                        log_level_of(global, options.debug)};

@@ -217,12 +217,11 @@ config::VmtaRef MailRules::by_local_address(const IpAddress& local) const {
 }
 
 std::shared_ptr<SharedCount> MailRules::count_of(std::string_view address) const {
+  const config::SenderRule* same = snapshot_.sender_rule(address);
   const auto rules = snapshot_.sender_rules();
-  const auto same = std::find_if(rules.begin(), rules.end(), [address](const auto& rule) {
-    return equals_ignoring_case(rule.address, address);
-  });
-  return same == rules.end() ? nullptr
-                             : sender_sessions_[static_cast<std::size_t>(same - rules.begin())];
+  return same == nullptr || !equals_ignoring_case(same->address, address)
+             ? nullptr
+             : sender_sessions_[static_cast<std::size_t>(same - rules.data())];
 }
 
 void MailRules::count_senders(const MailRules* before) {

@@ -159,6 +159,8 @@ void set_timeouts(QueuePolicy& out, const config::PathPolicy& in) {
   out.timeouts.connect = in.connect_timeout;
   out.timeouts.greeting = in.smtp_greeting_timeout;
   out.timeouts.command = in.reply_timeout;
+  // A host that is slow to answer may be slow here, but one that is given less is given less here.
+  out.timeouts.handshake = std::min(out.timeouts.handshake, in.reply_timeout);
   out.timeouts.data = in.data_initiation_timeout;
   out.timeouts.content = in.data_send_timeout;
   out.timeouts.final_reply = in.data_termination_timeout;

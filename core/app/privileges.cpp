@@ -77,6 +77,19 @@ Status Privileges::give_up() {
   return {};
 }
 
+void keep_capability_for_permits() {
+  ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3]{};
+  if (::syscall(SYS_capget, &header, data) != 0) {
+    return;
+  }
+  const std::uint32_t kept = data[0].permitted & kBindService;
+  data[0] = {0, kept, 0};
+  data[1] = {0, 0, 0};
+  ::syscall(SYS_capset, &header, data);
+}
+
 BindPermit::BindPermit() : raised_(set_bind_capability(true)) {}
 
 BindPermit::~BindPermit() {

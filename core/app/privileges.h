@@ -24,6 +24,11 @@ class Privileges {
   bool begun_ = false;
 };
 
+/// Where the process is not root and a service unit gave it the capability to bind ports below
+/// 1024: it serves a BindPermit alone, and no program that is started inherits it. On the main
+/// thread, before any other exists.
+void keep_capability_for_permits();
+
 /// While it lives this thread may bind ports below 1024, where the process has not given that up.
 class BindPermit {
  public:

@@ -236,6 +236,7 @@ Status Process::start_monitor() {
   }
   monitor_source_ = std::make_unique<ControlMonitor>(*control_);
   monitor_ = std::make_unique<Monitor>(*monitor_source_);
+  const BindPermit permit;
   return monitor_->start(static_cast<std::uint16_t>(port));
 }
 

@@ -28,15 +28,17 @@ void Builder::add_user(const Section& section) {
   user.source = "{auth}";
   user.origin = origin_of(section.kind.span);
   read_fields(section, user);
+  bool misspelt = false;  // told already; it may have been the password
   for (const Directive& directive : section.directives) {
     const OptionRow* row = find_option(directive.name.text, Scope::smtp_user);
+    misspelt = misspelt || row == nullptr;
     if (row != nullptr && row->id == OptionId::user_source && !directive.values.empty()) {
       user_source_uses_.emplace_back(user.source, directive.values[0].span);
     }
   }
   if (user.method != UserMethod::password) {
     user.password = {};  // it must not do instead of what was asked for
-  } else if (user.password.empty()) {
+  } else if (user.password.empty() && !misspelt) {
     log_->warning(section.kind.span, "the user has no password and cannot authenticate");
   }
   users.push_back(user);
@@ -69,6 +71,9 @@ void Builder::add_sender(const Section& section) {
     }
   }
   rule.vmta_ref = snapshot_->find_vmta(rule.vmta);
+  snapshot_->sender_index_.emplace(
+      to_lower(rule.address.substr(rule.address.starts_with("*@") ? 1 : 0)),
+      static_cast<std::uint32_t>(snapshot_->senders_.size()));
   snapshot_->senders_.push_back(rule);
 }
 

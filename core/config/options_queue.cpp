@@ -133,7 +133,9 @@ constexpr OptionRow kTimeoutRows[] = {
     acting(Id::smtp_greeting_timeout, "smtp-greeting-timeout", kDomain, T::duration, "5m", "1m",
            "How long the host may take to its greeting.", {.reload = kNewSessions}),
     acting(Id::reply_timeout, "smtp-command-timeout", kDomain, T::duration, "5m", "2m",
-           "How long the host may take to answer EHLO, MAIL, RCPT and RSET.",
+           "How long the host may take to answer EHLO, MAIL, RCPT and RSET; and to a TLS "
+           "handshake, at "
+           "most a minute.",
            {.reload = kNewSessions, .traits = kOwn}),
     acting(Id::data_initiation_timeout, "data-initiation-timeout", kDomain, T::duration, "2m", "1m",
            "How long the host may take to answer DATA.", {.reload = kNewSessions, .traits = kOwn}),

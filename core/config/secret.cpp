@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cstring>
 
-namespace ringpost::config {
+#include "core/base/text.h"
 
-void wipe(char* data, std::size_t size) { ::explicit_bzero(data, size); }
+namespace ringpost::config {
 
 SecretStore::~SecretStore() {
   for (const Block& block : blocks_) {

@@ -43,7 +43,4 @@ class SecretStore {
   std::vector<Block> blocks_;
 };
 
-/// Overwrites text that may hold a secret; the compiler does not leave it out.
-void wipe(char* data, std::size_t size);
-
 }  // namespace ringpost::config

@@ -191,6 +191,8 @@ class Snapshot {
   std::vector<SmtpUser> users_;
   std::vector<SourceGroup> source_groups_;
   std::vector<SenderRule> senders_;
+  /// Their places by address or `@domain`, lower case; the first of equal ones.
+  std::unordered_map<std::string, std::uint32_t, TextHash, std::equal_to<>> sender_index_;
   RoutingTable routing_;
   std::vector<RoutingList> routing_lists_;
   std::vector<MxRollupRule> mx_rollup_;

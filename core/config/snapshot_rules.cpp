@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "core/base/text.h"
 #include "core/config/snapshot.h"
@@ -66,20 +67,20 @@ const ReplyPatterns* Snapshot::find_reply_patterns(std::string_view name) const 
 }
 
 const SenderRule* Snapshot::sender_rule(std::string_view address) const {
-  const SenderRule* by_domain = nullptr;
-  const std::size_t at = address.rfind('@');
-  for (const SenderRule& rule : senders_) {
-    std::string_view pattern = rule.address;
-    if (equals_ignoring_case(pattern, address)) {
-      return &rule;
-    }
-    pattern.remove_prefix(pattern.starts_with("*@") ? 1 : 0);
-    if (by_domain == nullptr && at != std::string_view::npos && pattern.starts_with("@") &&
-        equals_ignoring_case(pattern, address.substr(at))) {
-      by_domain = &rule;
-    }
+  // Longer than any path may be (RFC 5321 section 4.5.3.1.3), so no rule can mean it.
+  std::array<char, 512> room;
+  if (sender_index_.empty() || address.size() > room.size()) {
+    return nullptr;
   }
-  return by_domain;
+  std::transform(address.begin(), address.end(), room.begin(), ascii_lower);
+  const std::string_view lower(room.data(), address.size());
+  const auto find = [this](std::string_view key) {
+    const auto found = sender_index_.find(key);
+    return found == sender_index_.end() ? nullptr : &senders_[found->second];
+  };
+  const SenderRule* rule = find(lower);
+  const std::size_t at = lower.rfind('@');
+  return rule != nullptr || at == std::string_view::npos ? rule : find(lower.substr(at));
 }
 
 VmtaRef Snapshot::routed_vmta(std::string_view domain) const {

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "core/base/assert.h"
-#include "core/config/secret.h"
+#include "core/base/text.h"
 
 namespace ringpost::config {
 

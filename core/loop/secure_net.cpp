@@ -304,6 +304,11 @@ void SecureNet::pump(Stream& stream) {
     }
     return;
   }
+  send_output(stream);
+}
+
+void SecureNet::send_output(Stream& stream) {
+  std::vector<char>& output = stream.engine->output();
   stream.sending.swap(output);
   output.clear();
   stream.slice = {stream.sending.data(), stream.sending.size()};
@@ -417,7 +422,21 @@ void SecureNet::close(StreamId id, CloseOp& op) {
     handshakes_.remove(*stream);
   }
   drop_input(*stream);
+  say_goodbye(*stream);
   net_.close(id, stream->inner_close);
+}
+
+// Without its last word a peer cannot tell the end from a cut (RFC 8446 section 6.1). It leaves if
+// the socket has room at once; nobody waits for it.
+void SecureNet::say_goodbye(Stream& stream) {
+  const bool secured = stream.securing == nullptr && !stream.failed && !stream.by_kernel;
+  if (!secured || !stream.inner.idle() || stream.user != nullptr || stream.receive->ended) {
+    return;
+  }
+  stream.engine->end();
+  if (!stream.engine->output().empty()) {
+    send_output(stream);
+  }
 }
 
 // The send of the net below has completed before its close did; so does the user's.

@@ -101,6 +101,8 @@ class SecureNet final : public Net, public Tls {
   bool next_input(Stream& stream);
   void drop_input(Stream& stream);
   void pump(Stream& stream);
+  void send_output(Stream& stream);
+  void say_goodbye(Stream& stream);
   void encrypt(Stream& stream);
   std::string_view next_piece(Stream& stream);
   void on_sent(Stream& stream);

@@ -132,6 +132,7 @@ bool IngestSession::may_feed() {
 
 void IngestSession::feed_chunk() {
   const bool goes_on = in_content() || engine_.state() == ServerState::between_chunks;
+  chunk_secret_ = chunk_secret_ || (!in_content() && engine_.expects_secrets());
   const auto used = engine_.feed(chunk_.view().substr(chunk_used_));
   chunk_used_ += static_cast<std::uint32_t>(used);
   bytes_in_ += used;
@@ -150,6 +151,11 @@ void IngestSession::feed_chunk() {
 void IngestSession::drop_chunk() {
   if (have_chunk_) {
     have_chunk_ = false;
+    if (chunk_secret_) {
+      // The buffer is the port's own, and serves other clients next.
+      wipe(const_cast<char*>(chunk_.data), chunk_.size);
+      chunk_secret_ = false;
+    }
     shard_.net.recycle(chunk_);
   }
 }

@@ -193,6 +193,7 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   bool counted_ = false;  ///< in the per-address count
   bool paused_ = false;
   bool have_chunk_ = false;
+  bool chunk_secret_ = false;  // an AUTH line may lie in it
   bool committing_ = false;
   bool storage_refused_ = false;
   bool waiting_for_room_ = false;  ///< writer_ will complete room_op_

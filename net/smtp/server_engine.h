@@ -105,6 +105,8 @@ class ServerEngine {
   bool secured() const { return secured_; }
   /// A user was accepted in this session.
   bool authenticated() const { return authenticated_; }
+  /// A command line may be one of AUTH.
+  bool expects_secrets() const { return profile_->auth.any() && !authenticated_; }
 
  private:
   /// Who refused the content; a scanner's reason may still change to a weightier one.

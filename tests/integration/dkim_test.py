@@ -34,6 +34,7 @@ from harness import BIN, PeerTest, Ringpostd, main, need, need_ringpostd, wait_u
 SIGN = BIN / "sign_message"
 SEED = int(os.environ.get("RINGPOST_SEED", "1"))
 COUNT = 400
+DELIVERED = 200
 # ioctl requests of <linux/sockios.h>.
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 # Postfix adds and completes header fields of local clients' mail; here it must keep what it gets.
@@ -218,6 +219,29 @@ class DkimTest(PeerTest):
                 self.assertLessEqual(len(line), 78, line)
                 self.assertGreater(len(line.strip()), 0)
 
+    def need_opendkim(self):
+        need("opendkim-testmsg", "nsd", "unshare")
+        if os.geteuid() != 0:
+            self.skipTest("needs root: namespaces of its own for DNS")
+
+    def check_by_opendkim(self, folder, least):
+        """All files of `folder`, and one with changed content, which it must not accept."""
+        changed = run("sign", self.key("r2"), f"now={int(time.time())}",
+                      content=b"From: joe@example.com\r\nDate: x\r\n\r\nhello\r\n")
+        changed = changed.replace(b"hello", b"hallo")
+        (folder / "changed.eml").write_bytes(changed)
+        (self.folder / "zone").write_text(self.keys.zone)
+        done = subprocess.run(
+            ["unshare", "-mn", sys.executable, __file__, "--opendkim", self.folder],
+            capture_output=True, text=True, check=False, timeout=240)
+        if done.returncode == 77:
+            self.skipTest(done.stderr.strip())
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        answers = dict(line.split("\t") for line in done.stdout.splitlines())
+        self.assertGreater(len(answers), least)
+        self.assertIn("bad", answers.pop("changed.eml"))
+        self.assertEqual({}, {name: why for name, why in answers.items() if why != "ok"})
+
 
 class Dkim(DkimTest):
     def test_python_verifies_odd_messages(self):
@@ -285,9 +309,7 @@ class Dkim(DkimTest):
         self.assertIn(b"matches", run("check", path, "p=" + base64.b64encode(bare).decode()))
 
     def test_opendkim_verifies_odd_messages(self):
-        need("opendkim-testmsg", "nsd", "unshare")
-        if os.geteuid() != 0:
-            self.skipTest("needs root: namespaces of its own for DNS")
+        self.need_opendkim()
         folder = self.folder / "signed"
         folder.mkdir()
         self.odd.strict = True
@@ -299,21 +321,7 @@ class Dkim(DkimTest):
             signed = run("sign", *wishes, content=content)
             if signed != content:
                 (folder / f"{number:04d}.eml").write_bytes(signed)
-        changed = run("sign", self.key("r2"), f"now={int(time.time())}",
-                      content=b"From: joe@example.com\r\nDate: x\r\n\r\nhello\r\n")
-        changed = changed.replace(b"hello", b"hallo")
-        (folder / "changed.eml").write_bytes(changed)
-        (self.folder / "zone").write_text(self.keys.zone)
-        done = subprocess.run(
-            ["unshare", "-mn", sys.executable, __file__, "--opendkim", self.folder],
-            capture_output=True, text=True, check=False, timeout=240)
-        if done.returncode == 77:
-            self.skipTest(done.stderr.strip())
-        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
-        answers = dict(line.split("\t") for line in done.stdout.splitlines())
-        self.assertGreater(len(answers), COUNT // 3)
-        self.assertIn("bad", answers.pop("changed.eml"))
-        self.assertEqual({}, {name: why for name, why in answers.items() if why != "ok"})
+        self.check_by_opendkim(folder, COUNT // 3)
 
 
 class Delivered(DkimTest):
@@ -366,6 +374,26 @@ class Delivered(DkimTest):
             for index in range(2):
                 self.assertIs(self.verified(text, index), True, f"{number}: {text[:3000]!r}")
         self.assertEqual(2 * len(messages), daemon.status()["totals"]["signatures"])
+
+    def test_opendkim_and_python_verify_delivered_mail(self):
+        """Hundreds of odd messages as Postfix kept them, by both verifiers."""
+        self.need_dkim()
+        self.need_opendkim()
+        need("postfix")
+        postfix = self.started(peers.Postfix(self.folder, settings=VERBATIM))
+        daemon = self.started(Ringpostd(
+            self.folder, self.keys_of("r2") +
+            "<domain *>\n  dkim-sign yes\n  dkim-identity @example.com\n</domain>\n",
+            sink_port=postfix.port))
+        self.odd.strict = True
+        messages = [self.odd.message() for _ in range(DELIVERED)]
+        arrived = self.sent(daemon, postfix, messages)
+        folder = self.folder / "signed"
+        folder.mkdir()
+        for number, text in arrived.items():
+            self.assertIs(self.verified(text, 0), True, f"{number}: {text[:3000]!r}")
+            (folder / f"{number:04d}.eml").write_bytes(text)
+        self.check_by_opendkim(folder, DELIVERED)
 
     def test_published_keys_are_compared(self):
         need("nsd")

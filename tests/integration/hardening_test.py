@@ -339,6 +339,38 @@ class Hardening(PeerTest):
         self.assertEqual(1, daemon.wait(20))
         self.assertIn("run-as-user", daemon.output())
 
+    def test_ports_below_1024_need_one_capability(self):
+        """As the unit starts it: no root, one ambient capability, which serves binding alone."""
+        need_root("another user is to be started")
+        need("setpriv")
+        user = pwd.getpwnam("nobody")
+        os.chown(self.folder, user.pw_uid, user.pw_gid)
+        taken = self.folder / "caps"
+        daemon = Ringpostd(
+            self.folder, "<domain taken.test>\n  type pipe\n"
+            f"  command \"/bin/sh -c \"\"grep ^Cap /proc/self/status >{taken}\"\"\"\n</domain>\n",
+            sink_port=self.sink.port)
+        low = self.low_port()
+        daemon.configuration = daemon.configuration.replace(f":{daemon.port}\n", f":{low}\n", 1)
+        daemon.port = low
+        daemon.arguments = ["setpriv", "--reuid=nobody", f"--regid={user.pw_gid}",
+                            "--clear-groups", "--bounding-set=-all,+net_bind_service",
+                            "--inh-caps=-all,+net_bind_service",
+                            "--ambient-caps=-all,+net_bind_service", *daemon.arguments]
+        self.started(daemon)
+        with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as file:
+            state = dict(line.split(":", 1) for line in file)
+        for name in ("CapEff", "CapInh", "CapAmb"):
+            self.assertEqual(0, int(state[name], 16), name)
+        with smtplib.SMTP("127.0.0.1", low, timeout=20) as client:
+            client.sendmail("a@b.test", ["u@rcpt.test", "u@taken.test"],
+                            "Subject: x\r\n\r\nx\r\n")
+        wait_until(lambda: self.sink.received() == 1, "the message")
+        self.assertEqual("d", daemon.final_row("u@taken.test")["type"])
+        rights = dict(line.split(":", 1) for line in taken.read_text().splitlines())
+        for name in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+            self.assertEqual(0, int(rights[name], 16), f"a command has {name}")
+
     @staticmethod
     def low_port():
         for port in range(1023, 700, -1):

@@ -53,8 +53,9 @@ class TlsServer:
     """Takes all mail. `certificate` None: STARTTLS is not offered. Counts what sessions did."""
 
     def __init__(self, certificate=None, lowest=None, highest=None, name="peer.test",
-                 break_handshake=False, client_authority=None):
+                 break_handshake=False, client_authority=None, stall_handshake=False):
         self.name = name
+        self.stall_handshake = stall_handshake
         self.break_handshake = break_handshake
         self.context = None
         if certificate:
@@ -102,11 +103,15 @@ class TlsServer:
             except OSError:
                 return
             session = {"version": None, "cipher": None, "sni": None, "resumed": False,
-                       "messages": 0, "starttls": 0, "certificate": None}
+                       "messages": 0, "starttls": 0, "certificate": None, "ended_well": None}
             self.sessions.append(session)
             threading.Thread(target=self._serve, args=(client, session), daemon=True).start()
 
     def _secure(self, client, session):
+        if self.stall_handshake:
+            while client.recv(4096):
+                pass  # says nothing to whatever comes
+            return None
         if self.break_handshake:
             client.recv(4096)
             client.sendall(b"this is no TLS\r\n" * 4)
@@ -114,7 +119,7 @@ class TlsServer:
             return None
         if self.context.sni_callback is None:
             self.context.sni_callback = lambda sock, sni, _: setattr(sock, "wanted", sni)
-        client = self.context.wrap_socket(client, server_side=True)
+        client = self.context.wrap_socket(client, server_side=True, suppress_ragged_eofs=False)
         session["version"] = client.version()
         session["cipher"] = client.cipher()[0]
         session["sni"] = getattr(client, "wanted", None)
@@ -156,6 +161,10 @@ class TlsServer:
             if word == b"EHLO":
                 client.sendall(f"250-{self.name}\r\n250 PIPELINING\r\n".encode())
             elif not self._answer(client, stream, word, session):
+                try:
+                    session["ended_well"] = client.recv(1) == b""
+                except ssl.SSLEOFError:
+                    session["ended_well"] = False
                 return
 
     @staticmethod

@@ -85,6 +85,7 @@ class Outbound(PeerTest):
             self.assertIn(words.lower(), rows[f"{name}.test"]["last_error"].lower(), name)
         self.assertEqual("TLSv1.3", server["good"].sessions[0]["version"])
         self.assertEqual(HOST, server["good"].sessions[0]["sni"])
+        self.assertTrue(server["good"].sessions[0]["ended_well"], "no close_notify")
         self.assertEqual(1, server["good"].clear_messages())
         self.assertEqual("TLSv1", server["old"].sessions[-1]["version"])
         self.assertEqual(1, server["broken"].clear_messages())
@@ -98,6 +99,29 @@ class Outbound(PeerTest):
         self.assertEqual(1, totals["tls_out no-policy-found certificate-host-mismatch"])
         self.assertEqual(1, totals["tls_out no-policy-found certificate-not-trusted"])
         self.assertEqual(1, totals["tls_retried_in_clear"])
+
+    def test_a_stalled_handshake_holds_nothing_up(self):
+        good = self.authority.issue(HOST)
+        stalled, server = TlsServer(good, stall_handshake=True), TlsServer(good)
+        daemon = self.daemon(
+            ("next.test", f"{stalled.port};{HOST}:{server.port}",
+             "require-starttls yes\n  smtp-command-timeout 2s"),
+            ("clear.test", stalled.port, "smtp-command-timeout 2s"),
+            ("waits.test", stalled.port, "require-starttls yes\n  smtp-command-timeout 2s"),
+            ("patient.test", stalled.port, "require-starttls yes"),
+            ("other.test", server.port, "require-starttls yes"))
+        self.send(daemon, "patient.test", "waits.test", "next.test", "clear.test", "other.test")
+        self.assertEqual("d", daemon.final_row("someone@other.test")["type"])
+        # The next host of the same queue; and the same host in clear, where that is allowed.
+        self.assertEqual("d", daemon.final_row("someone@next.test")["type"])
+        self.assertEqual("d", daemon.final_row("someone@clear.test")["type"])
+        self.assertEqual((2, 0), (server.encrypted_messages(), stalled.encrypted_messages()))
+        self.assertEqual(1, stalled.clear_messages())
+
+        def waits():
+            rows = json.loads(daemon.command("show", "queues", "waits.test/*", "--json"))
+            return "TLS" in (rows[0]["last_error"] or "")
+        wait_until(waits, "the stalled handshake to be given up")
 
     def test_sessions_are_resumed(self):
         server = TlsServer(self.authority.issue(HOST))

@@ -240,6 +240,9 @@ bool SimNet::take(ReceiveOp& op, ReceivedChunk& chunk) {
 void SimNet::recycle(const ReceivedChunk& chunk) {
   const auto found = lent_.find(chunk.buffer);
   RP_ASSERT_NOTE(found != lent_.end(), "chunk recycled twice");
+  if (on_recycled) {
+    on_recycled(found->second.bytes);
+  }
   const auto connection = found->second.connection;
   const int side = found->second.side;
   connection->ends[side].arrived_bytes -= found->second.bytes.size();

@@ -90,6 +90,9 @@ class SimNet : public Net {
   SimNet(SimNetwork& network, SimDriver& driver) : network_(network), driver_(driver) {}
   ~SimNet() override;
 
+  /// Told of the bytes of each chunk that comes back, as they are then.
+  std::function<void(std::string_view)> on_recycled;
+
   Result<ListenerId> listen(const SocketAddress& address) override;
   SocketAddress bound_address(ListenerId listener) const override;
   void accept(ListenerId listener, AcceptOp& op) override;

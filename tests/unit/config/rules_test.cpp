@@ -154,6 +154,7 @@ TEST(Senders, AddressBeforeDomain) {
   EXPECT_EQ(snapshot->sender_rule("NEWS@x.example")->vmta, "b");
   EXPECT_EQ(snapshot->sender_rule("other@x.example")->vmta, "a");
   EXPECT_EQ(snapshot->sender_rule("news@y.example"), nullptr);
+  EXPECT_EQ(snapshot->sender_rule(std::string(5000, 'a') + "@x.example"), nullptr);
   EXPECT_FALSE(test::check("<sender nobody>\n</sender>\n").ok());
 }
 

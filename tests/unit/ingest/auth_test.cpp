@@ -47,6 +47,25 @@ TEST(IngestAuth, NothingIsTakenBefore) {
   EXPECT_EQ(w.service->stats().authenticated, 1U);
 }
 
+TEST(IngestAuth, BuffersThatHeldASecretGoBackWithoutIt) {
+  for (const std::size_t piece : {std::size_t{3}, std::size_t{1000}}) {
+    AuthWorld w;
+    w.start();
+    std::string lent;
+    w.server_net.on_recycled = [&lent](std::string_view bytes) { lent += bytes; };
+    TestClient& client = w.connect(kStranger);
+    client.send("EHLO x\r\n");
+    ASSERT_TRUE(w.hears(client, "250 "));
+    const std::string secret = plain("joe", "pw");
+    for (std::size_t at = 0; at < secret.size(); at += piece) {
+      client.send(secret.substr(at, piece));
+    }
+    ASSERT_TRUE(w.hears(client, "235"));
+    EXPECT_GT(lent.size(), 0U);
+    EXPECT_EQ(lent.find_first_not_of('\0'), std::string::npos) << lent;
+  }
+}
+
 TEST(IngestAuth, TheUsersSourceRules) {
   AuthWorld w;
   w.start();
