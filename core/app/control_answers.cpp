@@ -44,6 +44,8 @@ Json counters_of(const ShardStatus& s) {
           {"event_lines_dropped", s.event_lines_dropped},
           {"reports_made", s.reports_made},
           {"reports_omitted", s.reports_omitted},
+          {"notices_sent", s.notices_sent},
+          {"notices_lost", s.notices_lost},
           {"reports_refused", s.reports_refused},
           {"reports_lost", s.reports_lost},
           {"tls_handshakes", s.tls_handshakes},

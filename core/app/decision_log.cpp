@@ -1,6 +1,7 @@
 #include "core/app/decision_log.h"
 
 #include "core/app/log.h"
+#include "core/app/notify_desk.h"
 
 namespace ringpost::app {
 
@@ -29,12 +30,19 @@ void DecisionLog::decided(const schedule::Decision& decision) {
     line += "; for " + std::to_string((decision.until - decision.since).whole_seconds()) + " s";
   }
   log_warning(line);
+  if (notify_ != nullptr) {
+    notify_->tell(decision, true, line);
+  }
 }
 
 void DecisionLog::ended(const schedule::Decision& decision, std::string_view why) {
   const bool backoff = decision.kind == schedule::Decision::Kind::backoff;
   ++(backoff ? backoffs_ended : sources_enabled);
-  log_info("no longer so by " + std::string(why) + ": " + describe(decision));
+  const std::string line = "no longer so by " + std::string(why) + ": " + describe(decision);
+  log_info(line);
+  if (notify_ != nullptr) {
+    notify_->tell(decision, false, line);
+  }
 }
 
 }  // namespace ringpost::app

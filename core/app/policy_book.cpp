@@ -231,6 +231,15 @@ bool PolicyBook::reports_to(std::string_view domain) {
   return cache_.policy_for(queue, config::kDefaultVmta).deliver_local_dsn;
 }
 
+std::span<const std::string_view> PolicyBook::told_of(const schedule::Decision& decision) {
+  const config::VmtaId id = vmta_of(decision.vmta);
+  const std::string_view group = snapshot().queue_name(decision.name, id);
+  const config::PathPolicy& in =
+      cache_.policy_for(snapshot().is_group(group) ? group : decision.name, id);
+  return decision.kind == schedule::Decision::Kind::backoff ? in.backoff_notify
+                                                            : in.disabled_source_ip_notify;
+}
+
 bool PolicyBook::out_of_use(const config::VirtualMta& vmta) const {
   return !vmta.sources.empty() && std::none_of(vmta.sources.begin(), vmta.sources.end(),
                                                [&](const config::SourceHost& host) {

@@ -69,6 +69,8 @@ class PolicyBook : public schedule::PolicySource {
   DelayRules delay_rules(const Admission& admission, Instant now);
   /// Whether senders of this domain are told what became of their mail.
   bool reports_to(std::string_view domain);
+  /// Addresses that are told of decisions of this kind on its queue. Hold as the snapshot does.
+  std::span<const std::string_view> told_of(const schedule::Decision& decision);
   /// Where it looks which source addresses are out of use; outlives the book.
   void set_sources(const deliver::SourceBook& sources) { sources_ = &sources; }
   const config::Snapshot& snapshot() const { return cache_.snapshot(); }

@@ -20,6 +20,7 @@ Shard::Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom
       policies_(settings_.snapshot, 1, settings_.keys, &ports.tls.contexts()),
       accountant_(accounts, settings_.shard),
       reports_(loop_, policies_),
+      notices_(loop_, policies_, settings_.shard),
       spool_(settings_.spool, settings_.spool_id, settings_.spool_logs,
              {loop_, ports.disk, ports.entropy, *this, accountant_, &reports_}),
       carrier_(loop_, outbox_, spool_, settings_.shards),
@@ -27,6 +28,8 @@ Shard::Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom
       parcels_(settings_.parcels, settings_.shard),
       search_(loop_, spool_) {
   reports_.set_spool(spool_);
+  notices_.set_spool(spool_);
+  decision_log_.set_notify(notices_);
   schedule_timer_.bind<&Shard::on_schedule_timer>(this);
   ingest_stopped_.bind<&Shard::on_ingest_stopped>(this);
   inquiry_.op.bind<&Shard::on_inspected>(this);
@@ -78,6 +81,7 @@ Status Shard::start(Dns& dns) {
   loop_.add_hook(*this);
   loop_.add_hook(spool_);
   loop_.add_hook(reports_);
+  loop_.add_hook(notices_);
   loop_.add_hook(outbox_);
   return {};
 }
@@ -281,6 +285,7 @@ void Shard::drain() {
   ingest_->stop(ingest_stopped_);
   deliverer_->drain();
   reports_.drain();
+  notices_.drain();
 }
 
 void Shard::abandon() {
@@ -294,7 +299,7 @@ void Shard::on_ingest_stopped(Completion&) {
 
 bool Shard::nothing_in_flight() const {
   return ingest_->stopped() && deliverer_->sessions_open() == 0 && scheduler_->totals().jobs == 0 &&
-         carrier_.away() == 0 && reports_.idle();
+         carrier_.away() == 0 && reports_.idle() && notices_.idle();
 }
 
 void Shard::checkpoint() {

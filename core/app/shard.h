@@ -11,6 +11,7 @@
 #include "core/app/decision_log.h"
 #include "core/app/job_carrier.h"
 #include "core/app/kept_state.h"
+#include "core/app/notify_desk.h"
 #include "core/app/outbox.h"
 #include "core/app/parcels.h"
 #include "core/app/policy_book.h"
@@ -147,6 +148,7 @@ class Shard final : public LetterHandler,
   PolicyBook policies_;
   account::Accountant accountant_;
   ReportDesk reports_;
+  NotifyDesk notices_;
   spool::Spool spool_;
   JobCarrier carrier_;
   sign::MessageSigner signer_;

@@ -129,7 +129,7 @@ ShardStatus Shard::status() {
   status.sessions_out = deliverer_->sessions_open();
   status.sessions_in = ingest_ != nullptr ? ingest_->sessions() : 0;
   const spool::SpoolStats spool = spool_.stats();
-  status.accepted_messages = spool.committed - reports_.counts().made;
+  status.accepted_messages = spool.committed - reports_.counts().made - notices_.sent();
   status.spool_messages = spool.messages;
   status.spool_segments = spool.segments;
   status.commits = spool.commits;
@@ -165,6 +165,8 @@ ShardStatus Shard::status() {
   const ReportCounts reports = reports_.counts();
   status.reports_made = reports.made;
   status.reports_omitted = reports.omitted;
+  status.notices_sent = notices_.sent();
+  status.notices_lost = notices_.lost();
   status.reports_refused = reports.refused;
   status.reports_lost = spool.reports_lost;
   status.categories = accountant_.categories();

@@ -20,8 +20,6 @@ constexpr Pending kPending[] = {
     {Id::http_redirect_to_https, why::kMonitor},
     {Id::http_csrf_protection, why::kMonitor},
     {Id::backoff_max_data_rate, why::kBackoff},
-    {Id::backoff_notify, why::kBackoff},
-    {Id::disabled_source_ip_notify, why::kBackoff},
     {Id::sender_max_msg_rate, why::kSenders},
     {Id::vmta_max_data_rate, why::kVmtaLimits},
     {Id::source_ip_max_smtp_out, why::kPerSource},

@@ -208,7 +208,11 @@ Result<Value> ValueReader::parse(const OptionRow& row, std::string_view text) {
     case ValueType::date:
     case ValueType::per_hour: return parse_time(row, text);
     case ValueType::choice: return parse_choice(row, text);
-    case ValueType::name_list: return parse_list(text);
+    case ValueType::name_list: {
+      const bool mailed =
+          row.id == OptionId::backoff_notify || row.id == OptionId::disabled_source_ip_notify;
+      return mailed ? parse_addresses(text) : parse_list(text);
+    }
     case ValueType::daily_limits: return parse_days(text);
     case ValueType::ip_limit: return parse_ip_limit(row, text);
     case ValueType::host_list: return parse_route(text);
@@ -379,6 +383,19 @@ Result<Value> ValueReader::parse_list(std::string_view text) {
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return Value(std::span<const std::string_view>(list));
+}
+
+Result<Value> ValueReader::parse_addresses(std::string_view text) {
+  Result<Value> value = parse_list(text);
+  for (const std::string_view address : snapshot_->lists_.back()) {
+    const std::size_t at = address.rfind('@');
+    if (at == 0 || at == address.npos || at + 1 == address.size() ||
+        address.find_first_of("<>\"") != address.npos) {
+      return Error::of(ErrorCode::invalid,
+                       "'" + std::string(address) + "' is no mail address; write name@domain");
+    }
+  }
+  return value;
 }
 
 Result<RouteHop> ValueReader::parse_hop(std::string_view text) {

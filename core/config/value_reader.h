@@ -39,6 +39,7 @@ class ValueReader {
   Result<Value> parse_time(const OptionRow& row, std::string_view text);
   Result<Value> parse_choice(const OptionRow& row, std::string_view text);
   Result<Value> parse_list(std::string_view text);
+  Result<Value> parse_addresses(std::string_view text);
   Result<Value> parse_days(std::string_view text);
   Result<Value> parse_ip_limit(const OptionRow& row, std::string_view text);
   std::optional<Value> read_hidden(const OptionRow& row, const Directive& directive);

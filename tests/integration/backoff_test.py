@@ -48,6 +48,27 @@ class Backoff(PeerTest):
         wait_until(lambda: self.decisions(daemon), "back-off mode")
         return sink, daemon, ledger
 
+    def test_changes_of_mode_are_mailed(self):
+        told = self.started(Sink(self.folder, name="told"))
+        busy = self.started(Sink(self.folder, "--max-connections", "2", "--reply-delay", "30"))
+        daemon = self.started(Ringpostd(self.folder, CONFIGURATION.replace(
+            "retry-after", "backoff-notify ops@notify.test,on-call@notify.test\n  retry-after", 1)
+            + f"<domain notify.test>\n  route [127.0.0.1]:{told.port}\n</domain>\n",
+            sink_port=busy.port))
+        load(self.folder, daemon.port, "-n", "150", "-c", "2", "--domains", "1")
+        wait_until(lambda: told.received() == 2, "a mail to each")
+        for address in ("ops@notify.test", "on-call@notify.test"):
+            row = daemon.final_row(address)
+            self.assertEqual(("d", ""), (row["type"], row["orig"]))
+        totals = daemon.status()["totals"]
+        self.assertEqual((2, 0), (totals["notices_sent"], totals["notices_lost"]))
+        (decision,) = self.decisions(daemon)
+        daemon.command("automation", "cancel", decision["id"])
+        # What comes within a minute waits; an end in order does not lose it.
+        self.assertEqual(0, daemon.stop())
+        daemon.start()
+        wait_until(lambda: told.received() == 4, "the mails on the end of it")
+
     def watch(self, sink, seconds):
         """Messages and the most connections that the receiver saw meanwhile."""
         before, most, end = sink.received(), 0, time.monotonic() + seconds
