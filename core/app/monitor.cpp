@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 
 namespace ringpost::app {
 namespace {
@@ -49,6 +51,11 @@ IpAddress address_of(const sockaddr* from) {
   return address;
 }
 
+std::string read_text(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
 MHD_Result reply(MHD_Connection* connection, const HttpAnswer& answer) {
   MHD_Response* response = ::MHD_create_response_from_buffer(
       answer.body.size(), const_cast<char*>(answer.body.data()), MHD_RESPMEM_MUST_COPY);
@@ -57,6 +64,9 @@ MHD_Result reply(MHD_Connection* connection, const HttpAnswer& answer) {
   }
   ::MHD_add_response_header(response, "Content-Type", answer.type.c_str());
   ::MHD_add_response_header(response, "Cache-Control", "no-store");
+  if (!answer.location.empty()) {
+    ::MHD_add_response_header(response, "Location", answer.location.c_str());
+  }
   if (answer.code == 405) {
     ::MHD_add_response_header(response, "Allow", "GET, HEAD");
   }
@@ -65,7 +75,7 @@ MHD_Result reply(MHD_Connection* connection, const HttpAnswer& answer) {
   return result;
 }
 
-MHD_Result on_request(void* monitor, MHD_Connection* connection, const char* path,
+MHD_Result on_request(void* entrance, MHD_Connection* connection, const char* path,
                       const char* method, const char*, const char*, std::size_t* body_bytes,
                       void** context) {
   // The first call comes with the header alone; what follows is a body, which nobody wants.
@@ -78,12 +88,17 @@ MHD_Result on_request(void* monitor, MHD_Connection* connection, const char* pat
     *body_bytes = 0;
     return MHD_YES;
   }
+  const auto& entered = *static_cast<const Monitor::Entrance*>(entrance);
+  if (entered.redirects) {
+    const char* host = ::MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+    return reply(connection, Monitor::redirect(host != nullptr ? host : "", path));
+  }
   const auto* info = ::MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
   const char* key = ::MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "X-API-Key");
   return reply(connection,
-               static_cast<Monitor*>(monitor)->answer(
-                   method, path, address_of(info != nullptr ? info->client_addr : nullptr),
-                   key != nullptr ? key : ""));
+               entered.monitor->answer(method, path,
+                                       address_of(info != nullptr ? info->client_addr : nullptr),
+                                       key != nullptr ? key : ""));
 }
 
 }  // namespace
@@ -108,9 +123,63 @@ bool may_monitor(const config::GlobalSettings& global, const IpAddress& client,
 }
 
 Monitor::~Monitor() {
-  if (server_ != nullptr) {
-    ::MHD_stop_daemon(server_);
+  door_.stop();
+  for (MHD_Daemon* const server : {server_, tls_server_}) {
+    if (server != nullptr) {
+      ::MHD_stop_daemon(server);
+    }
   }
+}
+
+HttpAnswer Monitor::redirect(std::string_view host, std::string_view path) {
+  const bool fits =
+      !host.empty() && host.size() <= 255 && std::all_of(host.begin(), host.end(), [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+               std::string_view(".-:[]_").find(c) != std::string_view::npos;
+      });
+  const bool known = path == "/metrics" || path == "/health" || path == "/status";
+  if (!fits) {
+    return {400, "text/plain; charset=utf-8", "the Host field names no host\n", {}};
+  }
+  HttpAnswer answer;
+  answer.code = 308;
+  answer.body = "this port speaks HTTPS; http-redirect-to-https no serves plain visitors too\n";
+  answer.location = "https://";
+  answer.location.append(host).append(known ? path : "/");
+  return answer;
+}
+
+// The servers do not listen: the door passes each visitor to the right one.
+Status Monitor::start_encrypted(std::uint16_t port, const sockaddr* address, socklen_t size) {
+  constexpr auto kFlags = static_cast<unsigned>(MHD_USE_INTERNAL_POLLING_THREAD) |
+                          static_cast<unsigned>(MHD_USE_NO_LISTEN_SOCKET) |
+                          static_cast<unsigned>(MHD_USE_ITC);
+  server_ = ::MHD_start_daemon(kFlags, 0, nullptr, nullptr, &on_request, &plain_,
+                               MHD_OPTION_CONNECTION_LIMIT, kConnectionsMax,
+                               MHD_OPTION_CONNECTION_TIMEOUT, kPatienceSeconds, MHD_OPTION_END);
+  const char* const password = password_.empty() ? nullptr : password_.c_str();
+  tls_server_ = ::MHD_start_daemon(
+      kFlags | static_cast<unsigned>(MHD_USE_TLS), 0, nullptr, nullptr, &on_request, &encrypted_,
+      MHD_OPTION_HTTPS_MEM_CERT, certificate_.c_str(), MHD_OPTION_HTTPS_MEM_KEY,
+      certificate_.c_str(), MHD_OPTION_HTTPS_KEY_PASSWORD, password, MHD_OPTION_HTTPS_PRIORITIES,
+      "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2", MHD_OPTION_CONNECTION_LIMIT, kConnectionsMax,
+      MHD_OPTION_CONNECTION_TIMEOUT, kPatienceSeconds, MHD_OPTION_END);
+  if (server_ == nullptr || tls_server_ == nullptr) {
+    return Error::of(ErrorCode::invalid,
+                     "http-mgmt-port " + std::to_string(port) +
+                         ": the certificate of smtp-server-tls-certificate cannot be used");
+  }
+  const auto pass = [](void* server, int socket, const sockaddr* from, socklen_t from_size) {
+    // What it cannot take it closes.
+    ::MHD_add_connection(static_cast<MHD_Daemon*>(server), socket, from, from_size);
+  };
+  auto opened = door_.start(address, size, pass, tls_server_, server_);
+  if (!opened) {
+    return Error::of(opened.error().code,
+                     "http-mgmt-port " + std::to_string(port) + ": " + opened.error().detail);
+  }
+  port_ = door_.port();
+  return {};
 }
 
 Status Monitor::start(std::uint16_t port) {
@@ -127,11 +196,19 @@ Status Monitor::start(std::uint16_t port) {
   all.sin6_family = AF_INET6;
   all.sin6_port = htons(port);
   const void* address = outside ? static_cast<const void*>(&all) : &six_less;
+  if (const config::CertificateFile* file = settings->global().server_tls.certificate;
+      file != nullptr) {
+    certificate_ = read_text(std::string(file->file));
+    password_ = file->password.reveal();
+    plain_.redirects = settings->global().http_redirect_to_https;
+    return start_encrypted(port, static_cast<const sockaddr*>(address),
+                           outside ? sizeof all : sizeof six_less);
+  }
   const unsigned flags = static_cast<unsigned>(MHD_USE_INTERNAL_POLLING_THREAD) |
                          (outside ? static_cast<unsigned>(MHD_USE_DUAL_STACK) : 0U);
   errno = 0;
   server_ =
-      ::MHD_start_daemon(flags, port, nullptr, nullptr, &on_request, this, MHD_OPTION_SOCK_ADDR,
+      ::MHD_start_daemon(flags, port, nullptr, nullptr, &on_request, &plain_, MHD_OPTION_SOCK_ADDR,
                          address, MHD_OPTION_CONNECTION_LIMIT, kConnectionsMax,
                          MHD_OPTION_CONNECTION_TIMEOUT, kPatienceSeconds, MHD_OPTION_END);
   if (server_ == nullptr) {
@@ -147,10 +224,10 @@ HttpAnswer Monitor::answer(std::string_view method, std::string_view path, const
                            std::string_view key) {
   const auto settings = source_.settings();
   if (!may_monitor(settings->global(), client, key)) {
-    return {403, "text/plain; charset=utf-8", "http-access does not allow it\n"};
+    return {403, "text/plain; charset=utf-8", "http-access does not allow it\n", {}};
   }
   if (method != "GET" && method != "HEAD") {
-    return {405, "text/plain; charset=utf-8", "only GET and HEAD\n"};
+    return {405, "text/plain; charset=utf-8", "only GET and HEAD\n", {}};
   }
   if (path == "/metrics") {
     return metrics();
@@ -159,9 +236,9 @@ HttpAnswer Monitor::answer(std::string_view method, std::string_view path, const
     return health();
   }
   if (path == "/status") {
-    return {200, "application/json", source_.status_json() + "\n"};
+    return {200, "application/json", source_.status_json() + "\n", {}};
   }
-  return {404, "text/plain; charset=utf-8", "there are /metrics, /health and /status\n"};
+  return {404, "text/plain; charset=utf-8", "there are /metrics, /health and /status\n", {}};
 }
 
 Result<MonitorFigures> Monitor::look() {
@@ -191,17 +268,17 @@ Result<MonitorFigures> Monitor::look() {
 HttpAnswer Monitor::metrics() {
   const auto figures = look();
   if (!figures) {
-    return {503, "text/plain; charset=utf-8", figures.error().describe() + "\n"};
+    return {503, "text/plain; charset=utf-8", figures.error().describe() + "\n", {}};
   }
-  return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_text(*figures)};
+  return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_text(*figures), {}};
 }
 
 HttpAnswer Monitor::health() {
   const auto figures = look();
   if (!figures) {
-    return {503, "application/json", health_json({{"shard", figures.error().describe()}})};
+    return {503, "application/json", health_json({{"shard", figures.error().describe()}}), {}};
   }
-  return {troubles_.empty() ? 200U : 503U, "application/json", health_json(troubles_)};
+  return {troubles_.empty() ? 200U : 503U, "application/json", health_json(troubles_), {}};
 }
 
 }  // namespace ringpost::app

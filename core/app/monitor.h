@@ -8,6 +8,7 @@
 
 #include "core/app/health.h"
 #include "core/app/metrics.h"
+#include "core/app/monitor_door.h"
 #include "core/base/address.h"
 #include "core/base/result.h"
 #include "core/config/snapshot.h"
@@ -20,6 +21,7 @@ struct HttpAnswer {
   unsigned code = 200;
   std::string type = "text/plain; charset=utf-8";
   std::string body;
+  std::string location;  ///< of an answer that sends elsewhere
 };
 
 /// What the management port shows. Called on the server's own thread.
@@ -41,8 +43,9 @@ bool may_monitor(const config::GlobalSettings& global, const IpAddress& client,
                  std::string_view key);
 
 /// The management port: /metrics (Prometheus), /health (503 with the reasons when all is not well)
-/// and /status (JSON). Read only, plain HTTP, on a thread of its own; only on loopback unless
-/// http-access names other networks.
+/// and /status (JSON). Read only, on threads of its own; only on loopback unless http-access names
+/// other networks. With a certificate of smtp-server-tls-certificate the port speaks HTTPS too, and
+/// plain visitors are sent there where http-redirect-to-https says so.
 class Monitor {
  public:
   explicit Monitor(MonitorSource& source) : source_(source) {}
@@ -54,18 +57,32 @@ class Monitor {
   Status start(std::uint16_t port);
   std::uint16_t port() const noexcept { return port_; }
 
+  /// How a visitor came in; handed to the server's callback.
+  struct Entrance {
+    Monitor* monitor = nullptr;
+    bool redirects = false;
+  };
+  /// Where a plain visitor is sent who asked `host` (of the Host field) for `path`.
+  static HttpAnswer redirect(std::string_view host, std::string_view path);
   /// For the server's callback and tests: the answer to a request.
   HttpAnswer answer(std::string_view method, std::string_view path, const IpAddress& client,
                     std::string_view key);
 
  private:
+  Status start_encrypted(std::uint16_t port, const sockaddr* address, socklen_t size);
   HttpAnswer metrics();
   HttpAnswer health();
   /// Figures and, in troubles_, what is wrong.
   Result<MonitorFigures> look();
 
   MonitorSource& source_;
+  Entrance plain_{this, false};
+  Entrance encrypted_{this, false};
   MHD_Daemon* server_ = nullptr;
+  MHD_Daemon* tls_server_ = nullptr;
+  std::string certificate_;  ///< PEM with its key
+  std::string password_;
+  MonitorDoor door_;
   std::uint16_t port_ = 0;
   HealthWatch watch_;
   std::vector<Trouble> troubles_;

@@ -158,7 +158,8 @@ constexpr OptionRow kServerRows[] = {
            "Key that opens the management interface from any address, sent as X-API-Key.",
            {.traits = kSecret | kRepeats}),
     acting(Id::http_redirect_to_https, "http-redirect-to-https", kGlobal, T::boolean, "yes", "no",
-           "Sends visitors of the management interface to its encrypted form.",
+           "Sends plain visitors of the management interface to its encrypted form, which the same "
+           "port speaks where there is an smtp-server-tls-certificate.",
            {.reload = kRestart}),
     acting(Id::http_csrf_protection, "http-csrf-protection", kGlobal, T::boolean, "yes", "no",
            "Asks for a token or key before the management interface changes anything."),

@@ -17,7 +17,6 @@ struct Pending {
 constexpr Pending kPending[] = {
     {Id::user_method, why::kAuth},
     {Id::user_certificate, why::kAuth},
-    {Id::http_redirect_to_https, why::kMonitor},
     {Id::http_csrf_protection, why::kMonitor},
     {Id::backoff_max_data_rate, why::kBackoff},
     {Id::sender_max_msg_rate, why::kSenders},

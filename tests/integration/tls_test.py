@@ -5,6 +5,7 @@ mail over TLS from smtplib, openssl and Postfix."""
 
 import contextlib
 import hashlib
+import http.client
 import json
 import smtplib
 import socket
@@ -18,6 +19,41 @@ from harness import (PeerTest, Ringpostd, Sink, free_port, main, need, need_ring
 from tls_peers import Authority, TlsServer
 
 HOST = "mx.peer.test"
+
+
+class Management(PeerTest):
+    """One port for HTTPS and for those who come in clear."""
+
+    def setUp(self):
+        need_ringpostd()
+        super().setUp()
+        self.authority = Authority(self.folder)
+        self.pem = self.authority.issue("localhost", password="secret")
+
+    def ask(self, port, encrypted, path="/health"):
+        context = ssl.create_default_context(cafile=str(self.authority.certificate))
+        client = (http.client.HTTPSConnection("localhost", port, timeout=20, context=context)
+                  if encrypted else http.client.HTTPConnection("localhost", port, timeout=20))
+        with contextlib.closing(client):
+            client.request("GET", path)
+            answer = client.getresponse()
+            return answer.status, answer.headers.get("Location"), answer.read()
+
+    def test_https_and_redirection(self):
+        port = free_port()
+        daemon = self.started(Ringpostd(
+            self.folder, f"http-mgmt-port {port}\n"
+            f"smtp-server-tls-certificate {self.pem} secret\n"))
+        with socket.create_connection(("127.0.0.1", port)):  # says nothing, and is in nobody's way
+            self.assertEqual((200, None), self.ask(port, True)[:2])
+            status, location, body = self.ask(port, False)
+        self.assertEqual((308, f"https://localhost:{port}/health"), (status, location))
+        self.assertNotIn(b"healthy", body)
+        self.assertEqual(0, daemon.stop())
+        daemon.configuration += "http-redirect-to-https no\n"
+        daemon.start()
+        for encrypted in (True, False):
+            self.assertIn(b"ringpost_queues", self.ask(port, encrypted, "/metrics")[2])
 
 
 class Outbound(PeerTest):

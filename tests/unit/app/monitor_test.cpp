@@ -178,6 +178,23 @@ std::string fetch(std::uint16_t port, const std::string& request) {
   return answer;
 }
 
+TEST(Monitor, SendsOnlyWhereTheHostFieldNamesAHost) {
+  EXPECT_EQ(Monitor::redirect("mta.example:8080", "/metrics").location,
+            "https://mta.example:8080/metrics");
+  EXPECT_EQ(Monitor::redirect("[::1]:8080", "/else\r\nX: y").location, "https://[::1]:8080/");
+  EXPECT_EQ(Monitor::redirect("a\r\nX: y", "/metrics").code, 400U);
+  EXPECT_EQ(Monitor::redirect("", "/metrics").code, 400U);
+}
+
+TEST(Monitor, ACertificateThatCannotBeUsedIsToldAtStart) {
+  Source source;
+  source.snapshot = load("smtp-server-tls-certificate /nowhere/at/all.pem\n");
+  Monitor monitor(source);
+  const Status started = monitor.start(0);
+  ASSERT_FALSE(started.ok());
+  EXPECT_NE(started.error().detail.find("smtp-server-tls-certificate"), std::string::npos);
+}
+
 TEST(Monitor, SpeaksHttpOnLoopback) {
   Source source;
   source.snapshot = load("http-access 127.0.0.1 none\nhttp-api-key s3cret\n");
