@@ -40,6 +40,13 @@ int list_messages(const CliOptions& options, const ListOptions& what);
 /// `what` is a message id, or a recipient's address, which may have wildcards.
 int why(const CliOptions& options, const std::string& what);
 int reload(const CliOptions& options);
+/// How `drain` ends.
+struct DrainOptions {
+  unsigned seconds = 0;         ///< it ends after this time at the latest; 0: when all is delivered
+  bool leave_deferred = false;  ///< what waits for a retry clock may stay
+  bool keep_running = false;    ///< the daemon is not ended
+};
+int drain(const CliOptions& options, const DrainOptions& wanted);
 /// `verb` is pause, resume, delete or schedule.
 int change_queues(const CliOptions& options, const std::string& verb, const std::string& pattern);
 

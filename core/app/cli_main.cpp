@@ -25,6 +25,7 @@ struct Arguments {
   ringpost::app::ViewOptions view;
   ringpost::app::ListOptions list;
   ringpost::app::TraceOptions trace;
+  ringpost::app::DrainOptions drain;
   bool live = false;
   unsigned every = 2;
   unsigned rounds = 0;
@@ -96,6 +97,16 @@ void add_live_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   list->add_option("--vmta", arguments.list.vmta, "virtual MTA, * as wildcard");
   list->add_option("--limit", arguments.list.limit, "rows at most")->check(CLI::Range(1, 10'000));
   list->callback([&] { exit_code = ringpost::app::list_messages(options, arguments.list); });
+}
+
+void add_drain_command(CLI::App& app, Arguments& arguments, int& exit_code) {
+  CLI::App* drain =
+      app.add_subcommand("drain", "Take no more mail, deliver what is there, then end the daemon");
+  drain->add_option("--seconds", arguments.drain.seconds, "end after this time at the latest");
+  drain->add_flag("--leave-deferred", arguments.drain.leave_deferred,
+                  "Do not wait for mail that was put off");
+  drain->add_flag("--keep-running", arguments.drain.keep_running, "Do not end the daemon");
+  drain->callback([&] { exit_code = ringpost::app::drain(arguments.options, arguments.drain); });
 }
 
 void add_queue_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
@@ -290,6 +301,7 @@ int main(int argc, char** argv) {
   app.fallthrough();
   int exit_code = 0;
   add_live_commands(app, arguments, exit_code);
+  add_drain_command(app, arguments, exit_code);
   add_queue_commands(app, arguments, exit_code);
   add_mode_commands(app, arguments, exit_code);
   add_file_commands(app, arguments, exit_code);

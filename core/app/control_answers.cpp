@@ -24,6 +24,8 @@ Json counters_of(const ShardStatus& s) {
           {"cancelled", s.cancelled},
           {"ambiguous", s.ambiguous},
           {"queued_recipients", s.queued_recipients},
+          {"deferred_recipients", s.deferred_recipients},
+          {"quarantined", s.quarantined},
           {"queues", s.queues},
           {"spool_messages", s.spool_messages},
           {"spool_segments", s.spool_segments},
@@ -132,6 +134,9 @@ std::string answer_status(const ControlTask& task, const ProcessFacts& facts,
       alarms.push_back(alarm);
     }
   }
+  if (const auto damaged = totals["quarantined"].get<std::uint64_t>(); damaged > 0) {
+    alarms.push_back(std::to_string(damaged) + " messages are quarantined: damaged on disk");
+  }
   if (accounts.failing) {
     alarms.push_back("accounting files cannot be written; their records wait in the journal");
   }
@@ -140,7 +145,7 @@ std::string answer_status(const ControlTask& task, const ProcessFacts& facts,
   }
   return answer_ok({{"version", facts.version},
                     {"pid", ::getpid()},
-                    {"state", "running"},
+                    {"state", facts.draining ? "draining" : "running"},
                     {"uptime_seconds", (now - facts.started).whole_seconds()},
                     {"shards", facts.shards},
                     {"alarms", std::move(alarms)},

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "core/app/control_answers.h"
@@ -68,17 +69,17 @@ std::string ControlRoom::answer(const std::string& request) {
     if (command == "trace") {
       return trace(parsed.value("id", std::string()));
     }
+    if (command == "drain" || command == "end") {
+      return command == "drain" ? drain() : end();
+    }
     if (command == "trace-live") {
       return trace_live(parsed);
     }
     if (command == "pause" || command == "resume" || command == "delete" || command == "schedule") {
       return change(command, pattern, parsed.value("dry_run", false));
     }
-    if (command == "sources") {
-      return sources();
-    }
-    if (command == "acct-flush") {
-      return flush_accounts();
+    if (command == "sources" || command == "acct-flush") {
+      return command == "sources" ? sources() : flush_accounts();
     }
     if (command == "mode") {
       return set_mode(pattern, parsed.value("mode", std::string()), parsed.value("dry_run", false));
@@ -318,6 +319,30 @@ std::string ControlRoom::reload() {
   return answer_reload(plan);
 }
 
+std::string ControlRoom::drain() {
+  auto task = std::make_unique<ControlTask>();
+  task->kind = ControlKind::stop_intake;
+  auto done = ask(std::move(task));
+  if (!done) {
+    return answer_error(done.error().describe());
+  }
+  if (!facts_.draining) {
+    log_info("drains by an operator's command: takes no mail until the next start");
+  }
+  facts_.draining = true;
+  return answer_ok({{"state", "draining"}});
+}
+
+// As a service manager would: the main thread ends everything in order.
+std::string ControlRoom::end() {
+  if (!facts_.draining) {
+    return answer_error("only a daemon that drains is ended this way");
+  }
+  log_info("drained; ends by an operator's command");
+  ::kill(::getpid(), SIGTERM);
+  return answer_ok({{"state", "ending"}});
+}
+
 void ControlRoom::check_sources(bool tell_shards) {
   const std::lock_guard lock(mutex_);
   check_sources_locked(tell_shards);
@@ -373,6 +398,7 @@ Result<MonitorFigures> ControlRoom::figures() {
     figures.accounts = accounts_->stats();
   }
   figures.log_lines_dropped = log_lines_dropped();
+  figures.draining = facts_.draining;
   figures.started = facts_.started;
   figures.now = read_clocks().wall;
   figures.memory_bytes = resident_memory();

@@ -29,6 +29,7 @@ struct ProcessFacts {
   std::string pause_file;   ///< where paused queues are kept over restarts
   std::string source_file;  ///< likewise source addresses out of use
   bool debug = false;       ///< the log has everything
+  bool draining = false;    ///< takes no mail any more
 };
 
 /// Turns requests of the control socket, and of the main thread, into tasks for all shards and
@@ -77,6 +78,8 @@ class ControlRoom : public ControlHandler {
   std::string trace(const std::string& id);
   std::string change(const std::string& verb, const std::string& pattern, bool dry_run);
   std::string reload();
+  std::string drain();
+  std::string end();
   // control_traces.cpp
   std::string trace_live(const nlohmann::json& request);
   std::string tell_traces();

@@ -46,6 +46,7 @@ enum class ControlKind : std::uint8_t {
   warmups,          ///< how queues warm up
   day_counts,       ///< what cold virtual MTAs were given today
   traces,           ///< `traces` are watched from now on
+  stop_intake,      ///< no more mail is taken, what is there goes on
   undo,             ///< the decision named `decision` is taken back
 };
 
@@ -72,6 +73,8 @@ struct ShardStatus {
   std::uint64_t cancelled = 0;
   std::uint64_t ambiguous = 0;
   std::uint64_t queued_recipients = 0;
+  std::uint64_t deferred_recipients = 0;  ///< of these: wait for a retry clock
+  std::uint64_t quarantined = 0;          ///< messages found damaged on disk since the start
   std::uint64_t queues = 0;
   std::uint64_t spool_messages = 0;
   std::uint64_t spool_segments = 0;
@@ -105,8 +108,8 @@ struct ShardStatus {
   std::uint64_t event_lines_dropped = 0;  ///< for want of room
   std::uint64_t reports_made = 0;         ///< delivery status notifications spooled
   std::uint64_t reports_omitted = 0;      ///< owed, but the sender's domain gets none
-  std::uint64_t notices_sent = 0;     ///< mails on modes of queues and source addresses
-  std::uint64_t notices_lost = 0;     ///< changes of these that no mail could tell of
+  std::uint64_t notices_sent = 0;         ///< mails on modes of queues and source addresses
+  std::uint64_t notices_lost = 0;         ///< changes of these that no mail could tell of
   std::uint64_t reports_refused = 0;      ///< attempts to spool one that found no room
   std::uint64_t reports_lost = 0;         ///< owed, and their outcome cannot be read any more
   std::vector<account::CategoryCount> categories;  ///< of bounces and failed attempts

@@ -84,6 +84,10 @@ std::vector<Trouble> HealthWatch::look(const MonitorFigures& figures, const Host
   look_at_accounts(figures, out);
   look_at_dns(figures, out);
   look_at_clock(now, out);
+  look_at_damage(figures, now, out);
+  if (figures.draining) {
+    out.push_back({"intake", "it drains: no mail is taken until the next start"});
+  }
   for (const ShardStatus& shard : figures.shards) {
     for (const std::string& alarm : shard.alarms) {
       out.push_back({"spool", alarm});
@@ -107,6 +111,22 @@ void HealthWatch::look_at_dns(const MonitorFigures& figures, std::vector<Trouble
   }
   if (dns_failing_) {
     out.push_back({"dns", "more than half of the routes asked for last had no answer from DNS"});
+  }
+}
+
+void HealthWatch::look_at_damage(const MonitorFigures& figures, Now now,
+                                 std::vector<Trouble>& out) {
+  std::uint64_t damaged = 0;
+  for (const ShardStatus& shard : figures.shards) {
+    damaged += shard.quarantined;
+  }
+  if (damaged > damaged_) {
+    damage_told_until_ = now.instant + kDamageMemory;
+  }
+  damaged_ = damaged;
+  if (damaged > 0 && now.instant < damage_told_until_) {
+    out.push_back({"spool", std::to_string(damaged) +
+                                " messages are quarantined: damaged on disk; the log names them"});
   }
 }
 

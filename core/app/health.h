@@ -28,7 +28,7 @@ std::uint64_t resident_memory();
 
 /// One reason why all is not well.
 struct Trouble {
-  std::string_view area;  ///< disk, memory, dns, clock, log-writer, spool
+  std::string_view area;  ///< disk, memory, dns, clock, log-writer, spool, intake
   std::string text;
 };
 
@@ -44,6 +44,9 @@ class HealthWatch {
   /// A step of the wall clock beyond this is told of for kClockMemory.
   static constexpr Duration kClockStep = Duration::seconds(2);
   static constexpr Duration kClockMemory = Duration::minutes(5);
+  /// Damage is told of for so long after it was found: it does not go away by itself, and nothing
+  /// more is lost. The metric and `ringpost status` have it until the next start.
+  static constexpr Duration kDamageMemory = Duration::minutes(60);
   /// So many routes were asked for and more than half failed: DNS is in trouble.
   static constexpr std::uint64_t kResolutionsLeast = 20;
 
@@ -52,6 +55,7 @@ class HealthWatch {
  private:
   void look_at_dns(const MonitorFigures& figures, std::vector<Trouble>& out);
   void look_at_clock(Now now, std::vector<Trouble>& out);
+  void look_at_damage(const MonitorFigures& figures, Now now, std::vector<Trouble>& out);
 
   std::uint64_t resolutions_ = 0;
   std::uint64_t resolutions_failed_ = 0;
@@ -60,6 +64,8 @@ class HealthWatch {
   std::int64_t clock_offset_us_ = 0;  ///< wall clock less monotonic clock
   std::int64_t clock_step_us_ = 0;
   Instant clock_told_until_;
+  std::uint64_t damaged_ = 0;
+  Instant damage_told_until_;
 };
 
 /// `{"healthy":...,"reasons":[{"area":...,"reason":...}]}`.

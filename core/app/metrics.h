@@ -19,6 +19,7 @@ struct MonitorFigures {
   WallTime now;
   std::uint64_t memory_bytes = 0;  ///< resident
   std::uint64_t log_lines_dropped = 0;
+  bool draining = false;      ///< takes no mail any more
   std::uint64_t trouble = 0;  ///< reasons that /health gives
 };
 

@@ -282,10 +282,17 @@ void Shard::drain() {
     return;
   }
   stage_ = Stage::draining;
-  ingest_->stop(ingest_stopped_);
+  stop_intake();
   deliverer_->drain();
   reports_.drain();
   notices_.drain();
+}
+
+void Shard::stop_intake() {
+  if (!intake_stopped_) {
+    intake_stopped_ = true;
+    ingest_->stop(ingest_stopped_);
+  }
 }
 
 void Shard::abandon() {

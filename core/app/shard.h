@@ -113,6 +113,7 @@ class Shard final : public LetterHandler,
   void on_ingest_stopped(Completion& completion);
   void on_spool_stopped(Completion& completion);
   void drain();
+  void stop_intake();
   void abandon();
   void checkpoint();
   bool nothing_in_flight() const;
@@ -181,6 +182,7 @@ class Shard final : public LetterHandler,
   ShardStatus counters_;
   std::uint64_t sources_seen_ = 0;  ///< changes() of the source book that queues know of
   Stage stage_ = Stage::running;
+  bool intake_stopped_ = false;
 };
 
 }  // namespace ringpost::app

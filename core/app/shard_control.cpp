@@ -45,6 +45,7 @@ void Shard::on_control(ControlTask& task, unsigned from, Now now) {
         ports_.events->use(task.traces);
       }
       break;
+    case ControlKind::stop_intake: stop_intake(); break;
     case ControlKind::mode:
     case ControlKind::source:
     case ControlKind::decisions:
@@ -120,6 +121,7 @@ ShardStatus Shard::status() {
   ShardStatus status = counters_;
   const schedule::Totals totals = scheduler_->totals();
   status.queued_recipients = totals.ready + totals.deferred + totals.in_flight + totals.ending;
+  status.deferred_recipients = totals.deferred;
   status.queues = totals.queues;
   status.queues_backoff = totals.queues_backoff;
   status.backoffs_begun = decision_log_.backoffs_begun;
@@ -177,10 +179,7 @@ ShardStatus Shard::status() {
   if (!spool.may_issue) {
     status.alarms.push_back(where + "outcomes cannot be made durable: no delivery begins");
   }
-  if (spool.quarantined > 0) {
-    status.alarms.push_back(where + std::to_string(spool.quarantined) +
-                            " messages are quarantined: damaged on disk");
-  }
+  status.quarantined = spool.quarantined;
   status.loop = loop_.stats();
   return status;
 }

@@ -35,6 +35,31 @@ class Commands(PeerTest):
                    "the first attempts")
         return daemon, ids
 
+    def test_drain(self):
+        """Takes no more, delivers what there is, tells of it, and ends."""
+        sink = self.started(Sink(self.folder, "--reply-delay", "20"))
+        daemon = self.started(Ringpostd(
+            self.folder, "<domain later.test>\n  route [127.0.0.1]:9\n  retry-after 1h\n"
+            "</domain>\n", sink_port=sink.port))
+        with smtplib.SMTP("127.0.0.1", daemon.port) as client:
+            client.sendmail("s@load.test", ["a@later.test"], "Subject: x\r\n\r\nhello\r\n")
+        code, summary, _ = load(self.folder, daemon.port, "-n", "200", "-c", "4")
+        self.assertEqual((0, 200), (code, summary["acked"]))
+        wait_until(lambda: daemon.status()["totals"]["deferred_recipients"] == 1, "the deferral")
+        refused = subprocess.run([BIN / "ringpost", "--control", daemon.control, "drain",
+                                  "--seconds", "1", "--keep-running"],
+                                 capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(0, refused.returncode, refused.stderr)
+        self.assertEqual("draining", daemon.status()["state"])
+        with self.assertRaises(OSError):
+            smtplib.SMTP("127.0.0.1", daemon.port, timeout=5)
+        told = daemon.command("drain", "--leave-deferred")
+        self.assertIn("1 recipients left, 1 of them put off", told)
+        self.assertEqual(0, daemon.wait(30))
+        self.assertEqual(200, sink.received())
+        daemon.start()
+        self.assertEqual(1, daemon.status()["totals"]["queued_recipients"])
+
     def test_systemd_is_told_when_it_is_ready(self):
         path = self.folder / "notify"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:

@@ -154,9 +154,22 @@ TEST(Health, EachTroubleHasItsReason) {
   now.wall = now.wall + Duration::seconds(61);
   now.instant = now.instant + Duration::seconds(1);
   EXPECT_EQ(areas(), "clock ");
-  now.wall = now.wall + HealthWatch::kClockMemory;
-  now.instant = now.instant + HealthWatch::kClockMemory;
+  const auto pass = [&](Duration time) {
+    now.wall = now.wall + time;
+    now.instant = now.instant + time;
+  };
+  pass(HealthWatch::kClockMemory);
   EXPECT_EQ(areas(), "");
+  figures.draining = true;
+  EXPECT_EQ(areas(), "intake ");
+  figures.draining = false;
+  // Damage is told of for a while after it was found, not for ever.
+  figures.shards[0].quarantined = 1;
+  EXPECT_EQ(areas(), "spool ");
+  pass(HealthWatch::kDamageMemory);
+  EXPECT_EQ(areas(), "");
+  figures.shards[0].quarantined = 2;
+  EXPECT_EQ(areas(), "spool ");
 }
 
 std::string fetch(std::uint16_t port, const std::string& request) {
