@@ -379,6 +379,7 @@ bool Log::admit_entry(Segment& segment, const SummaryEntry& entry, std::uint32_t
   admission.size_bytes = entry.size_bytes;
   admission.received = {entry.received_us};
   admission.alone = groups.alone();
+  admission.sender_rule = groups.sender_rule();
   std::uint32_t group_end = 0;
   IndexGroup group;
   while (groups.next(group)) {

@@ -89,6 +89,7 @@ bool read_record(std::string_view segment, std::uint64_t generation, std::uint64
   out.envelope.recipients = out.recipients;
   out.envelope.vmta = index.vmta();
   out.envelope.job = index.job();
+  out.envelope.sender_rule = index.sender_rule();
   out.envelope.origin = head->origin;
   out.envelope.received = {head->received_us};
   out.envelope.dsn_return = head->dsn_return;
@@ -115,6 +116,10 @@ IndexReader::IndexReader(std::string_view index) noexcept : decode_(index), choi
     rest.varint();
   }
   alone_ = has_choices_ && rest.ok() && !rest.at_end() && rest.varint() != 0;
+  if (has_choices_ && rest.ok() && !rest.at_end()) {
+    const auto key = rest.number<std::uint64_t>();
+    sender_rule_ = rest.ok() ? key : 0;
+  }
 }
 
 bool IndexReader::next(IndexGroup& group) noexcept {

@@ -48,6 +48,8 @@ class IndexReader {
   bool has_choices() const noexcept { return has_choices_; }
   /// No two recipients share a transaction.
   bool alone() const noexcept { return alone_; }
+  /// Key of the rule for the sender; 0: none.
+  std::uint64_t sender_rule() const noexcept { return sender_rule_; }
   /// The next group; false at the end.
   bool next(IndexGroup& group) noexcept;
 
@@ -59,6 +61,7 @@ class IndexReader {
   Decoder choices_;  ///< stands at the choice of the next group
   bool has_choices_ = false;
   bool alone_ = false;
+  std::uint64_t sender_rule_ = 0;
 };
 
 }  // namespace ringpost::spool

@@ -35,17 +35,19 @@ void write_index(const Envelope& envelope, Encoder<ChunkChain>& encode) {
     i += count;
   }
   const bool alone = envelope.recipients.front().alone;
-  const bool choices = alone || std::any_of(envelope.recipients.begin(), envelope.recipients.end(),
-                                            [](const Recipient& one) {
-                                              return !one.vmta.empty() || one.pool_key != 0;
-                                            });
+  const auto chooses = [](const Recipient& one) { return !one.vmta.empty() || one.pool_key != 0; };
+  const bool choices = alone || envelope.sender_rule != 0 ||
+                       std::any_of(envelope.recipients.begin(), envelope.recipients.end(), chooses);
   for (std::size_t i = 0; choices && i < envelope.recipients.size();) {
     encode.text(envelope.recipients[i].vmta);
     encode.varint(envelope.recipients[i].pool_key);
     i += group_size(envelope.recipients, i);
   }
-  if (alone) {
-    encode.varint(1);
+  if (alone || envelope.sender_rule != 0) {
+    encode.varint(alone ? 1 : 0);
+  }
+  if (envelope.sender_rule != 0) {
+    encode.number(envelope.sender_rule);
   }
 }
 

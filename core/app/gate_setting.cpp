@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/app/rate_plans.h"
 #include "core/config/explain.h"
 
 namespace ringpost::app {
@@ -76,6 +77,17 @@ std::optional<GateSetting> setting_behind(Gate gate, const config::Snapshot& sna
   const auto own =
       find(row->scope == Scope::queue ? told->queue_settings : told->vmta_settings, row->setting);
   return !own && gate == Gate::warmup ? find(told->vmta_settings, row->setting) : own;
+}
+
+std::optional<GateSetting> sender_rate_behind(std::uint64_t rule,
+                                              const config::Snapshot& snapshot) {
+  for (const config::SenderRule& sender : snapshot.sender_rules()) {
+    if (RatePlans::messages_of(sender) == rule) {
+      return GateSetting{"max-msg-rate", config::format_rate(sender.max_msg_rate),
+                         snapshot.place(sender.origin)};
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace ringpost::app

@@ -21,4 +21,7 @@ struct GateSetting {
 std::optional<GateSetting> setting_behind(schedule::Gate gate, const config::Snapshot& snapshot,
                                           std::string_view domain, std::string_view vmta);
 
+/// The rate of the rule for senders with this key.
+std::optional<GateSetting> sender_rate_behind(std::uint64_t rule, const config::Snapshot& snapshot);
+
 }  // namespace ringpost::app

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <fstream>
 
+#include "core/app/rate_plans.h"
 #include "core/base/hash.h"
 #include "core/base/text.h"
 
@@ -272,6 +273,11 @@ ingest::Choice MailRules::choose(const ingest::ChoiceQuestion& question) const {
 std::string_view MailRules::return_path(std::string_view sender) const {
   const config::SenderRule* rule = snapshot_.sender_rule(sender);
   return rule == nullptr ? std::string_view{} : rule->bounce_sender;
+}
+
+std::uint64_t MailRules::rule_key(std::string_view sender) const {
+  const config::SenderRule* rule = snapshot_.sender_rule(sender);
+  return rule == nullptr ? 0 : RatePlans::messages_of(*rule);
 }
 
 bool MailRules::is_relay_address(std::string_view recipient) const { return relay_.has(recipient); }

@@ -31,6 +31,7 @@ class MailRules final : public ingest::MailRules {
   bool same_for_all(std::uint32_t source, std::string_view named) const override;
   SharedCount* sessions_of(std::string_view reverse_path) const override;
   std::string_view return_path(std::string_view sender) const override;
+  std::uint64_t rule_key(std::string_view sender) const override;
   bool is_relay_address(std::string_view recipient) const override;
   bool is_suppressed(std::uint32_t source, std::string_view recipient) const override;
 

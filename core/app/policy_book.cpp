@@ -538,7 +538,7 @@ schedule::GlobalLimits PolicyBook::global_limits() {
 void PolicyBook::set_shared_rates(schedule::QueueSettings& settings,
                                   const config::VirtualMta& vmta) const {
   const std::uint64_t messages = RatePlans::messages_of(vmta.name);
-  if (rates_.find(messages) != nullptr) {
+  if (const auto* plan = rates_.find(messages); plan != nullptr && !plan->rates.empty()) {
     settings.limits.shared_messages = {messages, messages, {}};
   }
   const std::uint64_t connects = RatePlans::connects_of(vmta.name);
@@ -629,7 +629,7 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   schedule::QueueSettings settings;
   set_shared_rates(settings, identity);
   out->paced = rate_of(in.max_msg_rate).limited() || settings.limits.shared_messages.scope != 0 ||
-               in.warmup != nullptr;
+               in.warmup != nullptr || rates_.limits_senders();
   settings.limits.warmup = warmup_plan(in.warmup, {}, identity, snapshot());
   settings.limits.messages = rate_of(in.max_msg_rate, in.pacing);
   settings.limits.connects = rate_of(in.max_connect_rate);

@@ -47,6 +47,9 @@ class PolicyBook : public schedule::PolicySource {
   std::span<const std::uint32_t> day_caps(std::string_view queue, std::string_view vmta,
                                           std::string_view overflow) override;
   const schedule::RatePlan* rate_plan(std::uint64_t plan) override { return rates_.find(plan); }
+  const schedule::RatePlan* sender_rates(std::uint64_t rule) override {
+    return rates_.of_sender(rule);
+  }
 
   /// The queue that takes mail for `domain` of the virtual MTA, lower case, in a buffer of the
   /// book's that holds until the next call.

@@ -74,12 +74,48 @@ void RatePlans::add_warmup(std::uint64_t plan, std::uint64_t home,
       {key, {}, schedule::RateOf::vmta, old != before.end() && old->second != home, warmup});
 }
 
+std::uint64_t RatePlans::messages_of(const config::SenderRule& rule) {
+  return key_of("sender-messages", rule.address);
+}
+
+void RatePlans::add_senders(const config::Snapshot& snapshot, std::uint64_t home,
+                            const Homes& before) {
+  for (const config::SenderRule& rule : snapshot.sender_rules()) {
+    const std::uint64_t key = messages_of(rule);
+    if (rule.max_msg_rate.unlimited() || senders_.count(key) != 0) {
+      continue;
+    }
+    homes_[key] = home;
+    const auto old = before.find(key);
+    schedule::RatePlan& out = senders_[key];
+    out.home = home;
+    out.rates.push_back({key,
+                         {rule.max_msg_rate.count, rule.max_msg_rate.period},
+                         schedule::RateOf::sender,
+                         old != before.end() && old->second != home});
+  }
+}
+
+const schedule::RatePlan* RatePlans::of_sender(std::uint64_t rule) const {
+  const auto found = senders_.find(rule);
+  return found == senders_.end() ? nullptr : &found->second;
+}
+
 void RatePlans::use(const config::Snapshot& snapshot, const std::vector<GroupWarmup>& groups) {
   const Homes before = std::exchange(homes_, {});
-  plans_.clear();
+  const auto plans_before = std::exchange(plans_, {});
   const std::vector<std::uint32_t> first = linked_vmtas(snapshot);
   const auto vmtas = snapshot.virtual_mtas();
-  const auto home_of = [&](std::size_t vmta) { return messages_of(vmtas[first[vmta]].name); };
+  senders_.clear();
+  const std::uint64_t all = key_of("sender-messages", "");
+  add_senders(snapshot, all, before);
+  // Mail of a rated sender may leave by any virtual MTA, and counts in all its rates in one step.
+  const auto home_of = [&](std::size_t vmta) {
+    return limits_senders() ? all : messages_of(vmtas[first[vmta]].name);
+  };
+  for (std::size_t i = 0; limits_senders() && i < vmtas.size(); ++i) {
+    plans_[messages_of(vmtas[i].name)].home = all;
+  }
   for (std::size_t i = 0; i < vmtas.size(); ++i) {
     const config::VirtualMta& identity = vmtas[i];
     const std::uint64_t messages = messages_of(identity.name);
@@ -106,6 +142,16 @@ void RatePlans::use(const config::Snapshot& snapshot, const std::vector<GroupWar
     }
     add_warmup(plan, home_of(one.vmta), one.plan, plan, before);
   }
+  mark_moved(plans_before);
+}
+
+// What has no plan is at home by its own key.
+void RatePlans::mark_moved(const Plans& before) {
+  for (auto& [key, plan] : plans_) {
+    const auto old = before.find(key);
+    plan.moved = used_ && (old == before.end() ? key : old->second.home) != plan.home;
+  }
+  used_ = true;
 }
 
 const schedule::RatePlan* RatePlans::find(std::uint64_t plan) const {

@@ -30,18 +30,28 @@ class RatePlans {
   /// Keys of the plans of a virtual MTA, whether it has any rates or not.
   static std::uint64_t messages_of(std::string_view vmta);
   static std::uint64_t connects_of(std::string_view vmta);
+  /// The rates of mail that goes by this rule for senders, or nullptr: it has none.
+  const schedule::RatePlan* of_sender(std::uint64_t rule) const;
+  bool limits_senders() const { return !senders_.empty(); }
+  /// Key of a rule for senders.
+  static std::uint64_t messages_of(const config::SenderRule& rule);
   /// Of a group that warms up through the virtual MTA.
   static std::uint64_t messages_of(std::string_view group, std::string_view vmta);
 
  private:
+  using Plans = std::unordered_map<std::uint64_t, schedule::RatePlan>;
   using Homes = std::unordered_map<std::uint64_t, std::uint64_t>;
 
   void add(std::uint64_t plan, std::uint64_t home, const config::Rate& rate, std::uint64_t key,
            schedule::RateOf of, const Homes& before);
+  void mark_moved(const Plans& before);
+  void add_senders(const config::Snapshot& snapshot, std::uint64_t home, const Homes& before);
   void add_warmup(std::uint64_t plan, std::uint64_t home, const schedule::WarmupPlanRef& warmup,
                   std::uint64_t key, const Homes& before);
 
-  std::unordered_map<std::uint64_t, schedule::RatePlan> plans_;
+  Plans plans_;
+  Plans senders_;
+  bool used_ = false;
   Homes homes_;  ///< of rates, by their key
 };
 

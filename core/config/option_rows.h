@@ -66,7 +66,6 @@ inline constexpr std::string_view kMonitor =
     "the management port changes nothing and has its encryption from smtp-server-tls-certificate";
 inline constexpr std::string_view kReports = "processing of returned reports is not built yet";
 inline constexpr std::string_view kDsn = "delivery status notifications are not built yet";
-inline constexpr std::string_view kSenders = "this rule for senders is not built yet";
 inline constexpr std::string_view kAccounting = "accounting files have one form so far";
 inline constexpr std::string_view kRotation = "accounting files are not rotated yet";
 inline constexpr std::string_view kChecks = "checks of incoming mail are not built yet";

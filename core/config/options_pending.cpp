@@ -19,7 +19,6 @@ constexpr Pending kPending[] = {
     {Id::user_certificate, why::kAuth},
     {Id::http_csrf_protection, why::kMonitor},
     {Id::backoff_max_data_rate, why::kBackoff},
-    {Id::sender_max_msg_rate, why::kSenders},
     {Id::vmta_max_data_rate, why::kVmtaLimits},
     {Id::source_ip_max_smtp_out, why::kPerSource},
     {Id::source_ip_max_connect_rate, why::kPerSource},

@@ -66,6 +66,7 @@ struct Admission {
   std::uint16_t attempts = 0;
   std::uint64_t pool_key = 0;     ///< what a pool that goes by recipients goes by; 0: the message
   bool pooled = false;            ///< its virtual MTA was chosen out of a pool
+  std::uint64_t sender_rule = 0;  ///< key of the rule for its sender; 0: none
   bool alone = false;             ///< no other recipient may share its transactions
   bool ambiguous_before = false;  ///< issued before an unclean stop and never settled
   WallTime received;
@@ -134,6 +135,12 @@ class WorkSource {
   /// inside take().
   virtual void reply_judged(QueueId queue, const JudgedReply& reply, Now now) {
     static_cast<void>(queue), static_cast<void>(reply), static_cast<void>(now);
+  }
+  /// Asked by a session that found nothing to take. True: mail of the queue will have a permit
+  /// soon, which would lapse while a session is opened for it.
+  virtual bool keeps(QueueId queue, Now now) {
+    static_cast<void>(queue), static_cast<void>(now);
+    return false;
   }
   /// Asked by a session before it takes work and when it has none. True: it was opened for another
   /// mode of its queue, or its source address is no longer used; it takes no more and ends.

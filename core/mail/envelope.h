@@ -57,6 +57,7 @@ struct Envelope {
   std::string_view envelope_id;           ///< ENVID in xtext as given, or empty
   std::string_view vmta;                  ///< virtual MTA or pool of those that name none
   std::string_view job;                   ///< job id, or empty
+  std::uint64_t sender_rule = 0;          ///< key of the rule for its sender; 0: none
   std::string_view user;                  ///< authenticated user, or empty
   std::string_view helo;                  ///< what the injector called itself
   /// Header fields that accounting shows, as `name:value` lines ended by LF; the names in lower

@@ -34,6 +34,9 @@ class PolicySource {
   virtual GlobalLimits global_limits() = 0;
   /// The rates of a SharedRates::plan, or nullptr: it has none. Stays good until the next snapshot.
   virtual const RatePlan* rate_plan(std::uint64_t /*plan*/) { return nullptr; }
+  /// The rates of mail that goes by the sender rule of this key, or nullptr: it has none. They have
+  /// the home of all plans that they are counted with.
+  virtual const RatePlan* sender_rates(std::uint64_t /*rule*/) { return nullptr; }
   /// How many recipients a day the virtual MTA takes for the queue, on successive days, the last
   /// repeats; empty: any number. `overflow`: see Admission. Stays good until the next snapshot.
   virtual std::span<const std::uint32_t> day_caps(std::string_view queue, std::string_view vmta,

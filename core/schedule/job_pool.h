@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "core/mail/job.h"
+#include "core/schedule/sender_lanes.h"
 
 namespace ringpost::schedule {
 
@@ -14,6 +15,7 @@ struct PooledJob : Job {
 
   Stage stage = Stage::free;
   bool ending = false;     ///< carries outcomes decided in the queue; was never delivered
+  EntryFacts mail;         ///< of its message
   bool alone = false;      ///< Entry::alone of its recipient
   bool pooled = false;     ///< Entry::pooled of its recipients
   std::uint8_t epoch = 0;  ///< of the queue when its mail was taken

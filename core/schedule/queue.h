@@ -85,6 +85,9 @@ struct Queue : Waiter {
   std::uint32_t yielding = 0;        ///< sessions to be given up for others
   std::uint32_t closing = 0;         ///< of these, those that have been told so
   std::uint32_t job_turns = 0;       ///< offers made to it as the head of those waiting for jobs
+  SenderLane* lanes = nullptr;       ///< first one of its mail that waits for senders' rates
+  std::uint32_t aside = 0;           ///< recipients in them
+  std::uint16_t asking = 0;          ///< sessions that got nothing while some did
   std::uint32_t rush_tail = kNil;    ///< last deferred entry that an operator wants tried now
   std::uint32_t reserved_stamp = 0;  ///< sum of `changed` of the scopes that `reserved` counts
   std::uint16_t clock_step = 0;      ///< failures in a row on the queue's own clock

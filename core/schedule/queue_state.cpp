@@ -26,6 +26,7 @@ std::string_view name_of(Gate gate) noexcept {
                                                                   "pool-message-rate",
                                                                   "group-message-rate",
                                                                   "group-connect-rate",
+                                                                  "sender-message-rate",
                                                                   "jobs",
                                                                   "session-room",
                                                                   "growth",

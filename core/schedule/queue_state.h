@@ -36,22 +36,23 @@ enum class Gate : std::uint8_t {
   pool_message_rate,   ///< over all members of a pool
   group_message_rate,  ///< over all domains of a group
   group_connect_rate,
-  jobs,          ///< places for mail in transit on this shard
-  session_room,  ///< the session host has no room
-  growth,        ///< a further session came to nothing; those it has go on
-  reconnect,     ///< a pause after broken sessions
-  local_fault,   ///< a pause after a fault of our own (no port, no address)
-  yielding,      ///< gives a connection up for queues that have waited longer
-  queue_retry,   ///< the queue's own clock
-  moving,        ///< its mail goes to another queue, which has no room yet
-  no_source,     ///< all its source addresses are disabled
-  held,          ///< its settings demand what cannot be done: nothing starts
-  journal,       ///< outcomes cannot be written: nothing starts
+  sender_message_rate,  ///< over all queues that mail of the sender is in
+  jobs,                 ///< places for mail in transit on this shard
+  session_room,         ///< the session host has no room
+  growth,               ///< a further session came to nothing; those it has go on
+  reconnect,            ///< a pause after broken sessions
+  local_fault,          ///< a pause after a fault of our own (no port, no address)
+  yielding,             ///< gives a connection up for queues that have waited longer
+  queue_retry,          ///< the queue's own clock
+  moving,               ///< its mail goes to another queue, which has no room yet
+  no_source,            ///< all its source addresses are disabled
+  held,                 ///< its settings demand what cannot be done: nothing starts
+  journal,              ///< outcomes cannot be written: nothing starts
   paused,
   ending,
   in_flight,  ///< not waiting: in a transaction or being settled
 };
-inline constexpr std::size_t kGates = 30;
+inline constexpr std::size_t kGates = 31;
 
 std::string_view name_of(QueueState state) noexcept;
 std::string_view name_of(Gate gate) noexcept;

@@ -37,11 +37,12 @@ std::uint32_t grant_max_of(const RateLimit& limit) {
 // ---- the holder's side -------------------------------------------------------------------------
 
 RateScope& RateBook::scope(std::uint64_t key, std::uint64_t base, RateLimit own,
-                           std::uint32_t version) {
+                           std::uint32_t version, std::uint64_t sender) {
   std::unique_ptr<RateScope>& place = scopes_[key];
   if (!place) {
     place = std::make_unique<RateScope>();
     place->key = key;
+    place->sender = sender;
   }
   if (place->version != version) {
     place->tell = place->version != 0;
@@ -56,12 +57,14 @@ RateScope& RateBook::scope(std::uint64_t key, std::uint64_t base, RateLimit own,
 void RateBook::place_scope(RateScope& scope) {
   scope.interval = scope.own.limited() ? interval_of(scope.own) : Duration{};
   std::uint64_t home = scope.base;
-  if (const RatePlan* plan = policies_.rate_plan(scope.base)) {
-    home = plan->home;
-    for (const SharedRate& rate : plan->rates) {
-      scope.interval = std::max(scope.interval, interval_of(rate));
+  const auto count_in = [&](const RatePlan* plan) {
+    home = plan != nullptr ? plan->home : home;
+    for (std::size_t i = 0; plan != nullptr && i < plan->rates.size(); ++i) {
+      scope.interval = std::max(scope.interval, interval_of(plan->rates[i]));
     }
-  }
+  };
+  count_in(policies_.rate_plan(scope.base));
+  count_in(scope.sender != 0 ? policies_.sender_rates(scope.sender) : nullptr);
   const std::int64_t step = std::max<std::int64_t>(1, scope.interval.ns);
   scope.ahead_max = static_cast<std::uint32_t>(std::min<std::int64_t>(1 + kLead.ns / step, 10'000));
   scope.opens = {};
@@ -213,6 +216,7 @@ void RateBook::on_want(const LeaseMessage& message, unsigned from) {
     }
     account.own_version = message.version;
   }
+  account.sender = message.sender;
   account.needed = std::max(account.needed, message.version);
   Peer& peer = account.peers[from];
   // Since it wrote this, some of what it wants may have been sent to it.
@@ -234,13 +238,17 @@ void RateBook::build(Account& account, Instant now) {
   account.gates.clear();
   account.life = kLifeMax;
   account.grant_max = ~0u;
-  if (const RatePlan* plan = policies_.rate_plan(account.base)) {
-    for (const SharedRate& rate : plan->rates) {
-      add_gate(account, rate, now);
+  const auto add_all = [&](const RatePlan* plan) {
+    for (std::size_t i = 0; plan != nullptr && i < plan->rates.size(); ++i) {
+      add_gate(account, plan->rates[i], now);
     }
-  }
+  };
+  const RatePlan* const base = policies_.rate_plan(account.base);
+  const bool moved = base != nullptr && base->moved;
+  add_all(base);
+  add_all(account.sender != 0 ? policies_.sender_rates(account.sender) : nullptr);
   if (account.own.limited()) {
-    add_gate(account, {account.key, account.own, RateOf::group, false}, now);
+    add_gate(account, {account.key ^ account.sender, account.own, RateOf::group, moved}, now);
   }
 }
 
@@ -410,6 +418,7 @@ bool RateBook::tell_owner(RateScope& scope, LeaseTransport& transport) {
   message.kind = LeaseMessage::Kind::rate_want;
   message.scope = scope.key;
   message.base = scope.base;
+  message.sender = scope.sender;
   message.limit = scope.own.count;
   message.time = scope.own.period.ns;
   message.contended = scope.own.burst;

@@ -22,6 +22,8 @@ namespace ringpost::schedule {
 
 struct RateStirTag;
 struct RateTellTag;
+struct SenderLaneTag;
+struct SenderLane;
 
 /// One shard's side of the rates that a permit of its queues counts in: permits it holds for a
 /// short time, and the local queues that wait for one, in order.
@@ -32,10 +34,11 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   };
 
   std::uint64_t key = 0;
-  std::uint64_t base = 0;   ///< of its RatePlan; 0: none
-  RateLimit own;            ///< beside the plan's: of a group of destinations
-  Duration interval;        ///< about the time between two permits of its slowest rate
-  std::uint32_t owner = 0;  ///< shard that grants
+  std::uint64_t base = 0;    ///< of its RatePlan; 0: none
+  std::uint64_t sender = 0;  ///< the rule for a sender whose rates count too; 0: none
+  RateLimit own;             ///< beside the plan's: of a group of destinations
+  Duration interval;         ///< about the time between two permits of its slowest rate
+  std::uint32_t owner = 0;   ///< shard that grants
   std::uint32_t version = 0;
   std::array<Lease, 4> leases;
   Instant opens;                ///< as the owner said last: no permit before
@@ -49,6 +52,8 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   RateOf closed_by = RateOf::vmta;  ///< which rate makes it wait
   WaitList waiting;                 ///< queues that could use a permit now
   WaitList hopeful;                 ///< queues that have to make ready first, and hold nothing
+  List<SenderLane, SenderLaneTag> lanes;   ///< of a sender: mail that waits, by queue
+  List<SenderLane, SenderLaneTag> asking;  ///< of them those that could send now
 };
 
 /// Rates over all shards. Every permit is given by the scope's owner shard, from gates that count
@@ -79,8 +84,10 @@ class RateBook {
   RateBook& operator=(const RateBook&) = delete;
 
   /// The scope of a key, made when new; it counts in the plan `base` and in `own`. The reference
-  /// stays good.
-  RateScope& scope(std::uint64_t key, std::uint64_t base, RateLimit own, std::uint32_t version);
+  /// stays good. Of mail of a rated sender the key is that of its queue's scope (0: it has none)
+  /// xor `sender`.
+  RateScope& scope(std::uint64_t key, std::uint64_t base, RateLimit own, std::uint32_t version,
+                   std::uint64_t sender = 0);
   /// A new configuration is in force, of which rate_plan() tells.
   void refresh(std::uint32_t version);
   /// A day has begun for warm-ups: their rates are others.
@@ -137,6 +144,7 @@ class RateBook {
   struct Account : ListLink<RateStirTag>, ListLink<RateTellTag> {
     std::uint64_t key = 0;
     std::uint64_t base = 0;
+    std::uint64_t sender = 0;
     RateLimit own;
     std::uint32_t own_version = 0;
     std::uint32_t built = 0;   ///< version its gates are of

@@ -8,7 +8,7 @@
 namespace ringpost::schedule {
 
 /// Whose limit a shared rate is.
-enum class RateOf : std::uint8_t { vmta, pool, group, warmup };
+enum class RateOf : std::uint8_t { vmta, pool, group, warmup, sender };
 
 /// A rate limit that queues of several destinations share.
 struct SharedRate {
@@ -26,6 +26,7 @@ struct RatePlan {
   /// Shard `home` % shards keeps all its rates. Plans that have a rate in common have one home, so
   /// that a permit of all of them is taken in one step, or none is.
   std::uint64_t home = 0;
+  bool moved = false;  ///< the configuration before had another home for it
   std::vector<SharedRate> rates;
 };
 

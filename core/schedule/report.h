@@ -41,7 +41,8 @@ struct WhyRow {
   std::uint16_t attempts = 0;
   QueueState state = QueueState::idle;
   Gate gate = Gate::none;
-  WallTime gate_opens;  ///< 0: not known, depends on others
+  WallTime gate_opens;            ///< 0: not known, depends on others
+  std::uint64_t sender_rule = 0;  ///< that is waited for
   WallTime expires;
   std::string last_error;  ///< of the queue
 };

@@ -5,6 +5,7 @@
 #include "core/base/assert.h"
 #include "core/base/hash.h"
 #include "core/base/text.h"
+#include "core/schedule/sender_traffic.h"
 
 namespace ringpost::schedule {
 
@@ -120,6 +121,7 @@ void Scheduler::add(Queue& queue, const Admission& admission, Now now) {
   const bool later = admission.next_attempt > now.wall;
   const std::uint32_t index =
       add_entry(queue, model, later ? admission.next_attempt : WallTime{}, now);
+  senders_.facts(index) = {admission.size_bytes, senders_.number_of(admission.sender_rule)};
   if (later) {
     queue.deferred.push_back(entries_, index);
   } else {
@@ -172,6 +174,7 @@ void Scheduler::remove_from_list(std::uint32_t index, Queue& queue) {
         queue.rush_tail = entry.prev;
       }
       queue.deferred.remove(entries_, index);
+      SenderTraffic::leave(*this, queue, index);
       break;
     case EntryState::over_age: queue.over_age.remove(entries_, index); break;
     case EntryState::free:
@@ -325,6 +328,7 @@ void Scheduler::refresh(Now now) {
   global_ = doors_.policies.global_limits();
   total_ = &leases_.scope(scope_key("total", ""), global_.connections_max, global_.version);
   rates_.refresh(global_.version);
+  SenderTraffic::stir_all(*this);
   sweep_queue_ = sweep_entry_ = 0;
   sweeping_ = true;
 }

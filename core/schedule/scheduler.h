@@ -53,6 +53,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   void session_established(QueueId queue, Now now) override;
   void reply_judged(QueueId queue, const JudgedReply& reply, Now now) override;
   bool surplus(QueueId queue, const QueuePolicy& policy, const IpAddress& source) override;
+  bool keeps(QueueId queue, Now now) override;
   /// The job that went to SettleSink::settle() is in the journal. The job is ours again.
   void retire(Job& job, Now now);
   // ---- drive ------------------------------------------------------------------------------------
@@ -111,6 +112,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   static std::uint64_t scope_key(std::string_view kind, std::string_view name) noexcept;
 
  private:
+  friend struct SenderTraffic;  // scheduler_senders.cpp: rates of senders
   // scheduler.cpp: entries and queues
   void add(Queue& queue, const Admission& admission, Now now);
   Taken admit_counted(Queue& queue, Admission& admission, Now now);
@@ -185,7 +187,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   bool moves_away(const Queue& queue, bool pooled) const;
   void set_move(Queue& queue, const MoveOrder& order, Now now);
   void begin_move(Queue& queue);
-  bool hand_on(const Queue& queue, const Entry& entry, Now now);
+  bool hand_on(const Queue& queue, std::uint32_t index, Now now);
   bool move_from(Queue& queue, EntryList& list, std::uint32_t& left, std::uint32_t& budget,
                  Now now);
   bool move_some(Queue& queue, std::uint32_t& budget, Now now);
@@ -220,6 +222,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   WarmupBook warmups_;
   RatePositions positions_;
   RateBook rates_;
+  SenderBook senders_;
   JobPool jobs_;
   PauseRules pauses_;
   DecisionBook decisions_;
@@ -236,15 +239,12 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   WaitList job_waiters_;
   WaitList room_waiters_;
   WaitList ending_queues_;
-  std::vector<QueueId> rush_;    ///< queues whose deferred mail is to be tried now
-  std::vector<QueueId> moving_;  ///< queues whose mail goes elsewhere
-  Instant move_retry_;           ///< the taker had no room: not before
+  std::vector<QueueId> rush_, moving_;  ///< whose deferred mail is tried now; whose mail goes away
+  Instant move_retry_;                  ///< the taker had no room: not before
   Instant room_retry_ = Instant::never();
   std::uint32_t turns_out_ = 0;  ///< job turns offered and not yet taken up
-  std::uint32_t sweep_queue_ = 0;
-  std::uint32_t sweep_entry_ = 0;
-  bool sweeping_ = false;
-  bool held_ = false;
+  std::uint32_t sweep_queue_ = 0, sweep_entry_ = 0;
+  bool sweeping_ = false, held_ = false;
 };
 
 }  // namespace ringpost::schedule

@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/schedule/scheduler.h"
+#include "core/schedule/sender_traffic.h"
 
 // Commands of operators, endings of whole queues, new settings, and what can be looked at.
 
@@ -255,8 +256,8 @@ void Scheduler::rows(const QueuePattern& pattern, std::size_t max, std::vector<Q
     row.state = queue.state;
     row.gate = shown_gate(queue);
     row.gate_opens = gate_opens(queue, now);
-    row.ready = queue.ready.recipients + queue.over_age.recipients;
-    row.deferred = queue.deferred.recipients;
+    row.ready = queue.ready.recipients + queue.over_age.recipients + queue.aside;
+    row.deferred = queue.deferred.recipients - queue.aside;
     row.in_flight = queue.in_flight + queue.ending;
     row.sessions = queue.sessions();
     row.connections_max = queue.policy->connections_max;
@@ -264,7 +265,7 @@ void Scheduler::rows(const QueuePattern& pattern, std::size_t max, std::vector<Q
     row.backoff = queue.backoff;
     if (queue.deferred_until > now.instant) {
       row.next_retry = now.wall + (queue.deferred_until - now.instant);
-    } else if (!queue.deferred.empty()) {
+    } else if (!queue.deferred.empty() && queue.aside == 0) {
       row.next_retry = now.wall + (Instant{entries_[queue.deferred.head].due_ns} - now.instant);
     }
     if (queue.last_failure) {
@@ -317,6 +318,12 @@ bool Scheduler::why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t bu
     if (entry.state == EntryState::ending) {
       row.gate = Gate::ending;
       row.gate_opens = {};
+    } else if (const RateScope* scope = SenderTraffic::waits_for(*this, cursor);
+               scope != nullptr && row.gate != Gate::paused) {
+      row.gate = Gate::sender_message_rate;
+      row.sender_rule = senders_.key_of(senders_.facts(cursor).sender);
+      row.gate_opens =
+          scope->opens > now.instant ? now.wall + (scope->opens - now.instant) : WallTime{};
     } else if (entry.state == EntryState::deferred && row.gate != Gate::paused) {
       row.gate = Gate::next_attempt;
       row.gate_opens = now.wall + (Instant{entry.due_ns} - now.instant);

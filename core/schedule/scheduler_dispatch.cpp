@@ -3,6 +3,7 @@
 
 #include "core/base/assert.h"
 #include "core/schedule/scheduler.h"
+#include "core/schedule/sender_traffic.h"
 
 // States of queues, the gates they wait at, and the opening and ending of sessions.
 
@@ -186,7 +187,7 @@ void Scheduler::visit(Queue& queue, Now now) {
     if (!may_start(queue, now)) {
       return;
     }
-    const bool offered = queue.established > 0 && doors_.sessions.offer(queue.id());
+    const bool offered = SenderTraffic::offer(*this, queue);
     if (queue.state != QueueState::ready || queue.place != nullptr) {
       return;
     }
@@ -238,7 +239,7 @@ bool Scheduler::wants_session(const Queue& queue, Now now) const {
   if (queue.opening >= std::max(1u, queue.established)) {
     return false;
   }
-  std::uint32_t work = std::min(queue.ready.entries, queue.permits(now.instant));
+  std::uint32_t work = std::min(queue.ready.entries + queue.aside, queue.permits(now.instant));
   if (queue.shared_messages != nullptr) {
     work = std::min(work, queue.shared_messages->ahead_max);
   }
@@ -364,7 +365,7 @@ void Scheduler::serve_job_waiters(Now now, std::uint32_t& budget) {
     }
     ++queue.job_turns;
     ++turns_out_;
-    if (queue.established > 0 && doors_.sessions.offer(queue.id())) {
+    if (SenderTraffic::offer(*this, queue)) {
       if (queue.state == QueueState::ready && queue.place == nullptr) {
         evaluate(queue, now);
       }
@@ -537,6 +538,9 @@ void Scheduler::session_gone(Queue& queue, bool was_established) {
   }
   if (queue.established == 0) {
     clear_turns(queue);
+  }
+  if (queue.asking > queue.sessions()) {
+    --queue.asking;
   }
   leaves_group(queue);
   if (!room_waiters_.empty()) {

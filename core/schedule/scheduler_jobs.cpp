@@ -4,6 +4,7 @@
 #include "core/base/assert.h"
 #include "core/base/text.h"
 #include "core/schedule/scheduler.h"
+#include "core/schedule/sender_traffic.h"
 
 // Jobs: from entries to a transaction, from outcomes back to entries or to their end.
 
@@ -82,6 +83,7 @@ Job* Scheduler::take(QueueId id, Now now) {
       resting_.push_back(queue);  // it falls idle: it may be asked to close
       queue.place = &resting_;
     }
+    SenderTraffic::ask(*this, queue);
     return nullptr;
   }
   RP_ASSERT(!queue.ready.empty());
@@ -101,7 +103,8 @@ Job* Scheduler::take(QueueId id, Now now) {
     place(queue, QueueState::waiting, Gate::jobs, Instant::never(), &job_waiters_);
     return nullptr;
   }
-  const std::uint32_t shared = shared_permits(queue, now);
+  RateScope* scope = queue.shared_messages;
+  const std::uint32_t shared = SenderTraffic::permits(*this, queue, scope, now);
   if (shared == 0) {
     return nullptr;
   }
@@ -122,8 +125,8 @@ Job* Scheduler::take(QueueId id, Now now) {
     queue.warmup->take(count, now.instant);
   }
   queue.invited = false;
-  if (queue.shared_messages != nullptr) {
-    RateBook::take(*queue.shared_messages, count, now.instant);
+  if (scope != nullptr) {
+    RateBook::take(*scope, count, now.instant);
   }
   queue.in_flight += count;
   reserved_ += count;
@@ -153,6 +156,7 @@ void Scheduler::fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now) 
       job.epoch = queue.epoch;
       job.pooled = entry.pooled;
       job.alone = entry.alone;
+      job.mail = senders_.facts(index);
     } else if (job.message != entry.message() || job.pooled != entry.pooled || job.alone ||
                entry.alone) {
       break;
@@ -170,6 +174,7 @@ void Scheduler::fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now) 
       queue.ready.remove(entries_, index);
       wheel_.disarm(index);
       entry.state = EntryState::free;
+      senders_.forget(index);
       entries_.give_back(index);
     } else {
       entry.first += count;
@@ -285,10 +290,13 @@ void Scheduler::requeue(PooledJob& job, Queue& queue, Now now) {
       model.pooled = job.pooled;
       model.alone = job.alone;
       if (kind == OutcomeKind::returned) {
-        queue.ready.push_front(entries_, add_entry(queue, model, WallTime{}, now));
+        const std::uint32_t index = add_entry(queue, model, WallTime{}, now);
+        senders_.facts(index) = job.mail;
+        queue.ready.push_front(entries_, index);
       } else {
         model.attempts += model.attempts < 0xffff ? 1 : 0;
         const std::uint32_t index = add_entry(queue, model, first.next_attempt, now);
+        senders_.facts(index) = job.mail;
         queue.deferred.push_back(entries_, index);
         if (epoch != queue.epoch) {
           promote(index, queue, now);  // to the front, where what is being ended stands

@@ -5,6 +5,7 @@
 #include "core/base/fixed_vector.h"
 #include "core/mail/route.h"
 #include "core/schedule/scheduler.h"
+#include "core/schedule/sender_traffic.h"
 
 // Mail that leaves its queue for another one: the configuration reroutes it, its virtual MTA is
 // gone, or the member of a pool that it fell to has no source address left.
@@ -70,7 +71,8 @@ bool Scheduler::route_found(QueueId id, const Route& route, Now now) {
   return false;
 }
 
-bool Scheduler::hand_on(const Queue& queue, const Entry& entry, Now now) {
+bool Scheduler::hand_on(const Queue& queue, std::uint32_t index, Now now) {
+  const Entry& entry = entries_[index];
   Admission admission;
   admission.message = entry.message();
   // Its own id stands in the spool; this one is as good to choose a pool's member by.
@@ -85,7 +87,9 @@ bool Scheduler::hand_on(const Queue& queue, const Entry& entry, Now now) {
   admission.attempts = entry.attempts;
   admission.ambiguous_before = entry.ambiguous;
   admission.received = entry.received();
-  if (entry.state == EntryState::deferred) {
+  admission.size_bytes = senders_.facts(index).size;
+  admission.sender_rule = senders_.key_of(senders_.facts(index).sender);
+  if (entry.state == EntryState::deferred && !senders_.aside(index)) {
     admission.next_attempt = now.wall + (Instant{entry.due_ns} - now.instant);
   }
   return doors_.mover->admit(admission);
@@ -103,8 +107,9 @@ bool Scheduler::move_from(Queue& queue, EntryList& list, std::uint32_t& left, st
     if (!moves_away(queue, entry.pooled)) {
       list.remove(entries_, index);
       list.push_back(entries_, index);
-    } else if (hand_on(queue, entry, now)) {
+    } else if (hand_on(queue, index, now)) {
       list.remove(entries_, index);
+      SenderTraffic::leave(*this, queue, index);
       wheel_.disarm(index);
       entry.state = EntryState::free;
       entries_.give_back(index);

@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/schedule/scheduler.h"
+#include "core/schedule/sender_traffic.h"
 
 // Rates that queues share: of a virtual MTA as a whole, a pool, a group of destinations.
 //
@@ -119,7 +120,8 @@ void Scheduler::wait_for_permit(Queue& queue, RateScope& scope, Gate gate, bool 
 
 bool Scheduler::may_approach(Queue& queue, Now now) {
   RateScope* const scope = queue.shared_messages;
-  if (scope == nullptr || queue.sessions() > 0 || queue.invited || queue.approaching) {
+  if (scope == nullptr || queue.sessions() > 0 || queue.invited || queue.approaching ||
+      SenderTraffic::leads(*this, queue)) {
     return true;
   }
   const bool near = now.instant + RateBook::kLead >= scope->opens;
@@ -191,6 +193,10 @@ bool Scheduler::drive_rates(Now now, std::uint32_t& budget) {
 
 void Scheduler::serve_rate(RateScope& scope, Now now, std::uint32_t& budget) {
   --budget;
+  if (scope.sender != 0) {
+    SenderTraffic::serve(*this, scope, now, budget);
+    return;
+  }
   Waiter* const any = scope.waiting.empty() ? scope.hopeful.front() : scope.waiting.front();
   if (any == nullptr) {
     rates_.set_want(scope, 0);
@@ -234,7 +240,7 @@ std::uint32_t Scheduler::serve_messages(RateScope& scope, Now now, std::uint32_t
     const std::uint32_t wanted = demand(queue);
     place(queue, QueueState::ready, Gate::none, Instant::never(), nullptr);
     queue.invited = true;
-    const bool offered = queue.established > 0 && doors_.sessions.offer(queue.id());
+    const bool offered = SenderTraffic::offer(*this, queue);
     const bool takes_later = offered && queue.invited;
     if (queue.state == QueueState::ready && queue.place == nullptr) {
       evaluate(queue, now);

@@ -6,6 +6,13 @@
 
 namespace ringpost::deliver {
 
+namespace {
+
+/// A session that a permit is about to come for is kept so long.
+constexpr Duration kPermitPatience = Duration::seconds(3);
+
+}  // namespace
+
 void DeliverySession::on_received(Completion&) {
   if (stage_ == Stage::talking) {
     feed_engine();
@@ -233,7 +240,11 @@ void DeliverySession::progress() {
 void DeliverySession::go_idle() {
   const bool used_up = worn_out() || (policy_->messages_per_connection_max != 0 &&
                                       taken_ >= policy_->messages_per_connection_max);
-  if (draining_ || leaving_ || used_up || policy_->idle_timeout.ns <= 0) {
+  const Now now = context_.loop.now();
+  const Duration stays = context_.work->keeps(queue_, now)
+                             ? std::max(policy_->idle_timeout, kPermitPatience)
+                             : policy_->idle_timeout;
+  if (draining_ || leaving_ || used_up || stays.ns <= 0) {
     engine_.quit(context_.actions);
     perform();
     return;
@@ -241,7 +252,7 @@ void DeliverySession::go_idle() {
   ahead_ = 1;
   if (!idle_) {
     idle_ = true;
-    idle_deadline_ = context_.loop.now().instant + policy_->idle_timeout;
+    idle_deadline_ = now.instant + stays;
   }
   if (!idle_listed) {
     context_.keeper.session_idle(*this);

@@ -45,6 +45,8 @@ class MailRules {
   virtual SharedCount* sessions_of(std::string_view reverse_path) const = 0;
   /// The return path that mail of this sender leaves with instead; empty: its own.
   virtual std::string_view return_path(std::string_view /*sender*/) const { return {}; }
+  /// Key of the rule for the sender, the same over reloads and restarts; 0: there is none.
+  virtual std::uint64_t rule_key(std::string_view /*sender*/) const { return 0; }
   /// Whether anybody may send to this address.
   virtual bool is_relay_address(std::string_view recipient) const = 0;
   /// Whether lists of the source forbid this recipient.

@@ -220,10 +220,12 @@ void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
 
 // After the rules have looked at what the client said.
 void IngestSession::choose_return_path(Envelope& envelope) {
+  envelope.sender_rule = 0;
   if (envelope.reverse_path.empty()) {
     return;
   }
   if (const MailRules* rules = config_->mail_rules.get(); rules != nullptr) {
+    envelope.sender_rule = rules->rule_key(envelope.reverse_path);
     const std::string_view own = rules->return_path(envelope.reverse_path);
     envelope.reverse_path = own.empty() ? envelope.reverse_path : own;
   }

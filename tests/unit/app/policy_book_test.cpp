@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "core/app/gate_setting.h"
 #include "tests/unit/app/support.h"
 
 namespace ringpost::app {
@@ -267,6 +268,35 @@ TEST(PolicyBook, RatesLinkedByPoolsHaveOneHome) {
   EXPECT_EQ(plan("a")->rates[1].key, plan("c")->rates[0].key);
   // One of the two had to move; its position stays behind.
   EXPECT_NE(plan("a")->rates[0].moved, plan("b")->rates[0].moved);
+}
+
+// Mail of a rated sender counts in the rates of its virtual MTA, pool and group in one step.
+TEST(PolicyBook, RatesThatSendersMayCountInHaveOneHome) {
+  const std::string vmtas =
+      "<virtual-mta a>\nsmtp-source-host 192.0.2.1\nmax-msg-rate 10/s\n</virtual-mta>\n"
+      "<virtual-mta b>\nsmtp-source-host 192.0.2.2\n</virtual-mta>\n";
+  PolicyBook book(snapshot_of(vmtas));
+  const std::uint64_t a = RatePlans::messages_of("a");
+  const std::uint64_t before = book.rate_plan(a)->home;
+  const auto snapshot = snapshot_of(vmtas +
+                                    "<sender News@x.example>\nmax-msg-rate 3000/h\n</sender>\n"
+                                    "<sender @y.example>\nvmta a\n</sender>\n");
+  const std::uint64_t news = RatePlans::messages_of(*snapshot->sender_rule("news@x.example"));
+  EXPECT_EQ(book.sender_rates(news), nullptr);
+  book.use(snapshot, 2);
+  const schedule::RatePlan* rates = book.sender_rates(news);
+  ASSERT_NE(rates, nullptr);
+  EXPECT_EQ(rates->rates.front().limit, (schedule::RateLimit{3000, Duration::hours(1)}));
+  EXPECT_EQ(book.rate_plan(a)->home, rates->home);
+  EXPECT_EQ(book.rate_plan(RatePlans::messages_of("b"))->home, rates->home);
+  EXPECT_EQ(book.settings_of("x.example", "b").limits.shared_messages.scope, 0U);
+  EXPECT_TRUE(book.settings_of("x.example", "b").policy->paced);
+  EXPECT_EQ(book.rate_plan(a)->moved, before != rates->home);
+  EXPECT_EQ(book.sender_rates(RatePlans::messages_of(*snapshot->sender_rule("q@y.example"))),
+            nullptr);
+  const auto behind = sender_rate_behind(news, *snapshot);
+  ASSERT_TRUE(behind.has_value());
+  EXPECT_EQ(behind->value, "3000/h");
 }
 
 }  // namespace

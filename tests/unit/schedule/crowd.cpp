@@ -2,6 +2,13 @@
 
 namespace ringpost::schedule::test {
 
+namespace {
+
+/// Key of a rule for senders, counted from 1.
+constexpr std::uint64_t rule_of(std::size_t sender) { return sender * 0x9e3779b97f4a7c15ULL; }
+
+}  // namespace
+
 /// The doors of one shard.
 struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, SessionCloser {
   bool offer(QueueId queue) override {
@@ -126,11 +133,23 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
       rates.home = 1000 + plan % 1000;
       rates.rates.push_back({plan, {}, RateOf::vmta, false, crowd->warmup_of("*group", vmta)});
     }
-    if (!connects && crowd->plan_.pooled) {
+    if (!connects && (crowd->plan_.pooled || !crowd->plan_.sender_messages.empty())) {
       rates.home = 7;
+    }
+    if (!connects && crowd->plan_.pooled) {
       rates.rates.push_back({7, crowd->plan_.pool_messages, RateOf::pool, false});
     }
     return &rates;
+  }
+  const RatePlan* sender_rates(std::uint64_t rule) override {
+    std::size_t number = 1;
+    while (rule_of(number) != rule) {
+      ++number;
+    }
+    const RateLimit limit = crowd->plan_.sender_messages[number - 1];
+    sender.home = 7;
+    sender.rates.assign(1, {rule, limit, RateOf::sender, false});
+    return limit.limited() ? &sender : nullptr;
   }
   GlobalLimits global_limits() override { return {crowd->plan_.total_max, crowd->version_}; }
   bool send(unsigned to, const LeaseMessage& message) override {
@@ -152,6 +171,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
   }
 
   RatePlan rates;
+  RatePlan sender;
   Crowd* crowd = nullptr;
   unsigned index = 0;
   std::unique_ptr<Scheduler> scheduler;
@@ -235,6 +255,7 @@ void Crowd::reload(std::uint32_t total_max, std::vector<std::uint32_t> vmta_max,
 void Crowd::reload_rates(const CrowdPlan& rates) {
   plan_.vmta_messages = rates.vmta_messages;
   plan_.vmta_connects = rates.vmta_connects;
+  plan_.sender_messages = rates.sender_messages;
   plan_.pool_messages = rates.pool_messages;
   plan_.group_messages = rates.group_messages;
   plan_.group_connects = rates.group_connects;
@@ -277,7 +298,8 @@ Scheduler& Crowd::home_of(std::size_t destination, std::size_t vmta) {
   return *shards_[queue_hash(domain(destination), this->vmta(vmta)) % plan_.shards]->scheduler;
 }
 
-void Crowd::admit(std::size_t destination, std::size_t vmta, std::uint32_t count) {
+void Crowd::admit(std::size_t destination, std::size_t vmta, std::uint32_t count,
+                  std::size_t sender) {
   const std::string name = domain(destination);
   const std::string from = this->vmta(vmta);
   Admission admission;
@@ -286,6 +308,10 @@ void Crowd::admit(std::size_t destination, std::size_t vmta, std::uint32_t count
   admission.vmta = from;
   admission.count = count;
   admission.received = now.wall;
+  if (sender > 0) {
+    admission.sender_rule = rule_of(sender);
+    senders_[admission.message.slot] = sender;
+  }
   ASSERT_TRUE(home_of(destination, vmta).admit(admission, name, now));
   admitted += count;
 }
@@ -364,6 +390,12 @@ void Crowd::note_take(const Session& session, const Job& job) {
                                                 : session.name,
                 count);
   }
+  const auto sender = senders_.find(job.message.slot);
+  if (sender != senders_.end()) {
+    note_rate("sender " + std::to_string(sender->second), plan_.sender_messages[sender->second - 1],
+              count);
+  }
+  taken_of[sender == senders_.end() ? 0 : sender->second] += count;
   note_rate("messages of the pool", plan_.pooled ? plan_.pool_messages : RateLimit{}, count);
 }
 
@@ -405,6 +437,12 @@ void Crowd::start(std::size_t index, Job& job) {
   }
 }
 
+void Crowd::tell_established(Session& session) {
+  if (!std::exchange(session.told, true)) {
+    shards_[session.shard]->scheduler->session_established(session.queue, now);
+  }
+}
+
 void Crowd::work_done(std::size_t index, Job& job) {
   Session& session = sessions_[index];
   for (JobRecipient& recipient : job.recipients) {
@@ -416,6 +454,7 @@ void Crowd::work_done(std::size_t index, Job& job) {
     outcome.reply_code = outcome.kind == OutcomeKind::deferred ? 451 : 250;
     delivered[session.name] += outcome.kind == OutcomeKind::delivered ? 1 : 0;
   }
+  tell_established(session);
   shards_[session.shard]->scheduler->finished(job, now);
   Job* const ahead = std::exchange(session.ahead, nullptr);
   if (random_.chance(plan_.failing_sessions)) {
@@ -469,7 +508,9 @@ void Crowd::handle(const Event& event) {
                                         SessionEnd::no_route};
         close(event.session, kEnds[random_.below(3)]);
       } else {
-        scheduler.session_established(sessions_[event.session].queue, now);
+        if (!plan_.late_word) {
+          tell_established(sessions_[event.session]);
+        }
         next_job(event.session);
       }
       break;

@@ -37,8 +37,9 @@ struct CrowdPlan {
   RateLimit messages;                    ///< of each queue
   std::vector<RateLimit> vmta_messages;  ///< of each virtual MTA as a whole; may be shorter
   std::vector<RateLimit> vmta_connects;
-  RateLimit pool_messages;  ///< of all virtual MTAs together
-  bool pooled = false;      ///< `pool_messages` applies
+  std::vector<RateLimit> sender_messages;  ///< of each rule for senders
+  RateLimit pool_messages;                 ///< of all virtual MTAs together
+  bool pooled = false;                     ///< `pool_messages` applies
   std::size_t grouped = 0;  ///< that many destinations are one group, per virtual MTA
   std::uint32_t group_max = 0;
   RateLimit group_messages;
@@ -57,6 +58,7 @@ struct CrowdPlan {
   unsigned failing_recipients = 20;  ///< percent deferred or returned
   bool closer = true;
   bool prefetch = false;   ///< sessions ask for a job ahead while busy
+  bool late_word = false;  ///< sessions count as established when their first mail got an answer
   bool late_take = false;  ///< an offered session asks for its job later
 };
 
@@ -67,7 +69,9 @@ class Crowd {
   Crowd(CrowdPlan plan, std::uint64_t seed);
   ~Crowd();
 
-  void admit(std::size_t destination, std::size_t vmta, std::uint32_t count);
+  /// `sender`: which of the plan's rules for senders it goes by, counted from 1; 0: none.
+  void admit(std::size_t destination, std::size_t vmta, std::uint32_t count,
+             std::size_t sender = 0);
   /// Runs until nothing is left to do or `limit` has passed. False: the latter.
   bool run(Duration limit);
   /// New limits are in force, on all shards at once.
@@ -108,6 +112,7 @@ class Crowd {
   /// First time a queue's job was taken, by queue name.
   std::map<std::string, Instant> first_take;
   std::map<std::string, std::uint64_t> delivered;
+  std::map<std::size_t, std::uint64_t> taken_of;  ///< recipients in transactions, by sender
 
  private:
   struct Shard;
@@ -119,6 +124,7 @@ class Crowd {
     std::size_t destination = 0;
     enum class State { opening, idle, woken, busy, closing, gone } state = State::opening;
     int jobs_left = 0;
+    bool told = false;     ///< that it is established
     Job* ahead = nullptr;  ///< the job that follows, if asked for already
     std::uint64_t idle_round = 0;
   };
@@ -152,6 +158,7 @@ class Crowd {
   void change();
   bool in_group(std::size_t destination) const { return destination < plan_.grouped; }
   RateLimit rate_of(const std::vector<RateLimit>& rates, std::string_view vmta) const;
+  void tell_established(Session& session);
   void work_done(std::size_t index, Job& job);
   void close(std::size_t index, SessionEnd end);
   void settle(unsigned shard, Job& job);
@@ -170,6 +177,7 @@ class Crowd {
   std::map<std::string, std::vector<std::int64_t>> sent_;  ///< times of permits used, by limit
   std::map<std::pair<std::uint32_t, std::uint32_t>, int> ends_;  ///< (slot, recipient)
   std::map<std::string, std::set<std::int64_t>> warm_days_;      ///< on which something was sent
+  std::map<std::uint32_t, std::size_t> senders_;                 ///< by slot
   std::string kept_;
   std::uint64_t order_ = 0;
   std::uint32_t slots_ = 0;

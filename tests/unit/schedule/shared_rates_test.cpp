@@ -50,6 +50,7 @@ CrowdPlan draw_shared(Random& random) {
   plan.failing_recipients = random.chance(50) ? 0 : static_cast<unsigned>(random.below(30));
   plan.closer = random.chance(50);
   plan.late_take = random.chance(30);
+  plan.late_word = random.chance(50);
   plan.prefetch = random.chance(30);
   if (random.chance(30)) {
     plan.messages = {static_cast<std::uint32_t>(5 + random.below(50)), Duration::seconds(1)};
@@ -118,6 +119,7 @@ TEST_P(SharedRate, IsReached) {
   plan.letter_delay_max = Duration::microseconds(200);
   plan.service_max = Duration::milliseconds(50);
   plan.jobs_max = 4096;
+  plan.late_word = true;
   Crowd crowd(plan, 11);
   const Duration measured = test.rate.period * (test.rate.period >= Duration::minutes(1) ? 8 : 20);
   const auto allowed = static_cast<std::uint64_t>(test.rate.count) *

@@ -116,6 +116,7 @@ Session::Commit& Session::submit(const TestMail& mail, std::uint64_t declared) {
   submission.envelope.recipients = recipients;
   submission.envelope.vmta = mail.vmta;
   submission.envelope.noted = mail.noted;
+  submission.envelope.sender_rule = mail.sender_rule;
   submission.envelope.job = "job-1";
   submission.envelope.helo = "client.example";
   submission.envelope.origin = IpAddress::v4(192, 0, 2, 7);

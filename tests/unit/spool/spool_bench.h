@@ -74,6 +74,7 @@ struct TestMail {
   std::string prefix = "Received: by test\r\n";
   std::string vmta = "default";
   std::string noted;
+  std::uint64_t sender_rule = 0;
   SigningFacts signing;
   bool dated_late = false;
 };

@@ -1,0 +1,314 @@
+#include <algorithm>
+
+#include "core/base/assert.h"
+#include "core/schedule/sender_traffic.h"
+
+namespace ringpost::schedule {
+
+namespace {
+
+/// Entries that one take() puts aside before it gives up for this time.
+constexpr int kAsidePerTake = 64;
+/// Queues of a sender looked at in one go.
+constexpr std::size_t kLanesPerServe = 32;
+/// Entries brought back in one go where the rate is gone.
+constexpr int kBackPerServe = 256;
+/// A session is kept so long for a permit that is due.
+constexpr Duration kKeep = Duration::milliseconds(20);
+/// A queue that may send nothing now is looked at again after this.
+constexpr Duration kClosedRetry = Duration::seconds(1);
+
+}  // namespace
+
+RateScope* SenderTraffic::scope_of(Scheduler& all, const Queue& queue, std::uint32_t index) {
+  const std::uint32_t number = all.senders_.facts(index).sender;
+  if (number == 0) {
+    return nullptr;
+  }
+  const std::uint64_t rule = all.senders_.rated(number, all.doors_.policies, all.global_.version);
+  if (rule == 0) {
+    return nullptr;
+  }
+  const RateScope* const shared = queue.shared_messages;
+  return shared == nullptr ? &all.rates_.scope(rule, 0, {}, all.global_.version, rule)
+                           : &all.rates_.scope(shared->key ^ rule, shared->base, shared->own,
+                                               shared->version, rule);
+}
+
+bool SenderTraffic::leads(Scheduler& all, Queue& queue) {
+  return !queue.ready.empty() && scope_of(all, queue, queue.ready.head) != nullptr;
+}
+
+// Mail of others does not keep mail whose turn has come from asking: one session is kept for it.
+bool SenderTraffic::keeps_session(Scheduler& all, Queue& queue, Now now) {
+  SenderLane* const lane = queue.lanes;
+  if (lane == nullptr || queue.asking > 0 || lane->scope->opens > now.instant + kKeep ||
+      now.instant < lane->kept + kKeep * 10) {
+    return false;
+  }
+  lane->kept = now.instant;
+  ask(all, queue);
+  all.wait_until(queue, Gate::sender_message_rate, now.instant + kKeep);
+  return true;
+}
+
+std::uint32_t SenderTraffic::permits(Scheduler& all, Queue& queue, RateScope*& scope, Now now) {
+  for (int n = kAsidePerTake; n > 0 && !queue.ready.empty(); --n) {
+    RateScope* const own = scope_of(all, queue, queue.ready.head);
+    if (own == nullptr) {
+      if (keeps_session(all, queue, now)) {
+        return 0;
+      }
+      scope = queue.shared_messages;
+      const std::uint32_t units = all.shared_permits(queue, now);
+      if (units == 0) {
+        ask(all, queue);
+      }
+      return units;
+    }
+    const std::uint32_t units = RateBook::available(*own, now.instant);
+    if (units > 0) {
+      scope = own;
+      return units;
+    }
+    put_aside(all, queue, queue.ready.head, *own);
+  }
+  ask(all, queue);
+  all.evaluate(queue, now);
+  return 0;
+}
+
+void SenderTraffic::ask(Scheduler& all, Queue& queue) {
+  if (queue.asking < std::min(queue.sessions(), 0xffffu)) {
+    ++queue.asking;
+  }
+  for (SenderLane* lane = queue.lanes; lane != nullptr; lane = lane->next_of_queue) {
+    if (!lane->asks && queue.asking > 0) {
+      lane->place().remove(*lane);
+      lane->asks = true;
+      lane->place().push_back(*lane);
+    }
+    all.rates_.stir(*lane->scope);
+  }
+}
+
+bool SenderTraffic::offer(Scheduler& all, Queue& queue) {
+  if (queue.sessions() == 0) {
+    return false;
+  }
+  if (queue.asking > 0) {
+    --queue.asking;
+  }
+  if (all.doors_.sessions.offer(queue.id())) {
+    return true;
+  }
+  queue.asking = 0;  // all are busy
+  return false;
+}
+
+bool Scheduler::keeps(QueueId id, Now now) {
+  const Queue* const queue = table_.find(id);
+  const auto near = [&](const RateScope& scope) {
+    return scope.opens <= now.instant + RateBook::kLead;
+  };
+  return queue != nullptr &&
+         ((queue->gate == Gate::vmta_message_rate && near(*queue->shared_messages)) ||
+          (queue->lanes != nullptr && near(*queue->lanes->scope)));
+}
+
+// ---- standing aside ----------------------------------------------------------------------------
+
+// Its timer ends its life, as that of all ready entries does.
+void SenderTraffic::put_aside(Scheduler& all, Queue& queue, std::uint32_t index, RateScope& scope) {
+  queue.ready.remove(all.entries_, index);
+  all.entries_[index].state = EntryState::deferred;
+  queue.deferred.push_back(all.entries_, index);
+  queue.aside += all.entries_[index].count;
+  all.senders_.add(scope, queue, index);
+  all.rates_.stir(scope);
+}
+
+void SenderTraffic::leave(Scheduler& all, Queue& queue, std::uint32_t index) {
+  if (all.senders_.aside(index)) {
+    queue.aside -= all.entries_[index].count;
+    all.senders_.remove(queue, index, false);
+  }
+}
+
+void SenderTraffic::bring_back(Scheduler& all, Queue& queue, std::uint32_t index) {
+  Entry& entry = all.entries_[index];
+  RP_ASSERT(entry.state == EntryState::deferred);
+  if (queue.rush_tail == index) {
+    queue.rush_tail = entry.prev;
+  }
+  queue.deferred.remove(all.entries_, index);
+  queue.aside -= entry.count;
+  all.senders_.remove(queue, index, true);
+  entry.state = EntryState::ready;
+  queue.ready.push_front(all.entries_, index);
+}
+
+const RateScope* SenderTraffic::waits_for(Scheduler& all, std::uint32_t index) {
+  return all.senders_.aside(index) ? all.senders_.lane_of(index).scope : nullptr;
+}
+
+void SenderTraffic::stir_all(Scheduler& all) {
+  all.senders_.for_scopes([&](RateScope& scope) { all.rates_.stir(scope); });
+}
+
+// ---- permits come ------------------------------------------------------------------------------
+
+/// Whether its own gates are open; `again`: when it is worth asking anew.
+bool SenderTraffic::may_send(Scheduler& all, Queue& queue, Now now, Instant& again) {
+  if (queue.permits(now.instant) == 0) {
+    const Instant opens = queue.messages.available(now.instant) == 0 ? queue.messages.opens_at()
+                                                                     : queue.warmup->opens_at();
+    again = std::min(again, std::max(opens, now.instant));
+    return false;
+  }
+  const bool uncounted = queue.day_count != nullptr && !queue.day_count->covered();
+  const bool leaves =
+      queue.policy->held || queue.group != queue.next_group || all.moves_away(queue, false);
+  if (queue.paused || queue.must_end() || queue.deferred_until > now.instant || uncounted ||
+      leaves) {
+    again = std::min(again, now.instant + kClosedRetry);
+    return false;
+  }
+  return true;
+}
+
+/// Recipients that its idle sessions would send.
+std::uint32_t SenderTraffic::demand(Scheduler& all, const Queue& queue, const SenderLane& lane) {
+  const std::uint32_t most = std::max(1u, queue.policy->recipients_per_transaction_max);
+  std::uint32_t sum = 0;
+  std::uint32_t entry = lane.head;
+  for (std::uint32_t n = queue.asking; n > 0 && entry != kNil; --n) {
+    sum += std::min(all.entries_[entry].count, most);
+    entry = all.senders_.after(entry);
+  }
+  return sum;
+}
+
+/// Lets its idle sessions take up to `units` recipients; returns how many they were told of.
+std::uint32_t SenderTraffic::send(Scheduler& all, Queue& queue, SenderLane& lane,
+                                  std::uint32_t units, Now now) {
+  const RateScope* const scope = lane.scope;
+  const std::uint32_t most = std::max(1u, queue.policy->recipients_per_transaction_max);
+  std::uint32_t told = 0;
+  while (queue.asking > 0 && lane.scope == scope && lane.queue == queue.slot && told < units) {
+    const std::uint32_t index = lane.head;
+    const std::uint32_t count = std::min(all.entries_[index].count, most);
+    bring_back(all, queue, index);
+    if (queue.state == QueueState::idle) {
+      all.evaluate(queue, now);
+    }
+    if (!offer(all, queue)) {
+      all.on_new_ready(queue, now);
+    }
+    told += count;
+  }
+  return told;
+}
+
+/// To the end of those that ask, or of those that do not.
+void SenderTraffic::line_up(SenderLane& lane, bool asks) {
+  lane.place().remove(lane);
+  lane.asks = asks;
+  lane.place().push_back(lane);
+}
+
+std::uint32_t SenderTraffic::serve_asking(Scheduler& all, RateScope& scope, Now now,
+                                          Instant& again) {
+  std::uint32_t told = 0;
+  std::uint32_t wanted = 0;
+  for (std::size_t n = std::min(scope.asking.size(), kLanesPerServe); n > 0; --n) {
+    SenderLane* const lane = scope.asking.front();
+    if (lane == nullptr) {
+      break;
+    }
+    Queue& queue = all.table_.at(lane->queue);
+    const bool sends = queue.asking > 0 && may_send(all, queue, now, again);
+    const std::uint32_t units = RateBook::available(scope, now.instant);
+    line_up(*lane, sends);
+    if (sends && units > told) {
+      told += send(all, queue, *lane, units - told, now);
+    }
+    if (lane->scope == &scope && lane->queue == queue.slot) {
+      wanted += demand(all, queue, *lane);
+    }
+  }
+  const std::uint32_t units = RateBook::available(scope, now.instant);
+  const std::uint32_t spare = units - std::min(units, told);
+  return wanted - std::min(wanted, spare);
+}
+
+// Permits are there, or would be, and all sessions are busy: mail that stands in the queue is what
+// gets it another one.
+void SenderTraffic::grow(Scheduler& all, Queue& queue, const SenderLane& lane, Now now) {
+  const bool limited = lane.scope->opens > now.instant;
+  if (!limited && queue.asking == 0 && !leads(all, queue) && all.wants_session(queue, now)) {
+    bring_back(all, queue, lane.head);
+    all.on_new_ready(queue, now);
+  }
+}
+
+// Queues without a session get one when a permit is about to come; it will ask, and find it.
+void SenderTraffic::let_approach(Scheduler& all, RateScope& scope, Now now, Instant& again) {
+  const bool near = now.instant + RateBook::kLead >= scope.opens;
+  std::size_t coming = scope.asking.size();
+  for (std::size_t n = std::min(scope.lanes.size(), kLanesPerServe); n > 0; --n) {
+    SenderLane* const lane = scope.lanes.front();
+    if (lane == nullptr) {
+      break;
+    }
+    line_up(*lane, false);
+    Queue& queue = all.table_.at(lane->queue);
+    if (queue.opening > 0) {
+      ++coming;
+    } else if (queue.established > 0) {
+      grow(all, queue, *lane, now);
+    } else if (may_send(all, queue, now, again) && near && coming < scope.ahead_max) {
+      ++coming;
+      bring_back(all, queue, lane->head);
+      all.on_new_ready(queue, now);
+    }
+  }
+  if (!near && scope.asking.empty()) {
+    again = std::min(again, scope.opens - RateBook::kLead);
+  }
+}
+
+/// The rate is no more, or counts with others: its mail finds that out when it is taken.
+bool SenderTraffic::holds(Scheduler& all, RateScope& scope, Now now) {
+  for (SenderLane* lane : {scope.asking.front(), scope.lanes.front()}) {
+    if (lane == nullptr || lane->scope != &scope) {
+      continue;
+    }
+    Queue& queue = all.table_.at(lane->queue);
+    if (scope_of(all, queue, lane->head) == &scope) {
+      continue;
+    }
+    for (int n = kBackPerServe; n > 0 && lane->scope == &scope && lane->queue == queue.slot; --n) {
+      bring_back(all, queue, lane->head);
+    }
+    all.on_new_ready(queue, now);
+    return false;
+  }
+  return true;
+}
+
+void SenderTraffic::serve(Scheduler& all, RateScope& scope, Now now, std::uint32_t& budget) {
+  budget -= std::min<std::uint32_t>(budget, kLanesPerServe / 4);
+  if (!holds(all, scope, now)) {
+    all.rates_.stir(scope);
+    return;
+  }
+  Instant again = now.instant + kClosedRetry;
+  all.rates_.set_want(scope, serve_asking(all, scope, now, again));
+  let_approach(all, scope, now, again);
+  if (!scope.lanes.empty() || !scope.asking.empty()) {
+    all.rates_.stir_at(scope, again);
+  }
+}
+
+}  // namespace ringpost::schedule
