@@ -73,7 +73,7 @@ struct ShardStatus {
   std::uint64_t cancelled = 0;
   std::uint64_t ambiguous = 0;
   std::uint64_t queued_recipients = 0;
-  std::uint64_t deferred_recipients = 0;  ///< of these: wait for a retry clock
+  std::uint64_t deferred_recipients = 0;  ///< of these: put off, or paused
   std::uint64_t quarantined = 0;          ///< messages found damaged on disk since the start
   std::uint64_t queues = 0;
   std::uint64_t spool_messages = 0;

@@ -121,7 +121,7 @@ ShardStatus Shard::status() {
   ShardStatus status = counters_;
   const schedule::Totals totals = scheduler_->totals();
   status.queued_recipients = totals.ready + totals.deferred + totals.in_flight + totals.ending;
-  status.deferred_recipients = totals.deferred;
+  status.deferred_recipients = totals.put_off;
   status.queues = totals.queues;
   status.queues_backoff = totals.queues_backoff;
   status.backoffs_begun = decision_log_.backoffs_begun;

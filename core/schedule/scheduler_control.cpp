@@ -339,6 +339,8 @@ Totals Scheduler::totals() {
     ++sums.queues;
     sums.ready += std::uint64_t{queue.ready.recipients} + queue.over_age.recipients;
     sums.deferred += queue.deferred.recipients;
+    const bool stands = queue.state == QueueState::deferred || queue.state == QueueState::paused;
+    sums.put_off += queue.deferred.recipients + (stands ? queue.ready.recipients : 0U);
     sums.in_flight += queue.in_flight;
     sums.ending += queue.ending;
     sums.sessions += queue.sessions();
