@@ -13,6 +13,8 @@ import unittest
 
 from harness import BIN, ROOT, PeerTest, main, need, need_ringpostd, need_root
 
+LIFE = ROOT / "tests" / "integration" / "package_life.sh"
+
 # Stands for systemd in there: knows what the unit files say and does it.
 SYSTEMCTL = r"""#!/usr/bin/env python3
 import os, re, signal, subprocess, sys, time
@@ -169,32 +171,7 @@ class Package(PeerTest):
         script = "set -ex; export LC_ALL=C; cd /tmp; mv ringpost_0.1.1_*.deb first/\n"
         script += "mv ringpost_0.1.0_test.deb ringpost_0.1.0_amd64.deb\n"
         script += "\n".join(first_day())
-        script += r"""
-echo FIRST DAY DONE
-[ "$(stat -c %U:%a /var/spool/ringpost)" = ringpost:750 ]
-[ "$(stat -c %U /var/lib/ringpost/acct)" = ringpost ]
-# The row of the cancelled message may come a moment after the command.
-for _ in $(seq 50); do
-  ls /var/lib/ringpost/archive/acct-* && break
-  sleep 0.2
-  runuser -u ringpost -- ringpost acct flush -c /etc/ringpost/ringpost.conf
-done
-ls /var/lib/ringpost/archive/acct-*
-swaks --silent 1 --server 127.0.0.1:2525 --from ops@example.com --to stays@example.net
-echo "# mine" >>/etc/ringpost/ringpost.conf
-dpkg -i first/ringpost_0.1.1_*.deb
-grep -q "# mine" /etc/ringpost/ringpost.conf
-ringpost list --recipient stays@example.net | grep stays   # goes on meanwhile
-systemctl restart ringpost.service
-ringpost list --recipient stays@example.net | grep stays
-systemctl stop ringpost.service
-umount /var/lib/ringpost/acct
-dpkg -r ringpost
-[ ! -e /usr/sbin/ringpostd ] && [ -e /etc/ringpost/ringpost.conf ]
-dpkg -P ringpost
-[ ! -e /etc/ringpost ] && [ ! -e /etc/cron.d/ringpost-acct ] && [ -d /var/spool/ringpost/log-0000 ]
-echo ALL DONE
-"""
+        script += f"\necho FIRST DAY DONE\n{LIFE.read_text()}\nlife\nend\necho ALL DONE\n"
         told = self.on_own_host(script)
         self.assertIn("FIRST DAY DONE", told)
         self.assertIn("ALL DONE", told)
