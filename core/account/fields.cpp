@@ -90,15 +90,10 @@ std::string_view next_item(std::string_view& list) {
   return item;
 }
 
-Error unknown_field(std::string_view name) {
-  const bool foreign =
-      std::any_of(std::begin(kForeign), std::end(kForeign),
-                  [name](std::string_view other) { return same_name(other, name); }) ||
-      starts_ignoring_case(name, "arf_");
-  return foreign ? Error::of(ErrorCode::unsupported,
-                             "the accounting field '" + std::string(name) + "' is not recorded")
-                 : Error::of(ErrorCode::invalid,
-                             "'" + std::string(name) + "' is not an accounting field");
+bool is_foreign(std::string_view name) {
+  return std::any_of(std::begin(kForeign), std::end(kForeign),
+                     [name](std::string_view other) { return same_name(other, name); }) ||
+         starts_ignoring_case(name, "arf_");
 }
 
 /// Printable and without colon (RFC 5322 section 2.2), nor comma and quote.
@@ -122,8 +117,15 @@ Result<Column> column_of(std::string_view name) {
   }
   const auto row = std::find_if(kFields.begin(), kFields.end(),
                                 [name](const FieldRow& one) { return same_name(one.name, name); });
+  if (row == kFields.end() && is_foreign(name)) {
+    // A header field of a name that none can have: what counts columns finds each in its place.
+    Column column(Field::header);
+    column.title = std::string(name);
+    column.header = ":" + to_lower(name);
+    return column;
+  }
   if (row == kFields.end()) {
-    return unknown_field(name);
+    return Error::of(ErrorCode::invalid, "'" + std::string(name) + "' is not an accounting field");
   }
   return Column(row->field);
 }
@@ -188,6 +190,12 @@ FieldList default_fields() {
     list.emplace_back(kFields[i].field);
   }
   return list;
+}
+
+FieldName look_up_field(std::string_view name) {
+  return !column_of(name)   ? FieldName::unknown
+         : is_foreign(name) ? FieldName::empty
+                            : FieldName::recorded;
 }
 
 Result<FieldList> parse_fields(std::string_view text) {
@@ -268,7 +276,7 @@ Status map_header(FieldList& list, std::uint8_t kinds, std::string_view header,
 
 void collect_headers(const FieldList& list, std::vector<std::string>& names) {
   for (const Column& column : list) {
-    if (!column.header.empty() &&
+    if (!column.header.empty() && column.header.front() != ':' &&
         std::find(names.begin(), names.end(), column.header) == names.end()) {
       names.push_back(column.header);
     }

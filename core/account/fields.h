@@ -95,10 +95,16 @@ using FieldList = std::vector<Column>;
 inline constexpr std::size_t kColumnsMax = 64;
 
 FieldList default_fields();
+/// What a name in a list of fields stands for.
+enum class FieldName : std::uint8_t {
+  recorded,
+  empty,  ///< a column that similar products have and this one knows no value for
+  unknown,
+};
+FieldName look_up_field(std::string_view name);
 /// Reads names separated by commas and/or blanks, in any case, `_` for `-`; `*` is the default set,
 /// `!name` takes a field out again, `header_NAME` is a header field of the message. invalid:
-/// unknown or repeated name, nothing left, or more than kColumnsMax; unsupported: a column that
-/// similar products have and this one knows no value for (the detail names it in both cases).
+/// unknown or repeated name (the detail says which), nothing left, or more than kColumnsMax.
 Result<FieldList> parse_fields(std::string_view text);
 
 /// Columns of some kinds of records.

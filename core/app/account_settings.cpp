@@ -1,4 +1,5 @@
 #include "core/app/account_settings.h"
+#include "core/config/suggest.h"
 
 #include <algorithm>
 
@@ -121,6 +122,28 @@ Result<account::LogWriterOptions> account_options(
     options.files.push_back(std::move(spec));
   }
   return options;
+}
+
+config::FieldVerdict judge_field(std::string_view name) {
+  config::FieldVerdict verdict;
+  switch (account::look_up_field(name)) {
+    case account::FieldName::recorded: break;
+    case account::FieldName::empty:
+      verdict.severity = config::Severity::warning;
+      verdict.message =
+          "the accounting field '" + std::string(name) + "' is not recorded; its column is empty";
+      break;
+    case account::FieldName::unknown: {
+      std::vector<std::string_view> names;
+      for (const account::FieldRow& row : account::field_table()) {
+        names.push_back(row.name);
+      }
+      verdict.severity = config::Severity::error;
+      verdict.message = "'" + std::string(name) + "' is not an accounting field";
+      verdict.suggestion = config::nearest_name(name, names);
+    }
+  }
+  return verdict;
 }
 
 std::vector<config::Diagnostic> check_accounts(const config::Snapshot& snapshot) {

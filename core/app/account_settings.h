@@ -6,6 +6,7 @@
 
 #include "core/account/log_writer.h"
 #include "core/base/result.h"
+#include "core/config/check.h"
 #include "core/config/diagnostic.h"
 #include "core/config/snapshot.h"
 
@@ -25,6 +26,9 @@ std::vector<std::string> noted_headers(const config::Snapshot& snapshot);
 /// Own categories of returned mail, then the shipped ones. Keeps the snapshot.
 std::shared_ptr<const account::BounceRules> bounce_rules(
     std::shared_ptr<const config::Snapshot> snapshot);
+
+/// For CheckOptions::judge_field.
+config::FieldVerdict judge_field(std::string_view name);
 
 /// What is wrong with the accounting files of the snapshot, their fields above all: one error at
 /// most for each file, at its place.

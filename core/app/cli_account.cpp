@@ -52,6 +52,7 @@ int read_files(const std::string& config_file, account::LogWriterOptions& files,
   char name[256] = "localhost";
   ::gethostname(name, sizeof name - 1);
   check.host_name = name;
+  check.judge_field = &judge_field;
   const config::CheckResult config = config::check_file(config_file, check);
   if (!config.ok()) {
     std::fputs(config::render_text(config.diagnostics).c_str(), stderr);

@@ -25,6 +25,7 @@ config::CheckResult read_config(const std::string& file, bool strict, bool lenie
   config::CheckOptions check;
   check.strict = strict;
   check.lenient = lenient;
+  check.judge_field = &judge_field;
   char name[256] = "localhost";
   ::gethostname(name, sizeof name - 1);
   check.host_name = name;

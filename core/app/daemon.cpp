@@ -1,4 +1,5 @@
 #include "core/app/daemon.h"
+#include "core/app/account_settings.h"
 
 #include <poll.h>
 #include <sys/resource.h>
@@ -41,6 +42,7 @@ class DaemonConfig : public ConfigSource {
     config::CheckOptions check;
     check.lenient = options_.lenient;
     check.host_name = host_name();
+    check.judge_field = &judge_field;
     if (!options_.config_file.empty()) {
       return config::check_file(options_.config_file, check);
     }

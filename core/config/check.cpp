@@ -4,6 +4,7 @@
 
 #include "core/config/builder.h"
 #include "core/config/parser.h"
+#include "core/config/value_reader.h"
 
 namespace ringpost::config {
 
@@ -25,6 +26,33 @@ void count(const Section& section, Tally& tally) {
   }
 }
 
+/// The names of columns in accounting sections, which are another room's.
+void judge_fields(const Section& root, const CheckOptions& options, DiagnosticLog& log) {
+  for (const Section& section : root.sections) {
+    if (section.scope != Scope::acct_file) {
+      continue;
+    }
+    for (const Directive& directive : section.directives) {
+      const OptionRow* row = find_option(directive.name.text, Scope::acct_file);
+      const bool by_kind = row != nullptr && row->id == OptionId::acct_record_fields;
+      if (row == nullptr || (!by_kind && row->id != OptionId::acct_fields)) {
+        continue;
+      }
+      for (const Word& word : ValueReader::list_of(directive.values, by_kind ? 1 : 0)) {
+        const std::string_view name = word.text.substr(word.text.starts_with('!') ? 1 : 0);
+        if (name == "*" || name.empty()) {
+          continue;
+        }
+        FieldVerdict verdict = options.judge_field(name);
+        if (!verdict.message.empty()) {
+          log.add(verdict.severity, word.span, std::move(verdict.message),
+                  std::move(verdict.suggestion));
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 
 CheckResult check_file(const std::string& path, const CheckOptions& options, FileSource& files) {
@@ -33,6 +61,9 @@ CheckResult check_file(const std::string& path, const CheckOptions& options, Fil
   Parser parser(sources, log, files, options.limits, options.lenient);
   Section root = parser.parse(path);
   Builder builder(sources, log, options.host_name, options.lenient);
+  if (options.judge_field != nullptr) {
+    judge_fields(root, options, log);
+  }
   std::shared_ptr<const Snapshot> snapshot = builder.build(root);
   for (const std::uint32_t file : parser.exposed_files()) {
     log.warning({file, 0, 0, 0}, "the file holds secrets and every user can read it");

@@ -11,6 +11,14 @@
 
 namespace ringpost::config {
 
+/// What accounting says of a column's name; the text may be empty where it is good.
+struct FieldVerdict {
+  Severity severity = Severity::note;
+  std::string message;
+  std::string suggestion;
+};
+using FieldJudge = FieldVerdict (*)(std::string_view name);
+
 struct CheckOptions {
   bool strict = false;  ///< warnings become errors
   /// Unknown directives and sections, and what is faulty, are left out with a warning; what
@@ -19,6 +27,8 @@ struct CheckOptions {
   /// Name of the host where the configuration gives none.
   std::string host_name = "localhost";
   ParseLimits limits;
+  /// Whether accounting files have a column of this name; null: any name will do.
+  FieldJudge judge_field = nullptr;
 };
 
 /// Directives of all files, sections not counted.

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/base/assert.h"
+#include "core/base/hash.h"
 #include "core/config/check.h"
 #include "core/config/diff.h"
 #include "core/config/explain.h"
@@ -21,6 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   options.lenient = (data[0] & 1) != 0;
   options.strict = (data[0] & 2) != 0;
   const std::string text(reinterpret_cast<const char*>(data) + 1, size - 1);
+  // Explaining and comparing all settings takes ten times as long as reading the file.
+  const bool thorough = hash64(text) % 8 == 0;
   MemoryFiles files;
   files.put("main.conf", text);
   files.put("part.conf", text.substr(0, text.size() / 2));
@@ -36,13 +39,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const auto queue = result.snapshot->queue_name(domain, vmta);
         const PathPolicy& policy = cache.policy_for(queue, vmta);
         RP_ASSERT(&policy == &cache.policy_for(queue, vmta) && !policy.retry_after.empty());
-        const auto explanation =
-            explain(*result.snapshot, domain, result.snapshot->virtual_mtas()[vmta].name);
-        RP_ASSERT(!explanation.ok() || !render_text(*explanation).empty());
+        if (thorough) {
+          const auto explanation =
+              explain(*result.snapshot, domain, result.snapshot->virtual_mtas()[vmta].name);
+          RP_ASSERT(!explanation.ok() || !render_text(*explanation).empty());
+        }
       }
     }
-    const CheckResult empty = check_text("empty.conf", "", {});
-    RP_ASSERT(!render_text(compare(*empty.snapshot, *result.snapshot, 20)).empty());
+    if (thorough) {
+      const CheckResult empty = check_text("empty.conf", "", {});
+      RP_ASSERT(!render_text(compare(*empty.snapshot, *result.snapshot, 20)).empty());
+    }
     for (const ReplyPatterns& list : result.snapshot->reply_patterns()) {
       static_cast<void>(list.match("421 4.7.0 too many connections from 192.0.2.1, try later"));
     }
