@@ -38,6 +38,7 @@ DeliverySession::DeliverySession(SessionContext& context) : context_(context) {
   transmitter_.bind(*this, context.net);
   for (Work& work : works_) {
     work.session = this;
+    at_[static_cast<std::size_t>(work.stage)] |= 1U << (&work - works_.data());
   }
 }
 

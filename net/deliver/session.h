@@ -52,6 +52,7 @@ class DeliverySession final : private TransmitOwner {
   /// A job in hand, from take() to finished().
   struct Work {
     enum class Stage : std::uint8_t { free, opening, waiting, begun, over };
+    static constexpr std::size_t kStages = 5;
 
     DeliverySession* session = nullptr;
     Stage stage = Stage::free;
@@ -66,7 +67,7 @@ class DeliverySession final : private TransmitOwner {
   // Those ahead, those in the engine, some held by zero-copy sends.
   static constexpr std::size_t kAheadMax = 8;
   static constexpr std::size_t kWorks = kAheadMax + smtp::ClientEngine::kTransactionsMax + 2;
-  static_assert(kWorks <= Transmitter::kBodiesMax);
+  static_assert(kWorks <= Transmitter::kBodiesMax && kWorks <= 32);
 
   // Reaching a host (session.cpp).
   void on_route(Completion& completion);
@@ -145,6 +146,11 @@ class DeliverySession final : private TransmitOwner {
   void finish_over();
   void return_waiting();
   Work* work_at(Work::Stage stage) noexcept;
+  /// Works of a stage are found by a set of bits: it is asked for several times a message.
+  void enter(Work& work, Work::Stage stage) noexcept;
+  std::uint32_t all_at(Work::Stage stage) const noexcept {
+    return at_[static_cast<std::size_t>(stage)];
+  }
   Work& work_of(std::uint32_t number) noexcept;
   bool has_work() const noexcept;
 
@@ -181,6 +187,7 @@ class DeliverySession final : private TransmitOwner {
   std::uint32_t chunk_used_ = 0;
   bool has_chunk_ = false;
   std::array<Work, kWorks> works_;
+  std::array<std::uint32_t, Work::kStages> at_{};  // bit k of a stage: works_[k] is there
 
   smtp::ClientClose close_reason_ = smtp::ClientClose::none;
   Break break_ = Break::none;

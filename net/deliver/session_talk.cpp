@@ -180,7 +180,7 @@ void DeliverySession::on_over(const smtp::ClientAction& action, std::string_view
   note_transaction_over(*work.job, action, words);
   work.job->facts.ended = now.wall;
   tell_failures(*work.job);
-  work.stage = Work::Stage::over;
+  enter(work, Work::Stage::over);
   switch (action.end) {
     case smtp::TransactionEnd::answered:
     case smtp::TransactionEnd::all_refused:
@@ -212,8 +212,8 @@ void DeliverySession::progress() {
     prefetch();
     begin_waiting();
     const bool at_rest = engine_.state() == smtp::ClientState::idle &&
-                         engine_.transactions() == 0 && work_at(Work::Stage::opening) == nullptr &&
-                         work_at(Work::Stage::waiting) == nullptr;
+                         engine_.transactions() == 0 && all_at(Work::Stage::opening) == 0 &&
+                         all_at(Work::Stage::waiting) == 0;
     if (at_rest) {
       go_idle();
     } else {

@@ -3,6 +3,7 @@
 #include "net/deliver/session.h"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 
 namespace ringpost::deliver {
@@ -42,17 +43,21 @@ bool needs_smtputf8(const Job& job) {
 }  // namespace
 
 DeliverySession::Work* DeliverySession::work_at(Work::Stage stage) noexcept {
-  for (Work& work : works_) {
-    if (work.stage == stage) {
-      return &work;
-    }
-  }
-  return nullptr;
+  const std::uint32_t all = all_at(stage);
+  return all == 0 ? nullptr : &works_[static_cast<unsigned>(std::countr_zero(all))];
+}
+
+void DeliverySession::enter(Work& work, Work::Stage stage) noexcept {
+  const std::uint32_t bit = 1U << (&work - works_.data());
+  at_[static_cast<std::size_t>(work.stage)] &= ~bit;
+  at_[static_cast<std::size_t>(stage)] |= bit;
+  work.stage = stage;
 }
 
 DeliverySession::Work& DeliverySession::work_of(std::uint32_t number) noexcept {
-  for (Work& work : works_) {
-    if (work.stage == Work::Stage::begun && work.number == number) {
+  for (std::uint32_t left = all_at(Work::Stage::begun); left != 0; left &= left - 1) {
+    Work& work = works_[static_cast<unsigned>(std::countr_zero(left))];
+    if (work.number == number) {
       return work;
     }
   }
@@ -61,8 +66,7 @@ DeliverySession::Work& DeliverySession::work_of(std::uint32_t number) noexcept {
 }
 
 bool DeliverySession::has_work() const noexcept {
-  return std::any_of(works_.begin(), works_.end(),
-                     [](const Work& work) { return work.stage != Work::Stage::free; });
+  return static_cast<std::size_t>(std::popcount(all_at(Work::Stage::free))) != kWorks;
 }
 
 bool DeliverySession::may_take() const {
@@ -74,12 +78,9 @@ bool DeliverySession::may_take() const {
   if (worn_out() || (limit != 0 && taken_ >= limit)) {
     return false;
   }
-  std::size_t ahead = 0;
-  bool room = false;
-  for (const Work& work : works_) {
-    ahead += work.stage == Work::Stage::opening || work.stage == Work::Stage::waiting ? 1 : 0;
-    room = room || work.stage == Work::Stage::free;
-  }
+  const auto ahead = static_cast<std::size_t>(
+      std::popcount(all_at(Work::Stage::opening) | all_at(Work::Stage::waiting)));
+  const bool room = all_at(Work::Stage::free) != 0;
   if (policy_->paced) {
     // Its rate permit is taken with it: what is not sent at once would be sent in a burst later.
     const bool at_once = engine_.state() == smtp::ClientState::idle ||
@@ -112,7 +113,7 @@ void DeliverySession::prefetch() {
     }
     ++taken_;
     Work& work = *work_at(Work::Stage::free);
-    work.stage = Work::Stage::opening;
+    enter(work, Work::Stage::opening);
     work.job = job;
     job->policy = policy_.get();
     job->opened.bind<&Work::on_opened>(&work);
@@ -134,7 +135,7 @@ void DeliverySession::Work::on_opened(Completion& completion) {
     settle_pending(*job, outcome);
     owner.finish(*this);
   } else {
-    stage = Stage::waiting;
+    owner.enter(*this, Stage::waiting);
     if (owner.stage_ == DeliverySession::Stage::talking && !owner.engine_.ended()) {
       owner.prepare(*this);
     } else {
@@ -170,12 +171,12 @@ void DeliverySession::begin_waiting() {
   while (may_begin()) {
     Work* work = work_at(Work::Stage::waiting);
     if (work == nullptr) {
-      if (answered_ > 0 && work_at(Work::Stage::opening) != nullptr) {
+      if (answered_ > 0 && all_at(Work::Stage::opening) != 0) {
         ahead_ = std::min(ahead_ + 1, kAheadMax);  // the receiver waits for us
       }
       return;
     }
-    work->stage = Work::Stage::begun;
+    enter(*work, Work::Stage::begun);
     work->job->facts.started = context_.loop.now().wall;
     ++context_.stats.transactions;
     work->number = engine_.begin(work->transaction, context_.actions);
@@ -185,8 +186,9 @@ void DeliverySession::begin_waiting() {
 }
 
 void DeliverySession::finish_over() {
-  for (Work& work : works_) {
-    if (work.stage == Work::Stage::over && !transmitter_.uses(*work.job)) {
+  for (std::uint32_t left = all_at(Work::Stage::over); left != 0; left &= left - 1) {
+    Work& work = works_[static_cast<unsigned>(std::countr_zero(left))];
+    if (!transmitter_.uses(*work.job)) {
       finish(work);
     }
   }
@@ -195,7 +197,7 @@ void DeliverySession::finish_over() {
 void DeliverySession::finish(Work& work) {
   Job* job = work.job;
   work.job = nullptr;
-  work.stage = Work::Stage::free;
+  enter(work, Work::Stage::free);
   context_.work->finished(*job, context_.loop.now());
 }
 

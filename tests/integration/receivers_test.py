@@ -60,7 +60,7 @@ class Receivers(PeerTest):
         for name, content in sent.items():
             self.assertTrue(content_from_id(content) == got[name], f"{name} was changed")
         # Both offer CHUNKING, so that most contents went by BDAT, several ahead of their replies.
-        self.assertGreater(daemon.status()["chunks_sent"], len(sent) // 4)
+        self.assertGreater(daemon.status()["totals"]["chunks_sent"], len(sent) // 4)
         return copies
 
     def test_postfix_gets_every_octet(self):
