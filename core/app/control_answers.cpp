@@ -85,9 +85,13 @@ void add_setting(Json& row, const config::Snapshot& snapshot, std::string_view r
                  const schedule::WhyRow& where) {
   const std::size_t at = recipient.rfind('@');
   const auto domain = at == std::string_view::npos ? recipient : recipient.substr(at + 1);
+  const GateHost host{where.gate_host, where.gate_address};
+  if (!where.gate_host.empty()) {
+    row["gate_host"] = where.gate_host + " [" + where.gate_address.text() + "]";
+  }
   const auto setting = where.sender_rule != 0
                            ? sender_rate_behind(where.sender_rule, snapshot)
-                           : setting_behind(where.gate, snapshot, domain, where.vmta);
+                           : setting_behind(where.gate, snapshot, domain, where.vmta, host);
   if (setting) {
     row["setting"] = setting->name + " " + setting->value;
     row["place"] = setting->place;

@@ -27,22 +27,25 @@ struct Sum {
 };
 
 Json json_of(const schedule::QueueRow& row) {
-  return {{"queue", row.name + "/" + row.vmta},
-          {"domain", row.name},
-          {"vmta", row.vmta},
-          {"group", row.group},
-          {"state", state_text(row.state, row.gate)},
-          {"paused", row.paused},
-          {"mode", row.backoff ? "backoff" : "normal"},
-          {"queued", std::uint64_t{row.ready} + row.deferred + row.in_flight},
-          {"ready", row.ready},
-          {"deferred", row.deferred},
-          {"in_flight", row.in_flight},
-          {"sessions", row.sessions},
-          {"connections_max", row.connections_max},
-          {"gate_opens", row.gate_opens.unix_seconds()},
-          {"next_attempt", row.next_retry.unix_seconds()},
-          {"last_error", row.last_error}};
+  return {
+      {"queue", row.name + "/" + row.vmta},
+      {"domain", row.name},
+      {"vmta", row.vmta},
+      {"group", row.group},
+      {"state", state_text(row.state, row.gate)},
+      {"paused", row.paused},
+      {"mode", row.backoff ? "backoff" : "normal"},
+      {"queued", std::uint64_t{row.ready} + row.deferred + row.in_flight},
+      {"ready", row.ready},
+      {"deferred", row.deferred},
+      {"in_flight", row.in_flight},
+      {"sessions", row.sessions},
+      {"connections_max", row.connections_max},
+      {"gate_opens", row.gate_opens.unix_seconds()},
+      {"gate_host", row.gate_host.empty() ? std::string()
+                                          : row.gate_host + " [" + row.gate_address.text() + "]"},
+      {"next_attempt", row.next_retry.unix_seconds()},
+      {"last_error", row.last_error}};
 }
 
 void sort_by(Json& rows, const char* key) {

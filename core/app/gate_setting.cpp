@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/app/host_limit_rows.h"
 #include "core/app/rate_plans.h"
 #include "core/config/explain.h"
 
@@ -35,6 +36,7 @@ constexpr Row kRows[] = {
     {Gate::group_connections, Scope::queue, "max-smtp-out"},
     {Gate::group_connect_rate, Scope::queue, "max-connect-rate"},
     {Gate::group_message_rate, Scope::queue, "max-msg-rate"},
+    {Gate::host_connections, Scope::queue, "max-per-host-out"},
     {Gate::total_connections, Scope::process, "total-max-smtp-out"},
 };
 
@@ -58,10 +60,31 @@ std::optional<GateSetting> of_process(const config::Snapshot& snapshot, std::str
   return last;
 }
 
+std::optional<GateSetting> of_host(Gate gate, const config::Snapshot& snapshot,
+                                   const GateHost& host) {
+  const HostLimitRows rows = host_limit_rows(snapshot, host.name, host.address);
+  if (gate == Gate::mx_connections && rows.by_name != nullptr) {
+    return GateSetting{"mx-connection-limit",
+                       std::string(rows.by_name->name) + " " + std::to_string(rows.by_name->count),
+                       snapshot.place(rows.by_name->origin)};
+  }
+  if (gate == Gate::ip_connections && rows.by_address != nullptr) {
+    return GateSetting{
+        "ip-connection-limit",
+        rows.by_address->network.text() + " " + std::to_string(rows.by_address->count),
+        snapshot.place(rows.by_address->origin)};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<GateSetting> setting_behind(Gate gate, const config::Snapshot& snapshot,
-                                          std::string_view domain, std::string_view vmta) {
+                                          std::string_view domain, std::string_view vmta,
+                                          const GateHost& host) {
+  if (gate == Gate::mx_connections || gate == Gate::ip_connections) {
+    return of_host(gate, snapshot, host);
+  }
   const auto row = std::find_if(std::begin(kRows), std::end(kRows),
                                 [&](const Row& candidate) { return candidate.gate == gate; });
   if (row == std::end(kRows)) {

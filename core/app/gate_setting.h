@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/address.h"
 #include "core/config/snapshot.h"
 #include "core/schedule/queue_state.h"
 
@@ -16,10 +17,17 @@ struct GateSetting {
   std::string place;  ///< "FILE:LINE", or "default"
 };
 
+/// Of several places the one that holds for the mail host that a gate of hosts is about.
+struct GateHost {
+  std::string_view name;
+  IpAddress address;
+};
+
 /// What `why` names for mail of `domain` that waits at `gate` through `vmta`; nullopt where no
 /// setting is behind the gate. A cold path: explains the queue anew.
 std::optional<GateSetting> setting_behind(schedule::Gate gate, const config::Snapshot& snapshot,
-                                          std::string_view domain, std::string_view vmta);
+                                          std::string_view domain, std::string_view vmta,
+                                          const GateHost& host = {});
 
 /// The rate of the rule for senders with this key.
 std::optional<GateSetting> sender_rate_behind(std::uint64_t rule, const config::Snapshot& snapshot);

@@ -5,6 +5,7 @@
 
 #include "core/account/fields.h"
 #include "core/app/backoff_policy.h"
+#include "core/app/host_limit_rows.h"
 #include "core/app/warmup_policy.h"
 #include "core/base/hash.h"
 #include "core/base/idn.h"
@@ -114,6 +115,7 @@ bool has_tried(const Admission& admission, std::size_t choice) {
 
 void set_counts(QueuePolicy& out, const config::PathPolicy& in) {
   out.connections_max = limit_of(in.max_smtp_out);
+  out.connections_per_host_max = limit_of(in.max_per_host_out);
   out.messages_per_connection_max = limit_of(in.max_msg_per_connection);
   out.errors_per_connection_max = limit_of(in.max_errors_per_connection);
   out.recipients_per_transaction_max =
@@ -532,7 +534,14 @@ std::vector<GroupWarmup> PolicyBook::group_warmups() {
 }
 
 schedule::GlobalLimits PolicyBook::global_limits() {
-  return {limit_of(snapshot().global().total_max_smtp_out), version_};
+  return {limit_of(snapshot().global().total_max_smtp_out), version_,
+          !snapshot().global().host_limits.empty()};
+}
+
+schedule::HostLimits PolicyBook::host_limits(std::string_view host, const IpAddress& address) {
+  const HostLimitRows rows = host_limit_rows(snapshot(), host, address);
+  return {rows.by_name == nullptr ? 0 : limit_of(rows.by_name->count),
+          rows.by_address == nullptr ? 0 : limit_of(rows.by_address->count)};
 }
 
 void PolicyBook::set_shared_rates(schedule::QueueSettings& settings,

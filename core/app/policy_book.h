@@ -44,6 +44,7 @@ class PolicyBook : public schedule::PolicySource {
 
   schedule::QueueSettings settings_of(std::string_view queue, std::string_view vmta) override;
   schedule::GlobalLimits global_limits() override;
+  schedule::HostLimits host_limits(std::string_view host, const IpAddress& address) override;
   std::span<const std::uint32_t> day_caps(std::string_view queue, std::string_view vmta,
                                           std::string_view overflow) override;
   const schedule::RatePlan* rate_plan(std::uint64_t plan) override { return rates_.find(plan); }

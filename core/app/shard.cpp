@@ -56,6 +56,7 @@ Status Shard::start(Dns& dns) {
     ports_.events->use(loop_);
     deliverer_->set_events(*ports_.events);
   }
+  deliverer_->set_connect_gate(scheduler_->connect_gate());
   policies_.set_sources(deliverer_->sources());
   deliverer_->sources().set_missing(settings_.missing_sources, loop_.now().wall);
   if (auto restored = scheduler_->restore_pauses(settings_.pause_rules, loop_.now()); !restored) {

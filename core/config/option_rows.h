@@ -91,7 +91,6 @@ inline constexpr std::string_view kUnit = "the service unit decides it";
 inline constexpr std::string_view kThreads = "there is one thread per core";
 inline constexpr std::string_view kDialogue = "this variation of the dialogue is not built yet";
 inline constexpr std::string_view kEvents = "a fixed number of events is kept";
-inline constexpr std::string_view kLimits = "limits by remote host are not built yet";
 inline constexpr std::string_view kSlots = "a full server answers 421 at once";
 }  // namespace why
 

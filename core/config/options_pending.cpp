@@ -25,9 +25,6 @@ constexpr Pending kPending[] = {
     {Id::source_ip_max_msg_rate, why::kPerSource},
     {Id::source_ip_max_data_rate, why::kPerSource},
     {Id::max_data_rate, why::kVolume},
-    {Id::mx_connection_limit, why::kLimits},
-    {Id::ip_connection_limit, why::kLimits},
-    {Id::max_per_host_out, why::kLimits},
 };
 
 constexpr auto kReasons = [] {

@@ -107,6 +107,7 @@ enum class SessionEnd : std::uint8_t {
   unreachable,    ///< no host could be connected or greeted us: the queue is deferred
   no_route,       ///< resolution failed; the failure says deferred or bounced
   no_exchanger,   ///< the domain names none and its mail waits for one, QueuePolicy::no_mx_wait
+  host_busy,      ///< where it might have connected there are as many connections as may be
   local_failure,  ///< our own fault (no port, no address): queue waits, host is not blamed
 };
 
@@ -162,6 +163,13 @@ class SessionHost {
   /// the permit was not used. `destination` is copied.
   virtual bool open_session(QueueId queue, std::string_view destination,
                             const QueuePolicyRef& policy) = 0;
+  /// Begins a session that only finds out where it would connect to: it tells ConnectGate of each
+  /// address, connects nowhere, needs no permit and ends through ConnectGate::scouted(). False: no
+  /// capacity.
+  virtual bool scout(QueueId queue, std::string_view destination, const QueuePolicyRef& policy) {
+    static_cast<void>(queue), static_cast<void>(destination), static_cast<void>(policy);
+    return false;
+  }
 };
 
 /// One settled outcome with every accounting field, as read back from the journal below the synced

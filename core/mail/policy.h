@@ -101,6 +101,7 @@ struct QueuePolicy {
   bool held = false;
 
   std::uint32_t connections_max = 20;             ///< max-smtp-out; 0 = unlimited
+  std::uint32_t connections_per_host_max = 0;     ///< to one address of a mail host; 0 = unlimited
   std::uint32_t messages_per_connection_max = 0;  ///< 0 = unlimited
   std::uint32_t errors_per_connection_max = 0;    ///< refused recipients; 0 = unlimited
   std::uint32_t recipients_per_transaction_max = 100;

@@ -32,6 +32,10 @@ class PolicySource {
   virtual ~PolicySource() = default;
   virtual QueueSettings settings_of(std::string_view domain, std::string_view vmta) = 0;
   virtual GlobalLimits global_limits() = 0;
+  virtual HostLimits host_limits(std::string_view host, const IpAddress& address) {
+    static_cast<void>(host), static_cast<void>(address);
+    return {};
+  }
   /// The rates of a SharedRates::plan, or nullptr: it has none. Stays good until the next snapshot.
   virtual const RatePlan* rate_plan(std::uint64_t /*plan*/) { return nullptr; }
   /// The rates of mail that goes by the sender rule of this key, or nullptr: it has none. They have

@@ -35,6 +35,7 @@ struct LeaseMessage {
   bool urgent = false;
   std::uint8_t priority = 0;  ///< request: the highest that waits here; grant, recall: elsewhere
   std::uint8_t lowest = 0;    ///< request: Scope::lowest() here
+  bool of_host = false;       ///< the scope is a mail host's: there may be very many
   std::uint64_t sender = 0;   ///< rate_want: the rule for a sender that holds too
 };
 static_assert(sizeof(LeaseMessage) <= 56, "has to fit a letter's payload");

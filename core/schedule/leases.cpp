@@ -1,6 +1,7 @@
 #include "core/schedule/leases.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/base/assert.h"
@@ -10,6 +11,11 @@ namespace ringpost::schedule {
 // ---- the holder's side -------------------------------------------------------------------------
 
 Scope& LeaseBook::scope(std::uint64_t key, std::uint32_t limit, std::uint32_t version) {
+  return make(key, limit, version, false);
+}
+
+Scope& LeaseBook::make(std::uint64_t key, std::uint32_t limit, std::uint32_t version,
+                       bool of_host) {
   std::unique_ptr<Scope>& place = scopes_[key];
   if (!place) {
     place = std::make_unique<Scope>();
@@ -18,10 +24,35 @@ Scope& LeaseBook::scope(std::uint64_t key, std::uint32_t limit, std::uint32_t ve
     place->limit = limit;
     place->version = version;
     place->leased = limit >= kLeasedUnitsPerShard * shards_;
+    place->of_host = of_host;
+    place->used = of_host ? connections_.count(key) : 0;
+    if (place->used > 0) {
+      place->level(kNormalPriority).used = place->used;
+    }
+    if (place->used > 0 && limit != 0) {
+      place->held = place->to_adopt = place->used;
+      mark(*place);
+    }
   } else if (version > place->version) {
     set_limit(*place, limit, version);
   }
   return *place;
+}
+
+Scope* LeaseBook::find(std::uint64_t key) {
+  const auto found = scopes_.find(key);
+  return found == scopes_.end() ? nullptr : found->second.get();
+}
+
+Scope* LeaseBook::host_scope(std::uint64_t key, std::uint32_t limit, std::uint32_t version) {
+  return limit == 0 && find(key) == nullptr ? nullptr : &make(key, limit, version, true);
+}
+
+void LeaseBook::closed(std::uint64_t host) {
+  connections_.sub(host);
+  if (Scope* const scope = find(host)) {
+    release(*scope);
+  }
 }
 
 void LeaseBook::give_up(Scope& scope, std::uint32_t units) {
@@ -39,7 +70,13 @@ void LeaseBook::give_up(Scope& scope, std::uint32_t units) {
 
 void LeaseBook::set_limit(Scope& scope, std::uint32_t limit, std::uint32_t version) {
   scope.version = version;
+  const bool was_stale = std::exchange(scope.stale, false);
   if (limit == scope.limit) {
+    if (was_stale && limit != 0) {
+      scope.tell_limit = true;  // begins a census
+      demand(scope);
+      mark(scope);
+    }
     return;
   }
   const bool was_unlimited = scope.unlimited();
@@ -148,7 +185,7 @@ void LeaseBook::return_spare(Scope& scope) {
 }
 
 void LeaseBook::demand(Scope& scope) {
-  if (scope.unlimited()) {
+  if (scope.unlimited() || scope.stale) {
     return;
   }
   std::uint32_t want = scope.waiters();
@@ -218,12 +255,15 @@ void LeaseBook::update(Scope& scope) {
 
 void LeaseBook::on_holder_message(const LeaseMessage& message) {
   if (message.kind == LeaseMessage::Kind::census) {
-    Scope& asked = scope(message.scope, message.limit, message.version);
+    Scope& asked = make(message.scope, message.limit, message.version, message.of_host);
     asked.tell_limit = true;
     mark(asked);
     return;
   }
   const auto found = scopes_.find(message.scope);
+  if (found == scopes_.end() && message.of_host && message.kind == LeaseMessage::Kind::recall) {
+    return;  // forgotten: all of it is on its way back
+  }
   RP_ASSERT_NOTE(found != scopes_.end(), "a lease came for a scope that asked for none");
   Scope& scope = *found->second;
   if (message.kind == LeaseMessage::Kind::grant) {
@@ -304,6 +344,7 @@ void LeaseBook::mark(Account& account) {
 
 void LeaseBook::on_request(const LeaseMessage& message, unsigned from) {
   Account& account = this->account(message.scope);
+  account.of_host = account.of_host || message.of_host;
   if (message.version > account.version) {
     if (message.version > 1 && message.limit != 0) {
       // In a snapshot that we heard nothing of there may have been no limit, hence connections
@@ -504,6 +545,7 @@ bool LeaseBook::flush_scope(Scope& scope, LeaseTransport& transport) {
   message.scope = scope.key;
   message.limit = scope.limit;
   message.version = scope.version;
+  message.of_host = scope.of_host;
   // Returned first: the owner may then grant from it at once. The numbers are cleared before
   // sending, because to ourselves "sending" acts at once.
   if (scope.to_return > 0) {
@@ -546,6 +588,7 @@ bool LeaseBook::flush_account(Account& account, LeaseTransport& transport) {
     message.scope = account.key;
     message.limit = account.limit;
     message.version = account.version;
+    message.of_host = account.of_host;
     if (peer.ask) {
       message.kind = LeaseMessage::Kind::census;
       peer.ask = false;
@@ -603,6 +646,58 @@ bool LeaseBook::flush(LeaseTransport& transport) {
     }
   }
   return all_sent;
+}
+
+// ---- scopes of mail hosts ----------------------------------------------------------------------
+
+void LeaseBook::distrust_hosts(std::uint32_t version) {
+  for (const auto& [key, place] : scopes_) {
+    Scope& scope = *place;
+    if (scope.of_host && !scope.unlimited() && scope.version < version) {
+      give_up(scope, scope.spare());
+      scope.surrender = scope.held;
+      scope.changed = version;
+      scope.stale = true;
+      update(scope);
+    }
+  }
+}
+
+// The owner counts what is on its way to it as given out, so nothing of the scope can follow later
+// but a recall.
+bool LeaseBook::forgettable(Scope& scope) {
+  const bool listed = static_cast<ListLink<DirtyTag>&>(scope).linked() ||
+                      static_cast<ListLink<OpenTag>&>(scope).linked();
+  if (!scope.of_host || scope.used > 0 || scope.requested > 0 || scope.waiters() > 0 || listed) {
+    return false;
+  }
+  if (scope.spare() > 0) {
+    give_up(scope, scope.spare());  // goes the next time
+    return false;
+  }
+  return !scope.pressed && scope.to_request == 0 && scope.to_return == 0 && !scope.tell_limit;
+}
+
+bool LeaseBook::forgettable(const Account& account) {
+  const auto at_rest = [](const Peer& peer) {
+    return peer.granted == 0 && peer.wanted == 0 && peer.to_grant == 0 && peer.to_recall == 0 &&
+           !peer.tell && !peer.ask;
+  };
+  return account.of_host && account.granted == 0 && account.turn.empty() && !account.linked() &&
+         complete(account) && std::all_of(account.peers.begin(), account.peers.end(), at_rest);
+}
+
+void LeaseBook::prune() {
+  if (scopes_.size() + accounts_.size() < prune_at_) {
+    return;
+  }
+  for (auto at = scopes_.begin(); at != scopes_.end();) {
+    at = forgettable(*at->second) ? scopes_.erase(at) : std::next(at);
+  }
+  for (auto at = accounts_.begin(); at != accounts_.end();) {
+    at = forgettable(*at->second) ? accounts_.erase(at) : std::next(at);
+  }
+  prune_at_ = std::max(kPruneFirst, 2 * (scopes_.size() + accounts_.size()));
 }
 
 std::uint32_t LeaseBook::used(std::uint64_t key) const {

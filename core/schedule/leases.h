@@ -8,6 +8,7 @@
 
 #include "core/base/list.h"
 #include "core/schedule/doors.h"
+#include "core/schedule/key_counts.h"
 #include "core/schedule/lease_message.h"
 #include "core/schedule/scope.h"
 
@@ -37,6 +38,7 @@ class LeaseBook {
  public:
   static constexpr std::uint32_t kLeasedUnitsPerShard = 4;
   static constexpr std::uint32_t kAlmsEvery = 16;
+  static constexpr std::size_t kPruneFirst = 4096;
 
   LeaseBook(unsigned shard, unsigned shards) : shard_(shard), shards_(shards) {}
   LeaseBook(const LeaseBook&) = delete;
@@ -45,6 +47,22 @@ class LeaseBook {
   /// The scope of a key, made when it is new. The reference stays good. A limit of a newer
   /// version replaces the one before.
   Scope& scope(std::uint64_t key, std::uint32_t limit, std::uint32_t version);
+
+  /// The same for connections to mail hosts, which count whether there is a limit or not: what
+  /// opened() and not closed() says is in use when the limit begins. The reference stays good until
+  /// prune() unless something waits in it or is in use. nullptr: it is new and has no limit.
+  Scope* host_scope(std::uint64_t key, std::uint32_t limit, std::uint32_t version);
+  /// nullptr: there is none.
+  Scope* find(std::uint64_t key);
+  /// A connection that counts in the host's scope, if there is one: its unit was taken.
+  void opened(std::uint64_t host) { connections_.add(host); }
+  /// It is closed for certain.
+  void closed(std::uint64_t host);
+  /// New settings are in force. What they say of a host is known when it is next asked for; there
+  /// may have been others between that had no limit for it, so nothing granted before counts.
+  void distrust_hosts(std::uint32_t version);
+  /// Forgets scopes of hosts that nothing uses, once they have become many.
+  void prune();
 
   /// Whether a unit can be had at once by somebody who jumps no queue. `growing`: it has one.
   static bool has_room(const Scope& scope, bool growing, std::uint8_t priority = kNormalPriority) {
@@ -108,9 +126,13 @@ class LeaseBook {
     std::uint32_t turns = 0;
     std::vector<Peer> peers;
     std::vector<std::uint16_t> turn;  ///< shards that want units, in order
+    bool of_host = false;
   };
 
   void give_up(Scope& scope, std::uint32_t units);
+  Scope& make(std::uint64_t key, std::uint32_t limit, std::uint32_t version, bool of_host);
+  bool forgettable(Scope& scope);
+  static bool forgettable(const Account& account);
   void set_limit(Scope& scope, std::uint32_t limit, std::uint32_t version);
   std::uint32_t chunk(const Scope& scope) const;
   void demand(Scope& scope);
@@ -146,6 +168,8 @@ class LeaseBook {
   List<Account, AccountTag> dirty_accounts_;
   std::uint64_t tickets_ = 0;
   std::uint32_t pressed_ = 0;
+  KeyCounts connections_;  ///< to mail hosts
+  std::size_t prune_at_ = kPruneFirst;
 };
 
 }  // namespace ringpost::schedule

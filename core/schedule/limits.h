@@ -96,6 +96,13 @@ struct GlobalLimits {
   /// Number of the configuration snapshot: of two limits told for a scope, the one with the higher
   /// version holds. Grows with every reload.
   std::uint32_t version = 1;
+  bool of_hosts = false;  ///< PolicySource::host_limits() may limit something
+};
+
+/// Most connections to one mail host over all queues and shards; 0 = unlimited.
+struct HostLimits {
+  std::uint32_t by_name = 0;     ///< to the host of that name
+  std::uint32_t by_address = 0;  ///< to the address
 };
 
 /// Sizes of one shard's scheduler, fixed at start.

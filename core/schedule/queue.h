@@ -10,6 +10,7 @@
 #include "core/mail/policy.h"
 #include "core/schedule/day_counts.h"
 #include "core/schedule/entry.h"
+#include "core/schedule/host_side.h"
 #include "core/schedule/leases.h"
 #include "core/schedule/limits.h"
 #include "core/schedule/queue_state.h"
@@ -52,6 +53,7 @@ struct Queue : Waiter {
   std::unique_ptr<Failure> last_failure;  ///< the latest one, for people
   std::unique_ptr<Failure> doom;          ///< while mail that was here is being ended: its outcome
   std::unique_ptr<Move> move;             ///< its mail goes elsewhere
+  std::unique_ptr<HostSide> hosts;        ///< where connections to single hosts are limited
   RateGate messages;
   WarmupState* warmup = nullptr;
   const DayCount* day_count = nullptr;  ///< where only so many are given to it on a day
@@ -72,7 +74,6 @@ struct Queue : Waiter {
   Instant slice_until;     ///< no connection is asked back before
   Instant empty_since;
   Instant next_open;  ///< no new session before: the least time between two
-  Duration connect_gap;
 
   std::uint64_t hash = 0;
   std::uint32_t slot = 0;            ///< its QueueId: dense, used again once the queue is dropped
@@ -90,6 +91,7 @@ struct Queue : Waiter {
   std::uint16_t asking = 0;          ///< sessions that got nothing while some did
   std::uint32_t rush_tail = kNil;    ///< last deferred entry that an operator wants tried now
   std::uint32_t reserved_stamp = 0;  ///< sum of `changed` of the scopes that `reserved` counts
+  std::uint32_t connect_gap_ms = 0;  ///< the least time between two new connections
   std::uint16_t clock_step = 0;      ///< failures in a row on the queue's own clock
   std::uint16_t weight = 1;
   std::uint8_t lost_streak = 0;   ///< broken sessions in a row without any progress
@@ -137,6 +139,7 @@ struct HeldPlace {
   std::uint32_t reserved_stamp = 0;
   std::uint8_t reserved = 0;
   bool approaching = false;
+  bool host_units = false;
 };
 static_assert(sizeof(Queue) <= 512, "memory per queue is a promise");
 

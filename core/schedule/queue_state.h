@@ -27,6 +27,9 @@ enum class Gate : std::uint8_t {
   group_connections,  ///< max-smtp-out of its group of destinations
   vmta_connections,   ///< max-smtp-out of the virtual MTA
   total_connections,  ///< connections of the whole process
+  host_connections,   ///< max-per-host-out
+  mx_connections,     ///< mx-connection-limit
+  ip_connections,     ///< ip-connection-limit
   connect_rate,
   message_rate,
   warmup,             ///< the rate of its warm-up
@@ -52,7 +55,12 @@ enum class Gate : std::uint8_t {
   ending,
   in_flight,  ///< not waiting: in a transaction or being settled
 };
-inline constexpr std::size_t kGates = 31;
+inline constexpr std::size_t kGates = 34;
+
+/// It waits for a connection to a mail host that has as many as it may have.
+constexpr bool is_of_host(Gate gate) noexcept {
+  return gate >= Gate::host_connections && gate <= Gate::ip_connections;
+}
 
 std::string_view name_of(QueueState state) noexcept;
 std::string_view name_of(Gate gate) noexcept;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/address.h"
 #include "core/base/time.h"
 #include "core/mail/job.h"
 #include "core/schedule/queue_state.h"
@@ -17,6 +18,8 @@ struct QueueRow {
   std::string group;  ///< of destinations with one budget; empty: none
   QueueState state = QueueState::idle;
   Gate gate = Gate::none;
+  std::string gate_host;        ///< the mail host that it waits for; empty: for none
+  IpAddress gate_address;       ///< of that host
   WallTime gate_opens;          ///< 0: not known, depends on others
   std::uint32_t ready = 0;      ///< recipients
   std::uint32_t deferred = 0;   ///< recipients
@@ -41,6 +44,8 @@ struct WhyRow {
   std::uint16_t attempts = 0;
   QueueState state = QueueState::idle;
   Gate gate = Gate::none;
+  std::string gate_host;          ///< the mail host that it waits for; empty: for none
+  IpAddress gate_address;         ///< of that host
   WallTime gate_opens;            ///< 0: not known, depends on others
   std::uint64_t sender_rule = 0;  ///< that is waited for
   WallTime expires;

@@ -26,6 +26,7 @@ Scheduler::Scheduler(const SchedulerOptions& options, const Doors& doors, Now no
       wheel_(entries_),
       table_(options.queues_max),
       leases_(options.shard, options.shards),
+      hosts_(*this, leases_),
       warmups_(now),
       rates_(options.shard, options.shards, doors.policies, warmups_, positions_),
       jobs_(options.jobs_max),
@@ -68,7 +69,8 @@ void Scheduler::apply(Queue& queue, const QueueSettings& settings, Now now) {
   queue.policy = settings.policy;
   queue.messages.configure(settings.limits.messages, now.instant);
   queue.connects.configure(settings.limits.connects, now.instant);
-  queue.connect_gap = settings.limits.connect_gap;
+  queue.connect_gap_ms = static_cast<std::uint32_t>(
+      std::min<std::int64_t>((settings.limits.connect_gap.ns + 999'999) / 1'000'000, UINT32_MAX));
   queue.weight = std::clamp<std::uint16_t>(settings.limits.weight, 1, 100);
   queue.expire_while_paused = settings.limits.expire_while_paused;
   set_priority(queue, settings.limits);
@@ -328,6 +330,7 @@ void Scheduler::refresh(Now now) {
   global_ = doors_.policies.global_limits();
   total_ = &leases_.scope(scope_key("total", ""), global_.connections_max, global_.version);
   rates_.refresh(global_.version);
+  leases_.distrust_hosts(global_.version);
   SenderTraffic::stir_all(*this);
   sweep_queue_ = sweep_entry_ = 0;
   sweeping_ = true;

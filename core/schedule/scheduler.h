@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +7,7 @@
 #include "core/schedule/decisions.h"
 #include "core/schedule/doors.h"
 #include "core/schedule/due_wheel.h"
+#include "core/schedule/host_gates.h"
 #include "core/schedule/job_pool.h"
 #include "core/schedule/leases.h"
 #include "core/schedule/limits.h"
@@ -37,14 +37,12 @@ namespace ringpost::schedule {
 class Scheduler final : public WorkSource, public SchedulerConstants {
  public:
   Scheduler(const SchedulerOptions& options, const Doors& doors, Now now);
-  // ---- mail comes in ----------------------------------------------------------------------------
   /// `queue_name` is the destination after roll-up rules; this shard must be its home. False: no
   /// room, offer it again later.
   bool admit(const Admission& admission, std::string_view queue_name, Now now);
   /// Where only so many are given to the queue on a day, the rest may stay in `admission`,
   /// addressed to whom it goes to instead.
   Taken admit_some(Admission& admission, std::string_view queue_name, Now now);
-  // ---- sessions (WorkSource) --------------------------------------------------------------------
   Job* take(QueueId queue, Now now) override;
   void finished(Job& job, Now now) override;
   void session_ended(QueueId queue, SessionEnd end, const Outcome& failure,
@@ -54,9 +52,9 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   void reply_judged(QueueId queue, const JudgedReply& reply, Now now) override;
   bool surplus(QueueId queue, const QueuePolicy& policy, const IpAddress& source) override;
   bool keeps(QueueId queue, Now now) override;
+  ConnectGate& connect_gate() { return hosts_; }
   /// The job that went to SettleSink::settle() is in the journal. The job is ours again.
   void retire(Job& job, Now now);
-  // ---- drive ------------------------------------------------------------------------------------
   /// Works off what has become possible, a bounded amount. True: there is more to do at once.
   bool run(Now now);
   /// The next instant at which something opens by itself; `now` when there is work at once.
@@ -67,7 +65,6 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   /// The policy source answers from a new configuration; queues take it up bit by bit.
   void refresh(Now now);
   bool refreshing() const { return sweeping_; }
-  // ---- operators --------------------------------------------------------------------------------
   /// Pauses or resumes queues that exist and those that come to be. Rules survive as
   /// pause_rules().serialized().
   Result<Touched> pause(const QueuePattern& pattern, bool pause, Now now);
@@ -101,7 +98,6 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   DayCounts& day_counts() { return day_counts_; }
   /// What such a command would touch.
   Touched count(const QueuePattern& pattern);
-  // ---- looking in -------------------------------------------------------------------------------
   void rows(const QueuePattern& pattern, std::size_t max, std::vector<QueueRow>& out, Now now);
   /// Where the message's recipients of this shard are; cursor and budget as cancel_message().
   bool why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t budget,
@@ -113,7 +109,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
 
  private:
   friend struct SenderTraffic;  // scheduler_senders.cpp: rates of senders
-  // scheduler.cpp: entries and queues
+  friend class HostGates;
   void add(Queue& queue, const Admission& admission, Now now);
   Taken admit_counted(Queue& queue, Admission& admission, Now now);
   Queue* queue_for(std::string_view name, std::string_view vmta, Now now);
@@ -126,7 +122,6 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   void remove_from_list(std::uint32_t index, Queue& queue);
   void on_due(std::uint32_t index, Now now);
   void on_new_ready(Queue& queue, Now now);
-  // scheduler_dispatch.cpp: states, gates, sessions
   void place(Queue& queue, QueueState state, Gate gate, Instant until, WaitList* list);
   void leave(Queue& queue);
   void evaluate(Queue& queue, Now now);
@@ -156,6 +151,11 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   Scope& scope_of(Queue& queue, unsigned rank);
   HeldPlace set_aside(Queue& queue);
   void take_up(Queue& queue, const HeldPlace& held);
+  void go_on(Queue& queue);
+  void serve_now(Queue& queue, Scope* served, Now now);
+  void wait_for_room(Queue& queue, Now now);
+  void follow_end(Queue& queue, SessionEnd end, const Outcome& failure,
+                  std::string_view failure_text, Now now);
   void defer(Queue& queue, Duration instead, Now now);
   // scheduler_rates.cpp: rates that queues share
   void apply_shared(Queue& queue, const QueueLimits& limits);
@@ -203,7 +203,6 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   void end_decision(const Decision& decision, std::string_view why, Now now);
   void end_backoff(Queue& queue, std::string_view why, Now now);
   void end_decisions_due(Now now);
-  // scheduler_control.cpp: commands and sweeps
   void doom(Queue& queue, Ending kind, const Outcome& outcome, std::string_view text, Now now);
   void drain_ending(std::uint32_t& budget, Now now);
   void drain_rush(std::uint32_t& budget, Now now);
@@ -219,6 +218,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   QueueTable table_;
   QueueTimers timers_;
   LeaseBook leases_;
+  HostGates hosts_;
   WarmupBook warmups_;
   RatePositions positions_;
   RateBook rates_;

@@ -243,6 +243,18 @@ WallTime Scheduler::gate_opens(const Queue& queue, Now now) const {
   return now.wall + (queue.until - now.instant);
 }
 
+namespace {
+
+template <class Row>
+void tell_host(Row& row, const Queue& queue) {
+  if (is_of_host(queue.gate) && queue.hosts != nullptr) {
+    row.gate_host = queue.hosts->blocked_host;
+    row.gate_address = queue.hosts->blocked_address;
+  }
+}
+
+}  // namespace
+
 void Scheduler::rows(const QueuePattern& pattern, std::size_t max, std::vector<QueueRow>& out,
                      Now now) {
   const auto add = [&](const Queue& queue) {
@@ -256,6 +268,7 @@ void Scheduler::rows(const QueuePattern& pattern, std::size_t max, std::vector<Q
     row.state = queue.state;
     row.gate = shown_gate(queue);
     row.gate_opens = gate_opens(queue, now);
+    tell_host(row, queue);
     row.ready = queue.ready.recipients + queue.over_age.recipients + queue.aside;
     row.deferred = queue.deferred.recipients - queue.aside;
     row.in_flight = queue.in_flight + queue.ending;
@@ -287,6 +300,7 @@ bool Scheduler::why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t bu
     row.state = queue.state;
     row.gate = shown_gate(queue);
     row.gate_opens = gate_opens(queue, now);
+    tell_host(row, queue);
     row.expires = expires(queue, received);
     row.last_error = queue.last_failure ? queue.last_failure->text : std::string();
     return row;

@@ -90,7 +90,7 @@ bool Scheduler::leaves_group(Queue& queue) {
 
 HeldPlace Scheduler::set_aside(Queue& queue) {
   return {queue.ticket, queue.reserved_stamp, std::exchange(queue.reserved, std::uint8_t{0}),
-          std::exchange(queue.approaching, false)};
+          std::exchange(queue.approaching, false), HostGates::set_aside(queue)};
 }
 
 void Scheduler::take_up(Queue& queue, const HeldPlace& held) {
@@ -98,6 +98,14 @@ void Scheduler::take_up(Queue& queue, const HeldPlace& held) {
   queue.reserved_stamp = held.reserved_stamp;
   queue.reserved = held.reserved;
   queue.approaching = held.approaching;
+  hosts_.take_up(queue, held.host_units);
+}
+
+// To the dispatcher, with what it holds.
+void Scheduler::go_on(Queue& queue) {
+  const HeldPlace held = set_aside(queue);
+  place(queue, QueueState::ready, Gate::none, Instant::never(), nullptr);
+  take_up(queue, held);
 }
 
 void Scheduler::release_units(Queue& queue) {
@@ -111,6 +119,7 @@ void Scheduler::drop_reserved(Queue& queue) {
     leases_.release(scope_of(queue, --queue.reserved), queue.standing);
   }
   queue.reserved_stamp = 0;
+  hosts_.leave(queue);
 }
 
 void Scheduler::clear_turns(Queue& queue) {
@@ -154,7 +163,7 @@ void Scheduler::on_timer(Queue& queue, Now now) {
   switch (queue.state) {
     case QueueState::waiting:
     case QueueState::deferred:
-      if (queue.until <= now.instant) {
+      if (queue.until <= now.instant || hosts_.impatient(queue, now)) {
         evaluate(queue, now);
       } else if (queue.until != Instant::never()) {
         timers_.set(queue, queue.until);
@@ -162,7 +171,7 @@ void Scheduler::on_timer(Queue& queue, Now now) {
       break;
     case QueueState::idle:
     case QueueState::paused:
-      if (queue.empty() && queue.sessions() == 0) {
+      if (queue.empty() && queue.sessions() == 0 && !HostGates::scouting(queue)) {
         // The positions of its rates would be lost with it, so they must be at rest.
         const Instant when =
             std::max({queue.empty_since + options_.queue_idle_drop, queue.messages.rests_at(),
@@ -268,7 +277,7 @@ bool Scheduler::may_open(Queue& queue, Now now) {
     wait_until(queue, Gate::connect_rate, queue.connects.opens_at());
     return false;
   }
-  if (queue.connect_gap.ns > 0 && queue.next_open > now.instant) {
+  if (queue.connect_gap_ms > 0 && queue.next_open > now.instant) {
     wait_until(queue, Gate::connect_rate, queue.next_open);
     return false;
   }
@@ -276,7 +285,7 @@ bool Scheduler::may_open(Queue& queue, Now now) {
 }
 
 bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
-  if (!may_open(queue, now) || !may_connect(queue, now)) {
+  if (!may_open(queue, now) || !may_connect(queue, now) || !hosts_.ready(queue, now)) {
     return false;
   }
   constexpr Gate kGatesOfScopes[kScopes] = {Gate::group_connections, Gate::vmta_connections,
@@ -309,6 +318,7 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
   }
   queue.reserved = 0;  // the units are the session's from here on
   queue.reserved_stamp = 0;
+  HostGates::opening(queue);
   ++queue.opening;
   note_opening(queue, +1);
   queue.slice_until = now.instant + kSlice;
@@ -316,12 +326,12 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
     --queue.opening;
     note_opening(queue, -1);
     release_units(queue);
-    room_retry_ = now.instant + kRoomRetry;
-    place(queue, QueueState::waiting, Gate::session_room, Instant::never(), &room_waiters_);
+    hosts_.session_over(queue, SessionEnd::normal, now);
+    wait_for_room(queue, now);
     return false;
   }
   queue.connects.take(1, now.instant);
-  queue.next_open = now.instant + queue.connect_gap;
+  queue.next_open = now.instant + Duration::milliseconds(queue.connect_gap_ms);
   if (queue.shared_connects != nullptr) {
     RateBook::take(*queue.shared_connects, 1, now.instant);
     queue.shared_connects->approaching -= std::exchange(queue.approaching, false) ? 1 : 0;
@@ -332,25 +342,39 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
   return queue.state == QueueState::ready && queue.place == nullptr;
 }
 
+void Scheduler::wait_for_room(Queue& queue, Now now) {
+  room_retry_ = now.instant + kRoomRetry;
+  place(queue, QueueState::waiting, Gate::session_room, Instant::never(), &room_waiters_);
+}
+
 void Scheduler::serve_scopes(Now now, std::uint32_t& budget) {
   for (Scope* scope = leases_.next_open(); scope != nullptr && budget > 0;
        scope = leases_.next_open(), --budget) {
+    if (scope->of_host) {
+      hosts_.serve(*scope, now);
+      continue;
+    }
     Queue& queue = static_cast<Queue&>(*scope->head());
     queue.place->remove(queue);
     queue.place = nullptr;
     queue.waiting_in = nullptr;
-    const HeldPlace held = set_aside(queue);
-    place(queue, QueueState::ready, Gate::none, Instant::never(), nullptr);
-    take_up(queue, held);
-    queue.invited = true;  // it has been near a permit already
-    if (may_start(queue, now)) {
-      queue.invited = false;
-      open_step(queue, now, scope);
-    }
-    leases_.waiter_left(*scope);  // a unit it did not take is the next one's, or goes back
-    if (queue.state == QueueState::ready && queue.place == nullptr) {
-      evaluate(queue, now);
-    }
+    go_on(queue);
+    serve_now(queue, scope, now);
+  }
+}
+
+// `served`: the scope whose turn it is at.
+void Scheduler::serve_now(Queue& queue, Scope* served, Now now) {
+  queue.invited = true;  // it has been near a permit already
+  if (may_start(queue, now)) {
+    queue.invited = false;
+    open_step(queue, now, served);
+  }
+  if (served != nullptr) {
+    leases_.waiter_left(*served);  // a unit it did not take is the next one's, or goes back
+  }
+  if (queue.state == QueueState::ready && queue.place == nullptr) {
+    evaluate(queue, now);
   }
 }
 
@@ -493,6 +517,7 @@ void Scheduler::relieve(Now now) {
     Queue& queue = static_cast<Queue&>(*resting_.pop_front());
     if (!has_pressure(queue, Reach::everybody)) {
       resting_.push_back(queue);
+      hosts_.relieve(queue, now);
       continue;
     }
     queue.place = nullptr;
@@ -513,6 +538,7 @@ void Scheduler::session_established(QueueId id, Now now) {
     ++queue->established;
     note_opening(*queue, -1);
   }
+  hosts_.session_over(*queue, SessionEnd::normal, now);
   queue->clock_step = 0;
   queue->fault_streak = 0;
   const bool was_deferred = queue->deferred_until > now.instant && !queue->deferred_by_rule;
@@ -575,9 +601,15 @@ void Scheduler::session_ended(QueueId id, SessionEnd end, const Outcome& failure
                               std::string_view failure_text, Now now) {
   Queue* found = table_.find(id);
   RP_ASSERT_NOTE(found != nullptr, "a session of a queue that is not");
-  Queue& queue = *found;
-  session_gone(queue, end == SessionEnd::normal || end == SessionEnd::lost);
-  if (end != SessionEnd::normal) {
+  session_gone(*found, end == SessionEnd::normal || end == SessionEnd::lost);
+  hosts_.session_over(*found, end, now);
+  follow_end(*found, end, failure, failure_text, now);
+}
+
+// What the end of a session says about its queue.
+void Scheduler::follow_end(Queue& queue, SessionEnd end, const Outcome& failure,
+                           std::string_view failure_text, Now now) {
+  if (end != SessionEnd::normal && end != SessionEnd::host_busy) {
     if (!queue.last_failure) {
       queue.last_failure = std::make_unique<Failure>();
     }
@@ -593,6 +625,7 @@ void Scheduler::session_ended(QueueId id, SessionEnd end, const Outcome& failure
   bool changed = false;
   switch (end) {
     case SessionEnd::normal: break;
+    case SessionEnd::host_busy: changed = true; break;
     case SessionEnd::lost:
       // At once the first time; then slower and slower while nothing gets through.
       if (++queue.lost_streak >= kLostMax) {
@@ -632,7 +665,7 @@ void Scheduler::session_ended(QueueId id, SessionEnd end, const Outcome& failure
   const bool alone = queue.gate == Gate::growth || queue.gate == Gate::vmta_message_rate;
   changed |= alone && queue.sessions() == 0;
   if (changed || own_gate || queue.state == QueueState::idle || queue.state == QueueState::paused ||
-      queue.gate == Gate::yielding) {
+      queue.gate == Gate::yielding || is_of_host(queue.gate)) {
     evaluate(queue, now);
   }
 }

@@ -64,6 +64,8 @@ struct Scope : ListLink<DirtyTag>, ListLink<OpenTag> {
   bool contended = false;                      ///< other shards want units: keep nothing unused
   bool urgent = false;                         ///< some of them have nothing at all
   bool pressed = false;                        ///< pressure() is not 0; counted in the book
+  bool of_host = false;                        ///< of a mail host: forgotten when nothing uses it
+  bool stale = false;  ///< settings have changed since: the owner has to be asked anew
   std::vector<std::unique_ptr<Level>> levels;  ///< the highest priority first
 
   bool unlimited() const { return limit == 0; }

@@ -39,6 +39,8 @@ class AddressPlan {
              Random& random, Instant now, const UsableSources& usable = {});
   /// The next address to try; nullptr when there is none.
   const Candidate* next() noexcept { return more() ? &order_[at_++] : nullptr; }
+  /// The one that next() gave is not used and does not count as tried.
+  void pass_over() noexcept { most_ += 1; }
   bool more() const noexcept { return at_ < order_.size() && at_ < most_; }
   std::size_t size() const noexcept { return order_.size(); }
   /// Every address could not be reached lately.

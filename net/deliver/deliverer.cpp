@@ -26,6 +26,15 @@ Deliverer::~Deliverer() { RP_ASSERT_NOTE(open_ == 0, "destroyed with sessions op
 
 bool Deliverer::open_session(QueueId queue, std::string_view destination,
                              const QueuePolicyRef& policy) {
+  return begin(queue, destination, policy, false);
+}
+
+bool Deliverer::scout(QueueId queue, std::string_view destination, const QueuePolicyRef& policy) {
+  return context_.gate != nullptr && begin(queue, destination, policy, true);
+}
+
+bool Deliverer::begin(QueueId queue, std::string_view destination, const QueuePolicyRef& policy,
+                      bool scout) {
   RP_ASSERT(context_.work != nullptr);
   if (draining_) {
     return false;
@@ -55,7 +64,7 @@ bool Deliverer::open_session(QueueId queue, std::string_view destination,
   DeliverySession& session = *free_.back();
   free_.pop_back();
   ++open_;
-  session.open(queue, destination, policy);
+  session.open(queue, destination, policy, scout);
   return true;
 }
 

@@ -23,6 +23,8 @@ class Deliverer final : public SessionHost, private SessionKeeper {
 
   /// Where jobs come from; before the first session is opened.
   void set_work_source(WorkSource& work) { context_.work = &work; }
+  /// Who limits connections to single hosts; before the first session is opened. Without, nobody.
+  void set_connect_gate(ConnectGate& gate) { context_.gate = &gate; }
 
   /// Where mail goes that is stored in files or handed to commands; outlives this.
   void set_store(MailStore& store) { context_.store = &store; }
@@ -35,6 +37,7 @@ class Deliverer final : public SessionHost, private SessionKeeper {
   void recheck(QueueId queue) override;
   bool open_session(QueueId queue, std::string_view destination,
                     const QueuePolicyRef& policy) override;
+  bool scout(QueueId queue, std::string_view destination, const QueuePolicyRef& policy) override;
 
   /// Graceful end: no more jobs are taken, idle sessions say QUIT, transactions in hand are
   /// finished, no new session opens. Done when sessions_open() is 0.
@@ -53,6 +56,7 @@ class Deliverer final : public SessionHost, private SessionKeeper {
   SourceBook& sources() noexcept { return context_.sources; }
 
  private:
+  bool begin(QueueId queue, std::string_view destination, const QueuePolicyRef& policy, bool scout);
   void session_idle(DeliverySession& session) override;
   void session_busy(DeliverySession& session) override;
   void session_free(DeliverySession& session) override;

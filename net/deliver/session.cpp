@@ -43,7 +43,7 @@ DeliverySession::DeliverySession(SessionContext& context) : context_(context) {
 }
 
 void DeliverySession::open(QueueId queue, std::string_view destination,
-                           const QueuePolicyRef& policy) {
+                           const QueuePolicyRef& policy, bool scout) {
   RP_ASSERT(stage_ == Stage::free && wake_.idle());
   stage_ = Stage::resolving;
   opened_ = context_.loop.now().wall;
@@ -57,7 +57,8 @@ void DeliverySession::open(QueueId queue, std::string_view destination,
   failure_text_size_ = 0;
   taken_ = answered_ = errors_ = 0;
   ahead_ = 1;
-  on_backup_ = false;
+  on_backup_ = host_busy_ = false;
+  scout_ = scout;
   draining_ = was_ready_ = idle_ = interrupted_ = host_failed_ = connect_late_ = false;
   leaving_ = skip_ = told_established_ = false;
   refusals_only_ = true;
@@ -138,13 +139,14 @@ void DeliverySession::take_backup() {
 }
 
 void DeliverySession::connect_next() {
-  candidate_ = draining_ ? nullptr : plan_.next();
-  if (candidate_ == nullptr && host_failed_ && has_backup()) {
+  candidate_ = draining_ ? nullptr : next_permitted();
+  if (candidate_ == nullptr && host_failed_ && !host_busy_ && has_backup()) {
     take_backup();
     return;
   }
   if (candidate_ == nullptr) {
     conclude(draining_      ? SessionEnd::normal
+             : host_busy_   ? SessionEnd::host_busy
              : host_failed_ ? SessionEnd::unreachable
                             : SessionEnd::local_failure);
     return;
@@ -167,6 +169,7 @@ void DeliverySession::on_connected(Completion&) {
   RP_ASSERT(stage_ == Stage::connecting);
   context_.loop.timers().disarm(timer_);
   if (connect_.result < 0) {
+    let_go();
     connect_failed(connect_.result);
     connect_next();
     return;
@@ -369,6 +372,7 @@ void DeliverySession::on_closed(Completion&) {
     connect_candidate();
     return;
   }
+  let_go();
   const bool next_address = !was_ready_ && !draining_ && (plan_.more() || has_backup()) &&
                             close_reason_ != smtp::ClientClose::own_name;
   if (next_address || go_on_to_next_host()) {
@@ -420,8 +424,12 @@ void DeliverySession::maybe_end() {
   policy_.reset();
   query_.policy.reset();
   route_.reset();
-  context_.work->session_ended(queue_, end_, failure_, {failure_text_.data(), failure_text_size_},
-                               context_.loop.now());
+  const std::string_view words(failure_text_.data(), failure_text_size_);
+  if (scout_) {
+    context_.gate->scouted(queue_, end_, failure_, words, context_.loop.now());
+  } else {
+    context_.work->session_ended(queue_, end_, failure_, words, context_.loop.now());
+  }
   context_.keeper.session_free(*this);
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/mail/connect_gate.h"
 #include "core/mail/events.h"
 #include "core/mail/reply_rules.h"
 #include "net/deliver/address_plan.h"
@@ -30,7 +31,9 @@ class DeliverySession final : private TransmitOwner {
   DeliverySession& operator=(const DeliverySession&) = delete;
 
   /// From free. `destination` is copied.
-  void open(QueueId queue, std::string_view destination, const QueuePolicyRef& policy);
+  /// A scout connects nowhere (SessionHost::scout()).
+  void open(QueueId queue, std::string_view destination, const QueuePolicyRef& policy,
+            bool scout = false);
   /// There may be work; looks for it later in this turn.
   void wake();
   /// Takes no more jobs and ends as soon as those in hand are done.
@@ -81,6 +84,11 @@ class DeliverySession final : private TransmitOwner {
   std::uint32_t window_for(const HostView& host) const;
   void note_failure(Phase phase, const smtp::Reply& reply, std::string_view words);
   void note_local_failure(std::string_view words);
+
+  // Limits on connections to single hosts (session_hosts.cpp).
+  const Candidate* next_permitted();
+  void let_go();
+  bool gives_way();
 
   // Talking (session_talk.cpp).
   void on_received(Completion& completion);
@@ -175,6 +183,7 @@ class DeliverySession final : private TransmitOwner {
   AddressPlan plan_;
   const Candidate* candidate_ = nullptr;
   ConnectOp connect_;
+  ConnectPermit permit_;
   StreamId stream_;
   ReceiveOp receive_;
   SecureOp secure_;
@@ -205,6 +214,9 @@ class DeliverySession final : private TransmitOwner {
   std::uint32_t errors_ = 0;    // recipients refused, on this connection
   std::uint32_t answered_ = 0;  // transactions the host answered
   bool on_backup_ = false;      // the smart hosts are tried: the route's own could not be reached
+  std::uint16_t busy_preference_ = 0;
+  bool scout_ = false;
+  bool host_busy_ = false;  // some address of that preference may have no further connection
   bool draining_ = false;
   bool was_ready_ = false;
   bool idle_ = false;

@@ -7,6 +7,7 @@
 #include "core/loop/loop.h"
 #include "core/loop/net.h"
 #include "core/loop/tls.h"
+#include "core/mail/connect_gate.h"
 #include "core/mail/doors.h"
 #include "core/mail/events.h"
 #include "core/mail/route.h"
@@ -76,6 +77,7 @@ struct SessionContext {
   smtp::ClientActions actions;
   MailStore* store = nullptr;   ///< for files and commands; none: such mail waits
   EventSink* events = nullptr;  ///< null: nobody wants to know
+  ConnectGate* gate = nullptr;  ///< nullptr: connections to single hosts are not limited
 };
 
 }  // namespace ringpost::deliver

@@ -147,7 +147,8 @@ bool DeliverySession::go_on_to_next_host() {
 // use.
 void DeliverySession::check_surplus() {
   if (was_ready_ && !leaving_ && stage_ == Stage::talking) {
-    leaving_ = context_.work->surplus(queue_, *policy_, policy_->sources[candidate_->source].ip);
+    leaving_ = context_.work->surplus(queue_, *policy_, policy_->sources[candidate_->source].ip) ||
+               gives_way();
   }
 }
 

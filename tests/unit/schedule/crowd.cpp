@@ -56,6 +56,37 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     crowd->post(event, crowd->random_delay(crowd->plan_.service_max));
     return true;
   }
+  bool scout(QueueId queue, std::string_view destination, const QueuePolicyRef& policy) override {
+    if (crowd->random_.chance(crowd->plan_.refused_sessions)) {
+      return false;
+    }
+    Session session;
+    session.shard = index;
+    session.queue = queue;
+    session.vmta = policy->vmta;
+    session.name = std::string(destination) + "/" + policy->vmta;
+    session.destination = std::stoul(std::string(destination.substr(1)));
+    session.scout = true;
+    crowd->sessions_.push_back(session);
+    ++crowd->scouts;
+    Event event;
+    event.what = What::opened;
+    event.session = crowd->sessions_.size() - 1;
+    crowd->post(event, crowd->random_delay(Duration::milliseconds(5)));
+    return true;
+  }
+  void recheck(QueueId queue) override {
+    for (std::size_t i = 0; i < crowd->sessions_.size(); ++i) {
+      Session& session = crowd->sessions_[i];
+      if (session.shard == index && session.queue == queue &&
+          session.state == Session::State::idle) {
+        Event event;
+        event.what = What::rechecked;
+        event.session = i;
+        crowd->post(event, Duration::microseconds(1));
+      }
+    }
+  }
   bool close_idle(QueueId queue) override {
     for (std::size_t i = 0; i < crowd->sessions_.size(); ++i) {
       Session& session = crowd->sessions_[i];
@@ -78,6 +109,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     auto policy = std::make_shared<QueuePolicy>();
     policy->vmta = std::string(vmta);
     policy->connections_max = crowd->plan_.queue_max[d];
+    policy->connections_per_host_max = crowd->plan_.hosts == 0 ? 0 : crowd->plan_.per_host_max;
     policy->recipients_per_transaction_max = 3;
     policy->retry_after = {Duration::seconds(3), Duration::seconds(10)};
     policy->bounce_after = Duration::hours(20);
@@ -151,7 +183,14 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     sender.rates.assign(1, {rule, limit, RateOf::sender, false});
     return limit.limited() ? &sender : nullptr;
   }
-  GlobalLimits global_limits() override { return {crowd->plan_.total_max, crowd->version_}; }
+  GlobalLimits global_limits() override {
+    const CrowdPlan& plan = crowd->plan_;
+    const bool of_hosts = plan.hosts > 0 && (plan.per_name_max != 0 || plan.per_address_max != 0);
+    return {plan.total_max, crowd->version_, of_hosts};
+  }
+  HostLimits host_limits(std::string_view, const IpAddress&) override {
+    return {crowd->plan_.per_name_max, crowd->plan_.per_address_max};
+  }
   bool send(unsigned to, const LeaseMessage& message) override {
     if (crowd->random_.chance(crowd->plan_.refused_letters)) {
       return false;
@@ -228,6 +267,7 @@ void Crowd::restart(unsigned shards, bool clean) {
   sessions_.clear();
   last_letter_.clear();
   open_.clear();
+  host_since_.clear();
   ends_.clear();
   admitted = ended = 0;
   static std::vector<std::unique_ptr<Shard>> graveyard;
@@ -265,6 +305,13 @@ void Crowd::reload_rates(const CrowdPlan& rates) {
   run(RateBook::kLifeMax);
   rates_settle_ = false;
   sent_.clear();
+}
+
+void Crowd::reload_hosts(const CrowdPlan& hosts) {
+  plan_.per_host_max = hosts.per_host_max;
+  plan_.per_name_max = hosts.per_name_max;
+  plan_.per_address_max = hosts.per_address_max;
+  change();
 }
 
 void Crowd::change() {
@@ -345,9 +392,93 @@ void Crowd::count_open(const Session& session, int change) {
   opens += change > 0 ? 1 : 0;
 }
 
+// ---- mail hosts --------------------------------------------------------------------------------
+
+std::vector<unsigned> Crowd::hosts_of(const Session& session) {
+  std::vector<unsigned> out;
+  const unsigned count = std::min(plan_.addresses, plan_.hosts);
+  const auto first = static_cast<unsigned>(random_.below(std::max(1u, count)));
+  for (unsigned i = 0; i < count; ++i) {
+    out.push_back(static_cast<unsigned>(session.destination + (first + i) % count) % plan_.hosts);
+  }
+  return out;
+}
+
+ConnectWay Crowd::way_to(Session& session, unsigned host) {
+  session.host = "mx" + std::to_string(host / 2);
+  session.address = IpAddress::v4(192, 0, 2, static_cast<std::uint8_t>(1 + host));
+  return {session.host, session.address, IpAddress::v4(198, 51, 100, 1)};
+}
+
+bool Crowd::connect(std::size_t index) {
+  Session& session = sessions_[index];
+  ConnectGate& gate = shards_[session.shard]->scheduler->connect_gate();
+  for (const unsigned host : hosts_of(session)) {
+    if (gate.may_connect_to(session.queue, way_to(session, host), session.permit, now)) {
+      count_host(session, +1);
+      if (!random_.chance(plan_.failing_connects)) {
+        return true;
+      }
+      let_go(session);
+    }
+    session.address = {};
+  }
+  return false;
+}
+
+void Crowd::count_host(const Session& session, int change) {
+  const auto count = [&](const std::string& key, std::uint32_t limit) {
+    std::uint32_t& open = open_[key];
+    std::int64_t& since = host_since_[key];
+    host_use[key] += open * (now.instant.ns - since);
+    since = now.instant.ns;
+    open += static_cast<std::uint32_t>(change);
+    if (limit != 0 && change > 0) {
+      ASSERT_LE(open, limit) << key << " at " << now.instant.ns;
+    }
+  };
+  const std::string address = " at " + session.address.text();
+  count((in_group(session.destination) ? "group/" + session.vmta : session.name) + address,
+        plan_.per_host_max);
+  count("host " + session.host, plan_.per_name_max);
+  count("all" + address, plan_.per_address_max);
+}
+
+void Crowd::let_go(Session& session) {
+  if (session.address.valid()) {
+    count_host(session, -1);
+    shards_[session.shard]->scheduler->connect_gate().disconnected(session.queue, session.permit,
+                                                                   now);
+    session.address = {};
+  }
+}
+
+bool Crowd::gives_way(Session& session, bool idle) {
+  return shards_[session.shard]->scheduler->connect_gate().gives_way(session.permit, idle, now);
+}
+
+void Crowd::scout_done(std::size_t index) {
+  Session& session = sessions_[index];
+  session.state = Session::State::gone;
+  ConnectGate& gate = shards_[session.shard]->scheduler->connect_gate();
+  SessionEnd end = SessionEnd::host_busy;
+  if (random_.chance(plan_.failing_sessions)) {
+    constexpr SessionEnd kEnds[] = {SessionEnd::normal, SessionEnd::unreachable,
+                                    SessionEnd::local_failure, SessionEnd::no_route};
+    end = kEnds[random_.below(4)];
+  } else {
+    for (const unsigned host : hosts_of(session)) {
+      gate.way_seen(session.queue, way_to(session, host));
+    }
+  }
+  Outcome failure;
+  failure.kind = OutcomeKind::deferred;
+  gate.scouted(session.queue, end, failure, "failed", now);
+}
+
 void Crowd::next_job(std::size_t index) {
   Session& session = sessions_[index];
-  if (session.jobs_left <= 0) {
+  if (session.jobs_left <= 0 || gives_way(session, false)) {
     close(index, SessionEnd::normal);
     return;
   }
@@ -475,6 +606,8 @@ void Crowd::work_done(std::size_t index, Job& job) {
 void Crowd::close(std::size_t index, SessionEnd end) {
   Session& session = sessions_[index];
   count_open(session, -1);
+  let_go(session);
+  busy_ends += end == SessionEnd::host_busy ? 1 : 0;
   session.state = Session::State::gone;
   Outcome failure;
   failure.kind = OutcomeKind::deferred;
@@ -503,10 +636,14 @@ void Crowd::handle(const Event& event) {
     case What::letter: scheduler.on_lease(event.letter, event.from); break;
     case What::settled: scheduler.retire(*event.job, now); break;
     case What::opened:
-      if (random_.chance(plan_.failing_sessions)) {
+      if (sessions_[event.session].scout) {
+        scout_done(event.session);
+      } else if (random_.chance(plan_.failing_sessions)) {
         constexpr SessionEnd kEnds[] = {SessionEnd::unreachable, SessionEnd::local_failure,
                                         SessionEnd::no_route};
         close(event.session, kEnds[random_.below(3)]);
+      } else if (plan_.hosts > 0 && !connect(event.session)) {
+        close(event.session, SessionEnd::host_busy);
       } else {
         if (!plan_.late_word) {
           tell_established(sessions_[event.session]);
@@ -523,6 +660,12 @@ void Crowd::handle(const Event& event) {
     case What::idle_out:
       if (sessions_[event.session].state == Session::State::idle &&
           sessions_[event.session].idle_round == event.round) {
+        close(event.session, SessionEnd::normal);
+      }
+      break;
+    case What::rechecked:
+      if (sessions_[event.session].state == Session::State::idle &&
+          gives_way(sessions_[event.session], true)) {
         close(event.session, SessionEnd::normal);
       }
       break;

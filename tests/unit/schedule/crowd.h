@@ -47,6 +47,12 @@ struct CrowdPlan {
   WarmupPlanRef warmup;       ///< of each queue, or of what shares it
   bool vmta_warmup = false;   ///< each virtual MTA warms up as a whole
   bool group_warmup = false;  ///< the group does
+  unsigned hosts = 0;  ///< addresses that mail hosts have in all; 0: connections are not looked at
+  unsigned addresses = 1;             ///< of each destination; neighbours share some
+  std::uint32_t per_host_max = 0;     ///< of a queue or group, to one address
+  std::uint32_t per_name_max = 0;     ///< over all queues; two addresses have one name
+  std::uint32_t per_address_max = 0;  ///< over all queues
+  unsigned failing_connects = 0;      ///< percent
   std::uint32_t jobs_max = 64;
   Duration letter_delay_max = Duration::milliseconds(20);
   Duration service_max = Duration::milliseconds(300);
@@ -79,6 +85,8 @@ class Crowd {
               std::vector<std::uint32_t> queue_max);
   /// The same with other rates of virtual MTAs and pool.
   void reload_rates(const CrowdPlan& rates);
+  /// The same with other limits of mail hosts.
+  void reload_hosts(const CrowdPlan& hosts);
   /// Writes down what outlives a run.
   void keep();
   /// The process ends and begins again: in order, or by a crash, after which only what keep() wrote
@@ -109,6 +117,10 @@ class Crowd {
   std::uint64_t opens = 0;
   std::uint32_t most_open = 0;
   std::uint64_t taken = 0;  ///< recipients in transactions
+  std::uint64_t scouts = 0;
+  std::uint64_t busy_ends = 0;  ///< sessions that might connect nowhere
+  /// Connections of each limit of hosts, summed up over time in ns.
+  std::map<std::string, std::int64_t> host_use;
   /// First time a queue's job was taken, by queue name.
   std::map<std::string, Instant> first_take;
   std::map<std::string, std::uint64_t> delivered;
@@ -127,8 +139,12 @@ class Crowd {
     bool told = false;     ///< that it is established
     Job* ahead = nullptr;  ///< the job that follows, if asked for already
     std::uint64_t idle_round = 0;
+    bool scout = false;
+    ConnectPermit permit;
+    std::string host;
+    IpAddress address;  ///< invalid: not connected
   };
-  enum class What { letter, opened, work, woken, idle_out, closed, settled };
+  enum class What { letter, opened, work, woken, idle_out, closed, rechecked, settled };
   struct Event {
     std::int64_t at = 0;
     std::uint64_t order = 0;
@@ -163,6 +179,13 @@ class Crowd {
   void close(std::size_t index, SessionEnd end);
   void settle(unsigned shard, Job& job);
   void count_open(const Session& session, int change);
+  std::vector<unsigned> hosts_of(const Session& session);
+  ConnectWay way_to(Session& session, unsigned host);
+  bool connect(std::size_t index);
+  void count_host(const Session& session, int change);
+  void let_go(Session& session);
+  bool gives_way(Session& session, bool idle);
+  void scout_done(std::size_t index);
   Duration random_delay(Duration most) {
     return Duration{random_.between(1'000, std::max<std::int64_t>(most.ns, 2'000))};
   }
@@ -174,6 +197,7 @@ class Crowd {
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::map<std::pair<unsigned, unsigned>, std::int64_t> last_letter_;
   std::map<std::string, std::uint32_t> open_;              ///< by queue, virtual MTA, "total"
+  std::map<std::string, std::int64_t> host_since_;         ///< of what host_use sums up
   std::map<std::string, std::vector<std::int64_t>> sent_;  ///< times of permits used, by limit
   std::map<std::pair<std::uint32_t, std::uint32_t>, int> ends_;  ///< (slot, recipient)
   std::map<std::string, std::set<std::int64_t>> warm_days_;      ///< on which something was sent
