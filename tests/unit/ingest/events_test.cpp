@@ -45,7 +45,12 @@ class Listener : public EventSink {
   }
 };
 
-struct EventWorld : IngestWorld {
+// Outlives the sessions, which tell of their end.
+struct WithListener {
+  Listener listener;
+};
+
+struct EventWorld : WithListener, IngestWorld {
   explicit EventWorld(EventKinds kinds) {
     for (SourcePolicy& policy : config->policies) {
       policy.events = kinds;
@@ -55,7 +60,6 @@ struct EventWorld : IngestWorld {
     start();
     service->set_events(listener);
   }
-  Listener listener;
 };
 
 constexpr const char* kMail =
