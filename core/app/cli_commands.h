@@ -49,6 +49,11 @@ struct DrainOptions {
 int drain(const CliOptions& options, const DrainOptions& wanted);
 /// `verb` is pause, resume, delete or schedule.
 int change_queues(const CliOptions& options, const std::string& verb, const std::string& pattern);
+/// The same for mail of jobs.
+int change_jobs(const CliOptions& options, const std::string& verb, const std::string& job);
+/// `what` is a pattern of queues, or of jobs where `by_job`.
+int move_mail(const CliOptions& options, bool by_job, const std::string& what,
+              const std::string& to);
 
 int show_bounces(const CliOptions& options);
 int show_backoff(const CliOptions& options);

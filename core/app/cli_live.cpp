@@ -113,10 +113,11 @@ int reload(const CliOptions& options) {
   return 0;
 }
 
-int change_queues(const CliOptions& options, const std::string& verb, const std::string& pattern) {
+namespace {
+
+int change(const CliOptions& options, const Json& request) {
   int code = 0;
-  const auto result =
-      ask(options, {{"command", verb}, {"pattern", pattern}, {"dry_run", options.dry_run}}, code);
+  const auto result = ask(options, request, code);
   if (!result) {
     return code;
   }
@@ -127,6 +128,24 @@ int change_queues(const CliOptions& options, const std::string& verb, const std:
   print(std::string(options.dry_run ? "would touch " : "touched ") + count_of(*result, "queues") +
         " queues with " + count_of(*result, "recipients") + " recipients\n");
   return 0;
+}
+
+}  // namespace
+
+int change_queues(const CliOptions& options, const std::string& verb, const std::string& pattern) {
+  return change(options, {{"command", verb}, {"pattern", pattern}, {"dry_run", options.dry_run}});
+}
+
+int change_jobs(const CliOptions& options, const std::string& verb, const std::string& job) {
+  return change(options, {{"command", verb}, {"job", job}, {"dry_run", options.dry_run}});
+}
+
+int move_mail(const CliOptions& options, bool by_job, const std::string& what,
+              const std::string& to) {
+  return change(options, {{"command", "move"},
+                          {by_job ? "job" : "pattern", what},
+                          {"to", to},
+                          {"dry_run", options.dry_run}});
 }
 
 }  // namespace ringpost::app

@@ -3,11 +3,13 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <string>
 
 #include "core/app/cli_commands.h"
+#include "core/app/cli_original.h"
 #include "core/app/cli_pages.h"
 #include "core/app/cli_views.h"
 #include "core/app/version.h"
@@ -119,17 +121,19 @@ void add_queue_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
       {"resume", "Let paused queues go on"},
       {"delete", "Cancel all mail of queues; each recipient is accounted as cancelled"},
       {"schedule", "Try deferred mail of queues at once"},
+      {"move", "Move the mail of queues to another one; survives a restart"},
   };
   struct Target {
     const char* name;
     const char* pattern;
-    std::string before;  ///< what makes a pattern of queues of it
-    std::string after;
+    const char* before;  ///< what makes a pattern of queues of it; nullptr: it names jobs
+    const char* after;
   };
   static const Target kTargets[] = {
       {"queue", "DOMAIN[/VMTA], * as wildcard", "", ""},
       {"domain", "DOMAIN, * as wildcard: its queues of all virtual MTAs", "", "/*"},
       {"vmta", "virtual MTA, * as wildcard: all its queues", "*/", ""},
+      {"job", "job id, * as wildcard: its mail in all queues", nullptr, ""},
   };
   for (const Row& row : kRows) {
     CLI::App* command = app.add_subcommand(row.name, row.help);
@@ -138,9 +142,19 @@ void add_queue_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
       CLI::App* what = command->add_subcommand(target.name, row.help);
       what->add_option("pattern", arguments.first, target.pattern)->required();
       what->add_flag("--dry-run", arguments.options.dry_run, "Only count what it would touch");
-      what->callback([&arguments, &exit_code, &target, verb = std::string(row.name)] {
-        exit_code = ringpost::app::change_queues(arguments.options, verb,
-                                                 target.before + arguments.first + target.after);
+      const std::string verb = row.name;
+      if (verb == "move") {
+        what->add_option("--to", arguments.second, "virtual MTA or pool, or DOMAIN/VMTA")
+            ->required();
+      }
+      what->callback([&arguments, &exit_code, &target, verb] {
+        const bool by_job = target.before == nullptr;
+        const std::string named =
+            by_job ? arguments.first : target.before + arguments.first + target.after;
+        exit_code = verb == "move" ? ringpost::app::move_mail(arguments.options, by_job, named,
+                                                              arguments.second)
+                    : by_job       ? ringpost::app::change_jobs(arguments.options, verb, named)
+                                   : ringpost::app::change_queues(arguments.options, verb, named);
       });
     }
   }
@@ -287,7 +301,7 @@ void add_file_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Ringpost: high-volume outbound mail transfer agent"};
+  CLI::App app{"Ringpost: high-volume outbound mail transfer agent", "ringpost"};
   app.set_version_flag("--version", ringpost::app::version_text());
   app.require_subcommand(1);
   Arguments arguments;
@@ -311,8 +325,14 @@ int main(int argc, char** argv) {
   app.add_subcommand("completion", "Print the completion script for bash")->callback([&] {
     std::cout << ringpost::app::bash_completion(app);
   });
+  ringpost::app::Translated told = ringpost::app::translate_words({argv + 1, argv + argc});
+  if (!told.instead.empty()) {
+    std::cerr << "ringpost: " << told.instead << "\n";
+    return 1;
+  }
+  std::reverse(told.words.begin(), told.words.end());  // as the parser takes them
   try {
-    app.parse(argc, argv);
+    app.parse(told.words);
   } catch (const CLI::ParseError& error) {
     return app.exit(error);
   }

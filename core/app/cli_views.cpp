@@ -42,6 +42,14 @@ constexpr ViewColumn kVmtaColumns[] = {
     {"in flight", "in_flight", CellKind::count},
     {"sessions", "sessions", CellKind::count},
 };
+constexpr ViewColumn kJobColumns[] = {
+    {"job", "job"},
+    {"state", "state"},
+    {"queues", "queues", CellKind::count},
+    {"ready", "ready", CellKind::count},
+    {"deferred", "deferred", CellKind::count},
+    {"in flight", "in_flight", CellKind::count},
+};
 constexpr ViewColumn kSessionColumns[] = {
     {"queue", "queue"},
     {"stage", "stage"},
@@ -69,6 +77,8 @@ constexpr View kViews[] = {
      kDomainColumns, "domain", false, 0, "no queues"},
     {"vmtas", "Virtual MTAs that have queues", "vmtas", "DOMAIN[/VMTA], * as wildcard",
      kVmtaColumns, "vmta", false, 0, "no queues"},
+    {"jobs", "Jobs that have mail", "jobs", "job id, * as wildcard", kJobColumns, "job", false, 0,
+     "no jobs"},
     {"sessions", "Outgoing SMTP sessions", "sessions", "DOMAIN[/VMTA], * as wildcard",
      kSessionColumns, "queue", false, 0, "no sessions"},
     {"hosts", "What is remembered of receiving hosts", "hosts", nullptr, kHostColumns, "host",

@@ -194,22 +194,25 @@ std::string answer_trace(const ControlTask& found, const ControlTask& waiting,
       row["until"] = where[i]->gate_opens.unix_seconds();
       row["expires"] = where[i]->expires.unix_seconds();
       row["attempts"] = where[i]->attempts;
+      row["job"] = where[i]->job;
       row["last_error"] = where[i]->last_error;
       add_setting(row, snapshot, facts.recipients[i], *where[i]);
     } else {
-      row["state"] = "in transit or settled";
+      row["state"] = facts.settled[i] ? "settled: see the accounting file"
+                                      : "on its way between the spool and its queue";
     }
     recipients.push_back(std::move(row));
   }
-  return answer_ok(
-      {{"id", found.id.text()},
-       {"message", found.id.text() + ": " + std::to_string(facts.size_bytes) + " octets from <" +
-                       facts.reverse_path + "> by virtual MTA " + facts.vmta},
-       {"received", facts.received.unix_seconds()},
-       {"size", facts.size_bytes},
-       {"reverse_path", facts.reverse_path},
-       {"vmta", facts.vmta},
-       {"recipients", std::move(recipients)}});
+  return answer_ok({{"id", found.id.text()},
+                    {"message", found.id.text() + ": " + std::to_string(facts.size_bytes) +
+                                    " octets from <" + facts.reverse_path + "> by virtual MTA " +
+                                    facts.vmta + (facts.job.empty() ? "" : ", job " + facts.job)},
+                    {"job", facts.job},
+                    {"received", facts.received.unix_seconds()},
+                    {"size", facts.size_bytes},
+                    {"reverse_path", facts.reverse_path},
+                    {"vmta", facts.vmta},
+                    {"recipients", std::move(recipients)}});
 }
 
 std::string answer_settings(const config::Explanation& told) {

@@ -40,6 +40,7 @@ std::string answer_change(const ControlTask& task);
 std::string answer_sources(const ControlTask& task, const config::Snapshot& snapshot, Now now);
 std::string answer_day_counts(const ControlTask& task);
 std::string answer_warmups(const ControlTask& task);
+std::string answer_jobs(const ControlTask& task);
 std::string answer_decisions(const ControlTask& task, const std::string& kind);
 std::string answer_reload(const ReloadPlan& plan);
 

@@ -32,7 +32,10 @@ ControlRoom::ControlRoom(Mailroom& mailroom, RingPeers& peers, unsigned endpoint
       peers_(peers),
       endpoint_(endpoint),
       facts_(std::move(facts)),
-      reloader_(reloader) {}
+      reloader_(reloader) {
+  // The shards refuse to start with a list that cannot be read.
+  static_cast<void>(moves_.restore(facts_.move_rules, read_clocks().wall).ok());
+}
 
 ControlRoom::~ControlRoom() { peers_.withdraw(endpoint_); }
 
@@ -76,7 +79,10 @@ std::string ControlRoom::answer(const std::string& request) {
       return trace_live(parsed);
     }
     if (command == "pause" || command == "resume" || command == "delete" || command == "schedule") {
-      return change(command, pattern, parsed.value("dry_run", false));
+      const bool dry_run = parsed.value("dry_run", false);
+      return parsed.contains("job")
+                 ? change_jobs(command, parsed.value("job", std::string()), dry_run)
+                 : change(command, pattern, dry_run);
     }
     if (command == "sources" || command == "acct-flush") {
       return command == "sources" ? sources() : flush_accounts();
@@ -88,28 +94,39 @@ std::string ControlRoom::answer(const std::string& request) {
       return use_source(parsed.value("source", std::string()), command == "enable-source",
                         parsed.value("dry_run", false));
     }
-    if (command == "decisions") {
-      return decisions(parsed.value("kind", std::string()));
-    }
-    if (command == "warmup") {
-      return warmups(pattern);
-    }
-    if (command == "bounces") {
-      return bounces();
-    }
-    if (command == "cold") {
-      return day_counts(pattern);
-    }
-    if (command == "undo") {
-      return undo(parsed.value("id", std::string()));
-    }
-    if (command == "reload") {
-      return reload();
-    }
-    return answer_error("unknown command '" + command + "'");
+    return answer_other(command, pattern, parsed);
   } catch (const Json::exception& error) {
     return answer_error(std::string("the request has a field of the wrong type: ") + error.what());
   }
+}
+
+std::string ControlRoom::answer_other(const std::string& command, const std::string& pattern,
+                                      const Json& request) {
+  if (command == "jobs") {
+    return jobs(pattern);
+  }
+  if (command == "move") {
+    return move(request);
+  }
+  if (command == "decisions") {
+    return decisions(request.value("kind", std::string()));
+  }
+  if (command == "warmup") {
+    return warmups(pattern);
+  }
+  if (command == "bounces") {
+    return bounces();
+  }
+  if (command == "cold") {
+    return day_counts(pattern);
+  }
+  if (command == "undo") {
+    return undo(request.value("id", std::string()));
+  }
+  if (command == "reload") {
+    return reload();
+  }
+  return answer_error("unknown command '" + command + "'");
 }
 
 bool ControlRoom::send_round(ControlTask& task) {

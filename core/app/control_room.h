@@ -28,6 +28,9 @@ struct ProcessFacts {
   WallTime started;
   std::string pause_file;   ///< where paused queues are kept over restarts
   std::string source_file;  ///< likewise source addresses out of use
+  std::string job_file;     ///< likewise paused jobs
+  std::string move_file;    ///< likewise mail that was moved
+  std::string move_rules;   ///< what that file holds
   bool debug = false;       ///< the log has everything
   bool draining = false;    ///< takes no mail any more
 };
@@ -76,6 +79,8 @@ class ControlRoom : public ControlHandler {
   /// One round of a search; the answer says where the next one begins.
   std::string list(const nlohmann::json& request);
   std::string trace(const std::string& id);
+  std::string answer_other(const std::string& command, const std::string& pattern,
+                           const nlohmann::json& request);
   std::string change(const std::string& verb, const std::string& pattern, bool dry_run);
   std::string reload();
   std::string drain();
@@ -96,6 +101,11 @@ class ControlRoom : public ControlHandler {
   std::string warmups(const std::string& pattern);
   std::string day_counts(const std::string& pattern);
   std::string undo(const std::string& id);
+
+  // control_jobs.cpp
+  std::string jobs(const std::string& pattern);
+  std::string change_jobs(const std::string& verb, const std::string& job, bool dry_run);
+  std::string move(const nlohmann::json& request);
   std::string bounces();
 
   Mailroom& mailroom_;
@@ -104,6 +114,7 @@ class ControlRoom : public ControlHandler {
   ProcessFacts facts_;
   Reloader& reloader_;
   SourceCheck source_check_;
+  MoveRules moves_;
   account::LogWriter* accounts_ = nullptr;
   EventLog* events_ = nullptr;
   std::mutex mutex_;  ///< held while a request is answered

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/account/accountant.h"
+#include "core/app/move_rules.h"
 #include "core/app/search.h"
 #include "core/app/shard_events.h"
 #include "core/app/signing.h"
@@ -18,6 +19,7 @@
 #include "core/schedule/decisions.h"
 #include "core/schedule/queue_pattern.h"
 #include "core/schedule/report.h"
+#include "core/schedule/shares.h"
 #include "core/schedule/warmup.h"
 #include "net/deliver/report.h"
 #include "net/deliver/source_book.h"
@@ -48,6 +50,8 @@ enum class ControlKind : std::uint8_t {
   traces,           ///< `traces` are watched from now on
   stop_intake,      ///< no more mail is taken, what is there goes on
   undo,             ///< the decision named `decision` is taken back
+  jobs,             ///< those with mail, for `show jobs`
+  move,             ///< mail goes to another queue
 };
 
 /// What a spool knows of one message.
@@ -58,7 +62,9 @@ struct MessageFacts {
   std::uint32_t size_bytes = 0;
   std::string reverse_path;
   std::string vmta;
+  std::string job;
   std::vector<std::string> recipients;  ///< in envelope order
+  std::vector<bool> settled;            ///< likewise
 };
 
 /// Figures of one shard. All counters since its start.
@@ -132,6 +138,8 @@ struct ControlTask {
     std::string pause_rules;  ///< pause, resume: the rules now in force, as to be kept
     std::vector<deliver::SourceOff> sources_off;
     std::string source_rules;  ///< source: likewise
+    std::string job_rules;     ///< pause, resume by job: likewise
+    std::vector<schedule::JobRow> jobs;
     std::vector<schedule::Decision> decisions;
     std::vector<schedule::WarmupRow> warmups;
     std::vector<schedule::DayCountRow> day_counts;
@@ -154,11 +162,14 @@ struct ControlTask {
   std::vector<IpAddress> missing_sources;      ///< sources_checked
   std::shared_ptr<const TraceFilters> traces;  ///< traces; null: none
   bool dry_run = false;
-  bool use = false;         ///< mode: back to normal; source: in use again
-  IpAddress address;        ///< source
-  std::string decision;     ///< undo
-  std::vector<Part> parts;  ///< one per shard
-  unsigned answers = 0;     ///< counted by the control thread
+  bool use = false;      ///< mode: back to normal; source: in use again
+  IpAddress address;     ///< source
+  std::string decision;  ///< undo
+  std::string job;       ///< pause to retry_now, jobs: by job, a pattern; empty: by queue
+  MoveRule move;
+  std::vector<std::string> takers;  ///< move: see schedule::LeaveOrder
+  std::vector<Part> parts;          ///< one per shard
+  unsigned answers = 0;             ///< counted by the control thread
 };
 
 }  // namespace ringpost::app

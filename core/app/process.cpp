@@ -280,6 +280,8 @@ Status Process::prepare() {
   }
   pause_rules_ = read_file(spool_folder_ + "/paused");
   source_rules_ = read_file(spool_folder_ + "/sources");
+  job_rules_ = read_file(spool_folder_ + "/paused-jobs");
+  move_rules_ = read_file(spool_folder_ + "/moves");
   mailroom_ = std::make_unique<Mailroom>(shards_ + 2, mailbox_letters(shards_));
   peers_ = std::make_unique<RingPeers>(shards_ + 2);
   if (auto opened = wake_.open(); !opened) {
@@ -289,7 +291,8 @@ Status Process::prepare() {
   control_ = std::make_unique<ControlRoom>(
       *mailroom_, *peers_, control_endpoint(),
       ProcessFacts{version_text(), shards_, started_, spool_folder_ + "/paused",
-                   spool_folder_ + "/sources", debug_},
+                   spool_folder_ + "/sources", spool_folder_ + "/paused-jobs",
+                   spool_folder_ + "/moves", move_rules_, debug_},
       reloader_);
   if (auto started = control_->start(); !started) {
     return started;
@@ -370,6 +373,8 @@ void Process::run_shard(ShardThread& entry) {
     settings.keys = keys_;
     settings.signer.helpers_max = 1 + (helper_count(shards_) - 1) / shards_;
     settings.source_rules = source_rules_;
+    settings.job_rules = job_rules_;
+    settings.move_rules = move_rules_;
     settings.kept = kept_;
     settings.spool_id = spool_->id();
     settings.spool_logs = spool_->logs_of(entry.shard);

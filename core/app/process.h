@@ -88,6 +88,8 @@ class Process {
   std::unique_ptr<spool::SpoolFolder> spool_;  ///< holds the spool's lock
   std::string pause_rules_;
   std::string source_rules_;
+  std::string job_rules_;
+  std::string move_rules_;
   GatheredState kept_;
   std::unique_ptr<Mailroom> mailroom_;
   std::unique_ptr<RingPeers> peers_;

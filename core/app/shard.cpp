@@ -46,7 +46,7 @@ Status Shard::start(Dns& dns) {
                                                     signer_, settings_.deliver);
   scheduler_ = std::make_unique<schedule::Scheduler>(
       settings_.schedule,
-      schedule::Doors{*deliverer_, *this, policies_, *this, nullptr, this, &decision_log_},
+      schedule::Doors{*deliverer_, *this, policies_, *this, nullptr, &mover_, &decision_log_},
       loop_.now());
   deliverer_->set_work_source(*scheduler_);
   if (ports_.store != nullptr) {
@@ -68,6 +68,9 @@ Status Shard::start(Dns& dns) {
     return Error::of(restored.error().code, settings_.spool_folder +
                                                 "/sources: " + restored.error().describe() +
                                                 "; mend the file or remove it");
+  }
+  if (auto restored = restore_jobs(); !restored) {
+    return restored;
   }
   if (auto opened = open_state(); !opened) {
     return opened;
@@ -125,6 +128,10 @@ void Shard::on_letter(const Letter& letter, Now now) {
 // ---- spool -> schedule -------------------------------------------------------------------------
 
 bool Shard::admit(const Admission& admission) {
+  return moves_.concern(admission.received) ? admit_as_moved(admission) : admit_placed(admission);
+}
+
+bool Shard::admit_placed(const Admission& admission) {
   constexpr std::size_t kHeldMax = 64;
   return held_admissions_.size() < kHeldMax && place_mail(admission);
 }
@@ -175,7 +182,7 @@ bool Shard::take_in(AdmissionParcel& parcel, Now now) {
   }
   Admission admission = parcel.admission;
   admission.domain = shared;
-  return admit(admission);
+  return admit_placed(admission);
 }
 
 void Shard::on_parcel(AdmissionParcel& parcel, Now now) {

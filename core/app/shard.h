@@ -64,6 +64,8 @@ struct ShardSettings {
   resolve::ResolverOptions resolve;
   std::string pause_rules;                 ///< as kept by an earlier run
   std::string source_rules;                ///< likewise
+  std::string job_rules;                   ///< likewise
+  std::string move_rules;                  ///< likewise
   GatheredState kept;                      ///< of all shards; epoch 0: nothing is kept
   std::vector<IpAddress> missing_sources;  ///< source addresses that the host lacks
   std::size_t parcels = 2048;
@@ -135,6 +137,20 @@ class Shard final : public LetterHandler,
   void add_sources_off(ControlTask::Part& part, Now now);
   void change_decisions(const ControlTask& task, ControlTask::Part& part, Now now);
 
+  // shard_jobs.cpp
+  Status restore_jobs();
+  void change_jobs(const ControlTask& task, ControlTask::Part& part, Now now);
+  void move_mail(const ControlTask& task, ControlTask::Part& part, Now now);
+  bool admit_as_moved(const Admission& admission);
+  bool admit_placed(const Admission& admission);
+
+  /// Takes what leaves its queue; no earlier move concerns it.
+  struct Mover : AdmissionSink {
+    explicit Mover(Shard& of) : shard(of) {}
+    bool admit(const Admission& admission) override { return shard.admit_placed(admission); }
+    Shard& shard;
+  };
+
   /// A message looked at for the control thread, one at a time.
   struct Inquiry {
     spool::InspectOp op;
@@ -179,6 +195,8 @@ class Shard final : public LetterHandler,
   Completion searched_;
   ControlTask* searching_ = nullptr;  ///< whose answer goes to search_from_
   unsigned search_from_ = 0;
+  Mover mover_{*this};
+  MoveRules moves_;
   ShardStatus counters_;
   std::uint64_t sources_seen_ = 0;  ///< changes() of the source book that queues know of
   Stage stage_ = Stage::running;

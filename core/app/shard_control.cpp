@@ -29,6 +29,8 @@ void Shard::on_control(ControlTask& task, unsigned from, Now now) {
     case ControlKind::resume:
     case ControlKind::cancel:
     case ControlKind::retry_now: change_queues(task, part, now); break;
+    case ControlKind::jobs: change_jobs(task, part, now); break;
+    case ControlKind::move: move_mail(task, part, now); break;
     case ControlKind::reload: reload(task, now); break;
     case ControlKind::sources_checked:
       deliverer_->sources().set_missing(task.missing_sources, now.wall);
@@ -90,8 +92,11 @@ void Shard::on_inspected(Completion&) {
     facts.size_bytes = view.content.size;
     facts.reverse_path = view.envelope.reverse_path;
     facts.vmta = view.envelope.vmta;
-    for (const Recipient& recipient : view.envelope.recipients) {
-      facts.recipients.emplace_back(recipient.address);
+    facts.job = view.envelope.job;
+    for (std::uint32_t i = 0; i < view.envelope.recipients.size(); ++i) {
+      spool::RecipientBrief brief;
+      facts.recipients.emplace_back(view.envelope.recipients[i].address);
+      facts.settled.push_back(spool_.recipient(facts.handle, i, brief) && brief.settled);
     }
     spool_.release(inquiry_.op);
   }
@@ -185,6 +190,10 @@ ShardStatus Shard::status() {
 }
 
 void Shard::change_queues(const ControlTask& task, ControlTask::Part& part, Now now) {
+  if (!task.job.empty()) {
+    change_jobs(task, part, now);
+    return;
+  }
   if (task.dry_run) {
     part.touched = scheduler_->count(task.pattern);
     return;

@@ -205,7 +205,8 @@ void Builder::add_routing_rule(const Directive& directive, const OptionRow& row,
       vmta_uses_.emplace_back(rule.virtual_mta, word.span);
     } else if (equals_ignoring_case(name, "recipient-priority") &&
                parse_decimal(value, rule.priority)) {
-      log_->warning(word.span, "recipient-priority has no effect: priorities are not built yet");
+      log_->warning(word.span,
+                    "recipient-priority has no effect: queues have priorities, mail has none");
     } else if (equals_ignoring_case(name, "call-to") && !value.empty()) {
       rule.list_name = values_.keep(value);
       routing_list_uses_.emplace_back(rule.list_name, word.span);

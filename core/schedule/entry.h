@@ -37,13 +37,14 @@ struct Entry {
   std::uint16_t log = 0;
   std::uint16_t attempts = 0;
   std::uint16_t wheel_slot = 0;  ///< 1 + slot of the due wheel, 0 when it has no timer
-  EntryState state = EntryState::free;
-  Ending ending = Ending::none;
-  std::uint8_t epoch = 0;      ///< of its queue when it came; see Queue::epoch
-  bool ambiguous = false;      ///< an earlier attempt may have delivered
-  bool due_is_expiry = false;  ///< the timer ends its life, not its deferral
-  bool alone : 1 = false;      ///< its recipient shares no transaction
-  bool pooled : 1 = false;     ///< its virtual MTA was chosen out of a pool
+  std::uint8_t epoch = 0;        ///< of its queue when it came; see Queue::epoch
+  bool pooled : 1 = false;       ///< its virtual MTA was chosen out of a pool
+  bool alone : 1 = false;        ///< its recipient shares no transaction
+  std::uint32_t share : 24 = 0;  ///< of its queue; see ShareBook
+  EntryState state : 3 = EntryState::free;
+  Ending ending : 3 = Ending::none;
+  bool ambiguous : 1 = false;      ///< an earlier attempt may have delivered
+  bool due_is_expiry : 1 = false;  ///< the timer ends its life, not its deferral
 
   SpoolHandle message() const { return {log, slot, generation}; }
   WallTime received() const { return {received_us}; }

@@ -19,6 +19,8 @@ struct PooledJob : Job {
   bool alone = false;      ///< Entry::alone of its recipient
   bool pooled = false;     ///< Entry::pooled of its recipients
   std::uint8_t epoch = 0;  ///< of the queue when its mail was taken
+  bool leaving = false;    ///< what comes back goes to another queue
+  std::uint32_t share = 0;
 };
 
 /// All jobs of one shard, made at start. One place is held from take() until the outcomes are in
@@ -53,6 +55,8 @@ class JobPool {
   void give_back(PooledJob& job) {
     --(job.ending ? ending_ : delivering_);
     job.stage = PooledJob::Stage::free;
+    job.leaving = false;
+    job.share = 0;
     job.clear();
     free_.push_front(job);  // the warmest one is used next
   }
@@ -60,6 +64,7 @@ class JobPool {
   std::uint32_t used() const { return ending_ + delivering_; }
   std::uint32_t size() const { return count_; }
   const PooledJob& operator[](std::uint32_t index) const { return jobs_[index]; }
+  PooledJob& operator[](std::uint32_t index) { return jobs_[index]; }
 
  private:
   static constexpr std::size_t kNameRoom = 48;  ///< longer names grow it once

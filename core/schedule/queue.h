@@ -16,6 +16,7 @@
 #include "core/schedule/queue_state.h"
 #include "core/schedule/rate_book.h"
 #include "core/schedule/rate_gate.h"
+#include "core/schedule/shares.h"
 #include "core/schedule/warmup.h"
 
 namespace ringpost::schedule {
@@ -58,7 +59,7 @@ struct Queue : Waiter {
   WarmupState* warmup = nullptr;
   const DayCount* day_count = nullptr;  ///< where only so many are given to it on a day
   RateGate connects;
-  EntryList ready;
+  ReadyMail ready;
   EntryList deferred;
   EntryList over_age;                    ///< grew too old while paused
   Scope* group = nullptr;                ///< connections of its group, or a scope without limit
@@ -66,6 +67,7 @@ struct Queue : Waiter {
   Scope* waiting_in = nullptr;           ///< whose waiting list it stands in
   RateScope* shared_messages = nullptr;  ///< rates beside its own, or nullptr
   RateScope* shared_connects = nullptr;
+  SenderLane* lanes = nullptr;  ///< first one of its mail that waits for senders' rates
 
   Instant until;           ///< of the present state: when its gate opens
   Instant deferred_until;  ///< the queue's own clock
@@ -86,14 +88,13 @@ struct Queue : Waiter {
   std::uint32_t yielding = 0;        ///< sessions to be given up for others
   std::uint32_t closing = 0;         ///< of these, those that have been told so
   std::uint32_t job_turns = 0;       ///< offers made to it as the head of those waiting for jobs
-  SenderLane* lanes = nullptr;       ///< first one of its mail that waits for senders' rates
   std::uint32_t aside = 0;           ///< recipients in them
-  std::uint16_t asking = 0;          ///< sessions that got nothing while some did
   std::uint32_t rush_tail = kNil;    ///< last deferred entry that an operator wants tried now
   std::uint32_t reserved_stamp = 0;  ///< sum of `changed` of the scopes that `reserved` counts
   std::uint32_t connect_gap_ms = 0;  ///< the least time between two new connections
   std::uint16_t clock_step = 0;      ///< failures in a row on the queue's own clock
   std::uint16_t weight = 1;
+  std::uint16_t asking = 0;       ///< sessions that got nothing while some did
   std::uint8_t lost_streak = 0;   ///< broken sessions in a row without any progress
   std::uint8_t fault_streak = 0;  ///< faults of our own in a row
   /// Counts endings of the whole queue. Entries of an earlier epoch were in it when the last one
@@ -105,17 +106,18 @@ struct Queue : Waiter {
   Ending doom_kind = Ending::none;
   /// Scopes, in their fixed order, of which it holds a unit while it waits for the next one's.
   std::uint8_t reserved = 0;
-  bool approaching = false;         ///< on its way to a connect permit; counted in its scope
-  bool invited = false;             ///< its turn for a shared permit has come
-  std::uint8_t rule_deferrals = 0;  ///< in a row, without a delivery between them
-  bool deferred_by_rule = false;    ///< the queue's clock runs because a reply asked for it
-  bool backoff = false;             ///< in back-off mode
-  bool ends_on_delivery = false;    ///< one delivery ends that
-  bool backoff_on_no_source = false;
-  bool no_source = false;  ///< all its source addresses are disabled
-  bool paused = false;
-  bool expire_while_paused = false;
-  bool live = false;
+  bool approaching = false;           ///< on its way to a connect permit; counted in its scope
+  bool invited : 1 = false;           ///< its turn for a shared permit has come
+  std::uint8_t rule_deferrals = 0;    ///< in a row, without a delivery between them
+  bool deferred_by_rule : 1 = false;  ///< the queue's clock runs because a reply asked for it
+  bool backoff : 1 = false;           ///< in back-off mode
+  bool ends_on_delivery : 1 = false;  ///< one delivery ends that
+  bool backoff_on_no_source : 1 = false;
+  bool no_source : 1 = false;  ///< all its source addresses are disabled
+  bool paused : 1 = false;
+  bool expire_while_paused : 1 = false;
+  bool live : 1 = false;
+  bool leaving : 1 = false;  ///< its mail goes to another queue, by command
   std::uint8_t priority = kNormalPriority;
   std::uint8_t standing = kNormalPriority;  ///< of its units; kUntouchable: nobody interrupts it
 
@@ -128,7 +130,8 @@ struct Queue : Waiter {
   std::uint32_t sessions() const { return opening + established; }
   /// No mail of any kind: it may be forgotten once its sessions and gates are at rest.
   bool empty() const {
-    return ready.empty() && deferred.empty() && over_age.empty() && in_flight == 0 && ending == 0;
+    return ready.empty() && ready.parked() == 0 && !ready.shared() && deferred.empty() &&
+           over_age.empty() && in_flight == 0 && ending == 0;
   }
   /// Mail in it is to be ended before anything else is done.
   bool must_end() const { return doom_kind != Ending::none || (!paused && !over_age.empty()); }

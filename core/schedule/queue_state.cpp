@@ -43,7 +43,9 @@ std::string_view name_of(Gate gate) noexcept {
                                                                   "journal",
                                                                   "paused",
                                                                   "ending",
-                                                                  "in-flight"};
+                                                                  "in-flight",
+                                                                  "job-paused",
+                                                                  "job-turn"};
   const auto index = static_cast<std::size_t>(gate);
   return index < kNames.size() ? kNames[index] : "unknown";
 }

@@ -53,9 +53,11 @@ enum class Gate : std::uint8_t {
   journal,              ///< outcomes cannot be written: nothing starts
   paused,
   ending,
-  in_flight,  ///< not waiting: in a transaction or being settled
+  in_flight,   ///< not waiting: in a transaction or being settled
+  job_paused,  ///< its job is paused by an operator
+  job_turn,    ///< mail of other jobs in the queue goes before it
 };
-inline constexpr std::size_t kGates = 34;
+inline constexpr std::size_t kGates = 36;
 
 /// It waits for a connection to a mail host that has as many as it may have.
 constexpr bool is_of_host(Gate gate) noexcept {

@@ -50,6 +50,7 @@ struct WhyRow {
   std::uint64_t sender_rule = 0;  ///< that is waited for
   WallTime expires;
   std::string last_error;  ///< of the queue
+  std::string job;         ///< empty: none
 };
 
 /// Sums over one shard.

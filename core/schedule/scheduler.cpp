@@ -17,21 +17,27 @@ constexpr Duration kClockSlack = Duration::seconds(1);
 
 }  // namespace
 
-Scheduler::Scheduler(const SchedulerOptions& options, const Doors& doors, Now now)
+SchedulerParts::SchedulerParts(Scheduler& whole, const SchedulerOptions& options,
+                               const Doors& doors, Now now)
     : options_(options),
       doors_(doors),
       // In delivery a run of recipients may break up into single ones, which need entries of their
       // own when they come back: admission keeps to entries_max, returning mail never fails.
       entries_(kNil - 1),
       wheel_(entries_),
+      shares_(entries_),
       table_(options.queues_max),
       leases_(options.shard, options.shards),
-      hosts_(*this, leases_),
+      hosts_(whole, leases_),
       warmups_(now),
       rates_(options.shard, options.shards, doors.policies, warmups_, positions_),
       jobs_(options.jobs_max),
       global_(doors.policies.global_limits()),
-      total_(&leases_.scope(scope_key("total", ""), global_.connections_max, global_.version)) {
+      total_(&leases_.scope(Scheduler::scope_key("total", ""), global_.connections_max,
+                            global_.version)) {}
+
+Scheduler::Scheduler(const SchedulerOptions& options, const Doors& doors, Now now)
+    : SchedulerParts(*this, options, doors, now) {
   rates_.refresh(global_.version);
   RP_ASSERT(options.shard < options.shards && options.backlog_per_session > 0);
   std::uint32_t budget = 1;
@@ -120,6 +126,7 @@ void Scheduler::add(Queue& queue, const Admission& admission, Now now) {
   model.pooled = admission.pooled;
   model.alone = admission.alone;
   model.epoch = queue.epoch;
+  model.share = shares_.share_for(queue, admission.job, kNormalPriority);
   const bool later = admission.next_attempt > now.wall;
   const std::uint32_t index =
       add_entry(queue, model, later ? admission.next_attempt : WallTime{}, now);
@@ -127,7 +134,7 @@ void Scheduler::add(Queue& queue, const Admission& admission, Now now) {
   if (later) {
     queue.deferred.push_back(entries_, index);
   } else {
-    queue.ready.push_back(entries_, index);
+    shares_.push(queue, index, false);
     if (queue.policy->retry_upon_new_mail && admission.attempts == 0 &&
         queue.deferred_until > now.instant && !queue.deferred_by_rule) {
       queue.deferred_until = {};
@@ -146,6 +153,7 @@ std::uint32_t Scheduler::add_entry(Queue& queue, const Entry& model, WallTime ne
   RP_ASSERT(index != kNil);
   Entry& entry = entries_[index];
   entry = model;
+  shares_.use(entry.share, entry.count);
   entry.queue = queue.slot;
   entry.state = next_attempt.us == 0 ? EntryState::ready : EntryState::deferred;
   arm(index, queue, next_attempt, now);
@@ -170,7 +178,7 @@ void Scheduler::arm(std::uint32_t index, Queue& queue, WallTime next_attempt, No
 void Scheduler::remove_from_list(std::uint32_t index, Queue& queue) {
   const Entry& entry = entries_[index];
   switch (entry.state) {
-    case EntryState::ready: queue.ready.remove(entries_, index); break;
+    case EntryState::ready: shares_.remove(queue, index); break;
     case EntryState::deferred:
       if (queue.rush_tail == index) {
         queue.rush_tail = entry.prev;
@@ -190,11 +198,8 @@ void Scheduler::promote(std::uint32_t index, Queue& queue, Now now) {
   Entry& entry = entries_[index];
   entry.state = EntryState::ready;
   arm(index, queue, WallTime{}, now);
-  if (queue.doom_kind != Ending::none && entry.epoch != queue.epoch) {
-    queue.ready.push_front(entries_, index);  // where what is being ended stands
-  } else {
-    queue.ready.push_back(entries_, index);
-  }
+  // What is being ended stands in front.
+  shares_.push(queue, index, queue.doom_kind != Ending::none && entry.epoch != queue.epoch);
   on_new_ready(queue, now);
   if (queue.move != nullptr) {
     begin_move(queue);
@@ -205,6 +210,7 @@ void Scheduler::end_entry(std::uint32_t index, Queue& queue, Ending ending) {
   remove_from_list(index, queue);
   wheel_.disarm(index);
   Entry& entry = entries_[index];
+  shares_.leave_entry(queue, entry);
   entry.state = EntryState::ending;
   entry.ending = ending;
   queue.ending += entry.count;
@@ -227,8 +233,15 @@ void Scheduler::on_due(std::uint32_t index, Now now) {
     }
     return;
   }
-  if (queue.paused && !queue.expire_while_paused && queue.doom_kind == Ending::none) {
+  const Share* const share = shares_.find(entry.share);
+  const bool held = queue.paused || (share != nullptr && share->paused);
+  if (held && !queue.expire_while_paused && queue.doom_kind == Ending::none) {
     remove_from_list(index, queue);
+    if (!queue.paused) {
+      entry.state = EntryState::ready;  // when its job goes on it is found to be over age
+      shares_.push(queue, index, false);
+      return;
+    }
     entry.state = EntryState::over_age;
     queue.over_age.push_back(entries_, index);
     return;
@@ -273,6 +286,7 @@ bool Scheduler::run(Now now) {
   }
   budget = kEntriesPerRun;
   sweep(budget, now);
+  sweep_entries(budget, now);
   drain_ending(budget, now);
   drain_rush(budget, now);
   drain_moves(budget, now);
@@ -311,7 +325,11 @@ Instant Scheduler::next_wakeup(Now now) const {
   if (!moving_.empty() && move_retry_ <= now.instant) {
     return now.instant;
   }
-  const Instant moves = moving_.empty() ? Instant::never() : move_retry_;
+  const bool sweeps = sweep_.cursor != kNil || !stragglers_.empty();
+  if (sweeps && !sweep_waits(now)) {
+    return now.instant;
+  }
+  const Instant moves = moving_.empty() && !sweeps ? Instant::never() : move_retry_;
   const Instant room = held_ || room_waiters_.empty() ? Instant::never() : room_retry_;
   return std::min({timers_.next(), wheel_.next_wakeup(), rates_.next_wakeup(),
                    decisions_.next_due(), warmups_.next_roll(), room, moves});

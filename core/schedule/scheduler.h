@@ -4,21 +4,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/schedule/decisions.h"
-#include "core/schedule/doors.h"
-#include "core/schedule/due_wheel.h"
-#include "core/schedule/host_gates.h"
-#include "core/schedule/job_pool.h"
-#include "core/schedule/leases.h"
-#include "core/schedule/limits.h"
-#include "core/schedule/queue_pattern.h"
-#include "core/schedule/queue_table.h"
-#include "core/schedule/rate_book.h"
-#include "core/schedule/rate_positions.h"
-#include "core/schedule/report.h"
 #include "core/schedule/scheduler_constants.h"
-#include "core/schedule/source_rules.h"
-#include "core/schedule/warmup.h"
+#include "core/schedule/scheduler_parts.h"
 
 namespace ringpost::schedule {
 
@@ -34,7 +21,7 @@ namespace ringpost::schedule {
 /// and no queue takes more steps a visit than its weight. A queue that waits for a connection gets
 /// one after those that waited before it; a connection under pressure changes hands within kSlice,
 /// one transaction and the idle time-out (with a SessionCloser: without the latter).
-class Scheduler final : public WorkSource, public SchedulerConstants {
+class Scheduler final : public WorkSource, public SchedulerConstants, private SchedulerParts {
  public:
   Scheduler(const SchedulerOptions& options, const Doors& doors, Now now);
   /// `queue_name` is the destination after roll-up rules; this shard must be its home. False: no
@@ -98,6 +85,18 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   DayCounts& day_counts() { return day_counts_; }
   /// What such a command would touch.
   Touched count(const QueuePattern& pattern);
+  /// The same for mail of jobs that fit a pattern; jobs that are yet to come are paused too.
+  Result<Touched> pause_jobs(std::string_view pattern, bool pause, Now now);
+  Touched cancel_jobs(std::string_view pattern, Now now);
+  Touched schedule_jobs(std::string_view pattern, Now now);
+  Touched count_jobs(std::string_view pattern);
+  ShareBook& shares() { return shares_; }
+  /// What was received before and waits, or comes back from a transaction, goes to another queue.
+  /// no_capacity: an earlier move is under way.
+  Result<Touched> move_away(const LeaveOrder& order, Now now);
+  Touched count_leaving(const LeaveOrder& order);
+  bool moving_away() const { return leaving_.has_value() && sweep_.cursor != kNil; }
+  // ---- looking in -------------------------------------------------------------------------------
   void rows(const QueuePattern& pattern, std::size_t max, std::vector<QueueRow>& out, Now now);
   /// Where the message's recipients of this shard are; cursor and budget as cancel_message().
   bool why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t budget,
@@ -187,11 +186,29 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   bool moves_away(const Queue& queue, bool pooled) const;
   void set_move(Queue& queue, const MoveOrder& order, Now now);
   void begin_move(Queue& queue);
-  bool hand_on(const Queue& queue, std::uint32_t index, Now now);
+  bool hand_on(const MoveOrder& order, const Queue& queue, std::uint32_t index, Now now);
+  bool move_ready(Queue& queue, std::uint32_t& left, std::uint32_t& budget, Now now);
   bool move_from(Queue& queue, EntryList& list, std::uint32_t& left, std::uint32_t& budget,
                  Now now);
   bool move_some(Queue& queue, std::uint32_t& budget, Now now);
   void drain_moves(std::uint32_t& budget, Now now);
+  // scheduler_shares.cpp: jobs, moves by command
+  void hold_share(Share& share, bool Share::*reason, bool on, Now now);
+  void settle_ready(Queue& queue, Now now);
+  void wake(Queue& queue, Now now);
+  static bool takes(const LeaveOrder& order, const Queue& queue);
+  template <class OfQueue, class OfShare>
+  void for_leaving(const LeaveOrder& order, OfQueue of_queue, OfShare of_share);
+  bool leaves(const Queue& queue, const Entry& entry);
+  bool send_away(std::uint32_t index, Queue& queue, Now now);
+  bool drain_stragglers(std::uint32_t& budget, Now now);
+  void end_leaving(Now now);
+  std::uint32_t begin_sweep();
+  bool sweep_entry(std::uint32_t index, Now now);
+  void sweep_entries(std::uint32_t& budget, Now now);
+  bool sweep_waits(Now now) const;
+  void come_back(const PooledJob& job, Queue& queue, std::uint32_t index);
+  void end_share(PooledJob& job, Queue& queue, std::uint32_t count);
   // scheduler_modes.cpp: modes, sources, and what replies say about queues
   QueueSettings effective(Queue& queue, QueueSettings settings, Now now);
   void apply_settings(Queue& queue, Now now);
@@ -208,43 +225,10 @@ class Scheduler final : public WorkSource, public SchedulerConstants {
   void drain_rush(std::uint32_t& budget, Now now);
   void sweep(std::uint32_t& budget, Now now);
   Gate shown_gate(const Queue& queue) const;
+  void tell_share(Queue& queue, const Entry& entry, WhyRow& row);
   WallTime gate_opens(const Queue& queue, Now now) const;
   template <class Act>
   Touched for_matching(const QueuePattern& pattern, Act act);
-  SchedulerOptions options_;
-  Doors doors_;
-  EntrySlab entries_;
-  DueWheel wheel_;
-  QueueTable table_;
-  QueueTimers timers_;
-  LeaseBook leases_;
-  HostGates hosts_;
-  WarmupBook warmups_;
-  RatePositions positions_;
-  RateBook rates_;
-  SenderBook senders_;
-  JobPool jobs_;
-  PauseRules pauses_;
-  DecisionBook decisions_;
-  DayCounts day_counts_;
-  SourceRules source_rules_;
-  GlobalLimits global_;
-  Scope* total_;
-  Scope no_limit_;              ///< where a queue has no scope of a kind
-  EntryList endings_;           ///< entries whose final outcome waits for a job
-  std::uint64_t reserved_ = 0;  ///< recipients in delivery: they may need entries again
-  WaitList ring_;               ///< ready queues, in turn
-  WaitList resting_;            ///< idle queues that still have sessions
-  WaitList yielders_;           ///< queues with a session to be closed for others
-  WaitList job_waiters_;
-  WaitList room_waiters_;
-  WaitList ending_queues_;
-  std::vector<QueueId> rush_, moving_;  ///< whose deferred mail is tried now; whose mail goes away
-  Instant move_retry_;                  ///< the taker had no room: not before
-  Instant room_retry_ = Instant::never();
-  std::uint32_t turns_out_ = 0;  ///< job turns offered and not yet taken up
-  std::uint32_t sweep_queue_ = 0, sweep_entry_ = 0;
-  bool sweeping_ = false, held_ = false;
 };
 
 }  // namespace ringpost::schedule

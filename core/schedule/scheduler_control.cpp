@@ -13,8 +13,8 @@ Touched Scheduler::for_matching(const QueuePattern& pattern, Act act) {
   Touched touched;
   const auto one = [&](Queue& queue) {
     ++touched.queues;
-    touched.recipients += std::uint64_t{queue.ready.recipients} + queue.deferred.recipients +
-                          queue.over_age.recipients;
+    touched.recipients += std::uint64_t{queue.ready.recipients()} + queue.ready.parked() +
+                          queue.deferred.recipients + queue.over_age.recipients;
     act(queue);
   };
   if (pattern.literal()) {
@@ -110,10 +110,11 @@ void Scheduler::doom(Queue& queue, Ending kind, const Outcome& outcome, std::str
   const bool waits = kind == Ending::no_exchanger && queue.paused && !queue.expire_while_paused;
   // Only what has waited long enough for its domain to name an exchanger. The oldest is in front.
   const auto over = [&] {
-    return !queue.ready.empty() && !waits &&
-           entries_[queue.ready.head].received() + queue.policy->no_mx_wait <= now.wall;
+    return waits ? kNil : shares_.head_where(queue.ready, [&](const Entry& entry, bool held) {
+      return !held && entry.received() + queue.policy->no_mx_wait <= now.wall;
+    });
   };
-  if (kind == Ending::no_exchanger && !over()) {
+  if (kind == Ending::no_exchanger && over() == kNil) {
     return;
   }
   if (kind != Ending::cancelled) {
@@ -124,8 +125,8 @@ void Scheduler::doom(Queue& queue, Ending kind, const Outcome& outcome, std::str
   }
   if (kind == Ending::no_exchanger) {
     queue.doom->outcome.status.klass = 5;
-    while (over()) {
-      end_entry(queue.ready.head, queue, kind);
+    for (std::uint32_t oldest = over(); oldest != kNil; oldest = over()) {
+      end_entry(oldest, queue, kind);
     }
     return;
   }
@@ -142,13 +143,15 @@ void Scheduler::drain_ending(std::uint32_t& budget, Now now) {
     const auto doomed = [&](const EntryList& list) {
       return whole && !list.empty() && entries_[list.head].epoch != queue.epoch;
     };
+    const auto earlier = [&](const Entry& entry, bool) { return entry.epoch != queue.epoch; };
+    const std::uint32_t ready = whole ? shares_.head_where(queue.ready, earlier) : kNil;
     --budget;
     if (!over_age.empty() && !queue.paused) {
       end_entry(over_age.head, queue, whole ? queue.doom_kind : Ending::expired);
     } else if (whole && !over_age.empty()) {
       end_entry(over_age.head, queue, queue.doom_kind);
-    } else if (doomed(queue.ready)) {
-      end_entry(queue.ready.head, queue, queue.doom_kind);
+    } else if (ready != kNil) {
+      end_entry(ready, queue, queue.doom_kind);
     } else if (doomed(queue.deferred)) {
       end_entry(queue.deferred.head, queue, queue.doom_kind);
     } else {
@@ -269,7 +272,8 @@ void Scheduler::rows(const QueuePattern& pattern, std::size_t max, std::vector<Q
     row.gate = shown_gate(queue);
     row.gate_opens = gate_opens(queue, now);
     tell_host(row, queue);
-    row.ready = queue.ready.recipients + queue.over_age.recipients + queue.aside;
+    row.ready =
+        queue.ready.recipients() + queue.ready.parked() + queue.over_age.recipients + queue.aside;
     row.deferred = queue.deferred.recipients - queue.aside;
     row.in_flight = queue.in_flight + queue.ending;
     row.sessions = queue.sessions();
@@ -288,6 +292,25 @@ void Scheduler::rows(const QueuePattern& pattern, std::size_t max, std::vector<Q
     out.push_back(std::move(row));
   };
   for_matching(pattern, add);
+}
+
+// The gate of its share, where that is what holds the entry up.
+void Scheduler::tell_share(Queue& queue, const Entry& entry, WhyRow& row) {
+  const Share* const share = shares_.find(entry.share);
+  const auto at = [&](Gate gate) {
+    row.gate = gate;
+    row.gate_opens = {};
+  };
+  if (share != nullptr && share->doomed) {
+    at(Gate::ending);
+  } else if (queue.leaving || (share != nullptr && share->leaving)) {
+    at(Gate::moving);
+  } else if (share != nullptr && share->paused) {
+    at(Gate::job_paused);
+  } else if (entry.state == EntryState::ready && shares_.shares_ready(queue) > 1 &&
+             (row.gate == Gate::none || row.gate == Gate::sessions_busy)) {
+    at(Gate::job_turn);
+  }
 }
 
 bool Scheduler::why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t budget,
@@ -316,6 +339,7 @@ bool Scheduler::why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t bu
       row.count = static_cast<std::uint32_t>(job.recipients.size());
       row.attempts = job.recipients.front().attempts;
       row.gate = job.ending ? Gate::ending : Gate::in_flight;
+      row.job = shares_.job_of(job.share);
       row.gate_opens = {};
       out.push_back(std::move(row));
     }
@@ -325,7 +349,9 @@ bool Scheduler::why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t bu
     if (entry.state == EntryState::free || entry.message() != message) {
       continue;
     }
-    WhyRow row = row_of(table_.at(entry.queue), entry.received());
+    Queue& queue = table_.at(entry.queue);
+    WhyRow row = row_of(queue, entry.received());
+    row.job = shares_.job_of(entry.share);
     row.first = entry.first;
     row.count = entry.count;
     row.attempts = entry.attempts;
@@ -342,6 +368,9 @@ bool Scheduler::why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t bu
       row.gate = Gate::next_attempt;
       row.gate_opens = now.wall + (Instant{entry.due_ns} - now.instant);
     }
+    if (entry.state != EntryState::ending) {
+      tell_share(queue, entry, row);
+    }
     out.push_back(std::move(row));
   }
   return cursor >= entries_.made();
@@ -351,10 +380,11 @@ Totals Scheduler::totals() {
   Totals sums;
   for_matching(QueuePattern{}, [&](const Queue& queue) {
     ++sums.queues;
-    sums.ready += std::uint64_t{queue.ready.recipients} + queue.over_age.recipients;
+    sums.ready +=
+        std::uint64_t{queue.ready.recipients()} + queue.ready.parked() + queue.over_age.recipients;
     sums.deferred += queue.deferred.recipients;
     const bool stands = queue.state == QueueState::deferred || queue.state == QueueState::paused;
-    sums.put_off += queue.deferred.recipients + (stands ? queue.ready.recipients : 0U);
+    sums.put_off += queue.deferred.recipients + (stands ? queue.ready.recipients() : 0U);
     sums.in_flight += queue.in_flight;
     sums.ending += queue.ending;
     sums.sessions += queue.sessions();

@@ -217,7 +217,7 @@ bool Scheduler::may_start(Queue& queue, Now now) {
     evaluate(queue, now);
     return false;
   }
-  if (queue.policy->held || moves_away(queue, false)) {
+  if (queue.policy->held || queue.leaving || moves_away(queue, false)) {
     wait_until(queue, queue.policy->held ? held_gate(queue) : Gate::moving, Instant::never());
     return false;
   }
@@ -248,7 +248,7 @@ bool Scheduler::wants_session(const Queue& queue, Now now) const {
   if (queue.opening >= std::max(1u, queue.established)) {
     return false;
   }
-  std::uint32_t work = std::min(queue.ready.entries + queue.aside, queue.permits(now.instant));
+  std::uint32_t work = std::min(queue.ready.entries() + queue.aside, queue.permits(now.instant));
   if (queue.shared_messages != nullptr) {
     work = std::min(work, queue.shared_messages->ahead_max);
   }

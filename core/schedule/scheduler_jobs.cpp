@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "core/base/assert.h"
 #include "core/base/text.h"
@@ -57,6 +58,10 @@ bool Scheduler::may_take(Queue& queue, Now now) {
   }
   if (queue.policy->held) {
     wait_until(queue, held_gate(queue), Instant::never());
+    return false;
+  }
+  if (queue.leaving) {
+    wait_until(queue, Gate::moving, Instant::never());
     return false;
   }
   if (leaves_group(queue)) {
@@ -136,7 +141,7 @@ Job* Scheduler::take(QueueId id, Now now) {
 void Scheduler::fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now) {
   int over_age = 0;
   while (!queue.ready.empty() && room > 0) {
-    const std::uint32_t index = queue.ready.head;
+    const std::uint32_t index = shares_.next(queue);
     Entry& entry = entries_[index];
     const WallTime end = expires(queue, entry.received());
     if (now.wall >= end) {
@@ -157,8 +162,10 @@ void Scheduler::fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now) 
       job.pooled = entry.pooled;
       job.alone = entry.alone;
       job.mail = senders_.facts(index);
-    } else if (job.message != entry.message() || job.pooled != entry.pooled || job.alone ||
-               entry.alone) {
+      job.share = entry.share;
+      shares_.use(job.share, 0);
+    } else if (job.message != entry.message() || job.share != entry.share ||
+               job.pooled != entry.pooled || job.alone || entry.alone) {
       break;
     }
     const std::uint32_t count = std::min(entry.count, room);
@@ -171,15 +178,20 @@ void Scheduler::fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now) 
     }
     room -= count;
     if (count == entry.count) {
-      queue.ready.remove(entries_, index);
+      shares_.remove(queue, index);
       wheel_.disarm(index);
+      shares_.leave_entry(queue, entry);
       entry.state = EntryState::free;
       senders_.forget(index);
       entries_.give_back(index);
     } else {
-      entry.first += count;
-      entry.count -= count;
-      queue.ready.recipients -= count;
+      shares_.shorten(queue, index, count);
+    }
+  }
+  if (const auto count = static_cast<std::uint32_t>(job.recipients.size()); count > 0) {
+    shares_.charge(queue, job.share, count);
+    if (Share* const share = shares_.find(job.share)) {
+      share->in_flight += count;
     }
   }
 }
@@ -251,6 +263,7 @@ void Scheduler::retire(Job& given, Now now) {
     queue.in_flight -= count;
     reserved_ -= count;
     requeue(job, queue, now);
+    end_share(job, queue, count);
   }
   jobs_.give_back(job);
   if (queue.empty() && (queue.state == QueueState::idle || queue.state == QueueState::paused)) {
@@ -289,10 +302,12 @@ void Scheduler::requeue(PooledJob& job, Queue& queue, Now now) {
       model.attempts = first.attempts;
       model.pooled = job.pooled;
       model.alone = job.alone;
+      model.share = job.share;
       if (kind == OutcomeKind::returned) {
         const std::uint32_t index = add_entry(queue, model, WallTime{}, now);
         senders_.facts(index) = job.mail;
-        queue.ready.push_front(entries_, index);
+        shares_.push(queue, index, true);
+        come_back(job, queue, index);
       } else {
         model.attempts += model.attempts < 0xffff ? 1 : 0;
         const std::uint32_t index = add_entry(queue, model, first.next_attempt, now);
@@ -301,6 +316,7 @@ void Scheduler::requeue(PooledJob& job, Queue& queue, Now now) {
         if (epoch != queue.epoch) {
           promote(index, queue, now);  // to the front, where what is being ended stands
         }
+        come_back(job, queue, index);
       }
     }
     end = begin;
@@ -310,6 +326,23 @@ void Scheduler::requeue(PooledJob& job, Queue& queue, Now now) {
   }
   if (queue.move != nullptr) {
     begin_move(queue);
+  }
+}
+
+// Its job was deleted meanwhile, or its queue's mail moved.
+void Scheduler::come_back(const PooledJob& job, Queue& queue, std::uint32_t index) {
+  const Share* const share = shares_.find(job.share);
+  if (share != nullptr && share->doomed) {
+    end_entry(index, queue, Ending::cancelled);
+  } else if (job.leaving) {
+    stragglers_.push_back({index, job.message, entries_[index].first});
+  }
+}
+
+void Scheduler::end_share(PooledJob& job, Queue& queue, std::uint32_t count) {
+  if (Share* const share = shares_.find(job.share)) {
+    share->in_flight -= count;
+    shares_.leave(queue, std::exchange(job.share, 0), 0);
   }
 }
 

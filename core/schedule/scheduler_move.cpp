@@ -36,7 +36,7 @@ void Scheduler::set_move(Queue& queue, const MoveOrder& order, Now now) {
 // Each list is gone through once: what stays goes to its end, and so keeps its order.
 void Scheduler::begin_move(Queue& queue) {
   Move& move = *queue.move;
-  move.ready = queue.ready.entries;
+  move.ready = shares_.begin_walk(queue);
   move.deferred = queue.deferred.entries;
   move.over_age = queue.over_age.entries;
   queue.rush_tail = kNil;
@@ -71,15 +71,15 @@ bool Scheduler::route_found(QueueId id, const Route& route, Now now) {
   return false;
 }
 
-bool Scheduler::hand_on(const Queue& queue, std::uint32_t index, Now now) {
+bool Scheduler::hand_on(const MoveOrder& order, const Queue& queue, std::uint32_t index, Now now) {
   const Entry& entry = entries_[index];
   Admission admission;
   admission.message = entry.message();
   // Its own id stands in the spool; this one is as good to choose a pool's member by.
   admission.id = {entry.log, (std::uint64_t{entry.generation} << 32) | entry.slot};
-  const MoveOrder& order = queue.move->order;
   admission.domain = order.name.empty() ? queue.name : order.name;
   admission.vmta = order.vmta;
+  admission.job = shares_.job_of(entry.share);
   admission.alone = entry.alone;
   admission.pooled = entry.pooled && order.once;  // the taker chose no member anew
   admission.first = entry.first;
@@ -107,10 +107,11 @@ bool Scheduler::move_from(Queue& queue, EntryList& list, std::uint32_t& left, st
     if (!moves_away(queue, entry.pooled)) {
       list.remove(entries_, index);
       list.push_back(entries_, index);
-    } else if (hand_on(queue, index, now)) {
+    } else if (hand_on(queue.move->order, queue, index, now)) {
       list.remove(entries_, index);
       SenderTraffic::leave(*this, queue, index);
       wheel_.disarm(index);
+      shares_.leave_entry(queue, entry);
       entry.state = EntryState::free;
       entries_.give_back(index);
     } else {
@@ -123,9 +124,38 @@ bool Scheduler::move_from(Queue& queue, EntryList& list, std::uint32_t& left, st
   return true;
 }
 
+// The same for mail that is ready, of all shares.
+bool Scheduler::move_ready(Queue& queue, std::uint32_t& left, std::uint32_t& budget, Now now) {
+  for (; left > 0; --left) {
+    const std::uint32_t index = shares_.walk(queue);
+    if (index == kNil) {
+      break;
+    }
+    if (budget == 0) {
+      return false;
+    }
+    --budget;
+    Entry& entry = entries_[index];
+    if (!moves_away(queue, entry.pooled)) {
+      shares_.stay(queue, index);
+    } else if (hand_on(queue.move->order, queue, index, now)) {
+      shares_.gone(queue, index);
+      wheel_.disarm(index);
+      shares_.leave_entry(queue, entry);
+      entry.state = EntryState::free;
+      entries_.give_back(index);
+    } else {
+      move_retry_ = now.instant + kMoveRetry;
+      return false;
+    }
+  }
+  left = 0;
+  return true;
+}
+
 bool Scheduler::move_some(Queue& queue, std::uint32_t& budget, Now now) {
   Move& move = *queue.move;
-  return move_from(queue, queue.ready, move.ready, budget, now) &&
+  return move_ready(queue, move.ready, budget, now) &&
          move_from(queue, queue.deferred, move.deferred, budget, now) &&
          move_from(queue, queue.over_age, move.over_age, budget, now);
 }

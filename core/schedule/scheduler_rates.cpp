@@ -226,7 +226,7 @@ std::uint32_t Scheduler::demand(const Waiter& waiter) const {
   const auto& queue = static_cast<const Queue&>(waiter);
   return queue.ready.empty()
              ? 1
-             : std::clamp(entries_[queue.ready.head].count, 1u,
+             : std::clamp(entries_[shares_.next(queue)].count, 1u,
                           std::max(1u, queue.policy->recipients_per_transaction_max));
 }
 

@@ -36,7 +36,7 @@ RateScope* SenderTraffic::scope_of(Scheduler& all, const Queue& queue, std::uint
 }
 
 bool SenderTraffic::leads(Scheduler& all, Queue& queue) {
-  return !queue.ready.empty() && scope_of(all, queue, queue.ready.head) != nullptr;
+  return !queue.ready.empty() && scope_of(all, queue, all.shares_.next(queue)) != nullptr;
 }
 
 // Mail of others does not keep mail whose turn has come from asking: one session is kept for it.
@@ -54,7 +54,7 @@ bool SenderTraffic::keeps_session(Scheduler& all, Queue& queue, Now now) {
 
 std::uint32_t SenderTraffic::permits(Scheduler& all, Queue& queue, RateScope*& scope, Now now) {
   for (int n = kAsidePerTake; n > 0 && !queue.ready.empty(); --n) {
-    RateScope* const own = scope_of(all, queue, queue.ready.head);
+    RateScope* const own = scope_of(all, queue, all.shares_.next(queue));
     if (own == nullptr) {
       if (keeps_session(all, queue, now)) {
         return 0;
@@ -71,7 +71,7 @@ std::uint32_t SenderTraffic::permits(Scheduler& all, Queue& queue, RateScope*& s
       scope = own;
       return units;
     }
-    put_aside(all, queue, queue.ready.head, *own);
+    put_aside(all, queue, all.shares_.next(queue), *own);
   }
   ask(all, queue);
   all.evaluate(queue, now);
@@ -120,7 +120,7 @@ bool Scheduler::keeps(QueueId id, Now now) {
 
 // Its timer ends its life, as that of all ready entries does.
 void SenderTraffic::put_aside(Scheduler& all, Queue& queue, std::uint32_t index, RateScope& scope) {
-  queue.ready.remove(all.entries_, index);
+  all.shares_.remove(queue, index);
   all.entries_[index].state = EntryState::deferred;
   queue.deferred.push_back(all.entries_, index);
   queue.aside += all.entries_[index].count;
@@ -145,7 +145,8 @@ void SenderTraffic::bring_back(Scheduler& all, Queue& queue, std::uint32_t index
   queue.aside -= entry.count;
   all.senders_.remove(queue, index, true);
   entry.state = EntryState::ready;
-  queue.ready.push_front(all.entries_, index);
+  all.shares_.push(queue, index, true);
+  all.shares_.put_first(queue, entry.share);
 }
 
 const RateScope* SenderTraffic::waits_for(Scheduler& all, std::uint32_t index) {

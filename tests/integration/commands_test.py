@@ -178,6 +178,28 @@ class Commands(PeerTest):
                               capture_output=True, text=True, timeout=30, check=False)
         self.assertEqual(1, done.returncode)
 
+    def test_words_of_the_original_work_or_say_what_to_use(self):
+        daemon, ids = self.unreachable()
+
+        def run(*words):
+            return subprocess.run([BIN / "ringpost", *words, "--control", daemon.control],
+                                  capture_output=True, text=True, timeout=30, check=False)
+        for words in ("show status", "show ver", "show topq --maxitems 2", "show queues --paused",
+                      "show topdomains", "show domains --vmta {default}", "show disabled sources",
+                      "show jobs", "schedule --retry-recipients one.test/*",
+                      "list --maxitems 2 --rcpt a@* --orig s@*",
+                      "delete --queue two.test --dry-run",
+                      "pause job 7 --dry-run", f"trace {ids[0]}", f"test config {daemon.file}",
+                      "disable source 192.0.2.1 one.test/* --dry-run", "show queues --mode backoff",
+                      "set queue --mode=normal one.test/{default} --dry-run", "reload"):
+            done = run(*words.split())
+            self.assertEqual(0, done.returncode, f"{words}: {done.stdout}{done.stderr}")
+        for words in ("reset counters", "resolve gmail.com", "rotate log", "show license",
+                      "delete --rcpt a@one.test", "set priority 3", "show status --xml"):
+            done = run(*words.split())
+            self.assertEqual(1, done.returncode, words)
+            self.assertRegex(done.stderr, "ringpost: .{10}", words)
+
     def test_list_and_why_find_queued_mail(self):
         daemon, ids = self.unreachable()
 

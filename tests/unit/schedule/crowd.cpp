@@ -346,11 +346,14 @@ Scheduler& Crowd::home_of(std::size_t destination, std::size_t vmta) {
 }
 
 void Crowd::admit(std::size_t destination, std::size_t vmta, std::uint32_t count,
-                  std::size_t sender) {
+                  std::size_t sender, std::string_view job) {
   const std::string name = domain(destination);
   const std::string from = this->vmta(vmta);
   Admission admission;
   admission.message = {1, slots_++, 1};
+  const std::string drawn =
+      plan_.jobs > 0 ? "j" + std::to_string(random_.below(plan_.jobs)) : std::string(job);
+  admission.job = drawn;
   admission.domain = name;
   admission.vmta = from;
   admission.count = count;
@@ -508,6 +511,7 @@ Job* Crowd::take(std::size_t index) {
 
 void Crowd::note_take(const Session& session, const Job& job) {
   first_take.try_emplace(session.name, now.instant);
+  started.try_emplace(job.message.slot, Start{now.instant, taken});
   const std::size_t count = job.recipients.size();
   taken += count;
   note_rate(session.name, plan_.messages, count);

@@ -65,6 +65,7 @@ struct CrowdPlan {
   bool closer = true;
   bool prefetch = false;   ///< sessions ask for a job ahead while busy
   bool late_word = false;  ///< sessions count as established when their first mail got an answer
+  std::uint32_t jobs = 0;  ///< that many jobs, drawn for each message; 0: none
   bool late_take = false;  ///< an offered session asks for its job later
 };
 
@@ -76,8 +77,10 @@ class Crowd {
   ~Crowd();
 
   /// `sender`: which of the plan's rules for senders it goes by, counted from 1; 0: none.
-  void admit(std::size_t destination, std::size_t vmta, std::uint32_t count,
-             std::size_t sender = 0);
+  void admit(std::size_t destination, std::size_t vmta, std::uint32_t count, std::size_t sender = 0,
+             std::string_view job = {});
+  /// Of the message that was admitted last.
+  std::uint32_t last_slot() const { return slots_ - 1; }
   /// Runs until nothing is left to do or `limit` has passed. False: the latter.
   bool run(Duration limit);
   /// New limits are in force, on all shards at once.
@@ -125,6 +128,12 @@ class Crowd {
   std::map<std::string, Instant> first_take;
   std::map<std::string, std::uint64_t> delivered;
   std::map<std::size_t, std::uint64_t> taken_of;  ///< recipients in transactions, by sender
+  /// When some of a message was taken first, and what had been taken by then, by its slot.
+  struct Start {
+    Instant at;
+    std::uint64_t taken = 0;
+  };
+  std::map<std::uint32_t, Start> started;
 
  private:
   struct Shard;

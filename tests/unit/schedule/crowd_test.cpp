@@ -26,6 +26,7 @@ CrowdPlan draw(Random& random) {
   plan.failing_sessions = random.chance(30) ? 0 : static_cast<unsigned>(random.below(30));
   plan.failing_recipients = random.chance(30) ? 0 : static_cast<unsigned>(random.below(40));
   plan.closer = random.chance(50);
+  plan.jobs = random.chance(50) ? static_cast<std::uint32_t>(1 + random.below(4)) : 0;
   plan.late_take = random.chance(30);
   plan.prefetch = random.chance(50);
   if (random.chance(40)) {
@@ -45,7 +46,13 @@ void meddle(Crowd& crowd, const CrowdPlan& plan, Random& random) {
   if (random.chance(70)) {
     pattern.domain = crowd.domain(random.below(plan.queue_max.size()));
   }
-  switch (random.below(5)) {
+  const std::string job = random.chance(20) ? "*" : "j" + std::to_string(random.below(4));
+  switch (random.below(8)) {
+    case 5:
+      crowd.each([&](Scheduler& s) { ASSERT_TRUE(s.pause_jobs(job, true, crowd.now).ok()); });
+      break;
+    case 6: crowd.each([&](Scheduler& s) { s.cancel_jobs(job, crowd.now); }); break;
+    case 7: crowd.each([&](Scheduler& s) { s.schedule_jobs(job, crowd.now); }); break;
     case 0:
       crowd.each([&](Scheduler& s) { ASSERT_TRUE(s.pause(pattern, true, crowd.now).ok()); });
       break;
@@ -90,6 +97,7 @@ TEST(Crowd, KeepsLimitsThroughReloadsAndCommands) {
       }
     }
     crowd.each([&](Scheduler& s) { ASSERT_TRUE(s.pause({}, false, crowd.now).ok()); });
+    crowd.each([&](Scheduler& s) { ASSERT_TRUE(s.pause_jobs("*", false, crowd.now).ok()); });
     ASSERT_TRUE(crowd.run(Duration::hours(2))) << crowd.report();
     ASSERT_FALSE(HasFatalFailure());
     ASSERT_EQ(crowd.ended, crowd.admitted);
