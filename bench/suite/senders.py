@@ -121,7 +121,6 @@ class Postfix(Sender):
             "qmgr_message_active_limit": "200000",
             "default_process_limit": "200", "initial_destination_concurrency": "100",
             "default_destination_concurrency_limit": str(self.connections or 100),
-            "default_destination_recipient_limit": "1",
             "smtp_connection_reuse_count_limit": "0", "smtp_connection_cache_on_demand": "yes",
         }
         if self.connections:

@@ -174,7 +174,7 @@ class Catalogue:
 
 
 # Works that are run once, whatever the number of rounds.
-ONCE = {"checks", "start", "idle", "micro"}
+ONCE = {"checks", "distance", "start", "idle", "micro"}
 WORKS = {name.replace("_", "-"): getattr(Catalogue, name) for name in (
     "checks", "end_to_end", "large", "dkim", "tls", "queue", "distance", "many_domains",
     "connections", "receivers", "latency", "accounting", "start", "idle", "micro")}
