@@ -79,7 +79,11 @@ Result<LogImage> LogReader::read() {
     keep_tail(replay);
   }
   image_.acceptance_ordinal = std::max(image_.acceptance_ordinal, replay.highest_ordinal());
-  for (const Candidate& candidate : acceptance_) {
+  for (std::size_t i = 0; i < acceptance_.size(); ++i) {
+    const Candidate& candidate = acceptance_[i];
+    if (source_.progress != nullptr) {
+      source_.progress->on_segment("reading summaries", source_.log, i, acceptance_.size());
+    }
     if (replay.retired(candidate.header)) {
       source_.disk.close(candidate.file);
       set_free(SegmentKind::acceptance, candidate.path, candidate.header.size, true);

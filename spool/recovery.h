@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/loop/disk.h"
@@ -57,6 +58,15 @@ struct LogImage {
   bool empty() const { return acceptance.empty() && journal.empty(); }
 };
 
+/// Told how far a tool that reads a whole spool has come.
+class ToolProgress {
+ public:
+  virtual ~ToolProgress() = default;
+  /// `done` of `total` segments of this log have been read for this purpose.
+  virtual void on_segment(std::string_view purpose, std::uint16_t log, std::size_t done,
+                          std::size_t total) = 0;
+};
+
 struct RecoverySource {
   Disk& disk;
   std::string folder;
@@ -64,7 +74,8 @@ struct RecoverySource {
   Uuid spool{};
   std::uint64_t segment_bytes = 0;  ///< free files of other sizes are misfits
   std::uint64_t journal_segment_bytes = 0;
-  bool writable = true;  ///< false: tools on a stopped spool
+  bool writable = true;              ///< false: tools on a stopped spool
+  ToolProgress* progress = nullptr;  ///< of a tool; nullptr: nobody wants to know
 };
 
 /// Reads one log: journal, summaries, and what has no summary. Blocks; for start-up and tools.

@@ -36,7 +36,8 @@ Result<Opened> open_stopped(Disk& disk, const std::string& folder) {
 
 /// One log read for a tool; closes its files at the end.
 struct ReadLog {
-  explicit ReadLog(Disk& the_disk) : disk(the_disk), slots(kNone - 1) {}
+  ReadLog(Disk& the_disk, std::uint16_t log, ToolProgress* who)
+      : disk(the_disk), number(log), progress(who), slots(kNone - 1) {}
   ReadLog(const ReadLog&) = delete;
   ReadLog& operator=(const ReadLog&) = delete;
   ~ReadLog() {
@@ -48,8 +49,8 @@ struct ReadLog {
     }
   }
 
-  Status read(const std::string& folder, std::uint16_t log, const Uuid& spool) {
-    RecoverySource source{disk, log_folder(folder, log), log, spool, 0, 0, false};
+  Status read(const std::string& folder, const Uuid& spool) {
+    RecoverySource source{disk, log_folder(folder, number), number, spool, 0, 0, false, progress};
     auto found = read_log(source, slots, report);
     if (!found) {
       return found.error();
@@ -58,7 +59,15 @@ struct ReadLog {
     return {};
   }
 
+  void tell(std::string_view purpose, std::size_t done, std::size_t total) const {
+    if (progress != nullptr) {
+      progress->on_segment(purpose, number, done, total);
+    }
+  }
+
   Disk& disk;
+  std::uint16_t number;
+  ToolProgress* progress;
   SlotTable slots;
   LogImage image;
   RecoveryReport report;
@@ -75,8 +84,11 @@ std::string hex_of(const Uuid& id) {
 
 /// Calls visit(segment, entry, slot) for each unsettled message of the log.
 template <class Visit>
-void for_each_live(ReadLog& log, Visit visit) {
-  for (const auto& segment : log.image.acceptance) {
+void for_each_live(ReadLog& log, std::string_view purpose, Visit visit) {
+  const std::size_t total = log.image.acceptance.size();
+  for (std::size_t i = 0; i < total; ++i) {
+    const auto& segment = log.image.acceptance[i];
+    log.tell(purpose, i, total);
     std::size_t position = 0;
     while (const auto entry = next_summary_entry(segment->summary, position)) {
       const std::uint32_t index =
@@ -116,7 +128,7 @@ void count_entry(const SummaryEntry& entry, const MessageSlot& slot, LogFigures&
 void verify_messages(ReadLog& log) {
   std::string bytes;
   const Segment* held = nullptr;
-  for_each_live(log, [&](const Segment& segment, const SummaryEntry& entry, const MessageSlot&) {
+  const auto verify = [&](const Segment& segment, const SummaryEntry& entry, const MessageSlot&) {
     if (held != &segment) {
       held = &segment;
       read_all(log.disk, segment.file, segment.header.size, bytes);
@@ -127,7 +139,8 @@ void verify_messages(ReadLog& log) {
       log.report.notes.push_back(segment.path + ": record " + std::to_string(entry.local) +
                                  " at offset " + std::to_string(entry.head) + " is damaged");
     }
-  });
+  };
+  for_each_live(log, "reading messages", verify);
 }
 
 /// Sequences of one segment end where the next one says it begins.
@@ -164,13 +177,14 @@ Status read_batch_outcomes(const JournalBatchView& batch, std::uint16_t log, Jou
   return {};
 }
 
-Status read_log_outcomes(ReadLog& log, std::uint16_t number, OutcomeReader& reader,
-                         std::uint64_t& count, std::uint64_t& lost) {
+Status read_log_outcomes(ReadLog& log, OutcomeReader& reader, std::uint64_t& count,
+                         std::uint64_t& lost) {
   JournalEnd end;
   const auto& segments = log.image.journal;
   std::string bytes;
   for (std::size_t i = 0; i < segments.size(); ++i) {
     const Segment& segment = *segments[i];
+    log.tell("reading outcomes", i, segments.size());
     end.limit = i + 1 < segments.size() ? segments[i + 1]->header.first_sequence - 1
                                         : log.image.next_sequence - 1;
     end.next = std::max(end.next, segment.header.first_sequence);
@@ -181,7 +195,7 @@ Status read_log_outcomes(ReadLog& log, std::uint16_t number, OutcomeReader& read
         continue;
       }
       lost += batch->header.first > end.next ? batch->header.first - end.next : 0;
-      const Status read = read_batch_outcomes(*batch, number, end, reader, count, lost);
+      const Status read = read_batch_outcomes(*batch, log.number, end, reader, count, lost);
       if (!read) {
         return read;
       }
@@ -191,7 +205,8 @@ Status read_log_outcomes(ReadLog& log, std::uint16_t number, OutcomeReader& read
   return {};
 }
 
-Result<SpoolFigures> look(Disk& disk, const std::string& folder, bool verify) {
+Result<SpoolFigures> look(Disk& disk, const std::string& folder, bool verify,
+                          ToolProgress* progress) {
   auto opened = open_stopped(disk, folder);
   if (!opened) {
     return opened.error();
@@ -199,8 +214,8 @@ Result<SpoolFigures> look(Disk& disk, const std::string& folder, bool verify) {
   SpoolFigures all;
   all.id = hex_of(opened->listing.id);
   for (const std::uint16_t number : opened->listing.logs) {
-    ReadLog log(disk);
-    if (const Status read = log.read(folder, number, opened->listing.id); !read) {
+    ReadLog log(disk, number, progress);
+    if (const Status read = log.read(folder, opened->listing.id); !read) {
       return read.error();
     }
     LogFigures figures;
@@ -214,9 +229,10 @@ Result<SpoolFigures> look(Disk& disk, const std::string& folder, bool verify) {
       figures.bytes += segment->header.size;
     }
     figures.spares = log.image.free_acceptance.size() + log.image.misfits.size();
-    for_each_live(log, [&](const Segment&, const SummaryEntry& entry, const MessageSlot& slot) {
-      count_entry(entry, slot, figures);
-    });
+    for_each_live(log, "counting",
+                  [&](const Segment&, const SummaryEntry& entry, const MessageSlot& slot) {
+                    count_entry(entry, slot, figures);
+                  });
     if (verify) {
       verify_messages(log);
     }
@@ -307,7 +323,8 @@ Status write_file(Disk& disk, const std::string& path, std::string_view bytes) {
 /// An export under way: its target and the list file.
 class Exporter {
  public:
-  Exporter(Disk& disk, std::string target) : disk_(disk), target_(std::move(target)) {}
+  Exporter(Disk& disk, std::string target, ToolProgress* progress)
+      : disk_(disk), target_(std::move(target)), progress_(progress) {}
 
   Status begin() {
     const Status made = disk_.make_folder(target_);
@@ -323,14 +340,14 @@ class Exporter {
   }
 
   Status log(const std::string& folder, std::uint16_t number, const Uuid& spool) {
-    ReadLog log(disk_);
-    if (const Status read = log.read(folder, number, spool); !read) {
+    ReadLog log(disk_, number, progress_);
+    if (const Status read = log.read(folder, spool); !read) {
       return read;
     }
     std::string bytes;
     const Segment* held = nullptr;
     Status status;
-    for_each_live(log,
+    for_each_live(log, "exporting",
                   [&](const Segment& segment, const SummaryEntry& entry, const MessageSlot& slot) {
                     if (!status) {
                       return;
@@ -385,6 +402,7 @@ class Exporter {
 
   Disk& disk_;
   std::string target_;
+  ToolProgress* progress_;
   FileId list_;
   std::uint64_t list_bytes_ = 0;
 };
@@ -392,7 +410,7 @@ class Exporter {
 }  // namespace
 
 Result<std::uint64_t> read_outcomes(Disk& disk, const std::string& folder, OutcomeReader& reader,
-                                    std::uint64_t& lost) {
+                                    std::uint64_t& lost, ToolProgress* progress) {
   auto opened = open_stopped(disk, folder);
   if (!opened) {
     return opened.error();
@@ -400,10 +418,10 @@ Result<std::uint64_t> read_outcomes(Disk& disk, const std::string& folder, Outco
   std::uint64_t count = 0;
   lost = 0;
   for (const std::uint16_t number : opened->listing.logs) {
-    ReadLog log(disk);
-    Status read = log.read(folder, number, opened->listing.id);
+    ReadLog log(disk, number, progress);
+    Status read = log.read(folder, opened->listing.id);
     if (read) {
-      read = read_log_outcomes(log, number, reader, count, lost);
+      read = read_log_outcomes(log, reader, count, lost);
     }
     if (!read) {
       return read.error();
@@ -412,21 +430,21 @@ Result<std::uint64_t> read_outcomes(Disk& disk, const std::string& folder, Outco
   return count;
 }
 
-Result<SpoolFigures> stat(Disk& disk, const std::string& folder) {
-  return look(disk, folder, false);
+Result<SpoolFigures> stat(Disk& disk, const std::string& folder, ToolProgress* progress) {
+  return look(disk, folder, false, progress);
 }
 
-Result<SpoolFigures> check(Disk& disk, const std::string& folder) {
-  return look(disk, folder, true);
+Result<SpoolFigures> check(Disk& disk, const std::string& folder, ToolProgress* progress) {
+  return look(disk, folder, true, progress);
 }
 
 Result<ExportFigures> export_messages(Disk& disk, const std::string& folder,
-                                      const std::string& target) {
+                                      const std::string& target, ToolProgress* progress) {
   auto opened = open_stopped(disk, folder);
   if (!opened) {
     return opened.error();
   }
-  Exporter exporter(disk, target);
+  Exporter exporter(disk, target, progress);
   if (const Status begun = exporter.begin(); !begun) {
     return begun.error();
   }

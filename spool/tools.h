@@ -35,11 +35,13 @@ struct SpoolFigures {
   std::vector<LogFigures> logs;
 };
 
+// Each tells `progress`, where that is not nullptr, before it reads a segment.
+
 /// What the spool holds, from summaries and journals.
-Result<SpoolFigures> stat(Disk& disk, const std::string& folder);
+Result<SpoolFigures> stat(Disk& disk, const std::string& folder, ToolProgress* progress = nullptr);
 /// The same, and every byte of every unsettled message is read and held against its checksums.
 /// Damage is in the report (damage(), notes), not an error.
-Result<SpoolFigures> check(Disk& disk, const std::string& folder);
+Result<SpoolFigures> check(Disk& disk, const std::string& folder, ToolProgress* progress = nullptr);
 
 struct ExportFigures {
   std::uint64_t messages = 0;
@@ -52,7 +54,7 @@ struct ExportFigures {
 /// of messages.jsonl with its envelope and the state of its recipients. `target` is created;
 /// already_exists: there is an export in it.
 Result<ExportFigures> export_messages(Disk& disk, const std::string& folder,
-                                      const std::string& target);
+                                      const std::string& target, ToolProgress* progress = nullptr);
 
 /// Takes the outcomes that a tool reads from the journals.
 class OutcomeReader {
@@ -64,7 +66,7 @@ class OutcomeReader {
 /// All outcomes that the journals of a stopped spool still hold, log by log in their order; how
 /// many. What cannot be read is passed over and counted in `lost`.
 Result<std::uint64_t> read_outcomes(Disk& disk, const std::string& folder, OutcomeReader& reader,
-                                    std::uint64_t& lost);
+                                    std::uint64_t& lost, ToolProgress* progress = nullptr);
 
 /// Wire form to plain: stuffed dots and the final dot line removed.
 std::string unstuffed(std::string_view wire);

@@ -8,6 +8,7 @@
 
 #include "core/app/account_settings.h"
 #include "core/app/cli_commands.h"
+#include "core/app/cli_progress.h"
 #include "core/app/cli_talk.h"
 #include "core/app/control_frame.h"
 #include "core/app/plain_disk.h"
@@ -104,8 +105,11 @@ int account_flush(const CliOptions& options, const std::string& config_file) {
     code = fail(kFaulty, "the daemon could not close its accounting files; see ringpost status");
   }
   Json files = Json::array();
+  ProgressLine progress;
   for (const account::AccountFileSpec& spec : configured.files) {
+    progress.show("bringing away the finished files of " + spec.path);
     const auto report = finish(account::finish_rule_of(spec), configured.spool);
+    progress.clear();
     if (!report) {
       code = fail(kFaulty, report.error().describe());
       continue;
@@ -227,7 +231,9 @@ int account_rebuild(const CliOptions& options, const std::string& config_file,
     return fail(kUnreadable, disk.error().describe());
   }
   std::uint64_t lost = 0;
-  const auto outcomes = spool::read_outcomes(disk->disk(), folder, rebuilder, lost);
+  ProgressLine progress;
+  const auto outcomes = spool::read_outcomes(disk->disk(), folder, rebuilder, lost, &progress);
+  progress.clear();
   if (!outcomes) {
     return fail(kUnreadable, outcomes.error().describe());
   }

@@ -1,10 +1,8 @@
 // `ringpost list` and `ringpost why RECIPIENT`: searches that go over all spools in rounds.
 
-#include <unistd.h>
-
-#include <cstdio>
 #include <string>
 
+#include "core/app/cli_progress.h"
 #include "core/app/cli_talk.h"
 #include "core/app/table.h"
 
@@ -13,19 +11,13 @@ namespace {
 
 using Json = nlohmann::json;
 
-void show_progress(std::uint64_t examined, std::size_t found, bool last) {
-  if (::isatty(STDERR_FILENO) != 0) {
-    std::fprintf(stderr, "\r%llu messages read, %zu found%s",
-                 static_cast<unsigned long long>(examined), found, last ? "\n" : "");
-  }
-}
-
 /// All rows up to the limit; nullopt: the error was printed.
 std::optional<Json> search(const CliOptions& options, const ListOptions& what, bool& more,
                            int& code) {
   Json rows = Json::array();
   Json cursor = Json::array();
   std::uint64_t examined = 0;
+  ProgressLine progress;
   for (bool finished = false; !finished && rows.size() <= what.limit;) {
     const auto round = ask(options,
                            {{"command", "list"},
@@ -45,7 +37,8 @@ std::optional<Json> search(const CliOptions& options, const ListOptions& what, b
     cursor = (*round)["cursor"];
     examined += (*round)["examined"].get<std::uint64_t>();
     finished = (*round)["finished"].get<bool>();
-    show_progress(examined, rows.size(), finished || rows.size() > what.limit);
+    progress.show(std::to_string(examined) + " messages read, " + std::to_string(rows.size()) +
+                  " found");
   }
   more = rows.size() > what.limit;
   if (more) {

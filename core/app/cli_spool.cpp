@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/app/cli_commands.h"
+#include "core/app/cli_progress.h"
 #include "core/app/cli_talk.h"
 #include "core/app/plain_disk.h"
 #include "core/app/table.h"
@@ -71,12 +72,14 @@ void print_figures(const spool::SpoolFigures& figures) {
 }
 
 int show(const CliOptions& options, const std::string& folder,
-         Result<spool::SpoolFigures> (*look)(Disk&, const std::string&)) {
+         Result<spool::SpoolFigures> (*look)(Disk&, const std::string&, spool::ToolProgress*)) {
   auto disk = PlainDisk::open();
   if (!disk) {
     return fail_on(folder, disk.error());
   }
-  auto figures = look(disk->disk(), folder);
+  ProgressLine progress;
+  auto figures = look(disk->disk(), folder, &progress);
+  progress.clear();
   if (!figures) {
     return fail_on(folder, figures.error());
   }
@@ -103,7 +106,9 @@ int spool_export(const CliOptions& options, const std::string& folder, const std
   if (!disk) {
     return fail_on(folder, disk.error());
   }
-  auto done = spool::export_messages(disk->disk(), folder, target);
+  ProgressLine progress;
+  auto done = spool::export_messages(disk->disk(), folder, target, &progress);
+  progress.clear();
   if (!done) {
     return fail_on(folder, done.error());
   }

@@ -1,4 +1,4 @@
-// Commands on jobs and moves of mail.
+// Commands that change queues and jobs, and moves of mail.
 
 #include <algorithm>
 #include <map>
@@ -9,6 +9,7 @@
 #include "core/app/log.h"
 #include "core/base/text.h"
 #include "core/schedule/job_rules.h"
+#include "core/schedule/queue_pattern.h"
 
 namespace ringpost::app {
 
@@ -22,25 +23,44 @@ std::string ControlRoom::jobs(const std::string& pattern) {
   return done ? answer_jobs(**done) : answer_error(done.error().describe());
 }
 
+std::string ControlRoom::change_queues(const std::string& verb, const std::string& pattern,
+                                       bool dry_run) {
+  auto parsed = schedule::QueuePattern::parse(pattern);
+  if (!parsed) {
+    return answer_error(parsed.error().describe());
+  }
+  auto task = std::make_unique<ControlTask>();
+  task->pattern = *parsed;
+  return change(verb, std::move(task), dry_run);
+}
+
 std::string ControlRoom::change_jobs(const std::string& verb, const std::string& job,
                                      bool dry_run) {
   if (auto good = schedule::JobRules::check(job); !good) {
     return answer_error(good.error().describe());
   }
   auto task = std::make_unique<ControlTask>();
+  task->job = job;
+  return change(verb, std::move(task), dry_run);
+}
+
+std::string ControlRoom::change(const std::string& verb, TaskRef task, bool dry_run) {
   task->kind = verb == "pause"    ? ControlKind::pause
                : verb == "resume" ? ControlKind::resume
                : verb == "delete" ? ControlKind::cancel
                                   : ControlKind::retry_now;
-  task->job = job;
   task->dry_run = dry_run;
+  const bool by_job = !task->job.empty();
   const bool rules_change = !dry_run && (verb == "pause" || verb == "resume");
   auto done = ask(std::move(task));
   if (!done) {
     return answer_error(done.error().describe());
   }
   if (rules_change) {
-    if (auto saved = save_rules(facts_.job_file, (*done)->parts.front().job_rules); !saved) {
+    const auto& part = (*done)->parts.front();
+    const Status saved = by_job ? save_rules(facts_.job_file, part.job_rules)
+                                : save_rules(facts_.pause_file, part.pause_rules);
+    if (!saved) {
       return answer_error("done, but it will not survive a restart: " + saved.error().describe());
     }
   }

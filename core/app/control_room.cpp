@@ -82,7 +82,7 @@ std::string ControlRoom::answer(const std::string& request) {
       const bool dry_run = parsed.value("dry_run", false);
       return parsed.contains("job")
                  ? change_jobs(command, parsed.value("job", std::string()), dry_run)
-                 : change(command, pattern, dry_run);
+                 : change_queues(command, pattern, dry_run);
     }
     if (command == "sources" || command == "acct-flush") {
       return command == "sources" ? sources() : flush_accounts();
@@ -273,31 +273,6 @@ std::string ControlRoom::trace(const std::string& id) {
   auto waiting = ask(std::move(second));
   return waiting ? answer_trace(**found, **waiting, *reloader_.current())
                  : answer_error(waiting.error().describe());
-}
-
-std::string ControlRoom::change(const std::string& verb, const std::string& pattern, bool dry_run) {
-  auto parsed = schedule::QueuePattern::parse(pattern);
-  if (!parsed) {
-    return answer_error(parsed.error().describe());
-  }
-  auto task = std::make_unique<ControlTask>();
-  task->kind = verb == "pause"    ? ControlKind::pause
-               : verb == "resume" ? ControlKind::resume
-               : verb == "delete" ? ControlKind::cancel
-                                  : ControlKind::retry_now;
-  task->pattern = *parsed;
-  task->dry_run = dry_run;
-  const bool rules_change = !dry_run && (verb == "pause" || verb == "resume");
-  auto done = ask(std::move(task));
-  if (!done) {
-    return answer_error(done.error().describe());
-  }
-  if (rules_change) {
-    if (auto saved = save_rules(facts_.pause_file, (*done)->parts.front().pause_rules); !saved) {
-      return answer_error("done, but it will not survive a restart: " + saved.error().describe());
-    }
-  }
-  return answer_change(**done);
 }
 
 // A shard only exchanges what it holds, which cannot fail: the plan is taken up by all or, being

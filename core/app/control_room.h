@@ -81,7 +81,6 @@ class ControlRoom : public ControlHandler {
   std::string trace(const std::string& id);
   std::string answer_other(const std::string& command, const std::string& pattern,
                            const nlohmann::json& request);
-  std::string change(const std::string& verb, const std::string& pattern, bool dry_run);
   std::string reload();
   std::string drain();
   std::string end();
@@ -104,7 +103,10 @@ class ControlRoom : public ControlHandler {
 
   // control_jobs.cpp
   std::string jobs(const std::string& pattern);
+  std::string change_queues(const std::string& verb, const std::string& pattern, bool dry_run);
   std::string change_jobs(const std::string& verb, const std::string& job, bool dry_run);
+  /// Has all shards do what `verb` says to the task's queues or job, and keeps the rules of pauses.
+  std::string change(const std::string& verb, TaskRef task, bool dry_run);
   std::string move(const nlohmann::json& request);
   std::string bounces();
 

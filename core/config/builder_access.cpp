@@ -71,9 +71,17 @@ void Builder::add_sender(const Section& section) {
     }
   }
   rule.vmta_ref = snapshot_->find_vmta(rule.vmta);
-  snapshot_->sender_index_.emplace(
+  const auto [place, fresh] = snapshot_->sender_index_.emplace(
       to_lower(rule.address.substr(rule.address.starts_with("*@") ? 1 : 0)),
       static_cast<std::uint32_t>(snapshot_->senders_.size()));
+  if (!fresh) {
+    const Origin first = snapshot_->senders_[place->second].origin;
+    log_->warning(address.span,
+                  "there is a section for this sender already, which counts: " +
+                      (first.file == address.span.file ? "line " + std::to_string(first.line)
+                                                       : snapshot_->place(first)));
+    return;
+  }
   snapshot_->senders_.push_back(rule);
 }
 

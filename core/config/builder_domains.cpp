@@ -187,6 +187,9 @@ void Builder::add_domain(const Section& section, std::uint32_t layer, std::strin
     }
     store(snapshot_->entries_[entry].settings, *row, *value, directive);
     note_names(*row, *value, entry, ValueReader::span_of(directive));
+    if (row->id == OptionId::disable_acct_records) {
+      check_hidden_records(directive);
+    }
   }
   for (const Section& inner : section.sections) {
     if (inner.row == nullptr || inner.scope != Scope::warmup) {

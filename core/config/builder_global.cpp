@@ -32,6 +32,14 @@ std::string_view record_letter(std::string_view name) {
   return {};
 }
 
+std::vector<std::string_view> record_names() {
+  std::vector<std::string_view> names;
+  for (const RecordKind& kind : kRecordKinds) {
+    names.push_back(kind.name);
+  }
+  return names;
+}
+
 bool is_written(std::string_view letter) { return letter == "d" || letter == "b" || letter == "t"; }
 
 }  // namespace
@@ -355,14 +363,21 @@ void Builder::add_spool(const Section& section) {
 void Builder::check_records(const Directive& directive) {
   for (const Word& word : ValueReader::list_of(directive.values)) {
     if (record_letter(word.text).empty()) {
-      std::vector<std::string_view> names;
-      for (const RecordKind& kind : kRecordKinds) {
-        names.push_back(kind.name);
-      }
-      log_->error(word.span, "unknown kind of record", nearest_name(word.text, names));
+      log_->error(word.span, "unknown kind of record", nearest_name(word.text, record_names()));
     } else if (!is_written(record_letter(word.text))) {
       log_->warning(word.span,
                     "records of this kind are not written in this version, only d, b and t");
+    }
+  }
+}
+
+/// What is misspelt here hides nothing.
+void Builder::check_hidden_records(const Directive& directive) {
+  for (const Word& word : ValueReader::list_of(directive.values)) {
+    if (!word.text.empty() && record_letter(word.text).empty()) {
+      log_->warning(word.span,
+                    "'" + std::string(word.text) + "' is no kind of record and hides none",
+                    nearest_name(word.text, record_names()));
     }
   }
 }

@@ -3,6 +3,7 @@
 
 import json
 import os
+import pty
 import smtplib
 import socket
 import subprocess
@@ -275,6 +276,15 @@ class Commands(PeerTest):
         figures = json.loads(tool("stat", daemon.spool, "--json").stdout)
         self.assertEqual((3, 4), (figures["total"]["messages"], figures["total"]["recipients"]))
         self.assertEqual(0, tool("check", daemon.spool).returncode)
+        self.assertEqual("", tool("check", daemon.spool).stderr, "no noise where nobody looks")
+        near, far = pty.openpty()
+        subprocess.run([BIN / "ringpost", "spool", "check", daemon.spool], stderr=far,
+                       stdout=subprocess.DEVNULL, timeout=60, check=True)
+        os.close(far)
+        shown = os.read(near, 4096).decode()
+        os.close(near)
+        self.assertIn("reading summaries, segment 1 of", shown)
+        self.assertTrue(shown.endswith("\r\x1b[K"), "the line is gone at the end")
         target = self.folder / "out"
         self.assertEqual(0, tool("export", daemon.spool, target).returncode)
         for identity in ids:

@@ -158,6 +158,27 @@ TEST(Senders, AddressBeforeDomain) {
   EXPECT_FALSE(test::check("<sender nobody>\n</sender>\n").ok());
 }
 
+TEST(Senders, TheFirstSectionOfAnAddressCounts) {
+  const CheckResult result = test::check(
+      "<virtual-mta a>\n</virtual-mta>\n<virtual-mta b>\n</virtual-mta>\n"
+      "<sender *@x.example>\nvmta a\n</sender>\n<sender @X.example>\nvmta b\n</sender>\n");
+  EXPECT_EQ(test::messages(result),
+            (std::vector<std::string>{
+                "8:9 warning there is a section for this sender already, which counts: line 5"}));
+  EXPECT_EQ(result.snapshot->sender_rule("news@x.example")->vmta, "a");
+}
+
+TEST(AccountingRecords, MisspeltKindsToHideAreNamed) {
+  const CheckResult result = test::check(
+      "<domain a.example>\ndisable-acct-records t,delivrey,x\n</domain>\n"
+      "<domain b.example>\ndisable-acct-records delivery,TQ\n</domain>\n");
+  EXPECT_EQ(test::messages(result),
+            (std::vector<std::string>{"2:24 warning 'delivrey' is no kind of record and hides none",
+                                      "2:33 warning 'x' is no kind of record and hides none"}));
+  ASSERT_FALSE(result.diagnostics.empty());
+  EXPECT_EQ(result.diagnostics[0].suggestion, "delivery");
+}
+
 TEST(DomainKeys, NearestLayerAndAncestors) {
   const auto snapshot = load(
       "domain-key all,*,/k/all\ndomain-key own,example.com,/k/own\n"

@@ -544,6 +544,28 @@ TEST_F(SpoolFault, CheckFindsDamageAndStatCounts) {
   ASSERT_EQ(1U, checked->total.notes.size());
 }
 
+TEST_F(SpoolFault, ToolsTellHowFarTheyAre) {
+  struct Teller : ToolProgress {
+    void on_segment(std::string_view purpose, std::uint16_t, std::size_t done,
+                    std::size_t total) override {
+      EXPECT_LT(done, total) << purpose;
+      ++told[std::string(purpose)];
+    }
+    std::map<std::string, int> told;
+  };
+  auto run = start();
+  ASSERT_EQ(0, run->deliver_in(make_mail(1, 700, 2)));
+  ASSERT_TRUE(run->stop());
+  kill(run);
+  sim::SimDisk disk(files_, 1);
+  Teller teller;
+  ASSERT_TRUE(check(disk, "/spool", &teller));
+  EXPECT_EQ(1, teller.told["reading summaries"]);
+  EXPECT_EQ(1, teller.told["reading messages"]);
+  ASSERT_TRUE(export_messages(disk, "/spool", "/out", &teller));
+  EXPECT_EQ(1, teller.told["exporting"]);
+}
+
 TEST_F(SpoolFault, ExportWritesMessagesAsTheyWouldBeSent) {
   auto run = start();
   TestMail mail = make_mail(1, 100, 2);
