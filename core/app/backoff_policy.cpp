@@ -58,6 +58,7 @@ void set_reply_meaning(QueuePolicy& out, const config::PathPolicy& in,
   out.hosts_tried_max =
       in.mx_connection_attempts == 0 ? config::kUnlimited : in.mx_connection_attempts;
   out.retry_after_dns_error = in.retry_after_dns_error;
+  out.retry_curve = {in.retry_growth, in.retry_after_max, in.retry_jitter};
   out.retry_upon_new_mail = in.retry_upon_new_mail;
 }
 

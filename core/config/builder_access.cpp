@@ -331,7 +331,7 @@ void Builder::check_logins() {
       const auto* text = std::get_if<std::string_view>(&setting.value);
       const std::string_view word = text != nullptr ? *text : secret->reveal();
       if (word.size() > kLoginWordMax) {
-        log_->error({setting.origin.file, setting.origin.line, 0, 1},
+        log_->error({setting.origin.file, setting.origin.line, 0, kWholeLine},
                     "longer than 512 octets: it could not be sent");
       }
       any_password = any_password || (!is_user && !word.empty());
@@ -339,7 +339,7 @@ void Builder::check_logins() {
     }
   }
   if (user != nullptr && !any_password) {
-    log_->warning({user->origin.file, user->origin.line, 0, 1},
+    log_->warning({user->origin.file, user->origin.line, 0, kWholeLine},
                   "there is no auth-password for this user: an empty one is sent");
   }
 }

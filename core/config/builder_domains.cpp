@@ -375,7 +375,7 @@ void Builder::check_cold_and_warmup() {
     }
     for (const Setting& setting : snapshot.entries_[all].settings) {
       if (setting.id == OptionId::max_cold_msgs) {
-        log_->note({setting.origin.file, setting.origin.line, 0, 1},
+        log_->note({setting.origin.file, setting.origin.line, 0, kWholeLine},
                    "the virtual MTA has neither a cold-virtual-mta nor a pool: beyond this number "
                    "there is nowhere for mail to go");
       }
@@ -395,9 +395,9 @@ void Builder::check_cold_and_warmup() {
     const Setting* limit = find_setting_for(warmup);
     const Rate* rate = limit == nullptr ? nullptr : std::get_if<Rate>(&limit->value);
     if (rate != nullptr && slower(*rate)) {
-      log_->warning({warmup.file, warmup.line, 0, 1}, "the warm-up is pointless: max-msg-rate of " +
-                                                          snapshot.place(limit->origin) +
-                                                          " is never higher");
+      log_->warning({warmup.file, warmup.line, 0, kWholeLine},
+                    "the warm-up is pointless: max-msg-rate of " + snapshot.place(limit->origin) +
+                        " is never higher");
     }
   }
 }

@@ -347,7 +347,7 @@ void Builder::choose_spool() {
     std::rotate(spools.begin(), taking, taking + 1);
   }
   for (std::size_t i = 1; i < spools.size(); ++i) {
-    log_->warning({spools[i].origin.file, spools[i].origin.line, 0, 1},
+    log_->warning({spools[i].origin.file, spools[i].origin.line, 0, kWholeLine},
                   "mail in this folder stays there: the spool is one folder, " +
                       std::string(spools.front().path));
   }

@@ -111,7 +111,7 @@ void Builder::finish_sources() {
   });
   for (const SourceEntry& source : sources) {
     if (source.network.prefix_bits == 0 && asks_to_relay(source)) {
-      log_->warning({source.origin.file, source.origin.line, 0, 1},
+      log_->warning({source.origin.file, source.origin.line, 0, kWholeLine},
                     "every client may send to any recipient: this is an open relay");
     }
   }
@@ -123,7 +123,7 @@ void Builder::finish_sources() {
                       std::any_of(listener_sources_.begin(), listener_sources_.end(),
                                   [&uses](const auto& use) { return uses(use.second); });
     if (!used && !is_reserved(source.name)) {
-      log_->warning({source.origin.file, source.origin.line, 0, 1},
+      log_->warning({source.origin.file, source.origin.line, 0, kWholeLine},
                     "no listener or user refers to the source '" + std::string(source.name) + "'");
     }
   }

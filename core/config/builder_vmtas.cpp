@@ -318,8 +318,9 @@ void Builder::finish_virtual_mtas() {
   const std::string_view host_name = snapshot.global_.host_names.front();
   for (std::uint32_t id = 0; id < snapshot.pools_.size(); ++id) {
     if (snapshot.pools_[id].members.empty()) {
-      log_->warning({snapshot.pools_[id].origin.file, snapshot.pools_[id].origin.line, 0, 1},
-                    "the pool has no members; mail for it has nowhere to go");
+      log_->warning(
+          {snapshot.pools_[id].origin.file, snapshot.pools_[id].origin.line, 0, kWholeLine},
+          "the pool has no members; mail for it has nowhere to go");
     }
     for (const VmtaId member : snapshot.pools_[id].members) {
       for (const Setting& setting : pool_written_[id]) {
@@ -340,7 +341,7 @@ void Builder::finish_virtual_mtas() {
       }
       if (snapshot.vmta_pool_layer_[member] != DomainIndex::kNone) {
         const Origin& origin = snapshot.pools_[id].origin;
-        log_->error({origin.file, origin.line, 0, 1},
+        log_->error({origin.file, origin.line, 0, kWholeLine},
                     "the virtual MTA '" + std::string(snapshot.vmtas_[member].name) +
                         "' is in two pools with domain sections");
       }

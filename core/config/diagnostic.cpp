@@ -121,8 +121,11 @@ std::vector<Diagnostic> DiagnosticLog::finish(bool strict) {
     }
     if (entry.span.line > 0) {
       const std::string_view line = sources_->line(entry.span.file, entry.span.line);
-      const std::string_view before = line.substr(0, entry.span.column);
-      const std::string_view marked = line.substr(before.size()).substr(0, entry.span.length);
+      const std::string_view before = line.substr(
+          0, entry.span.length == kWholeLine ? line.find_first_not_of(" \t") : entry.span.column);
+      const std::string_view marked =
+          line.substr(before.size(), entry.span.length)
+              .substr(0, line.find_last_not_of(" \t\r") - before.size() + 1);
       diagnostic.column = characters_in(before) + 1;
       diagnostic.length = std::max<std::uint32_t>(1, characters_in(marked));
       diagnostic.source_line = sources_->shown_line(entry.span.file, entry.span.line);

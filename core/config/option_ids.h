@@ -54,7 +54,8 @@ enum class OptionId : std::uint16_t {
   max_cold_msgs, warmup, queue_priority, allow_priority_interruption, source_ip_max_smtp_out,
   source_ip_max_connect_rate, source_ip_max_msg_rate, source_ip_max_data_rate,
   // Clocks of queues.
-  retry_after, retry_recipients_after, retry_after_dns_error, retry_upon_new_mail, bounce_after,
+  retry_after, retry_recipients_after, retry_growth, retry_after_max, retry_jitter,
+  retry_after_dns_error, retry_upon_new_mail, bounce_after,
   expire_while_paused,
   // Routes of queues.
   smtp_hosts, default_smtp_port, queue_to, group_member, disable_mx_rollup, reroute,

@@ -72,6 +72,16 @@ constexpr OptionRow kClockRows[] = {
            {.traits = kContinues}),
     acting(Id::retry_recipients_after, "retry-recipients-after", kDomain, T::duration, "10m", "20m",
            "How long a recipient waits after a temporary refusal of its own."),
+    acting(Id::retry_growth, "retry-growth", kDomainOrVmta, T::count, "1", "2",
+           "Factor by which each further wait of queue and recipient grows once the last step of "
+           "its list was used; 1 repeats that step.",
+           {.min = 1, .max = 10, .traits = kOwn}),
+    acting(Id::retry_after_max, "retry-after-max", kDomainOrVmta, T::duration, "12h", "4h",
+           "Longest wait that retry-growth leads to.", {.traits = kOwn}),
+    acting(Id::retry_jitter, "retry-jitter", kDomainOrVmta, T::count, "0", "20",
+           "Per cent of a wait by which it may be longer, drawn anew for each message and each "
+           "step; never shorter.",
+           {.max = 50, .traits = kOwn}),
     acting(Id::retry_after_dns_error, "retry-after-dns-error", kDomain, T::duration, "1m", "5m",
            "How long the queue waits after the domain could not be looked up."),
     acting(Id::retry_upon_new_mail, "retry-upon-new-mail", kDomain, T::boolean, "no", "yes",

@@ -69,6 +69,9 @@ struct PathPolicy : BackoffSettings, ClientTlsSettings, DkimSettings, ReportSett
   std::span<const Duration> retry_after;  ///< at least one step; the last repeats
   Duration retry_recipients_after{};
   Duration retry_after_dns_error{};
+  std::uint32_t retry_growth = 1;  ///< factor past the last step
+  Duration retry_after_max{};      ///< no wait grows beyond it
+  std::uint32_t retry_jitter = 0;  ///< per cent, 0 to 50
   Duration bounce_after{};
   bool retry_upon_new_mail = false;
   bool expire_while_paused = false;

@@ -8,6 +8,9 @@
 
 namespace ringpost::config {
 
+/// Length of a span that is its whole line, blanks at both ends left out.
+inline constexpr std::uint32_t kWholeLine = 0xffffffff;
+
 /// A run of bytes on one line of one file.
 struct Span {
   std::uint32_t file = 0;    ///< index in the SourceMap

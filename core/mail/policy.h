@@ -80,6 +80,13 @@ struct LocalDelivery {
   bool keep_case = false;  ///< of what the macros stand for
 };
 
+/// How waits go on past the last rung of a ladder, and how far they are spread.
+struct RetryCurve {
+  std::uint32_t growth = 1;  ///< factor of each further wait; 1: the last rung repeats
+  Duration longest = Duration::hours(12);  ///< no wait grows beyond it
+  std::uint32_t jitter_percent = 0;        ///< most by which a wait is longer than its rung
+};
+
 /// Effective settings of one queue (destination, virtual MTA). Immutable; belongs to the
 /// configuration snapshot it came from and is shared by reference count, so that a session
 /// finishes under the settings it began with.
@@ -110,6 +117,7 @@ struct QueuePolicy {
   std::vector<Duration> retry_after = {Duration::minutes(10)};  ///< the queue's clock, a ladder
   std::vector<Duration> retry_recipients_after;  ///< the recipient's clock; empty: retry_after
   Duration retry_after_dns_error;                ///< zero: as retry_after
+  RetryCurve retry_curve;                        ///< of both clocks
   bool retry_upon_new_mail = false;              ///< new mail wakes a queue whose clock runs
   Duration bounce_after = Duration::days(4) + Duration::hours(12);
 

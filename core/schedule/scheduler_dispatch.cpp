@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "core/base/assert.h"
+#include "core/schedule/retry_clock.h"
 #include "core/schedule/scheduler.h"
 #include "core/schedule/sender_traffic.h"
 
@@ -587,9 +588,10 @@ void Scheduler::defer(Queue& queue, Duration instead, Now now) {
     queue.grow_after = now.instant + kGrowthPause;
     return;
   }
-  const auto& ladder = queue.policy->retry_after;
-  const std::size_t step = std::min<std::size_t>(queue.clock_step, ladder.size() - 1);
-  const Duration wait = instead.ns > 0 ? instead : ladder[step];
+  const QueuePolicy& policy = *queue.policy;
+  const Duration wait = instead.ns > 0 ? instead
+                                       : retry_wait(policy.retry_after, policy.retry_curve,
+                                                    queue.clock_step, queue.id().value);
   queue.deferred_until = std::max(queue.deferred_until, now.instant + wait);
   queue.deferred_by_rule = false;
   if (queue.clock_step < 0xffff) {

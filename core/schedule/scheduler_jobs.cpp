@@ -4,6 +4,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/text.h"
+#include "core/schedule/retry_clock.h"
 #include "core/schedule/scheduler.h"
 #include "core/schedule/sender_traffic.h"
 
@@ -243,8 +244,10 @@ void Scheduler::decide(PooledJob& job, Queue& queue, JobRecipient& recipient, No
   const QueuePolicy& policy = *queue.policy;
   const auto& ladder =
       policy.retry_recipients_after.empty() ? policy.retry_after : policy.retry_recipients_after;
-  const std::size_t step = std::min<std::size_t>(recipient.attempts, ladder.size() - 1);
-  recipient.next_attempt = now.wall + ladder[step];
+  // All recipients of a message draw alike: runs of them stay one entry.
+  const std::uint64_t salt = std::uint64_t{job.message.log} << 32 | job.message.slot;
+  recipient.next_attempt =
+      now.wall + retry_wait(ladder, policy.retry_curve, recipient.attempts, salt);
 }
 
 void Scheduler::retire(Job& given, Now now) {

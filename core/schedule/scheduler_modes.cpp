@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/schedule/kept_line.h"
+#include "core/schedule/retry_clock.h"
 #include "core/schedule/scheduler.h"
 
 // Back-off mode, source addresses out of use, and what else replies say about whole queues.
@@ -114,9 +115,9 @@ void Scheduler::reply_judged(QueueId id, const JudgedReply& reply, Now now) {
 }
 
 void Scheduler::defer_by_rule(Queue& queue, const JudgedReply& reply, Now now) {
-  const auto& ladder = queue.policy->retry_after;
-  const std::size_t step = std::min<std::size_t>(queue.rule_deferrals, ladder.size() - 1);
-  const Instant until = now.instant + ladder[step];
+  const QueuePolicy& policy = *queue.policy;
+  const Instant until = now.instant + retry_wait(policy.retry_after, policy.retry_curve,
+                                                 queue.rule_deferrals, queue.id().value);
   if (queue.deferred_by_rule && queue.deferred_until > now.instant) {
     return;  // one of several sessions that are told the same
   }

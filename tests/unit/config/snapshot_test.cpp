@@ -24,6 +24,9 @@ TEST(Snapshot, DefaultsOfAQueue) {
   ASSERT_EQ(p.retry_after.size(), 1u);
   EXPECT_EQ(p.retry_after[0], Duration::minutes(10));
   EXPECT_EQ(p.retry_recipients_after, Duration::minutes(10));
+  EXPECT_EQ(p.retry_growth, 1u);
+  EXPECT_EQ(p.retry_after_max, Duration::hours(12));
+  EXPECT_EQ(p.retry_jitter, 0u);
   EXPECT_EQ(p.bounce_after, Duration::hours(108));
   EXPECT_EQ(p.connect_timeout, Duration::minutes(2));
   EXPECT_EQ(p.data_termination_timeout, Duration::minutes(10));

@@ -98,6 +98,30 @@ TEST(Scheduler, RecipientClockFollowsItsLadderExactly) {
   }
 }
 
+TEST(Scheduler, BothClocksGrowPastTheirListsAndSpreadWithinTheJitter) {
+  Hand hand;
+  hand.policy->retry_after = {Duration::minutes(5)};
+  hand.policy->retry_recipients_after = {Duration::minutes(1)};
+  hand.policy->retry_curve = {3, Duration::minutes(7), 10};
+  hand.admit("a.com", 1, 4);
+  hand.run();
+  const QueueId queue = hand.establish();
+  const Duration least[] = {Duration::minutes(1), Duration::minutes(3), Duration::minutes(7),
+                            Duration::minutes(7)};
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    Job* job = hand.scheduler().take(queue, hand.now);
+    ASSERT_NE(job, nullptr) << attempt;
+    ASSERT_EQ(job->recipients.size(), 4u) << "jitter does not part recipients of one message";
+    const WallTime at = hand.now.wall;
+    hand.finish(*job, OutcomeKind::deferred);
+    const Duration wait = job->recipients[0].next_attempt - at;
+    EXPECT_GE(wait, least[attempt]);
+    EXPECT_LE(wait.ns, least[attempt].ns / 100 * 110);
+    hand.retire_all();
+    hand.advance(wait + DueWheel::kTick);
+  }
+}
+
 TEST(Scheduler, PartialOutcomesSplitAndKeepTheirOwnFates) {
   Hand hand;
   hand.admit("a.com", 1, 5);
