@@ -197,7 +197,7 @@ void BM_SharedRatePermit(benchmark::State& state) {
       state.SkipWithError("no permit came");
       break;
     }
-    RateBook::take(scope, each, now);
+    RateBook::take(scope, each, 0, now);
     if (before == 0) {
       before = allocations.load();
     }

@@ -72,8 +72,9 @@ std::shared_ptr<const schedule::BackoffTwin> backoff_twin(const schedule::QueueS
   auto twin = std::make_shared<schedule::BackoffTwin>();
   twin->limits = normal.limits;
   twin->limits.messages = plain_rate_of(in.backoff_max_msg_rate);
+  twin->limits.octets = {in.backoff_max_data_rate.bytes, in.backoff_max_data_rate.period};
   twin->limits.connects = plain_rate_of(in.backoff_max_connect_rate);
-  policy->paced = policy->paced || twin->limits.messages.limited();
+  policy->paced = policy->paced || twin->limits.messages.limited() || twin->limits.octets.limited();
   twin->policy = std::move(policy);
   twin->to_normal_after = in.backoff_to_normal_after;
   twin->ends_on_delivery = in.backoff_to_normal_after_delivery;

@@ -89,9 +89,9 @@ void add_setting(Json& row, const config::Snapshot& snapshot, std::string_view r
   if (!where.gate_host.empty()) {
     row["gate_host"] = where.gate_host + " [" + where.gate_address.text() + "]";
   }
-  const auto setting = where.sender_rule != 0
-                           ? sender_rate_behind(where.sender_rule, snapshot)
-                           : setting_behind(where.gate, snapshot, domain, where.vmta, host);
+  const auto setting = where.sender_rule != 0 ? sender_rate_behind(where.sender_rule, snapshot)
+                                              : setting_behind(where.gate, snapshot, domain,
+                                                               where.vmta, {host, where.backoff});
   if (setting) {
     row["setting"] = setting->name + " " + setting->value;
     row["place"] = setting->place;

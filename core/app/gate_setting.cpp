@@ -20,7 +20,8 @@ struct Row {
   std::string_view setting;
 };
 
-// A row for each gate that a setting opens and closes.
+// A row for each gate that a setting opens and closes. In back-off mode the setting's twin does,
+// where it is set.
 constexpr Row kRows[] = {
     {Gate::next_attempt, Scope::queue, "retry-recipients-after"},
     {Gate::queue_retry, Scope::queue, "retry-after"},
@@ -37,6 +38,9 @@ constexpr Row kRows[] = {
     {Gate::group_connect_rate, Scope::queue, "max-connect-rate"},
     {Gate::group_message_rate, Scope::queue, "max-msg-rate"},
     {Gate::host_connections, Scope::queue, "max-per-host-out"},
+    {Gate::data_rate, Scope::queue, "max-data-volume-rate"},
+    {Gate::group_data_rate, Scope::queue, "max-data-volume-rate"},
+    {Gate::vmta_data_rate, Scope::vmta, "max-smtp-data-volume-rate"},
     {Gate::total_connections, Scope::process, "total-max-smtp-out"},
 };
 
@@ -81,9 +85,9 @@ std::optional<GateSetting> of_host(Gate gate, const config::Snapshot& snapshot,
 
 std::optional<GateSetting> setting_behind(Gate gate, const config::Snapshot& snapshot,
                                           std::string_view domain, std::string_view vmta,
-                                          const GateHost& host) {
+                                          const GateCase& of) {
   if (gate == Gate::mx_connections || gate == Gate::ip_connections) {
-    return of_host(gate, snapshot, host);
+    return of_host(gate, snapshot, of.host);
   }
   const auto row = std::find_if(std::begin(kRows), std::end(kRows),
                                 [&](const Row& candidate) { return candidate.gate == gate; });
@@ -96,6 +100,12 @@ std::optional<GateSetting> setting_behind(Gate gate, const config::Snapshot& sna
   const auto told = config::explain(snapshot, domain, vmta);
   if (!told) {
     return std::nullopt;
+  }
+  if (of.backoff && row->scope == Scope::queue) {
+    auto twin = find(told->queue_settings, "backoff-" + std::string(row->setting));
+    if (twin && twin->place != "default") {
+      return twin;
+    }
   }
   const auto own =
       find(row->scope == Scope::queue ? told->queue_settings : told->vmta_settings, row->setting);

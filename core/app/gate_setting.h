@@ -23,11 +23,17 @@ struct GateHost {
   IpAddress address;
 };
 
+/// What else tells which setting it is.
+struct GateCase {
+  GateHost host;
+  bool backoff = false;  ///< the queue is in back-off mode
+};
+
 /// What `why` names for mail of `domain` that waits at `gate` through `vmta`; nullopt where no
 /// setting is behind the gate. A cold path: explains the queue anew.
 std::optional<GateSetting> setting_behind(schedule::Gate gate, const config::Snapshot& snapshot,
                                           std::string_view domain, std::string_view vmta,
-                                          const GateHost& host = {});
+                                          const GateCase& of = {});
 
 /// The rate of the rule for senders with this key.
 std::optional<GateSetting> sender_rate_behind(std::uint64_t rule, const config::Snapshot& snapshot);

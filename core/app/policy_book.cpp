@@ -25,6 +25,8 @@ std::uint32_t limit_of(std::uint32_t configured) {
   return configured == config::kUnlimited ? 0 : configured;
 }
 
+schedule::ByteLimit octets_of(const config::DataRate& rate) { return {rate.bytes, rate.period}; }
+
 schedule::RateLimit rate_of(const config::Rate& rate,
                             config::Pacing pacing = config::Pacing::even) {
   return {rate.count, rate.period, pacing == config::Pacing::burst};
@@ -518,15 +520,19 @@ void PolicyBook::make_choices() {
 
 std::vector<GroupWarmup> PolicyBook::group_warmups() {
   std::vector<GroupWarmup> found;
-  if (!snapshot().has_warmups()) {
-    return found;
-  }
   for (const std::string& group : snapshot().groups()) {
     for (config::VmtaId id = 0; id < snapshot().virtual_mtas().size(); ++id) {
-      if (const config::Warmup* warmup = cache_.policy_for(group, id).warmup) {
-        found.push_back({group, id,
-                         warmup_plan(warmup, "*" + to_lower(group), snapshot().virtual_mtas()[id],
-                                     snapshot())});
+      const config::PathPolicy& in = cache_.policy_for(group, id);
+      if (in.warmup == nullptr && in.max_data_rate.unlimited()) {
+        continue;
+      }
+      GroupWarmup& one = found.emplace_back();
+      one.group = group;
+      one.vmta = id;
+      one.octets = octets_of(in.max_data_rate);
+      if (in.warmup != nullptr) {
+        one.plan = warmup_plan(in.warmup, "*" + to_lower(group), snapshot().virtual_mtas()[id],
+                               snapshot());
       }
     }
   }
@@ -563,14 +569,15 @@ void PolicyBook::set_group(schedule::QueueSettings& settings, QueuePolicy& polic
   const auto scope_key = schedule::Scheduler::scope_key;
   settings.limits.group = scope_key("group-connections", name);
   settings.limits.group_connections_max = std::exchange(policy.connections_max, 0);
-  if (rate_of(in.max_msg_rate).limited() || in.warmup != nullptr) {
+  const bool has_plan = in.warmup != nullptr || octets_of(in.max_data_rate).limited();
+  if (rate_of(in.max_msg_rate).limited() || has_plan) {
     settings.limits.messages = {};
+    settings.limits.octets = {};
     settings.limits.warmup = nullptr;
-    settings.limits.shared_messages = {scope_key("group-messages", name),
-                                       in.warmup != nullptr
-                                           ? RatePlans::messages_of(group, policy.vmta)
-                                           : RatePlans::messages_of(policy.vmta),
-                                       rate_of(in.max_msg_rate, in.pacing)};
+    settings.limits.shared_messages = {
+        scope_key("group-messages", name),
+        has_plan ? RatePlans::messages_of(group, policy.vmta) : RatePlans::messages_of(policy.vmta),
+        rate_of(in.max_msg_rate, in.pacing)};
   }
   if (connects_of(in).limited()) {
     settings.limits.connects = {};
@@ -638,9 +645,11 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   schedule::QueueSettings settings;
   set_shared_rates(settings, identity);
   out->paced = rate_of(in.max_msg_rate).limited() || settings.limits.shared_messages.scope != 0 ||
-               in.warmup != nullptr || rates_.limits_senders();
+               in.warmup != nullptr || rates_.limits_senders() ||
+               octets_of(in.max_data_rate).limited();
   settings.limits.warmup = warmup_plan(in.warmup, {}, identity, snapshot());
   settings.limits.messages = rate_of(in.max_msg_rate, in.pacing);
+  settings.limits.octets = octets_of(in.max_data_rate);
   settings.limits.connects = rate_of(in.max_connect_rate);
   settings.limits.connect_gap = in.rampup_interval;
   if (!group.empty()) {

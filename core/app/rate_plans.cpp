@@ -59,6 +59,18 @@ void RatePlans::add(std::uint64_t plan, std::uint64_t home, const config::Rate& 
       {key, {rate.count, rate.period}, of, old != before.end() && old->second != home});
 }
 
+void RatePlans::add_octets(std::uint64_t plan, std::uint64_t home, const schedule::ByteLimit& limit,
+                           std::uint64_t key, schedule::RateOf of, const Homes& before) {
+  if (!limit.limited()) {
+    return;
+  }
+  const auto old = before.find(key);
+  homes_[key] = home;
+  schedule::RatePlan& out = plans_[plan];
+  out.home = home;
+  out.rates.push_back({key, {}, of, old != before.end() && old->second != home, nullptr, limit});
+}
+
 std::uint64_t RatePlans::messages_of(std::string_view group, std::string_view vmta) {
   return key_of("group-plan", std::string(group) + "/" + std::string(vmta));
 }
@@ -121,6 +133,8 @@ void RatePlans::use(const config::Snapshot& snapshot, const std::vector<GroupWar
     const std::uint64_t messages = messages_of(identity.name);
     const std::uint64_t connects = connects_of(identity.name);
     add(messages, home_of(i), identity.max_msg_rate, messages, schedule::RateOf::vmta, before);
+    add_octets(messages, home_of(i), {identity.max_data_rate.bytes, identity.max_data_rate.period},
+               key_of("vmta-octets", identity.name), schedule::RateOf::vmta_octets, before);
     add(connects, connects, identity.max_connect_rate, connects, schedule::RateOf::vmta, before);
     if (identity.warmup != nullptr) {
       add_warmup(messages, home_of(i), warmup_plan(identity.warmup, "*", identity, snapshot),
@@ -140,7 +154,12 @@ void RatePlans::use(const config::Snapshot& snapshot, const std::vector<GroupWar
     if (const auto whole = plans_.find(messages_of(vmta)); whole != plans_.end()) {
       plans_[plan].rates = std::vector(whole->second.rates);
     }
-    add_warmup(plan, home_of(one.vmta), one.plan, plan, before);
+    if (one.plan != nullptr) {
+      add_warmup(plan, home_of(one.vmta), one.plan, plan, before);
+    }
+    add_octets(plan, home_of(one.vmta), one.octets,
+               key_of("group-octets", one.group + "/" + std::string(vmta)),
+               schedule::RateOf::group_octets, before);
   }
   mark_moved(plans_before);
 }

@@ -10,11 +10,12 @@
 
 namespace ringpost::app {
 
-/// How a group of domains warms up through one virtual MTA.
+/// How a group of domains warms up through one virtual MTA, and how many octets it may be sent.
 struct GroupWarmup {
   std::string group;
   config::VmtaId vmta = 0;
-  schedule::WarmupPlanRef plan;
+  schedule::WarmupPlanRef plan;  ///< nullptr: it does not
+  schedule::ByteLimit octets;    ///< of all its domains together
 };
 
 /// The rates of virtual MTAs as a whole and of pools, and the warm-ups of groups, as the
@@ -45,6 +46,8 @@ class RatePlans {
   void add(std::uint64_t plan, std::uint64_t home, const config::Rate& rate, std::uint64_t key,
            schedule::RateOf of, const Homes& before);
   void mark_moved(const Plans& before);
+  void add_octets(std::uint64_t plan, std::uint64_t home, const schedule::ByteLimit& limit,
+                  std::uint64_t key, schedule::RateOf of, const Homes& before);
   void add_senders(const config::Snapshot& snapshot, std::uint64_t home, const Homes& before);
   void add_warmup(std::uint64_t plan, std::uint64_t home, const schedule::WarmupPlanRef& warmup,
                   std::uint64_t key, const Homes& before);

@@ -18,13 +18,10 @@ constexpr Pending kPending[] = {
     {Id::user_method, why::kAuth},
     {Id::user_certificate, why::kAuth},
     {Id::http_csrf_protection, why::kMonitor},
-    {Id::backoff_max_data_rate, why::kBackoff},
-    {Id::vmta_max_data_rate, why::kVmtaLimits},
     {Id::source_ip_max_smtp_out, why::kPerSource},
     {Id::source_ip_max_connect_rate, why::kPerSource},
     {Id::source_ip_max_msg_rate, why::kPerSource},
     {Id::source_ip_max_data_rate, why::kPerSource},
-    {Id::max_data_rate, why::kVolume},
 };
 
 constexpr auto kReasons = [] {

@@ -27,16 +27,17 @@ struct LeaseMessage {
   std::uint32_t version = 0;  ///< of the configuration that gave it
   /// rate_want: the plan that holds beside `limit`. request: how many wait of that priority.
   std::uint64_t base = 0;
-  std::int64_t time = 0;  ///< ns; rate_want: period of `limit`; else an instant
+  std::int64_t time = 0;     ///< ns; rate_want: period of `limit`; else an instant
+  std::uint64_t sender = 0;  ///< rate_want: the rule for a sender that holds too
+  std::uint32_t octets = 0;  ///< rate_want, rate_grant: of the message that the units are for
   Kind kind = Kind::request;
   /// grant, recall: others want units, keep none unused. rate_want: `limit` may be spent early.
-  bool contended = false;
+  bool contended : 1 = false;
   /// request: somebody here has no connection at all. grant, recall: so it is at another shard.
-  bool urgent = false;
+  bool urgent : 1 = false;
+  bool of_host : 1 = false;   ///< the scope is a mail host's: there may be very many
   std::uint8_t priority = 0;  ///< request: the highest that waits here; grant, recall: elsewhere
   std::uint8_t lowest = 0;    ///< request: Scope::lowest() here
-  bool of_host = false;       ///< the scope is a mail host's: there may be very many
-  std::uint64_t sender = 0;   ///< rate_want: the rule for a sender that holds too
 };
 static_assert(sizeof(LeaseMessage) <= 56, "has to fit a letter's payload");
 

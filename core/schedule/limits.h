@@ -19,6 +19,16 @@ struct RateLimit {
   constexpr bool operator==(const RateLimit&) const = default;
 };
 
+/// At most `count` octets of messages in any window of length `period`. A count of 0 means no
+/// limit.
+struct ByteLimit {
+  std::uint64_t count = 0;
+  Duration period = Duration::seconds(1);
+
+  constexpr bool limited() const { return count != 0 && period.ns > 0; }
+  constexpr bool operator==(const ByteLimit&) const = default;
+};
+
 /// A rate that grows from `start` to `end` by the day. Immutable, shared.
 struct WarmupPlan {
   std::string name;  ///< of what warms up as one: "*group", or "*": a virtual MTA as a whole;
@@ -46,6 +56,7 @@ struct SharedRates {
 /// Limits and shares of one queue beside its QueuePolicy. Values, copied into the queue.
 struct QueueLimits {
   RateLimit messages;       ///< recipients sent (RCPT), whatever the answer
+  ByteLimit octets;         ///< of messages, each counted once for a transaction
   RateLimit connects;       ///< new connections
   Duration connect_gap;     ///< least time from one new connection to the next
   WarmupPlanRef warmup;     ///< nullptr: none; else the slower one of both rates holds

@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "core/mail/job.h"
 #include "core/mail/outcome.h"
 #include "core/mail/policy.h"
+#include "core/schedule/byte_gate.h"
 #include "core/schedule/day_counts.h"
 #include "core/schedule/entry.h"
 #include "core/schedule/host_side.h"
@@ -39,6 +41,12 @@ struct Move {
   bool left() const { return ready > 0 || deferred > 0 || over_age > 0; }
 };
 
+/// Limits that few queues have.
+struct RareLimits {
+  const DayCount* day_count = nullptr;  ///< where only so many are given to it on a day
+  ByteGate octets;                      ///< of its messages
+};
+
 /// A virtual MTA as the queues of one shard see it.
 struct Vmta {
   std::string name;
@@ -57,8 +65,8 @@ struct Queue : Waiter {
   std::unique_ptr<HostSide> hosts;        ///< where connections to single hosts are limited
   RateGate messages;
   WarmupState* warmup = nullptr;
-  const DayCount* day_count = nullptr;  ///< where only so many are given to it on a day
   RateGate connects;
+  std::unique_ptr<RareLimits> rare;  ///< made when the first of them applies
   ReadyMail ready;
   EntryList deferred;
   EntryList over_age;                    ///< grew too old while paused
@@ -128,6 +136,17 @@ struct Queue : Waiter {
     return warmup == nullptr ? paced : std::min(paced, warmup->available(now));
   }
   std::uint32_t sessions() const { return opening + established; }
+  ByteGate* octets() const {
+    return rare != nullptr && rare->octets.limited() ? &rare->octets : nullptr;
+  }
+  /// What it was given today is not on disk yet: none of it may leave.
+  bool uncounted() const {
+    return rare != nullptr && rare->day_count != nullptr && !rare->day_count->covered();
+  }
+  RareLimits& rare_limits() {
+    rare = rare != nullptr ? std::move(rare) : std::make_unique<RareLimits>();
+    return *rare;
+  }
   /// No mail of any kind: it may be forgotten once its sessions and gates are at rest.
   bool empty() const {
     return ready.empty() && ready.parked() == 0 && !ready.shared() && deferred.empty() &&

@@ -19,6 +19,11 @@ Duration interval_of(const RateLimit& limit) { return limit.period / limit.count
 
 /// Of the plan the fastest, which is what it comes to.
 Duration interval_of(const SharedRate& rate) {
+  if (rate.octets.limited()) {
+    // About the time that a common message takes.
+    const auto messages = static_cast<std::int64_t>(rate.octets.count / 16'384 + 1);
+    return rate.octets.period / messages;
+  }
   if (rate.warmup == nullptr) {
     return interval_of(rate.limit);
   }
@@ -61,8 +66,10 @@ void RateBook::place_scope(RateScope& scope) {
     home = plan != nullptr ? plan->home : home;
     for (std::size_t i = 0; plan != nullptr && i < plan->rates.size(); ++i) {
       scope.interval = std::max(scope.interval, interval_of(plan->rates[i]));
+      scope.octets = scope.octets || plan->rates[i].octets.limited();
     }
   };
+  scope.octets = false;
   count_in(policies_.rate_plan(scope.base));
   count_in(scope.sender != 0 ? policies_.sender_rates(scope.sender) : nullptr);
   const std::int64_t step = std::max<std::int64_t>(1, scope.interval.ns);
@@ -73,7 +80,7 @@ void RateBook::place_scope(RateScope& scope) {
     scope.owner = owner;
     scope.received = 0;
   }
-  scope.told = 0;
+  scope.told = scope.told_octets = 0;
   stir(scope);
 }
 
@@ -85,18 +92,33 @@ std::uint32_t RateBook::available(const RateScope& scope, Instant now) {
   return units;
 }
 
-void RateBook::take(RateScope& scope, std::uint32_t count, Instant now) {
-  RP_ASSERT_NOTE(count <= available(scope, now), "a rate permit was taken that is not there");
+// A grant of octets is for one message: it may be the only one that has room, larger than the
+// limit.
+std::uint32_t RateBook::available(const RateScope& scope, std::uint32_t octets, Instant now) {
+  if (!scope.octets) {
+    return available(scope, now);
+  }
+  std::uint32_t units = 0;
+  for (const RateScope::Lease& lease : scope.leases) {
+    units = std::max(units, now < lease.expires && octets <= lease.octets ? lease.units : 0);
+  }
+  return units;
+}
+
+void RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octets, Instant now) {
+  RP_ASSERT_NOTE(count <= available(scope, octets, now),
+                 "a rate permit was taken that is not there");
   while (count > 0) {
     RateScope::Lease* first = nullptr;
     for (RateScope::Lease& lease : scope.leases) {
-      if (lease.units > 0 && now < lease.expires &&
-          (first == nullptr || lease.expires < first->expires)) {
+      const bool fits = lease.units >= (scope.octets ? count : 1) &&
+                        (!scope.octets || octets <= lease.octets) && now < lease.expires;
+      if (fits && (first == nullptr || lease.expires < first->expires)) {
         first = &lease;
       }
     }
     const std::uint32_t part = std::min(count, first->units);
-    first->units -= part;
+    first->units = scope.octets ? 0 : first->units - part;  // what is left is of no other message
     count -= part;
   }
 }
@@ -113,9 +135,10 @@ void RateBook::calm(RateScope& scope) {
   }
 }
 
-void RateBook::set_want(RateScope& scope, std::uint32_t units) {
+void RateBook::set_want(RateScope& scope, std::uint32_t units, std::uint32_t octets) {
   scope.want = units;
-  scope.tell = scope.tell || units != scope.told;
+  scope.want_octets = units > 0 && scope.octets ? octets : 0;
+  scope.tell = scope.tell || units != scope.told || scope.want_octets != scope.told_octets;
   if (scope.tell && !static_cast<ListLink<RateTellTag>&>(scope).linked()) {
     tell_.push_back(scope);
   }
@@ -134,14 +157,15 @@ void RateBook::on_answer(const LeaseMessage& message, unsigned from) {
   } else {
     if (from == scope.owner) {
       scope.received += message.units;
-      scope.told -= std::min(scope.told, message.units);
+      scope.told = scope.octets ? 0 : scope.told - std::min(scope.told, message.units);
+      scope.told_octets = 0;
     }
     // The one that lapses first makes room: it is spent or about to be.
     auto& place = *std::min_element(
         scope.leases.begin(), scope.leases.end(), [](const auto& a, const auto& b) {
           return (a.units == 0 ? Instant{} : a.expires) < (b.units == 0 ? Instant{} : b.expires);
         });
-    place = {message.units, when};
+    place = {message.units, message.octets, when};
   }
   stir(scope);
 }
@@ -194,8 +218,20 @@ void RateBook::end(std::string& lines, Now now) {
   while (owner_timers_.pop_due(Instant::never()) != nullptr) {
   }
   for (const auto& [key, gate] : gates_) {
-    if (gate->warmup == nullptr) {
+    if (gate->octets.limited()) {
+      RatePositions::write(lines, gate->octets, "*", std::to_string(key), RatePositions::kOctets,
+                           now);
+    } else if (gate->warmup == nullptr) {
       RatePositions::write(lines, gate->own, "*", std::to_string(key), 's', now);
+    }
+  }
+}
+
+void RateBook::write_owed(std::string& lines, Now now) const {
+  for (const auto& [key, gate] : gates_) {
+    if (positions_.owes(gate->octets, now.instant)) {
+      RatePositions::write(lines, gate->octets, "*", std::to_string(key), RatePositions::kOctets,
+                           now);
     }
   }
 }
@@ -221,7 +257,9 @@ void RateBook::on_want(const LeaseMessage& message, unsigned from) {
   Peer& peer = account.peers[from];
   // Since it wrote this, some of what it wants may have been sent to it.
   const std::uint32_t under_way = peer.granted - message.adopted;
-  const std::uint32_t want = message.units - std::min(message.units, under_way);
+  // What a message of that many octets waits for may be among that.
+  const std::uint32_t want =
+      account.octets && under_way > 0 ? 0 : message.units - std::min(message.units, under_way);
   const auto place = std::find(account.turn.begin(), account.turn.end(), from);
   if (want > 0 && place == account.turn.end()) {
     account.turn.push_back(static_cast<std::uint16_t>(from));
@@ -229,6 +267,7 @@ void RateBook::on_want(const LeaseMessage& message, unsigned from) {
     account.turn.erase(place);
   }
   peer.want = want;
+  peer.octets = message.octets;
   peer.ask = want > 0;
   freshen(account);
 }
@@ -238,6 +277,7 @@ void RateBook::build(Account& account, Instant now) {
   account.gates.clear();
   account.life = kLifeMax;
   account.grant_max = ~0u;
+  account.octets = false;
   const auto add_all = [&](const RatePlan* plan) {
     for (std::size_t i = 0; plan != nullptr && i < plan->rates.size(); ++i) {
       add_gate(account, plan->rates[i], now);
@@ -260,6 +300,20 @@ void RateBook::add_gate(Account& account, const SharedRate& rate, Instant now) {
   }
   Gate& gate = *place;
   gate.of = rate.of;
+  if (rate.octets.limited()) {
+    const Duration life = life_of(rate.octets.period);
+    gate.octets.configure(rate.octets, now, life);
+    if (fresh) {
+      positions_.begin(gate.octets, "*", std::to_string(rate.key), RatePositions::kOctets, now);
+    }
+    if (fresh && rate.moved) {
+      gate.octets.close_until(now + rate.octets.period + life);
+    }
+    account.gates.push_back(&gate);
+    account.life = std::min(account.life, life);
+    account.octets = true;
+    return;
+  }
   RateLimit limit = rate.limit;
   Duration life;
   if (rate.warmup != nullptr) {
@@ -282,19 +336,27 @@ void RateBook::add_gate(Account& account, const SharedRate& rate, Instant now) {
   account.grant_max = std::min(account.grant_max, grant_max_of(limit));
 }
 
-std::uint32_t RateBook::available(const Account& account, Instant now) {
+std::uint32_t RateBook::available(const Account& account, std::uint32_t octets, Instant now) {
   std::uint32_t units = RateGate::kUnlimited;
   for (Gate* gate : account.gates) {
-    units = std::min(units, gate->rate().available(now));
+    if (!gate->octets.limited()) {
+      units = std::min(units, gate->rate().available(now));
+    } else if (!gate->octets.open_for(octets, now)) {
+      return 0;
+    }
   }
   return units;
 }
 
 Instant RateBook::opens_at(const Account& account, RateOf& closed_by) {
   Instant when;
+  const std::uint32_t octets =
+      account.turn.empty() ? 0 : account.peers[account.turn.front()].octets;
   for (Gate* gate : account.gates) {
-    if (gate->rate().opens_at() >= when) {
-      when = gate->rate().opens_at();
+    const Instant opens =
+        gate->octets.limited() ? gate->octets.opens_for(octets) : gate->rate().opens_at();
+    if (opens >= when) {
+      when = opens;
       closed_by = gate->warmup != nullptr ? RateOf::warmup : gate->of;
     }
   }
@@ -305,25 +367,29 @@ bool RateBook::serve(Account& account, Instant now) {
   if (account.turn.empty() || ended_) {
     return false;
   }
-  const std::uint32_t units_open = std::min(available(account, now), account.grant_max);
+  const std::uint16_t shard = account.turn.front();
+  Peer& peer = account.peers[shard];
+  const std::uint32_t units_open =
+      std::min(available(account, peer.octets, now), account.grant_max);
   if (units_open == 0) {
     return false;
   }
-  const std::uint16_t shard = account.turn.front();
   account.turn.erase(account.turn.begin());
-  Peer& peer = account.peers[shard];
   const std::uint32_t units = std::min(peer.want, units_open);
   for (Gate* gate : account.gates) {
-    gate->take(units, now);
+    gate->take(units, peer.octets, now);
+    debts_ += positions_.owes(gate->octets, now) ? 1 : 0;
   }
   const Instant expires = now + account.life;
   if (peer.to_grant > 0 && peer.expires != expires) {
     peer.granted -= std::exchange(peer.to_grant, 0);  // could not be sent in time
+    peer.octets_to_grant = 0;
   }
   peer.to_grant += units;
   peer.granted += units;
   peer.expires = expires;
-  peer.want -= units;
+  peer.octets_to_grant += std::exchange(peer.octets, 0);
+  peer.want = account.octets ? 0 : peer.want - units;  // it tells of its next message
   if (peer.want > 0) {
     account.turn.push_back(shard);
   }
@@ -362,7 +428,7 @@ void RateBook::answer_asks(Account& account) {
   Instant when = opens_at(account, closed_by);
   Duration interval;
   for (Gate* gate : account.gates) {
-    interval = std::max(interval, gate->rate().interval());
+    interval = std::max(interval, gate->octets.limited() ? Duration{} : gate->rate().interval());
   }
   for (const std::uint16_t shard : account.turn) {
     Peer& peer = account.peers[shard];
@@ -424,12 +490,15 @@ bool RateBook::tell_owner(RateScope& scope, LeaseTransport& transport) {
   message.contended = scope.own.burst;
   message.version = scope.version;
   message.units = scope.want;
+  message.octets = scope.want_octets;
   message.adopted = scope.received;
   // Noted before sending, because to ourselves sending acts at once.
   const std::uint32_t told = std::exchange(scope.told, scope.want);
+  const std::uint32_t told_octets = std::exchange(scope.told_octets, scope.want_octets);
   scope.tell = false;
   if (!send(scope.owner, message, transport)) {
     scope.told = told;
+    scope.told_octets = told_octets;
     scope.tell = true;
     return false;
   }
@@ -446,8 +515,10 @@ bool RateBook::answer(Account& account, LeaseTransport& transport) {
       message.kind = LeaseMessage::Kind::rate_grant;
       message.time = peer.expires.ns;
       message.units = std::exchange(peer.to_grant, 0);
+      message.octets = std::exchange(peer.octets_to_grant, 0);
       if (!send(shard, message, transport)) {
         peer.to_grant = message.units;
+        peer.octets_to_grant = message.octets;
         return false;
       }
     } else if (peer.ask && peer.want > 0) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/list.h"
+#include "core/schedule/byte_gate.h"
 #include "core/schedule/doors.h"
 #include "core/schedule/lease_message.h"
 #include "core/schedule/leases.h"
@@ -30,6 +31,7 @@ struct SenderLane;
 struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   struct Lease {
     std::uint32_t units = 0;
+    std::uint32_t octets = 0;
     Instant expires;
   };
 
@@ -41,13 +43,16 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   std::uint32_t owner = 0;   ///< shard that grants
   std::uint32_t version = 0;
   std::array<Lease, 4> leases;
-  Instant opens;                ///< as the owner said last: no permit before
-  std::uint32_t want = 0;       ///< permits that would be used now
-  std::uint32_t told = 0;       ///< of these, what the owner knows and has not granted
+  Instant opens;                  ///< as the owner said last: no permit before
+  std::uint32_t want = 0;         ///< permits that would be used now
+  std::uint32_t told = 0;         ///< of these, what the owner knows and has not granted
+  std::uint32_t want_octets = 0;  ///< of the first message that waits, where octets are limited
+  std::uint32_t told_octets = 0;
   std::uint32_t received = 0;   ///< in all, modulo 2^32
   std::uint32_t ahead_max = 1;  ///< queues that may make themselves ready for permits to come
   std::uint32_t approaching = 0;
   std::uint32_t timer_place = kNil;
+  bool octets = false;              ///< one of its rates is of octets
   bool tell = false;                ///< the owner is to hear of `want` though it is the same
   RateOf closed_by = RateOf::vmta;  ///< which rate makes it wait
   WaitList waiting;                 ///< queues that could use a permit now
@@ -94,21 +99,28 @@ class RateBook {
   void rates_changed();
   /// Lines of the positions of its gates. Nothing is granted from here on.
   void end(std::string& lines, Now now);
+  /// Lines of what its gates of octets have let go and is not paid for within a period.
+  void write_owed(std::string& lines, Now now) const;
+  /// Counts what write_owed() has to tell.
+  std::uint64_t debts() const { return debts_; }
   /// Whether it keeps the gate of that key, a number.
   bool has_gate(std::string_view key) const;
 
   /// Permits that may be used now.
   static std::uint32_t available(const RateScope& scope, Instant now);
-  /// Requires: count <= available().
-  static void take(RateScope& scope, std::uint32_t count, Instant now);
+  /// The same for a message of that many octets.
+  static std::uint32_t available(const RateScope& scope, std::uint32_t octets, Instant now);
+  /// Requires: count <= available(scope, octets, now).
+  static void take(RateScope& scope, std::uint32_t count, std::uint32_t octets, Instant now);
 
   /// Something about the scope's waiters changed: next_stirred() will name it.
   void stir(RateScope& scope);
   void calm(RateScope& scope);
   RateScope* next_stirred() { return stirred_.pop_front(); }
   bool has_stirred() const { return !stirred_.empty(); }
-  /// How many permits could be used now, beside those in hand. Tells the owner.
-  void set_want(RateScope& scope, std::uint32_t units);
+  /// How many permits could be used now, beside those in hand; where the scope counts octets, by
+  /// one message of that many. Tells the owner.
+  void set_want(RateScope& scope, std::uint32_t units, std::uint32_t octets = 0);
   /// Stirs the scope at `when`.
   void stir_at(RateScope& scope, Instant when) { holder_timers_.set(scope, when); }
 
@@ -123,11 +135,16 @@ class RateBook {
  private:
   struct Gate {
     RateGate own;
+    ByteGate octets;                ///< if limited, this is the gate
     WarmupState* warmup = nullptr;  ///< the rate is this one's
     RateOf of = RateOf::vmta;
 
     RateGate& rate() { return warmup != nullptr ? warmup->gate() : own; }
-    void take(std::uint32_t count, Instant now) {
+    void take(std::uint32_t count, std::uint32_t size, Instant now) {
+      if (octets.limited()) {
+        octets.take(size, now);
+        return;
+      }
       warmup != nullptr ? warmup->take(count, now) : own.take(count, now);
     }
   };
@@ -135,6 +152,8 @@ class RateBook {
     std::uint32_t want = 0;
     std::uint32_t granted = 0;  ///< in all, modulo 2^32
     std::uint32_t to_grant = 0;
+    std::uint32_t octets = 0;  ///< that the next grant has to be for
+    std::uint32_t octets_to_grant = 0;
     Instant expires;   ///< of `to_grant`
     bool ask = false;  ///< wants to hear when its turn may come
     Instant later;     ///< the answer, while `ask`
@@ -152,6 +171,7 @@ class RateBook {
     std::uint32_t timer_place = kNil;
     std::uint64_t ticket = 0;  ///< when it was served last
     std::uint32_t grant_max = 1;
+    bool octets = false;  ///< it grants for one message at a time
     Duration life;
     std::vector<Gate*> gates;
     std::vector<Peer> peers;
@@ -164,7 +184,7 @@ class RateBook {
   Account& account(std::uint64_t key);
   void build(Account& account, Instant now);
   void add_gate(Account& account, const SharedRate& rate, Instant now);
-  static std::uint32_t available(const Account& account, Instant now);
+  static std::uint32_t available(const Account& account, std::uint32_t octets, Instant now);
   static Instant opens_at(const Account& account, RateOf& closed_by);
   bool serve(Account& account, Instant now);
   void grant_due(Instant now);
@@ -193,6 +213,7 @@ class RateBook {
   PlacedTimers<Account> owner_timers_;
   std::vector<Account*> due_;
   std::uint64_t tickets_ = 0;
+  std::uint64_t debts_ = 0;
 };
 
 }  // namespace ringpost::schedule

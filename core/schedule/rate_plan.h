@@ -8,7 +8,7 @@
 namespace ringpost::schedule {
 
 /// Whose limit a shared rate is.
-enum class RateOf : std::uint8_t { vmta, pool, group, warmup, sender };
+enum class RateOf : std::uint8_t { vmta, pool, group, warmup, sender, vmta_octets, group_octets };
 
 /// A rate limit that queues of several destinations share.
 struct SharedRate {
@@ -19,6 +19,7 @@ struct SharedRate {
   /// with one period without any permit.
   bool moved = false;
   WarmupPlanRef warmup = nullptr;
+  ByteLimit octets{};  ///< if limited, what it limits instead
 };
 
 /// What one permit of a virtual MTA counts in.

@@ -16,6 +16,13 @@ std::string key_of(std::string_view name, std::string_view vmta, char kind) {
   return to_lower(name) + "/" + to_lower(vmta) + "/" + kind;
 }
 
+/// The first time of ByteGate parts.
+std::int64_t paid_at(std::string_view parts) {
+  WallTime when{-1};
+  static_cast<void>(read_time(parts.substr(0, parts.find(':')), when));
+  return when.us;
+}
+
 }  // namespace
 
 bool RatePositions::restore(std::string_view line, Now now) {
@@ -36,14 +43,20 @@ bool RatePositions::restore(std::string_view line, Now now) {
     return true;
   }
   std::uint64_t used = 0;
-  if (name.empty() || vmta.empty() || !parse_decimal(next_field(line), used)) {
+  const std::string_view amount = next_field(line);
+  const bool octets = kind.front() == kOctets;
+  if (name.empty() || vmta.empty() || !(octets ? !amount.empty() : parse_decimal(amount, used))) {
     return false;
   }
+  restored_ = now;
   Kept& kept = kept_[key_of(name, vmta, kind.front())];
   kept.name = name;
   kept.vmta = vmta;
   kept.position.rests = std::max(kept.position.rests, at);
   kept.position.used = std::max(kept.position.used, static_cast<std::uint32_t>(used));
+  if (octets && paid_at(kept.octets) < paid_at(amount)) {
+    kept.octets = amount;  // of several lines of one gate the latest, for that only grows
+  }
   return true;
 }
 
@@ -65,16 +78,71 @@ void RatePositions::begin(RateGate& gate, std::string_view name, std::string_vie
 void RatePositions::write(std::string& lines, const RateGate& gate, std::string_view name,
                           std::string_view vmta, char kind, Now now) {
   if (gate.limited() && gate.limit().period >= kLong && gate.rests_at() > now.instant) {
-    write_line(lines, name, vmta, kind, gate.position(), now);
+    const RateGate::Position position = gate.position();
+    write_line(lines, name, vmta, kind, position.rests, std::to_string(position.used), now);
+  }
+}
+
+void RatePositions::begin(ByteGate& gate, std::string_view name, std::string_view vmta, char kind,
+                          Instant now) const {
+  if (!gate.limited() || gate.limit().period < kLong) {
+    return;
+  }
+  if (has_start() && now - gate.limit().period * 2 < start_.instant) {
+    gate.begin_after(std::max(start_.instant, Instant{}));
+  }
+  if (const auto found = kept_.find(key_of(name, vmta, kind)); found != kept_.end()) {
+    go_on(gate, found->second.octets, now);
+  }
+}
+
+// "TIME:OCTETS,...": first, with 0 octets, when the burst is whole, then what began.
+void RatePositions::go_on(ByteGate& gate, std::string_view parts, Instant now) const {
+  while (!parts.empty()) {
+    const std::string_view part = parts.substr(0, std::min(parts.find(','), parts.size()));
+    parts.remove_prefix(std::min(part.size() + 1, parts.size()));
+    const std::size_t colon = part.find(':');
+    WallTime when;
+    std::uint64_t octets = 0;
+    if (colon == std::string_view::npos || !read_time(part.substr(0, colon), when) ||
+        !parse_decimal(part.substr(colon + 1), octets)) {
+      continue;
+    }
+    const Instant at = restored_.instant + (when - restored_.wall);
+    ByteGate::Position position;
+    (octets == 0 ? position.paid_at : position.parts.front().begun) = at;
+    position.parts.front().octets = octets;
+    gate.go_on(position, now);
+  }
+}
+
+void RatePositions::write(std::string& lines, const ByteGate& gate, std::string_view name,
+                          std::string_view vmta, char kind, Now now) {
+  if (gate.limited() && gate.limit().period >= kLong && gate.rests_at() > now.instant) {
+    const auto add = [&](std::string& text, Instant when, std::uint64_t octets) {
+      const WallTime wall = now.wall + (when - now.instant) + Duration::microseconds(1);
+      text.append(text.empty() ? "" : ",");
+      text.append(std::to_string(std::max<std::int64_t>(0, wall.us))).append(":");
+      text.append(std::to_string(octets));
+    };
+    const ByteGate::Position position = gate.position(now.instant);
+    std::string parts;
+    add(parts, position.paid_at, 0);
+    for (const ByteGate::Position::Part& part : position.parts) {
+      if (part.octets > 0) {
+        add(parts, part.begun, part.octets);
+      }
+    }
+    write_line(lines, name, vmta, kind, gate.rests_at(), parts, now);
   }
 }
 
 void RatePositions::write_line(std::string& lines, std::string_view name, std::string_view vmta,
-                               char kind, RateGate::Position position, Now now) {
-  const WallTime rests = now.wall + (position.rests - now.instant);
+                               char kind, Instant rests_at, std::string_view used, Now now) {
+  const WallTime rests = now.wall + (rests_at - now.instant);
   lines.append(kRateWord).append("\t").append(name).append("\t").append(vmta).append("\t");
   lines.append(1, kind).append("\t").append(std::to_string(std::max<std::int64_t>(0, rests.us)));
-  lines.append("\t").append(std::to_string(position.used)).append("\n");
+  lines.append("\t").append(used).append("\n");
 }
 
 void RatePositions::write_start(std::string& lines) const {

@@ -6,18 +6,20 @@
 #include <unordered_map>
 
 #include "core/base/time.h"
+#include "core/schedule/byte_gate.h"
 #include "core/schedule/rate_gate.h"
 
 namespace ringpost::schedule {
 
 /// What gates of long periods had come to when the last run ended, so that a limit of an hour or
-/// more holds over a restart. Nothing is written while mail flows: after a run that did not end in
-/// order every gate begins as empty as the limit can have left it (RateGate::begin_after), which
-/// costs one interval of its rate at most.
+/// more holds over a restart. But for debts of octets nothing is written while mail flows: after a
+/// run that did not end in order every gate begins as empty as the limit can have left it
+/// (RateGate::begin_after), which costs one interval of its rate at most.
 class RatePositions {
  public:
   /// Limits of shorter periods begin anew.
   static constexpr Duration kLong = Duration::hours(1);
+  static constexpr char kOctets = 'o';  ///< kind of all gates of octets
 
   /// The last run did not end in order; before any restore().
   void begin_after(Now start) { start_ = start; }
@@ -31,6 +33,16 @@ class RatePositions {
   /// are "*" and the key of what is shared; `kind` tells the gates of one queue apart.
   void begin(RateGate& gate, std::string_view name, std::string_view vmta, char kind,
              Instant now) const;
+  /// The same for a limit of octets; after a run that did not end in order nothing for one period.
+  void begin(ByteGate& gate, std::string_view name, std::string_view vmta, char kind,
+             Instant now) const;
+  static void write(std::string& lines, const ByteGate& gate, std::string_view name,
+                    std::string_view vmta, char kind, Now now);
+  /// A message that takes longer than a period to be paid for has begun: what is owed is to be
+  /// written now, not only at the end of the run.
+  bool owes(const ByteGate& gate, Instant now) const {
+    return gate.limited() && gate.limit().period >= kLong && gate.in_debt(now);
+  }
   /// One line for a gate that is not at rest.
   static void write(std::string& lines, const RateGate& gate, std::string_view name,
                     std::string_view vmta, char kind, Now now);
@@ -39,23 +51,40 @@ class RatePositions {
   void write_rest(std::string& lines, Used used, Now now) const {
     for (const auto& [key, kept] : kept_) {
       if (kept.position.rests > now.instant && !used(kept.name, kept.vmta)) {
-        write_line(lines, kept.name, kept.vmta, key.back(), kept.position, now);
+        write_kept(lines, kept, key.back(), now);
+      }
+    }
+  }
+  /// Of these, what octets of which nothing was begun in this run still cost.
+  template <class Used>
+  void write_owed(std::string& lines, Used used, Now now) const {
+    for (const auto& [key, kept] : kept_) {
+      if (key.back() == kOctets && kept.position.rests > now.instant &&
+          !used(kept.name, kept.vmta)) {
+        write_kept(lines, kept, key.back(), now);
       }
     }
   }
   void write_start(std::string& lines) const;
 
  private:
+  void go_on(ByteGate& gate, std::string_view parts, Instant now) const;
   struct Kept {
     std::string name;
     std::string vmta;
     RateGate::Position position;
+    std::string octets;  ///< parts of ByteGate::Position, with times of the wall clock
   };
   static void write_line(std::string& lines, std::string_view name, std::string_view vmta,
-                         char kind, RateGate::Position position, Now now);
+                         char kind, Instant rests, std::string_view used, Now now);
+  static void write_kept(std::string& lines, const Kept& kept, char kind, Now now) {
+    write_line(lines, kept.name, kept.vmta, kind, kept.position.rests,
+               kind == kOctets ? kept.octets : std::to_string(kept.position.used), now);
+  }
 
   std::unordered_map<std::string, Kept> kept_;  ///< by name, virtual MTA and kind
   Now start_{Instant{INT64_MIN}, WallTime{}};
+  Now restored_;  ///< when the lines were read
 };
 
 }  // namespace ringpost::schedule

@@ -48,6 +48,7 @@ struct WhyRow {
   IpAddress gate_address;         ///< of that host
   WallTime gate_opens;            ///< 0: not known, depends on others
   std::uint64_t sender_rule = 0;  ///< that is waited for
+  bool backoff = false;           ///< the queue is in back-off mode
   WallTime expires;
   std::string last_error;  ///< of the queue
   std::string job;         ///< empty: none

@@ -61,6 +61,10 @@ Queue* Scheduler::queue_for(std::string_view name, std::string_view vmta, Now no
     apply_settings(*queue, now);
     positions_.begin(queue->messages, queue->name, queue->vmta->name, 'm', now.instant);
     positions_.begin(queue->connects, queue->name, queue->vmta->name, 'c', now.instant);
+    if (queue->octets() != nullptr) {
+      positions_.begin(*queue->octets(), queue->name, queue->vmta->name, RatePositions::kOctets,
+                       now.instant);
+    }
     queue->paused = pauses_.paused(queue->name, queue->vmta->name, queue->policy->group);
     if (queue->paused) {
       place(*queue, QueueState::paused, Gate::paused, Instant::never(), nullptr);
@@ -77,6 +81,9 @@ void Scheduler::apply(Queue& queue, const QueueSettings& settings, Now now) {
   queue.connects.configure(settings.limits.connects, now.instant);
   queue.connect_gap_ms = static_cast<std::uint32_t>(
       std::min<std::int64_t>((settings.limits.connect_gap.ns + 999'999) / 1'000'000, UINT32_MAX));
+  if (settings.limits.octets.limited() || queue.octets() != nullptr) {
+    queue.rare_limits().octets.configure(settings.limits.octets, now.instant);
+  }
   queue.weight = std::clamp<std::uint16_t>(settings.limits.weight, 1, 100);
   queue.expire_while_paused = settings.limits.expire_while_paused;
   set_priority(queue, settings.limits);

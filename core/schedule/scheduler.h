@@ -159,6 +159,11 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   // scheduler_rates.cpp: rates that queues share
   void apply_shared(Queue& queue, const QueueLimits& limits);
   std::uint32_t own_permits(Queue& queue, Now now);
+  std::uint32_t next_octets(const Queue& queue);
+  bool octets_open(Queue& queue, Now now);
+  bool needs_more(const Queue& queue, const EntryFacts& facts);
+  void note_debt(const ByteGate& octets, Now now);
+  void write_owed(std::string& lines, Now now);
   void warm_up(Now now);
   static RateScope* rate_waited_for(const Queue& queue);
   void leave_rate(Queue& queue, const WaitList* next);

@@ -216,6 +216,23 @@ void Scheduler::sweep(std::uint32_t& budget, Now now) {
 
 // ---- looking in --------------------------------------------------------------------------------
 
+namespace {
+
+Gate message_gate(RateOf of) {
+  switch (of) {
+    case RateOf::vmta: return Gate::vmta_message_rate;
+    case RateOf::pool: return Gate::pool_message_rate;
+    case RateOf::group: return Gate::group_message_rate;
+    case RateOf::warmup: return Gate::warmup;
+    case RateOf::sender: return Gate::sender_message_rate;
+    case RateOf::vmta_octets: return Gate::vmta_data_rate;
+    case RateOf::group_octets: return Gate::group_data_rate;
+  }
+  return Gate::none;
+}
+
+}  // namespace
+
 // The gate as it is told: of rates that queues share, the one that holds the mail up.
 Gate Scheduler::shown_gate(const Queue& queue) const {
   if (held_ && queue.state == QueueState::ready) {
@@ -225,13 +242,8 @@ Gate Scheduler::shown_gate(const Queue& queue) const {
   if (scope == nullptr || scope->closed_by == RateOf::vmta) {
     return queue.gate;
   }
-  if (queue.gate == Gate::vmta_connect_rate) {
-    return Gate::group_connect_rate;
-  }
-  if (scope->closed_by == RateOf::warmup) {
-    return Gate::warmup;
-  }
-  return scope->closed_by == RateOf::pool ? Gate::pool_message_rate : Gate::group_message_rate;
+  return queue.gate == Gate::vmta_connect_rate ? Gate::group_connect_rate
+                                               : message_gate(scope->closed_by);
 }
 
 WallTime Scheduler::gate_opens(const Queue& queue, Now now) const {
@@ -325,6 +337,7 @@ bool Scheduler::why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t bu
     row.gate_opens = gate_opens(queue, now);
     tell_host(row, queue);
     row.expires = expires(queue, received);
+    row.backoff = queue.backoff;
     row.last_error = queue.last_failure ? queue.last_failure->text : std::string();
     return row;
   };
@@ -360,8 +373,10 @@ bool Scheduler::why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t bu
       row.gate_opens = {};
     } else if (const RateScope* scope = SenderTraffic::waits_for(*this, cursor);
                scope != nullptr && row.gate != Gate::paused) {
-      row.gate = Gate::sender_message_rate;
-      row.sender_rule = senders_.key_of(senders_.facts(cursor).sender);
+      // Until the owner has said which one it is, the sender's.
+      const bool of_sender = scope->opens <= now.instant || scope->closed_by == RateOf::sender;
+      row.gate = of_sender ? Gate::sender_message_rate : message_gate(scope->closed_by);
+      row.sender_rule = of_sender ? senders_.key_of(senders_.facts(cursor).sender) : 0;
       row.gate_opens =
           scope->opens > now.instant ? now.wall + (scope->opens - now.instant) : WallTime{};
     } else if (entry.state == EntryState::deferred && row.gate != Gate::paused) {

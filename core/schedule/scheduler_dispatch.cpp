@@ -176,7 +176,8 @@ void Scheduler::on_timer(Queue& queue, Now now) {
         // The positions of its rates would be lost with it, so they must be at rest.
         const Instant when =
             std::max({queue.empty_since + options_.queue_idle_drop, queue.messages.rests_at(),
-                      queue.connects.rests_at(), queue.next_open});
+                      queue.connects.rests_at(), queue.next_open,
+                      queue.octets() != nullptr ? queue.octets()->rests_at() : Instant{}});
         if (when <= now.instant) {
           leave(queue);
           table_.drop(queue);
@@ -334,7 +335,7 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
   queue.connects.take(1, now.instant);
   queue.next_open = now.instant + Duration::milliseconds(queue.connect_gap_ms);
   if (queue.shared_connects != nullptr) {
-    RateBook::take(*queue.shared_connects, 1, now.instant);
+    RateBook::take(*queue.shared_connects, 1, 0, now.instant);
     queue.shared_connects->approaching -= std::exchange(queue.approaching, false) ? 1 : 0;
     rates_.stir(*queue.shared_connects);
   }

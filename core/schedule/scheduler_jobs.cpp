@@ -111,7 +111,7 @@ Job* Scheduler::take(QueueId id, Now now) {
   }
   RateScope* scope = queue.shared_messages;
   const std::uint32_t shared = SenderTraffic::permits(*this, queue, scope, now);
-  if (shared == 0) {
+  if (shared == 0 || !octets_open(queue, now)) {
     return nullptr;
   }
   PooledJob& job = jobs_.take(false);
@@ -130,13 +130,28 @@ Job* Scheduler::take(QueueId id, Now now) {
   if (queue.warmup != nullptr) {
     queue.warmup->take(count, now.instant);
   }
+  if (ByteGate* const octets = queue.octets()) {
+    octets->take(job.mail.size, now.instant);
+    note_debt(*octets, now);
+  }
   queue.invited = false;
   if (scope != nullptr) {
-    RateBook::take(*scope, count, now.instant);
+    RateBook::take(*scope, count, job.mail.size, now.instant);
   }
   queue.in_flight += count;
   reserved_ += count;
   return &job;
+}
+
+/// The next entry needs other permits, or larger ones, than one with these facts.
+bool Scheduler::needs_more(const Queue& queue, const EntryFacts& facts) {
+  if (queue.ready.empty()) {
+    return false;
+  }
+  const EntryFacts& next = senders_.facts(shares_.next(queue));
+  const bool counted = queue.octets() != nullptr ||
+                       (queue.shared_messages != nullptr && queue.shared_messages->octets);
+  return next.sender != facts.sender || (counted && next.size > facts.size);
 }
 
 void Scheduler::fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now) {
@@ -146,10 +161,14 @@ void Scheduler::fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now) 
     Entry& entry = entries_[index];
     const WallTime end = expires(queue, entry.received());
     if (now.wall >= end) {
+      const EntryFacts facts = senders_.facts(index);
       if (++over_age > kOverAgePerTake) {
         break;
       }
       end_entry(index, queue, Ending::expired);
+      if (job.recipients.empty() && needs_more(queue, facts)) {
+        break;
+      }
       continue;
     }
     if (job.recipients.empty()) {

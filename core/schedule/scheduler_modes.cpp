@@ -345,7 +345,12 @@ void Scheduler::write_kept(std::string& lines, bool last, Now now) {
       [&](const Decision& decision) { lines.append(write_decision(decision)).append("\n"); });
   warmups_.write(lines, now);
   day_counts_.write(lines, last, now.wall);
+  const auto used = [&](std::string_view name, std::string_view vmta) {
+    return name == "*" ? rates_.has_gate(vmta) : table_.find(name, vmta) != nullptr;
+  };
   if (!last) {
+    write_owed(lines, now);
+    positions_.write_owed(lines, used, now);
     return;
   }
   positions_.write_start(lines);
@@ -354,17 +359,38 @@ void Scheduler::write_kept(std::string& lines, bool last, Now now) {
     if (queue.live) {
       RatePositions::write(lines, queue.messages, queue.name, queue.vmta->name, 'm', now);
       RatePositions::write(lines, queue.connects, queue.name, queue.vmta->name, 'c', now);
+      if (queue.octets() != nullptr) {
+        RatePositions::write(lines, *queue.octets(), queue.name, queue.vmta->name,
+                             RatePositions::kOctets, now);
+      }
     }
   }
   rates_.end(lines, now);
-  const auto used = [&](std::string_view name, std::string_view vmta) {
-    return name == "*" ? rates_.has_gate(vmta) : table_.find(name, vmta) != nullptr;
-  };
   positions_.write_rest(lines, used, now);
 }
 
+/// What queues have sent and not paid for within a period of their limit of octets.
+void Scheduler::write_owed(std::string& lines, Now now) {
+  rates_.write_owed(lines, now);
+  for (std::uint32_t slot = 0; slot < table_.slots() && now.instant < owed_until_; ++slot) {
+    const Queue& queue = table_.at(slot);
+    if (queue.live && queue.octets() != nullptr && positions_.owes(*queue.octets(), now.instant)) {
+      RatePositions::write(lines, *queue.octets(), queue.name, queue.vmta->name,
+                           RatePositions::kOctets, now);
+    }
+  }
+}
+
+void Scheduler::note_debt(const ByteGate& octets, Now now) {
+  if (positions_.owes(octets, now.instant)) {
+    owed_until_ = std::max(owed_until_, octets.rests_at());
+    ++debts_;
+  }
+}
+
 std::uint64_t Scheduler::changes() const {
-  return decisions_.changes() + warmups_.changes() + day_counts_.changes();
+  return decisions_.changes() + warmups_.changes() + day_counts_.changes() + rates_.debts() +
+         debts_;
 }
 
 void Scheduler::kept(bool durable, Now now) {

@@ -198,7 +198,7 @@ Taken Scheduler::admit_counted(Queue& queue, Admission& admission, Now now) {
     return Taken::all;
   }
   DayCount& count = day_counts_.count_of(queue.name, queue.vmta->name, caps, now.wall);
-  queue.day_count = &count;
+  queue.rare_limits().day_count = &count;
   const auto take = [&](std::uint64_t room, WallTime not_before) {
     Admission part = admission;
     part.count = static_cast<std::uint32_t>(std::min<std::uint64_t>(admission.count, room));

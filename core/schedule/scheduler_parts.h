@@ -89,6 +89,8 @@ struct SchedulerParts {
   std::vector<QueueId> moving_;  ///< queues whose mail goes elsewhere
   Instant move_retry_;           ///< the taker had no room: not before
   Instant room_retry_ = Instant::never();
+  Instant owed_until_;           ///< what queues owe of octets is paid then
+  std::uint64_t debts_ = 0;      ///< counts them
   std::uint32_t turns_out_ = 0;  ///< job turns offered and not yet taken up
   std::uint32_t sweep_queue_ = 0;
   std::uint32_t sweep_entry_ = 0;

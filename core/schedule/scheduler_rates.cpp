@@ -55,7 +55,7 @@ void Scheduler::apply_shared(Queue& queue, const QueueLimits& limits) {
 
 /// Recipients that the queue's own rates let start; with none it is put to wait.
 std::uint32_t Scheduler::own_permits(Queue& queue, Now now) {
-  if (queue.day_count != nullptr && !queue.day_count->covered()) {
+  if (queue.uncounted()) {
     wait_until(queue, Gate::day_count, Instant::never());
     return 0;
   }
@@ -64,8 +64,24 @@ std::uint32_t Scheduler::own_permits(Queue& queue, Now now) {
     const bool warms = queue.messages.available(now.instant) > 0;
     wait_until(queue, warms ? Gate::warmup : Gate::message_rate,
                warms ? queue.warmup->opens_at() : queue.messages.opens_at());
+    return 0;
   }
-  return permits;
+  return octets_open(queue, now) ? permits : 0;
+}
+
+/// Octets of the queue's next message.
+std::uint32_t Scheduler::next_octets(const Queue& queue) {
+  return queue.ready.empty() ? 0 : senders_.facts(shares_.next(queue)).size;
+}
+
+bool Scheduler::octets_open(Queue& queue, Now now) {
+  ByteGate* const octets = queue.octets();
+  const std::uint32_t size = octets == nullptr ? 0 : next_octets(queue);
+  if (octets == nullptr || octets->open_for(size, now.instant)) {
+    return true;
+  }
+  wait_until(queue, Gate::data_rate, octets->opens_for(size));
+  return false;
 }
 
 /// A day has begun: warm-ups allow more.
@@ -139,7 +155,7 @@ std::uint32_t Scheduler::shared_permits(Queue& queue, Now now) {
   if (scope == nullptr) {
     return RateGate::kUnlimited;
   }
-  const std::uint32_t units = RateBook::available(*scope, now.instant);
+  const std::uint32_t units = RateBook::available(*scope, next_octets(queue), now.instant);
   if (units == 0 || (!queue.invited && !scope->waiting.empty())) {
     wait_for_permit(queue, *scope, Gate::vmta_message_rate, queue.invited);
     return 0;
@@ -218,6 +234,11 @@ void Scheduler::serve_rate(RateScope& scope, Now now, std::uint32_t& budget) {
   }
   const std::uint32_t units = RateBook::available(scope, now.instant);
   const std::uint32_t spare = units - std::min(units, promised);
+  if (scope.octets && !scope.waiting.empty()) {
+    const auto& first = static_cast<Queue&>(*scope.waiting.front());
+    rates_.set_want(scope, promised == 0 ? demand(first) : 0, next_octets(first));
+    return;
+  }
   rates_.set_want(scope, wanted - std::min(wanted, spare));
 }
 
@@ -233,10 +254,12 @@ std::uint32_t Scheduler::demand(const Waiter& waiter) const {
 // Permits that were promised to sessions which take them later in this turn.
 std::uint32_t Scheduler::serve_messages(RateScope& scope, Now now, std::uint32_t& budget) {
   std::uint32_t promised = 0;
-  while (budget > 0 && !scope.waiting.empty() &&
-         RateBook::available(scope, now.instant) > promised) {
-    --budget;
+  while (budget > 0 && !scope.waiting.empty() && !(scope.octets && promised > 0)) {
     Queue& queue = static_cast<Queue&>(*scope.waiting.front());
+    if (RateBook::available(scope, next_octets(queue), now.instant) <= promised) {
+      break;
+    }
+    --budget;
     const std::uint32_t wanted = demand(queue);
     place(queue, QueueState::ready, Gate::none, Instant::never(), nullptr);
     queue.invited = true;

@@ -66,7 +66,7 @@ std::uint32_t SenderTraffic::permits(Scheduler& all, Queue& queue, RateScope*& s
       }
       return units;
     }
-    const std::uint32_t units = RateBook::available(*own, now.instant);
+    const std::uint32_t units = RateBook::available(*own, all.next_octets(queue), now.instant);
     if (units > 0) {
       scope = own;
       return units;
@@ -160,17 +160,23 @@ void SenderTraffic::stir_all(Scheduler& all) {
 // ---- permits come ------------------------------------------------------------------------------
 
 /// Whether its own gates are open; `again`: when it is worth asking anew.
-bool SenderTraffic::may_send(Scheduler& all, Queue& queue, Now now, Instant& again) {
+bool SenderTraffic::may_send(Scheduler& all, Queue& queue, const SenderLane& lane, Now now,
+                             Instant& again) {
   if (queue.permits(now.instant) == 0) {
     const Instant opens = queue.messages.available(now.instant) == 0 ? queue.messages.opens_at()
                                                                      : queue.warmup->opens_at();
     again = std::min(again, std::max(opens, now.instant));
     return false;
   }
-  const bool uncounted = queue.day_count != nullptr && !queue.day_count->covered();
+  const std::uint32_t size = lane.head == kNil ? 0 : all.senders_.facts(lane.head).size;
+  ByteGate* const octets = queue.octets();
+  if (octets != nullptr && !octets->open_for(size, now.instant)) {
+    again = std::min(again, std::max(octets->opens_for(size), now.instant));
+    return false;
+  }
   const bool leaves =
       queue.policy->held || queue.group != queue.next_group || all.moves_away(queue, false);
-  if (queue.paused || queue.must_end() || queue.deferred_until > now.instant || uncounted ||
+  if (queue.paused || queue.must_end() || queue.deferred_until > now.instant || queue.uncounted() ||
       leaves) {
     again = std::min(again, now.instant + kClosedRetry);
     return false;
@@ -218,29 +224,33 @@ void SenderTraffic::line_up(SenderLane& lane, bool asks) {
   lane.place().push_back(lane);
 }
 
-std::uint32_t SenderTraffic::serve_asking(Scheduler& all, RateScope& scope, Now now,
-                                          Instant& again) {
+void SenderTraffic::serve_asking(Scheduler& all, RateScope& scope, Now now, Instant& again) {
   std::uint32_t told = 0;
   std::uint32_t wanted = 0;
+  std::uint32_t octets = 0;
   for (std::size_t n = std::min(scope.asking.size(), kLanesPerServe); n > 0; --n) {
     SenderLane* const lane = scope.asking.front();
     if (lane == nullptr) {
       break;
     }
     Queue& queue = all.table_.at(lane->queue);
-    const bool sends = queue.asking > 0 && may_send(all, queue, now, again);
-    const std::uint32_t units = RateBook::available(scope, now.instant);
+    const bool sends = queue.asking > 0 && may_send(all, queue, *lane, now, again);
+    const std::uint32_t size = all.senders_.facts(lane->head).size;
+    const std::uint32_t units = RateBook::available(scope, size, now.instant);
     line_up(*lane, sends);
-    if (sends && units > told) {
+    if (sends && units > told && !(scope.octets && told > 0)) {
       told += send(all, queue, *lane, units - told, now);
     }
     if (lane->scope == &scope && lane->queue == queue.slot) {
-      wanted += demand(all, queue, *lane);
+      const std::uint32_t more = demand(all, queue, *lane);
+      octets = wanted == 0 && more > 0 ? all.senders_.facts(lane->head).size : octets;
+      wanted += more;
     }
   }
   const std::uint32_t units = RateBook::available(scope, now.instant);
-  const std::uint32_t spare = units - std::min(units, told);
-  return wanted - std::min(wanted, spare);
+  const std::uint32_t spare = scope.octets ? 0 : units - std::min(units, told);
+  const bool later = scope.octets && told > 0;  // after that message
+  all.rates_.set_want(scope, later ? 0 : wanted - std::min(wanted, spare), octets);
 }
 
 // Permits are there, or would be, and all sessions are busy: mail that stands in the queue is what
@@ -268,7 +278,7 @@ void SenderTraffic::let_approach(Scheduler& all, RateScope& scope, Now now, Inst
       ++coming;
     } else if (queue.established > 0) {
       grow(all, queue, *lane, now);
-    } else if (may_send(all, queue, now, again) && near && coming < scope.ahead_max) {
+    } else if (may_send(all, queue, *lane, now, again) && near && coming < scope.ahead_max) {
       ++coming;
       bring_back(all, queue, lane->head);
       all.on_new_ready(queue, now);
@@ -305,7 +315,7 @@ void SenderTraffic::serve(Scheduler& all, RateScope& scope, Now now, std::uint32
     return;
   }
   Instant again = now.instant + kClosedRetry;
-  all.rates_.set_want(scope, serve_asking(all, scope, now, again));
+  serve_asking(all, scope, now, again);
   let_approach(all, scope, now, again);
   if (!scope.lanes.empty() || !scope.asking.empty()) {
     all.rates_.stir_at(scope, again);

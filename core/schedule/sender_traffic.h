@@ -33,13 +33,14 @@ struct SenderTraffic {
   static RateScope* scope_of(Scheduler& all, const Queue& queue, std::uint32_t index);
   static void put_aside(Scheduler& all, Queue& queue, std::uint32_t index, RateScope& scope);
   static void bring_back(Scheduler& all, Queue& queue, std::uint32_t index);
-  static bool may_send(Scheduler& all, Queue& queue, Now now, Instant& again);
+  static bool may_send(Scheduler& all, Queue& queue, const SenderLane& lane, Now now,
+                       Instant& again);
   static std::uint32_t demand(Scheduler& all, const Queue& queue, const SenderLane& lane);
   static std::uint32_t send(Scheduler& all, Queue& queue, SenderLane& lane, std::uint32_t units,
                             Now now);
   static bool keeps_session(Scheduler& all, Queue& queue, Now now);
   static void line_up(SenderLane& lane, bool asks);
-  static std::uint32_t serve_asking(Scheduler& all, RateScope& scope, Now now, Instant& again);
+  static void serve_asking(Scheduler& all, RateScope& scope, Now now, Instant& again);
   static void grow(Scheduler& all, Queue& queue, const SenderLane& lane, Now now);
   static void let_approach(Scheduler& all, RateScope& scope, Now now, Instant& again);
   static bool holds(Scheduler& all, RateScope& scope, Now now);

@@ -36,7 +36,7 @@ TEST(HostLimits, WhyNamesTheRow) {
   const auto snapshot = snapshot_of(kText);
   const GateHost host{"mx.mail.example", *IpAddress::parse("192.0.2.1")};
   const auto told = [&](schedule::Gate gate) {
-    const auto setting = setting_behind(gate, *snapshot, "narrow.example", "{default}", host);
+    const auto setting = setting_behind(gate, *snapshot, "narrow.example", "{default}", {host});
     return setting ? setting->name + " " + setting->value + " " +
                          setting->place.substr(setting->place.rfind(':'))
                    : std::string();

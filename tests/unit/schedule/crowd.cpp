@@ -117,6 +117,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     settings.policy = policy;
     settings.limits.vmta_connections_max = crowd->plan_.vmta_max[v];
     settings.limits.messages = crowd->plan_.messages;
+    settings.limits.octets = crowd->plan_.octets;
     if (!crowd->plan_.priorities.empty()) {
       settings.limits.priority = crowd->plan_.priorities[d % crowd->plan_.priorities.size()];
     }
@@ -125,7 +126,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     if (crowd->plan_.warmup != nullptr && !crowd->plan_.vmta_warmup && !crowd->in_group(d)) {
       settings.limits.warmup = crowd->warmup_of("", policy->vmta);
     }
-    if (crowd->plan_.pooled || crowd->plan_.vmta_warmup ||
+    if (crowd->plan_.pooled || crowd->plan_.vmta_warmup || v < crowd->plan_.vmta_octets.size() ||
         crowd->rate_of(crowd->plan_.vmta_messages, vmta).limited()) {
       settings.limits.shared_messages = {1000 + v, 1000 + v, {}};
     }
@@ -167,6 +168,14 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     }
     if (!connects && (crowd->plan_.pooled || !crowd->plan_.sender_messages.empty())) {
       rates.home = 7;
+    }
+    if (!connects && plan % 1000 < crowd->plan_.vmta_octets.size()) {
+      rates.rates.push_back({8000 + plan % 1000,
+                             {},
+                             RateOf::vmta_octets,
+                             false,
+                             nullptr,
+                             crowd->plan_.vmta_octets[plan % 1000]});
     }
     if (!connects && crowd->plan_.pooled) {
       rates.rates.push_back({7, crowd->plan_.pool_messages, RateOf::pool, false});
@@ -358,6 +367,9 @@ void Crowd::admit(std::size_t destination, std::size_t vmta, std::uint32_t count
   admission.vmta = from;
   admission.count = count;
   admission.received = now.wall;
+  admission.size_bytes =
+      plan_.size_max == 1 ? 1 : static_cast<std::uint32_t>(1 + random_.below(plan_.size_max));
+  sizes_[admission.message.slot] = admission.size_bytes;
   if (sender > 0) {
     admission.sender_rule = rule_of(sender);
     senders_[admission.message.slot] = sender;
@@ -525,6 +537,10 @@ void Crowd::note_take(const Session& session, const Job& job) {
                                                 : session.name,
                 count);
   }
+  note_octets(session.name, plan_.octets, sizes_[job.message.slot]);
+  if (const std::size_t v = std::stoul(session.vmta.substr(1)); v < plan_.vmta_octets.size()) {
+    note_octets(session.vmta, plan_.vmta_octets[v], sizes_[job.message.slot]);
+  }
   const auto sender = senders_.find(job.message.slot);
   if (sender != senders_.end()) {
     note_rate("sender " + std::to_string(sender->second), plan_.sender_messages[sender->second - 1],
@@ -549,6 +565,21 @@ void Crowd::note_rate(const std::string& name, RateLimit limit, std::size_t coun
     ASSERT_GE(times.back() - times[times.size() - 1 - limit.count], limit.period.ns)
         << "rate exceeded: " << name << " at " << now.instant.ns;
   }
+}
+
+void Crowd::note_octets(const std::string& name, ByteLimit limit, std::uint32_t size) {
+  if (!limit.limited()) {
+    return;
+  }
+  octets_of[name] += size;
+  Octets& of = octets_[name];
+  while (of.first < of.seen.size() && of.seen[of.first].first + limit.period.ns <= now.instant.ns) {
+    of.sum -= of.seen[of.first++].second;
+  }
+  of.seen.emplace_back(now.instant.ns, size);
+  of.sum += size;
+  ASSERT_TRUE(of.sum <= limit.count || of.first + 1 == of.seen.size())
+      << "octets exceeded: " << name << " at " << now.instant.ns;
 }
 
 /// The rate cannot have grown by more than one step for each day on which something was sent.

@@ -37,6 +37,9 @@ struct CrowdPlan {
   RateLimit messages;                    ///< of each queue
   std::vector<RateLimit> vmta_messages;  ///< of each virtual MTA as a whole; may be shorter
   std::vector<RateLimit> vmta_connects;
+  ByteLimit octets;                        ///< of each queue
+  std::vector<ByteLimit> vmta_octets;      ///< of each virtual MTA as a whole; may be shorter
+  std::uint32_t size_max = 1;              ///< of a message, in octets
   std::vector<RateLimit> sender_messages;  ///< of each rule for senders
   RateLimit pool_messages;                 ///< of all virtual MTAs together
   bool pooled = false;                     ///< `pool_messages` applies
@@ -81,6 +84,7 @@ class Crowd {
              std::string_view job = {});
   /// Of the message that was admitted last.
   std::uint32_t last_slot() const { return slots_ - 1; }
+  std::uint32_t last_size() const { return sizes_.at(last_slot()); }
   /// Runs until nothing is left to do or `limit` has passed. False: the latter.
   bool run(Duration limit);
   /// New limits are in force, on all shards at once.
@@ -127,7 +131,8 @@ class Crowd {
   /// First time a queue's job was taken, by queue name.
   std::map<std::string, Instant> first_take;
   std::map<std::string, std::uint64_t> delivered;
-  std::map<std::size_t, std::uint64_t> taken_of;  ///< recipients in transactions, by sender
+  std::map<std::string, std::uint64_t> octets_of;  ///< in transactions, by what limits them
+  std::map<std::size_t, std::uint64_t> taken_of;   ///< recipients in transactions, by sender
   /// When some of a message was taken first, and what had been taken by then, by its slot.
   struct Start {
     Instant at;
@@ -177,6 +182,7 @@ class Crowd {
   Job* take(std::size_t index);
   void note_take(const Session& session, const Job& job);
   void note_rate(const std::string& name, RateLimit limit, std::size_t count);
+  void note_octets(const std::string& name, ByteLimit limit, std::uint32_t size);
   void note_warmup(const std::string& name, std::size_t count);
   void make_shards();
   WarmupPlanRef warmup_of(const std::string& name, const std::string& vmta) const;
@@ -211,6 +217,13 @@ class Crowd {
   std::map<std::pair<std::uint32_t, std::uint32_t>, int> ends_;  ///< (slot, recipient)
   std::map<std::string, std::set<std::int64_t>> warm_days_;      ///< on which something was sent
   std::map<std::uint32_t, std::size_t> senders_;                 ///< by slot
+  std::map<std::uint32_t, std::uint32_t> sizes_;                 ///< by slot
+  struct Octets {
+    std::vector<std::pair<std::int64_t, std::uint64_t>> seen;
+    std::size_t first = 0;
+    std::uint64_t sum = 0;
+  };
+  std::map<std::string, Octets> octets_;
   std::string kept_;
   std::uint64_t order_ = 0;
   std::uint32_t slots_ = 0;

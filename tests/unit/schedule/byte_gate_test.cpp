@@ -1,0 +1,157 @@
+#include "core/schedule/byte_gate.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "core/base/random.h"
+#include "tests/unit/schedule/crowd.h"
+
+namespace ringpost::schedule {
+namespace {
+
+constexpr Instant kBegin{Duration::hours(1).ns};
+
+/// What began within the last period, checked at each beginning.
+class Watch {
+ public:
+  explicit Watch(ByteLimit limit) : limit_(limit) {}
+
+  void begins(std::uint64_t size, Instant now) {
+    while (!seen_.empty() && seen_.front().first + limit_.period <= now) {
+      sum_ -= seen_.front().second;
+      seen_.pop_front();
+    }
+    seen_.emplace_back(now, size);
+    sum_ += size;
+    ASSERT_TRUE(sum_ <= limit_.count || seen_.size() == 1) << sum_ << " at " << now.ns;
+  }
+
+ private:
+  ByteLimit limit_;
+  std::deque<std::pair<Instant, std::uint64_t>> seen_;
+  std::uint64_t sum_ = 0;
+};
+
+ByteLimit draw_limit(Random& random) {
+  const Duration periods[] = {Duration::seconds(1), Duration::minutes(1), Duration::hours(1)};
+  return {std::uint64_t{1} << (10 + random.below(24)), periods[random.below(3)]};
+}
+
+std::uint64_t draw_size(Random& random, ByteLimit limit) {
+  switch (random.below(4)) {
+    case 0: return 1 + random.below(limit.count / 100 + 1);
+    case 1: return 1 + random.below(limit.count);
+    case 2: return 1 + random.below(limit.count * 4);
+    default: return limit.count / 3 + 1;
+  }
+}
+
+// Whatever the sizes, what begins in a window is at most the limit, or one larger message; and no
+// message waits for ever.
+TEST(ByteGate, NoWindowHoldsMore) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds_or(200);
+       ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed);
+    const ByteLimit limit = draw_limit(random);
+    ByteGate gate;
+    gate.configure(limit, kBegin);
+    Watch watch(limit);
+    Instant now = kBegin;
+    std::uint64_t sent = 0;
+    std::uint64_t largest = 0;
+    for (int i = 0; i < 300; ++i) {
+      const std::uint64_t size = draw_size(random, limit);
+      if (random.chance(20)) {
+        now = now + Duration{random.between(0, limit.period.ns * 3)};
+      }
+      for (int tries = 0; !gate.open_for(size, now); ++tries) {
+        ASSERT_LT(tries, 70) << "it tells wrongly when it opens";
+        ASSERT_GT(gate.opens_for(size), now);
+        now = gate.opens_for(size);
+      }
+      gate.take(size, now);
+      watch.begins(size, now);
+      ASSERT_FALSE(HasFatalFailure());
+      sent += size;
+      largest = std::max(largest, size);
+      // In the long run too.
+      const auto periods =
+          static_cast<double>((now - kBegin).ns) / static_cast<double>(limit.period.ns);
+      ASSERT_LE(static_cast<double>(sent),
+                (periods + 1) * static_cast<double>(limit.count) + static_cast<double>(largest));
+    }
+  }
+}
+
+// A run goes on where the last one ended, on another clock.
+TEST(ByteGate, NoWindowHoldsMoreOverRestarts) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds_or(100);
+       ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed * 122'949'823);
+    const ByteLimit limit = draw_limit(random);
+    ByteGate gate;
+    gate.configure(limit, kBegin);
+    Watch watch(limit);
+    Duration shift;  // of the gate's clock
+    Instant now = kBegin;
+    for (int i = 0; i < 200; ++i) {
+      const std::uint64_t size = draw_size(random, limit);
+      if (random.chance(5)) {
+        ByteGate::Position position = gate.position(now + shift);
+        const Duration more{random.between(-limit.period.ns, limit.period.ns)};
+        shift = Duration{shift.ns + more.ns};
+        position.paid_at = position.paid_at + more;
+        for (auto& part : position.parts) {
+          part.begun = part.begun + more;
+        }
+        const Instant before = gate.opens_for(size) + more;
+        gate = ByteGate{};
+        gate.configure(limit, now + shift);
+        gate.go_on(position, now + shift);
+        gate.open_for(size, now + shift);
+        ASSERT_GE(gate.opens_for(size) + limit.period / 32, std::min(before, now + shift));
+        ASSERT_LE(gate.opens_for(size), std::max(before, now + shift) + limit.period / 6);
+      }
+      while (!gate.open_for(size, now + shift)) {
+        now = gate.opens_for(size) - shift;
+      }
+      gate.take(size, now + shift);
+      watch.begins(size, now);
+      ASSERT_FALSE(HasFatalFailure());
+    }
+  }
+}
+
+// 95 % of it while mail of common sizes waits.
+TEST(ByteGate, TheLimitIsReached) {
+  for (const std::uint64_t size : {1'000U, 10'000U, 40'000U}) {
+    const ByteLimit limit{1'000'000, Duration::seconds(1)};
+    ByteGate gate;
+    gate.configure(limit, kBegin);
+    std::uint64_t sent = 0;
+    for (Instant now = kBegin; now < kBegin + Duration::seconds(60); now = gate.opens_for(size)) {
+      if (gate.open_for(size, now)) {
+        gate.take(size, now);
+        sent += size;
+      }
+    }
+    EXPECT_GE(sent, 60 * limit.count * 95 / 100) << size;
+  }
+}
+
+// A message of many periods' allowance begins, and is paid for afterwards.
+TEST(ByteGate, AMessageLargerThanTheLimitGoes) {
+  ByteGate gate;
+  gate.configure({1'000, Duration::seconds(1)}, kBegin);
+  ASSERT_TRUE(gate.open_for(10'000, kBegin));
+  gate.take(10'000, kBegin);
+  EXPECT_TRUE(gate.in_debt(kBegin));
+  EXPECT_FALSE(gate.open_for(1, kBegin + Duration::milliseconds(9'900)));
+  EXPECT_TRUE(gate.open_for(1, kBegin + Duration::seconds(10)));
+}
+
+}  // namespace
+}  // namespace ringpost::schedule
