@@ -140,6 +140,7 @@ class AcceptanceLog : private SegmentOwner {
   bool make_room(Stream& stream);
   void copy_over(Stream& stream);
   void write_stream(Stream& stream);
+  std::uint64_t fill_block(Stream& stream, std::uint64_t end) const;
   void write_head(Stream& stream);
   void end_stream(Stream& stream);
   void leave_extent(Segment& segment, std::uint64_t begin, std::uint64_t used, std::uint64_t end);

@@ -179,13 +179,23 @@ void AcceptanceLog::copy_over(Stream& stream) {
   stream.slice_list.clear();
   stream.slice_list.push_back(
       Slice::of(stream.old_segment->bytes.substr(stream.old_begin, stream.written)));
-  stream.write_bytes = stream.written;
+  stream.write_bytes = stream.written + fill_block(stream, stream.written);
   stream.write.file = stream.segment->file;
   stream.write.offset = stream.begin;
   stream.write.slices = stream.slice_list.data();
-  stream.write.slice_count = 1;
+  stream.write.slice_count = static_cast<std::uint32_t>(stream.slice_list.size());
   stream.write.durable = false;
   disk_.write(stream.write);
+}
+
+// Lets the write that ends at `end` of the extent cover whole blocks: of a page that is not in
+// memory the rest would have to be read from disk. What comes next is written over it.
+std::uint64_t AcceptanceLog::fill_block(Stream& stream, std::uint64_t end) const {
+  const std::uint64_t rest = align_up(end, options_.block_bytes) - end;
+  if (rest > 0) {
+    stream.slice_list.push_back({kZeroPage, rest});
+  }
+  return rest;
 }
 
 void AcceptanceLog::write_stream(Stream& stream) {
@@ -194,8 +204,9 @@ void AcceptanceLog::write_stream(Stream& stream) {
   stream.slice_list.clear();
   stream.in_flight.for_each(
       [&](std::string_view run) { stream.slice_list.push_back(Slice::of(run)); });
+  const std::uint64_t end = stream.written + stream.in_flight.size();
+  stream.write_bytes = stream.in_flight.size() + fill_block(stream, end);
   RP_ASSERT(stream.slice_list.size() <= kWriteSlicesMax);
-  stream.write_bytes = stream.in_flight.size();
   stream.write.file = stream.segment->file;
   stream.write.offset = stream.begin + stream.written;
   stream.write.slices = stream.slice_list.data();

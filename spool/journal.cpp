@@ -24,7 +24,7 @@ Journal::Journal(const SpoolOptions& options, SegmentPool::Config config, Loop& 
   write_.bind<&Journal::on_written>(this);
   sync_.bind<&Journal::on_synced>(this);
   sync_timer_.bind<&Journal::on_sync_due>(this);
-  slices_.reserve(3 * kBatchesPerWrite);
+  slices_.reserve(3 * kBatchesPerWrite + 1);
 }
 
 Journal::~Journal() { loop_.timers().disarm(sync_timer_); }
@@ -158,6 +158,13 @@ void Journal::start_write() {
     return;
   }
   active_->append += write_bytes_;
+  // Whole pages: of one that is not in memory the rest would have to be read from disk.
+  const std::uint64_t rest = align_up(active_->append, options_.block_bytes) - active_->append;
+  if (rest > 0) {
+    slices_.push_back({kZeroPage, rest});
+  }
+  written_bytes_ += write_bytes_;
+  write_bytes_ += rest;
   write_.file = active_->file;
   write_.offset = start;
   write_.slices = slices_.data();
@@ -171,7 +178,6 @@ void Journal::on_written(Completion& done) {
     fail();
     return;
   }
-  written_bytes_ += write_bytes_;
   while (Batch* batch = writing_.pop_front()) {
     unsynced_.push_back(*batch);
     active_->last_sequence = batch->first + batch->records - 1;

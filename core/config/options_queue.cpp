@@ -161,7 +161,7 @@ constexpr OptionRow kTimeoutRows[] = {
            kDomain, T::boolean, "no", "yes",
            "Whether mail whose final reply did not come in time counts as delivered."),
     acting(Id::idle_timeout, "connection-idle-timeout", kDomain, T::duration, "0s", "30s",
-           "How long an idle connection is kept for further mail.",
+           "How long an idle connection is kept for further mail, 0.1 s at least.",
            {.aliases = "idle-timeout", .reload = kNewSessions}),
 };
 

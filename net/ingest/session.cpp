@@ -51,7 +51,7 @@ void IngestSession::begin(StreamId stream, const SocketAddress& peer, IngestConf
   config_ = std::move(config);
   listener_ = listener;
   policy_ = &policy;
-  paused_ = storage_refused_ = waiting_for_room_ = false;
+  paused_ = crowded_ = storage_refused_ = waiting_for_room_ = false;
   helo_bytes_ = auth_failures_ = 0;
   bytes_in_ = 0;
   begin_content_clock();
@@ -183,7 +183,8 @@ void IngestSession::after_engine() {
   }
   flush();
   if (state_ == State::open) {
-    set_paused(have_chunk_);
+    crowded_ = crowded_ && have_chunk_;
+    set_paused(crowded_);
   } else if (state_ == State::flushing || state_ == State::lingering) {
     discard_input();
   }
@@ -295,6 +296,7 @@ void IngestSession::on_received(Completion&) {
   } else if (state_ == State::proxied) {
     read_proxy_header();
   } else if (state_ == State::open) {
+    crowded_ = have_chunk_;
     pump();
   } else if (state_ == State::flushing || state_ == State::lingering) {
     discard_input();

@@ -60,8 +60,9 @@ enum class Welcome : std::uint8_t {
 
 /// One accepted connection: feeds the engine what arrives, sends its replies, hands content to the
 /// spool and answers 250 when the spool says durable. Lives in the service's pool on one shard and
-/// is reused. Holds at most one received chunk at a time; while it cannot go on (a commit, a full
-/// spool buffer, replies not read) it reads nothing, so that the client feels back-pressure.
+/// is reused. Holds at most one received chunk at a time. When it cannot go on (a commit, a full
+/// spool buffer, replies not read) and more comes than that chunk, it reads nothing, so that the
+/// client feels back-pressure; the next envelope, sent along with a message, alone is no more.
 /// It ends when its stream is closed and no commit is outstanding.
 class IngestSession : public ListLink<>, private smtp::ServerEvents {
  public:
@@ -192,6 +193,7 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   std::uint32_t slot_group_ = SessionSlots::kNoGroup;
   bool counted_ = false;  ///< in the per-address count
   bool paused_ = false;
+  bool crowded_ = false;  ///< more came while a chunk was at hand that cannot be fed yet
   bool have_chunk_ = false;
   bool chunk_secret_ = false;  // an AUTH line may lie in it
   bool committing_ = false;

@@ -250,7 +250,10 @@ void SimNet::recycle(const ReceivedChunk& chunk) {
   drain(connection, 1 - side);
 }
 
-void SimNet::pause(StreamId id) { stream_of(id).paused = true; }
+void SimNet::pause(StreamId id) {
+  stream_of(id).paused = true;
+  ++pauses_;
+}
 
 void SimNet::resume(StreamId id) {
   Stream& stream = stream_of(id);

@@ -112,6 +112,8 @@ class SimNet : public Net {
 
   std::size_t streams_open() const { return streams_.size(); }
   std::size_t chunks_lent() const { return lent_.size(); }
+  /// Calls of pause() so far.
+  std::size_t pauses() const { return pauses_; }
 
  private:
   using Connection = SimNetwork::Connection;
@@ -153,6 +155,7 @@ class SimNet : public Net {
   std::map<ConnectOp*, bool> connecting_;  ///< true: cancelled
   std::uint32_t next_stream_ = 1;
   std::uint32_t next_buffer_ = 1;
+  std::size_t pauses_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -491,6 +491,23 @@ TEST(Deliver, IdleSessionTakesOfferedWorkAndQuitsInTime) {
   EXPECT_EQ(host.commands.back(), "QUIT");
 }
 
+TEST(Deliver, AnySessionStaysAMomentForMoreMail) {
+  DeliverWorld world;
+  TestHost& host = world.add_host(kA);
+  world.add_route("mx.example.org", 10, kA);
+  world.policy->idle_timeout = {};
+  world.add_message("x: y\r\n\r\n", {"a@example.org"});
+  ASSERT_TRUE(world.open());
+  ASSERT_TRUE(world.run_until([&] { return world.messages[0].finished == 1; }));
+  world.world.run_for(Duration::milliseconds(50));
+  world.add_message("x: y\r\n\r\n", {"a@example.org"});
+  EXPECT_TRUE(world.deliverer->offer({DeliverWorld::kQueue}));
+  ASSERT_TRUE(world.run_until([&] { return world.messages[1].finished == 1; }));
+  EXPECT_EQ(host.connections, 1U);
+  world.world.run_for(Duration::seconds(1));
+  EXPECT_EQ(world.deliverer->sessions_open(), 0U) << "a moment, not longer";
+}
+
 TEST(Deliver, LargeContentGoesByZeroCopyAndIsHeldUntilReleased) {
   DeliverWorld world(5, grouping_at_once());
   TestHost& host = world.add_host(kA);

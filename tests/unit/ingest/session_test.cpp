@@ -292,6 +292,26 @@ TEST(IngestSession, ClientThatDoesNotReadIsDropped) {
   EXPECT_EQ(w.service->stats().timeouts, 1U);
 }
 
+TEST(IngestSession, ReadingStopsForWhatComesBehindTheNextEnvelope) {
+  IngestWorld w;
+  w.start();
+  w.sink.commit_time = Duration::seconds(2);
+  TestClient& client = w.connect();
+  client.send(kEnvelope);
+  ASSERT_TRUE(w.hears(client, "354"));
+  client.send("x\r\n.\r\nMAIL FROM:<a@b>\r\n");
+  w.run_for(Duration::seconds(1));
+  EXPECT_EQ(w.server_net.pauses(), 0U) << "an envelope behind a message is the usual thing";
+  client.send("RCPT TO:<c@d>\r\n");
+  w.run_for(Duration::milliseconds(500));
+  EXPECT_EQ(w.server_net.pauses(), 1U);
+  client.send("DATA\r\n");
+  ASSERT_TRUE(w.hears(client, "354"));
+  client.send("y\r\n.\r\n");
+  ASSERT_TRUE(w.run_until([&] { return w.sink.stored.size() == 2; }));
+  EXPECT_EQ(w.server_net.pauses(), 1U) << "it reads again once it was answered";
+}
+
 TEST(IngestSession, RepliesSurviveCloseWithInputUnread) {
   IngestWorld w;
   w.config->policies[1].limits.errors_max = 1;
