@@ -65,13 +65,54 @@ void AcceptanceLog::open_next() {
   }
 }
 
+std::uint32_t AcceptanceLog::next_ordinal() const noexcept {
+  std::uint32_t next = pool_.next_ordinal();
+  if (next_ != nullptr && !next_ready_) {
+    next = std::min(next, next_->ordinal());
+  }
+  return copies_ != nullptr && !copies_ready_ ? std::min(next, copies_->ordinal()) : next;
+}
+
+void AcceptanceLog::open_copies() {
+  if (copies_ == nullptr && !stopping_ && pool_.spares() >= options_.spare_segments) {
+    copies_ = pool_.open(0, true);
+    copies_ready_ = false;
+    pool_.pump(loop_.now());
+  }
+}
+
+void AcceptanceLog::drain_copies() {
+  if (copies() != nullptr) {
+    drain(*copies_);
+    copies_ = nullptr;
+    copies_ready_ = false;
+  }
+}
+
 void AcceptanceLog::segment_opened(Segment& segment, std::int32_t result) {
+  if (&segment == copies_) {
+    copies_ready_ = result == 0;
+    copies_ = copies_ready_ ? copies_ : nullptr;
+    if (copies_ready_) {
+      enter(segment);
+    }
+    return;
+  }
   RP_ASSERT(&segment == next_);
   if (result != 0) {
     next_ = nullptr;
     return;
   }
   next_ready_ = true;
+  enter(segment);
+  if (active_ == nullptr) {
+    take_next();
+  }
+  advance_waiting();
+}
+
+/// Into the table, ready to be written to.
+void AcceptanceLog::enter(Segment& segment) {
   const std::uint64_t windows = segment.header.size / options_.window_bytes + 1;
   segment.warm.assign(windows, 0);
   segment.seal.segment = &segment;
@@ -87,10 +128,6 @@ void AcceptanceLog::segment_opened(Segment& segment, std::int32_t result) {
     segment.summary.swap(free_summaries_.back());
     free_summaries_.pop_back();
   }
-  if (active_ == nullptr) {
-    take_next();
-  }
-  advance_waiting();
 }
 
 bool AcceptanceLog::take_next() {
@@ -179,9 +216,18 @@ void AcceptanceLog::give_summary_back(Segment& segment) {
 
 void AcceptanceLog::admitted(Segment& segment) { give_summary_back(segment); }
 
-void AcceptanceLog::message_ended(Segment& segment, std::uint64_t sequence) {
-  RP_ASSERT(segment.live > 0);
+void AcceptanceLog::touch(Segment& segment, std::uint64_t begin, std::uint64_t end) {
+  const auto second = static_cast<std::uint32_t>(loop_.now().instant.ns / 1'000'000'000) + 1;
+  for (std::uint64_t window = begin / options_.window_bytes; window <= end / options_.window_bytes;
+       ++window) {
+    segment.warm[window] = second;
+  }
+}
+
+void AcceptanceLog::message_ended(Segment& segment, std::uint32_t bytes, std::uint64_t sequence) {
+  RP_ASSERT(segment.live > 0 && segment.live_bytes >= bytes);
   --segment.live;
+  segment.live_bytes -= bytes;
   segment.last_outcome = std::max(segment.last_outcome, sequence);
   look_ = true;
 }
@@ -234,6 +280,14 @@ std::uint64_t AcceptanceLog::live_bytes() const noexcept {
   return bytes;
 }
 
+std::uint64_t AcceptanceLog::messages_bytes() const noexcept {
+  std::uint64_t bytes = 0;
+  for (const Segment* segment : table_) {
+    bytes += segment != nullptr ? segment->live_bytes : 0;
+  }
+  return bytes;
+}
+
 std::int32_t AcceptanceLog::trouble(std::uint64_t bytes) const noexcept {
   if (next_ != nullptr || pool_.spares() > 0) {
     return 0;
@@ -246,6 +300,7 @@ std::int32_t AcceptanceLog::trouble(std::uint64_t bytes) const noexcept {
 
 void AcceptanceLog::stop() {
   stopping_ = true;
+  drain_copies();
   for (const auto& stream : streams_) {
     if (stream->writer != nullptr && stream->writer->state_ == Writer::State::gathering) {
       stream->error = -ESHUTDOWN;
@@ -263,7 +318,7 @@ void AcceptanceLog::stop() {
 
 bool AcceptanceLog::idle() const noexcept {
   if (!committing_.empty() || !batch_.idle() || !pool_.idle() || active_ != nullptr ||
-      next_ != nullptr) {
+      next_ != nullptr || copies_ != nullptr) {
     return false;
   }
   return std::all_of(table_.begin(), table_.end(), [](const Segment* segment) {
@@ -553,13 +608,10 @@ void AcceptanceLog::accept(Segment& segment, Writer& writer) {
   slot.delay_look_s = writer.tells_delay_ ? kLookSoon : 0;
   segment.slots[head.local] = index;
   ++segment.live;
+  segment.live_bytes += slot.bytes;
   ++segment.entries;
   ++committed_;
-  const auto second = static_cast<std::uint32_t>(loop_.now().instant.ns / 1'000'000'000) + 1;
-  for (std::uint64_t window = span.begin / options_.window_bytes;
-       window <= span.end / options_.window_bytes; ++window) {
-    segment.warm[window] = second;
-  }
+  touch(segment, span.begin, span.end);
   if (segment.admitted == segment.summary.size()) {
     to_admit_.push_back(&segment);
   }

@@ -36,8 +36,9 @@ class AcceptanceLog : private SegmentOwner {
   void stop();
   bool idle() const noexcept;
 
-  /// A message's last recipient was settled by the journal record `sequence`.
-  void message_ended(Segment& segment, std::uint64_t sequence);
+  /// A message of so many bytes is needed in this segment no more: the journal record `sequence`
+  /// says so.
+  void message_ended(Segment& segment, std::uint32_t bytes, std::uint64_t sequence);
   void pin(Segment& segment) noexcept { ++segment.pins; }
   void unpin(Segment& segment) noexcept;
 
@@ -58,14 +59,31 @@ class AcceptanceLog : private SegmentOwner {
     }
   }
   /// Segments with this ordinal or above are not in the table yet.
-  std::uint32_t next_ordinal() const noexcept {
-    return next_ != nullptr && !next_ready_ ? next_->ordinal() : pool_.next_ordinal();
-  }
+  std::uint32_t next_ordinal() const noexcept;
+
+  // A segment for copies, which the compactor fills.
+
+  /// Opens one, unless that took one of the spares that are kept for new mail.
+  void open_copies();
+  /// Ready to be written to; null: none is.
+  Segment* copies() noexcept { return copies_ready_ ? copies_ : nullptr; }
+  /// It takes no more: it is sealed when its writes have ended.
+  void drain_copies();
+  /// Where records must end, so that a summary with so many more bytes finds room.
+  std::uint64_t limit(const Segment& segment, std::uint64_t new_summary_bytes) const;
+  /// Bytes that were just written count as present in memory.
+  void touch(Segment& segment, std::uint64_t begin, std::uint64_t end);
+  /// A batch of this segment has ended; its summary changed; it may be sealed.
+  void look_again() noexcept { look_ = true; }
+  /// Mail is being made durable.
+  bool committing() const noexcept { return !batch_.idle() || !committing_.empty(); }
 
   std::uint64_t committed() const noexcept { return committed_; }
   std::uint64_t commits() const noexcept { return commits_; }
   std::uint64_t failed_commits() const noexcept { return failed_commits_; }
   std::uint64_t live_bytes() const noexcept;
+  /// Of messages not settled.
+  std::uint64_t messages_bytes() const noexcept;
   /// The reason why a message of so many bytes is not taken: negative errno, or 0.
   std::int32_t trouble(std::uint64_t bytes) const noexcept;
 
@@ -114,7 +132,7 @@ class AcceptanceLog : private SegmentOwner {
   void segment_opened(Segment& segment, std::int32_t result) override;
   void open_next();
   bool take_next();
-  std::uint64_t limit(const Segment& segment, std::uint64_t new_summary_bytes) const;
+  void enter(Segment& segment);
 
   // Writers.
   Status append(Writer& writer, std::string_view run);
@@ -167,6 +185,8 @@ class AcceptanceLog : private SegmentOwner {
   Segment* active_ = nullptr;
   Segment* next_ = nullptr;
   bool next_ready_ = false;
+  Segment* copies_ = nullptr;
+  bool copies_ready_ = false;
   bool stopping_ = false;
   bool waiting_ = false;  ///< some stream waits for room
   bool look_ = false;     ///< some segment may have become ready to seal or retire

@@ -20,6 +20,7 @@ constexpr std::uint16_t kFlagDotLines = 1;
 constexpr std::uint16_t kFlagEightBit = 2;
 constexpr std::uint16_t kFlagSmtpUtf8 = 4;
 constexpr std::uint16_t kFlagDatedLate = 8;  // revision 4
+constexpr std::uint16_t kFlagCopy = 16;      // revision 6, in segments of version 2
 
 bool all_zero(std::string_view bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; });
@@ -48,7 +49,7 @@ void encode_segment_header(const SegmentHeader& header, char* out) {
   BufferOut buffer{out, kSegmentHeaderBytes};
   Encoder encode(buffer);
   encode.number(kSegmentMagic);
-  encode.number(kFormatVersion);
+  encode.number(header.copies ? kCopiesVersion : kFormatVersion);
   encode.number(static_cast<std::uint8_t>(header.kind));
   encode.number(std::uint8_t{0});
   encode.number(header.log);
@@ -77,15 +78,16 @@ Result<SegmentHeader> decode_segment_header(std::string_view sector) {
     return Error::of(ErrorCode::damaged, "no segment header");
   }
   const auto version = decode.number<std::uint32_t>();
-  if (version > kFormatVersion) {
+  if (version > kCopiesVersion) {
     return Error::of(ErrorCode::unknown_version, "segment format " + std::to_string(version) +
                                                      ", this program knows " +
-                                                     std::to_string(kFormatVersion));
+                                                     std::to_string(kCopiesVersion));
   }
   if (!sealed(sector, kHeaderSeed)) {
     return Error::of(ErrorCode::damaged, "segment header does not match its checksum");
   }
   SegmentHeader header;
+  header.copies = version == kCopiesVersion;
   const auto kind = decode.number<std::uint8_t>();
   decode.number<std::uint8_t>();
   header.log = decode.number<std::uint16_t>();
@@ -170,9 +172,9 @@ void encode_record_head(const RecordHead& head, std::uint64_t generation, std::u
   encode.number(head.recipients);
   encode.number(head.received_us);
   std::uint16_t flags = head.content.dot_lines ? kFlagDotLines : 0;
-  flags = static_cast<std::uint16_t>(flags | (head.content.eight_bit ? kFlagEightBit : 0) |
-                                     (head.smtputf8 ? kFlagSmtpUtf8 : 0) |
-                                     (head.content.dated_late ? kFlagDatedLate : 0));
+  flags = static_cast<std::uint16_t>(
+      flags | (head.content.eight_bit ? kFlagEightBit : 0) | (head.smtputf8 ? kFlagSmtpUtf8 : 0) |
+      (head.content.dated_late ? kFlagDatedLate : 0) | (head.copy ? kFlagCopy : 0));
   encode.number(flags);
   encode.number(static_cast<std::uint8_t>(head.dsn_return));
   encode.number(static_cast<std::uint8_t>(head.body));
@@ -213,6 +215,7 @@ std::optional<RecordHead> decode_record_head(std::string_view segment, std::uint
   head.content.eight_bit = (flags & kFlagEightBit) != 0;
   head.smtputf8 = (flags & kFlagSmtpUtf8) != 0;
   head.content.dated_late = (flags & kFlagDatedLate) != 0;
+  head.copy = (flags & kFlagCopy) != 0;
   const auto dsn = decode.number<std::uint8_t>();
   const auto body = decode.number<std::uint8_t>();
   const auto family = decode.number<std::uint8_t>();
@@ -227,13 +230,28 @@ std::optional<RecordHead> decode_record_head(std::string_view segment, std::uint
   if (dsn > 2 || body > 3 || family > 2 || head.local > kLocalMax || head.recipients == 0 ||
       meta > segment.size() - offset - kRecordHeadBytes || head.content_offset > segment.size() ||
       head.content.wire_bytes > segment.size() - head.content_offset ||
-      head.recipients > head.envelope_bytes) {
+      head.recipients > head.envelope_bytes || (head.copy && head.envelope_bytes < kBornBytes)) {
     return std::nullopt;
   }
   head.dsn_return = static_cast<DsnReturn>(dsn);
   head.body = static_cast<BodyType>(body);
   head.origin.family = static_cast<IpAddress::Family>(family);
   return head;
+}
+
+void encode_born(const MessageId& id, char* out) {
+  BufferOut buffer{out, kBornBytes};
+  Encoder encode(buffer);
+  encode.number(id.high);
+  encode.number(id.low);
+}
+
+MessageId decode_born(std::string_view bytes) {
+  Decoder decode(bytes);
+  MessageId id;
+  id.high = decode.number<std::uint64_t>();
+  id.low = decode.number<std::uint64_t>();
+  return id;
 }
 
 bool record_intact(std::string_view segment, std::uint64_t offset, const RecordHead& head) {
@@ -295,7 +313,9 @@ std::optional<SummaryFooter> decode_summary_footer(std::string_view block, std::
 std::optional<SummaryEntry> next_summary_entry(std::string_view summary, std::size_t& position) {
   Decoder decode(summary.substr(position));
   SummaryEntry entry;
-  entry.local = decode.varint32();
+  const std::uint32_t local = decode.varint32();
+  entry.copy = (local & kSummaryCopy) != 0;
+  entry.local = local & ~kSummaryCopy;
   entry.head = decode.number<std::uint32_t>();
   entry.begin = decode.number<std::uint32_t>();
   entry.bytes = decode.number<std::uint32_t>();
@@ -303,6 +323,9 @@ std::optional<SummaryEntry> next_summary_entry(std::string_view summary, std::si
   entry.size_bytes = decode.number<std::uint32_t>();
   entry.received_us = decode.number<std::int64_t>();
   entry.index = decode.text();
+  if (entry.copy) {
+    entry.born = decode_born(decode.raw(kBornBytes));
+  }
   if (!decode.ok() || entry.recipients == 0 || entry.local > kLocalMax) {
     return std::nullopt;
   }

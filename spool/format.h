@@ -7,12 +7,15 @@
 
 #include "core/base/result.h"
 #include "core/mail/envelope.h"
+#include "core/mail/message_id.h"
 
 // The numbers of docs/spool-format.md: what both writer and reader must agree on.
 
 namespace ringpost::spool {
 
 inline constexpr std::uint32_t kFormatVersion = 1;
+/// Of acceptance segments that hold copies: who does not know them must not start.
+inline constexpr std::uint32_t kCopiesVersion = 2;
 inline constexpr std::uint32_t kSector = 512;
 inline constexpr std::uint32_t kPage = 4096;
 /// What batches are padded with.
@@ -55,6 +58,7 @@ struct SegmentHeader {
   std::uint64_t first_sequence = 0;  ///< journals: of the first record
   Uuid spool{};
   std::int64_t created_us = 0;
+  bool copies = false;  ///< all its records are copies
 };
 inline constexpr std::size_t kSegmentHeaderBytes = 88;
 
@@ -96,11 +100,16 @@ struct RecordHead {
   IpAddress origin;
   std::uint8_t reports = 0;
   std::array<char, 2> verp{};
+  bool copy = false;  ///< its envelope ends with the id it was accepted under
   std::uint64_t meta_hash = 0;
   std::uint64_t content_hash = 0;
 };
 inline constexpr std::uint32_t kRecordHeadBytes = 96;
 inline constexpr std::uint32_t kRecordAlign = 8;
+/// The id at the end of a copy's envelope, and of its entry in a summary.
+inline constexpr std::uint32_t kBornBytes = 16;
+void encode_born(const MessageId& id, char* out);
+MessageId decode_born(std::string_view bytes);
 
 /// Writes kRecordHeadBytes for a record at `offset`.
 void encode_record_head(const RecordHead& head, std::uint64_t generation, std::uint64_t offset,
@@ -134,6 +143,8 @@ void encode_summary_footer(const SummaryFooter& footer, std::uint64_t generation
 std::optional<SummaryFooter> decode_summary_footer(std::string_view block, std::uint64_t generation,
                                                    std::uint64_t segment_bytes);
 
+/// In a summary, added to the local number of a copy.
+inline constexpr std::uint32_t kSummaryCopy = kLocalMax + 1;
 /// One message in a summary.
 struct SummaryEntry {
   std::uint32_t local = 0;
@@ -144,6 +155,8 @@ struct SummaryEntry {
   std::uint32_t size_bytes = 0;
   std::int64_t received_us = 0;
   std::string_view index;  ///< vmta, job and groups as in the record
+  bool copy = false;
+  MessageId born;  ///< of a copy
 };
 /// Reads the entry at `position` and moves it behind; nullopt at the end or on nonsense.
 std::optional<SummaryEntry> next_summary_entry(std::string_view summary, std::size_t& position);

@@ -59,6 +59,7 @@ bool read_additions(Decoder& decode, SettledRecord& record) {
       case OutcomeTag::way:
         record.way = static_cast<DeliveryWay>(number.number<std::uint8_t>());
         break;
+      case OutcomeTag::id: record.id.low = number.number<std::uint64_t>(); break;
     }
   }
   return decode.ok();

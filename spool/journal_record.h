@@ -68,12 +68,14 @@ enum class OutcomeTag : std::uint8_t {
   tls_protocol = 7,
   tls_cipher = 8,
   way = 9,
+  id = 10,  ///< low half, where the message lies as a copy under another number
 };
 
 /// What a record of kind `dropped` that drops nothing says besides.
 enum class NoteTag : std::uint8_t {
   reported = 1,  ///< reports on the endings of these recipients are durable
   delayed = 2,   ///< reports on their delay are; their number follows
+  moved = 3,     ///< this copy counts from now on, another message number does not
 };
 
 template <class Out>
@@ -143,6 +145,11 @@ void write_outcome_fields(Encoder<Out>& encode, const OutcomeFields& fields) {
   encode.text(record.host);
   encode.text(record.text);
   write_outcome_additions(encode, record);
+  if (record.id.low != fields.message && record.id.low != 0) {
+    encode.number(static_cast<std::uint8_t>(OutcomeTag::id));
+    encode.varint(sizeof record.id.low);
+    encode.number(record.id.low);
+  }
 }
 bool read_outcome(std::string_view fields, OutcomeFields& out);
 /// Only what changes state: message, recipient, kind, ambiguity, attempts, next attempt.

@@ -6,9 +6,18 @@
 
 namespace ringpost::spool {
 
+namespace {
+
+void prove(MessageSlot& slot) {
+  slot.flags = static_cast<std::uint8_t>(slot.flags & ~MessageSlot::kUnproven);
+}
+
+}  // namespace
+
 void JournalReplay::read(const std::vector<std::unique_ptr<Segment>>& segments) {
   if (segments.empty()) {
     clean_ = true;
+    complete_ = false;
     return;
   }
   for (std::size_t i = 0; i + 1 < segments.size(); ++i) {
@@ -44,6 +53,7 @@ void JournalReplay::read(const std::vector<std::unique_ptr<Segment>>& segments) 
   }
   if (!found) {
     checkpoint_ = 0;
+    complete_ = complete_ && segments.front()->header.first_sequence <= 1;
     if (segments.front()->header.first_sequence > 1) {
       report_.notes.push_back(segments.front()->path +
                               ": no complete checkpoint was found; settled mail may come back");
@@ -68,6 +78,7 @@ void JournalReplay::load(Segment& segment, const Segment* after) {
   std::uint64_t expected = segment.header.first_sequence;
   std::uint32_t index = 0;
   const auto lost = [&](std::uint64_t count) {
+    complete_ = false;
     report_.lost_outcomes += count;
     report_.notes.push_back(segment.path + ": " + std::to_string(count) +
                             " records from sequence " + std::to_string(expected) +
@@ -249,6 +260,9 @@ void JournalReplay::apply_dropped(std::string_view fields) {
 void JournalReplay::apply_note(std::uint64_t number, Decoder decode) {
   MessageSlot* slot = message(number);
   const auto tag = static_cast<NoteTag>(decode.number<std::uint8_t>());
+  if (tag == NoteTag::moved) {
+    return apply_moved(number, decode);
+  }
   const std::uint64_t count = decode.varint();
   Decoder recipients = decode;
   for (std::uint64_t i = 0; i < count && decode.ok(); ++i) {
@@ -268,6 +282,33 @@ void JournalReplay::apply_note(std::uint64_t number, Decoder decode) {
   }
 }
 
+// From here on the message is its copy, in the state that the note says. A copy that cannot be read
+// leaves its source what it was; one whose segment is gone has ended since, though the source's
+// own end may not have reached the disk.
+void JournalReplay::apply_moved(std::uint64_t number, Decoder& decode) {
+  MessageSlot* copy = message(number);
+  MessageSlot* source = message(decode.number<std::uint64_t>());
+  const std::uint64_t count = decode.varint();
+  const bool gone = segments_.count(ordinal_of(number)) == 0;
+  if (!gone && (copy == nullptr || count != copy->recipients)) {
+    return;
+  }
+  for (std::uint32_t i = 0; !gone && i < copy->recipients && decode.ok(); ++i) {
+    RecipientState state;
+    state.flags = decode.number<std::uint8_t>();
+    state.attempts = static_cast<std::uint16_t>(decode.varint());
+    state.next_s = decode.varint32();
+    copy->state(i) = state;
+  }
+  if (!gone) {
+    prove(*copy);
+  }
+  for (std::uint32_t i = 0; source != nullptr && i < source->recipients; ++i) {
+    source->state(i) = RecipientState{};
+    source->state(i).set(RecipientState::kSettled);
+  }
+}
+
 void JournalReplay::apply_part(std::string_view fields) {
   Decoder decode(fields);
   const auto ordinal = decode.number<std::uint32_t>();
@@ -279,6 +320,9 @@ void JournalReplay::apply_part(std::string_view fields) {
       MessageSlot* slot = local <= kLocalMax
                               ? message(message_number(ordinal, static_cast<std::uint32_t>(local)))
                               : nullptr;
+      if (slot != nullptr) {
+        prove(*slot);
+      }
       for (std::uint64_t i = 0; i < count && decode.ok(); ++i) {
         RecipientState state;
         state.flags = decode.number<std::uint8_t>();
@@ -295,6 +339,9 @@ void JournalReplay::apply_part(std::string_view fields) {
     const std::uint64_t known = segment == segments_.end() ? 0 : segment->second->slots.size();
     for (std::uint64_t l = local; l < std::min(local + count, known); ++l) {
       MessageSlot* slot = message(message_number(ordinal, static_cast<std::uint32_t>(l)));
+      if (slot != nullptr) {
+        prove(*slot);
+      }
       for (std::uint32_t r = 0; slot != nullptr && r < slot->recipients; ++r) {
         slot->state(r) = RecipientState{};
         if (kind == 1) {

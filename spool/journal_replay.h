@@ -30,6 +30,8 @@ class JournalReplay {
   /// Of acceptance segments, as far as the journal knows.
   std::uint32_t highest_ordinal() const { return highest_ordinal_; }
   bool clean() const { return clean_; }
+  /// Nothing that the journal once said is missing.
+  bool complete() const { return complete_; }
   /// The batches at the end that nothing vouches for: they may stand in the page cache alone.
   std::uint64_t tail_offset() const { return tail_offset_; }
   std::string_view tail() const { return tail_; }
@@ -48,6 +50,7 @@ class JournalReplay {
   void apply_outcome(std::string_view fields);
   void apply_dropped(std::string_view fields);
   void apply_note(std::uint64_t number, Decoder decode);
+  void apply_moved(std::uint64_t number, Decoder& decode);
   void apply_part(std::string_view fields);
   MessageSlot* message(std::uint64_t number);
 
@@ -60,6 +63,7 @@ class JournalReplay {
   std::map<std::uint32_t, std::uint64_t> checkpoint_live_;
   std::uint32_t highest_ordinal_ = 0;
   bool clean_ = false;
+  bool complete_ = true;
   std::uint64_t tail_offset_ = 0;
   std::string_view tail_;  ///< into loaded_
 

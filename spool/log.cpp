@@ -57,7 +57,8 @@ Log::Log(const SpoolOptions& options, std::uint16_t number, const Uuid& spool, C
                                         : std::make_unique<AccountingFeed>(
                                               options, ports.loop, ports.disk, journal_, number,
                                               *ports.reports, FeedOf::reports_owed)),
-      views_(options, ports.loop, ports.disk, slots_, acceptance_, *this) {
+      views_(options, ports.loop, ports.disk, slots_, acceptance_, *this),
+      compactor_(options, ports.loop, ports.disk, slots_, acceptance_, journal_, moved_) {
   housekeeping_.bind<&Log::on_housekeeping>(this);
 }
 
@@ -94,6 +95,9 @@ void Log::take_image(LogImage& image) {
     for (const std::uint32_t slot : slots) {
       if (slot != kNone) {
         slots_[slot].segment = adopted.index;
+        if (adopted.header.copies) {
+          moved_.emplace(adopted.id_of(slots_[slot].local).low, slot);
+        }
       }
     }
   }
@@ -168,6 +172,9 @@ bool Log::end_of_turn(Now now) {
   if (!mail_may_have_room_ && journal_.ready()) {
     mail_may_have_room_ = true;
     acceptance_.pool().pump(now);
+    if (accepts_) {
+      compactor_.begin(now);
+    }
   }
   if (!waiting_opens_.empty() && may_issue()) {
     open_waiting();
@@ -194,8 +201,9 @@ bool Log::end_of_turn(Now now) {
 void Log::step_stop() {
   switch (stop_) {
     case Stop::finishing:
+      compactor_.stop();
       acceptance_.stop();
-      if (acceptance_.idle() && !checkpoint_.running()) {
+      if (compactor_.idle() && acceptance_.idle() && !checkpoint_.running()) {
         checkpoint_.start();
         stop_ = Stop::checkpointing;
       }
@@ -283,7 +291,11 @@ SpoolStats Log::stats() noexcept {
       journal_.next_sequence() - std::min(feed_.next(), journal_.next_sequence());
   stats.checkpoints = checkpoint_.completed();
   stats.journal_errors = journal_.errors();
-  stats.quarantined = views_.quarantined();
+  stats.quarantined = views_.quarantined() + compactor_.figures().damaged;
+  stats.compacted_segments = compactor_.figures().segments;
+  stats.compacted_messages = compactor_.figures().messages;
+  stats.compacted_bytes = compactor_.figures().bytes;
+  stats.live_bytes = acceptance_.messages_bytes();
   stats.waiting_opens = waiting_opens_.size();
   stats.journal_alarm = 2 * journal_.used_bytes() > options_.journal_max_bytes;
   stats.may_issue = may_issue();
@@ -306,6 +318,10 @@ void SpoolStats::add(const SpoolStats& other) {
   checkpoints += other.checkpoints;
   journal_errors += other.journal_errors;
   quarantined += other.quarantined;
+  compacted_segments += other.compacted_segments;
+  compacted_messages += other.compacted_messages;
+  compacted_bytes += other.compacted_bytes;
+  live_bytes += other.live_bytes;
   waiting_opens += other.waiting_opens;
   journal_alarm = journal_alarm || other.journal_alarm;
   may_issue = may_issue && other.may_issue;
@@ -319,7 +335,7 @@ MessageBrief Log::brief(std::uint32_t index) {
   const MessageSlot& slot = slots_[index];
   MessageBrief brief;
   brief.handle = {number_, index, slot.generation};
-  brief.id = {acceptance_.table()[slot.segment]->header.id_high, number_of(slot)};
+  brief.id = acceptance_.table()[slot.segment]->id_of(slot.local);
   brief.recipients = slot.recipients;
   brief.open = slot.open;
   for (std::uint32_t i = 0; i < slot.recipients; ++i) {
@@ -356,13 +372,15 @@ bool Log::recipient(const SpoolHandle& message, std::uint32_t index, RecipientBr
 }
 
 bool Log::find(const MessageId& id, SpoolHandle& handle) {
-  const Segment* segment = acceptance_.find(ordinal_of(id.low));
-  if (segment == nullptr || segment->header.id_high != id.high ||
-      local_of(id.low) >= segment->slots.size()) {
-    return false;
+  std::uint32_t index = kNone;
+  if (const auto moved = moved_.find(id.low); moved != moved_.end()) {
+    index = moved->second;
+  } else if (const Segment* segment = acceptance_.find(ordinal_of(id.low));
+             segment != nullptr && !segment->header.copies &&
+             local_of(id.low) < segment->slots.size()) {
+    index = segment->slots[local_of(id.low)];
   }
-  const std::uint32_t index = segment->slots[local_of(id.low)];
-  if (index == kNone || index == kPending) {
+  if (index == kNone || index == kPending || brief(index).id != id) {
     return false;
   }
   handle = {number_, index, slots_[index].generation};

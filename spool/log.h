@@ -11,6 +11,7 @@
 #include "spool/acceptance_log.h"
 #include "spool/accounting_feed.h"
 #include "spool/checkpoint.h"
+#include "spool/compactor.h"
 #include "spool/journal.h"
 #include "spool/options.h"
 #include "spool/recovery.h"
@@ -70,6 +71,10 @@ struct SpoolStats {
   std::uint64_t checkpoints = 0;
   std::uint64_t journal_errors = 0;
   std::uint64_t quarantined = 0;
+  std::uint64_t live_bytes = 0;          ///< of messages that are not settled
+  std::uint64_t compacted_segments = 0;  ///< rewritten, since the start
+  std::uint64_t compacted_messages = 0;  ///< copied for it
+  std::uint64_t compacted_bytes = 0;
   std::uint64_t waiting_opens = 0;
   bool journal_alarm = false;  ///< more than half of journal_max is in use
   bool may_issue = true;
@@ -201,6 +206,8 @@ class Log final : private ViewUser {
   std::uint64_t reports_lost_ = 0;
   std::uint32_t delay_cursor_ = 0;  ///< slot to be looked at next
   Views views_;
+  MovedMessages moved_;
+  Compactor compactor_;
   std::vector<std::unique_ptr<StartSync>> start_syncs_;
   std::uint32_t syncs_left_ = 0;
   bool running_ = false;  ///< what recovery found is durable

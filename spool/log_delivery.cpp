@@ -79,8 +79,7 @@ void Log::view_loaded(const ViewWaiter& waiter, View* view) {
 
 void Log::fill(const View& view, MessageView& out) const {
   const OpenedRecord& record = view.record;
-  out.id = {view.segment->header.id_high,
-            message_number(view.segment->ordinal(), record.head.local)};
+  out.id = view.segment->id_of(record.head.local);
   out.envelope = record.envelope;
   out.content = record.head.content;
   out.prefix = record.prefix;
@@ -275,7 +274,7 @@ void Log::record_outcome(const Job& job, const JobRecipient& recipient, MessageS
   SettledRecord& record = fields.record;
   fields.message = number;
   fields.next_attempt = outcome.kind == OutcomeKind::deferred ? recipient.next_attempt : WallTime{};
-  record.id.high = view.segment->header.id_high;
+  record.id = view.segment->id_of(view.record.head.local);
   record.ambiguous = outcome.ambiguous || state.has(RecipientState::kAmbiguous);
   record.settled = ports_.loop.now().wall;
   describe(job, recipient, view.record.envelope, record);
@@ -321,7 +320,10 @@ void Log::close_recipient(MessageSlot& slot, std::uint64_t sequence) {
 void Log::end_message(MessageSlot& slot, std::uint64_t sequence) {
   Segment& segment = *acceptance_.table()[slot.segment];
   segment.slots[slot.local] = kNone;
-  acceptance_.message_ended(segment, sequence);
+  if (segment.header.copies) {
+    moved_.erase(segment.born[slot.local].low);
+  }
+  acceptance_.message_ended(segment, slot.bytes, sequence);
 }
 
 // Offering to the scheduler.
@@ -374,7 +376,7 @@ bool Log::admit_entry(Segment& segment, const SummaryEntry& entry, std::uint32_t
   IndexReader groups(entry.index);
   Admission admission;
   admission.message = {number_, index, slot.generation};
-  admission.id = {segment.header.id_high, message_number(segment.ordinal(), entry.local)};
+  admission.id = segment.id_of(entry.local);
   admission.job = groups.job();
   admission.size_bytes = entry.size_bytes;
   admission.received = {entry.received_us};

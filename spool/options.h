@@ -50,6 +50,14 @@ struct SpoolOptions {
   std::uint32_t accounting_per_turn = 1024;
   std::uint32_t checkpoint_bytes_per_turn = 32 << 10;
 
+  // Compaction.
+  std::uint32_t compact_percent =
+      20;  ///< of a segment live: no more, and it is rewritten. 0: never
+  Duration compact_look = Duration::seconds(60);  ///< how often segments are looked at; those that
+                                                  ///< empty faster by themselves are left alone
+  Duration compact_pause = Duration::milliseconds(20);  ///< after each copy
+  std::uint32_t compact_bytes = 256 << 10;              ///< copied by one write
+
   /// Whether the figures fit each other.
   Status check() const;
 };

@@ -75,7 +75,12 @@ bool read_record(std::string_view segment, std::uint64_t generation, std::uint64
   out.content = segment.substr(head->content_offset, head->content.wire_bytes);
   const std::uint64_t meta = offset + kRecordHeadBytes;
   IndexReader index(segment.substr(meta, head->index_bytes));
-  Decoder decode(segment.substr(meta + head->index_bytes, head->envelope_bytes));
+  std::string_view envelope = segment.substr(meta + head->index_bytes, head->envelope_bytes);
+  if (head->copy) {
+    out.born = decode_born(envelope.substr(envelope.size() - kBornBytes));
+    envelope.remove_suffix(kBornBytes);
+  }
+  Decoder decode(envelope);
   if (!index.ok() || !read_envelope(decode, out)) {
     return false;
   }

@@ -20,6 +20,7 @@ struct OpenedRecord {
   std::vector<Recipient> recipients;
   std::vector<ByteRange> kept;
   SigningFacts signing;
+  MessageId born;  ///< of a copy
 };
 
 /// Decodes the record at `offset`; with `verify` all of its bytes are checked against their

@@ -98,7 +98,7 @@ void append_entry_front(const RecordHead& head, std::uint64_t offset, std::strin
   StringOut out{summary};
   Encoder encode(out);
   const RecordSpan span = span_of(offset, head);
-  encode.varint(head.local);
+  encode.varint(head.copy ? head.local | kSummaryCopy : head.local);
   encode.number(static_cast<std::uint32_t>(offset));
   encode.number(static_cast<std::uint32_t>(span.begin));
   encode.number(static_cast<std::uint32_t>(span.end - span.begin));
@@ -161,7 +161,12 @@ void append_summary_entry(const RecordHead& head, std::uint64_t offset, const Ch
 void append_summary_entry(const RecordHead& head, std::uint64_t offset, std::string_view segment,
                           std::string& summary) {
   append_entry_front(head, offset, summary);
-  summary.append(segment.substr(offset + kRecordHeadBytes, head.index_bytes));
+  const std::uint64_t meta = offset + kRecordHeadBytes;
+  summary.append(segment.substr(meta, head.index_bytes));
+  if (head.copy) {
+    const std::uint64_t end = meta + head.index_bytes + head.envelope_bytes;
+    summary.append(segment.substr(end - kBornBytes, kBornBytes));
+  }
 }
 
 }  // namespace ringpost::spool

@@ -1,6 +1,8 @@
 #include "spool/recovery.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "core/base/hash.h"
 #include "spool/bytes.h"
@@ -38,6 +40,7 @@ class LogReader {
   bool intact(const Segment& segment, const SummaryEntry& entry);
   void scan(Segment& segment);
   void take_entry(Segment& segment, const SummaryEntry& entry, bool verified);
+  void doubt_copies();
   void settle_states();
   void note(std::string text) { report_.notes.push_back(std::move(text)); }
 
@@ -92,6 +95,9 @@ Result<LogImage> LogReader::read() {
     }
   }
   replay.apply(image_.acceptance, slots_);
+  if (!replay.complete()) {
+    doubt_copies();
+  }
   report_.clean = report_.clean && replay.clean();
   settle_states();
   return std::move(image_);
@@ -310,6 +316,41 @@ void LogReader::take_entry(Segment& segment, const SummaryEntry& entry, bool ver
   slot.flags = verified ? MessageSlot::kVerified : 0;
   slot.delay_look_s = kLookSoon;
   segment.slots[entry.local] = index;
+  if (entry.copy) {
+    // It counts from the moment when the journal says so; until then the message is its source.
+    segment.born.resize(segment.slots.size());
+    segment.born[entry.local] = entry.born;
+    slot.flags |= MessageSlot::kUnproven;
+    for (std::uint32_t i = 0; i < slot.recipients; ++i) {
+      slot.state(i).set(RecipientState::kSettled);
+    }
+  }
+}
+
+// Where the journal lost what it said of copies, one whose source is gone may be all there is of
+// its message: better offered again than lost.
+void LogReader::doubt_copies() {
+  std::map<MessageId, MessageSlot*> copies;  // the latest of each
+  std::set<MessageId> known;
+  for (const auto& segment : image_.acceptance) {
+    for (std::uint32_t local = 0; local < segment->slots.size(); ++local) {
+      if (segment->slots[local] == kNone) {
+        continue;
+      }
+      MessageSlot& slot = slots_[segment->slots[local]];
+      const bool unproven = (slot.flags & MessageSlot::kUnproven) != 0;
+      if (unproven) {
+        copies[segment->id_of(local)] = &slot;
+      } else {
+        known.insert(segment->id_of(local));
+      }
+    }
+  }
+  for (const auto& [id, slot] : copies) {
+    for (std::uint32_t i = 0; i < slot->recipients && known.count(id) == 0; ++i) {
+      slot->state(i).unset(RecipientState::kSettled);
+    }
+  }
 }
 
 /// Drops what is settled, counts what is not.
@@ -345,6 +386,7 @@ void LogReader::settle_states() {
         continue;
       }
       ++segment->live;
+      segment->live_bytes += slot.bytes;
       report_.messages += unsettled > 0 ? 1 : 0;
       report_.recipients += unsettled;
     }

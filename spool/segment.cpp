@@ -32,8 +32,10 @@ void Segment::clear() {
   confirmed_ahead.clear();
   next_local = 0;
   vouched = kNone;
+  live_bytes = looked_live = 0;
   last_outcome = 0;
   slots.clear();
+  born.clear();
   summary.clear();
   entries = 0;
   admitted = 0;
@@ -127,7 +129,7 @@ bool SegmentPool::add_spare(std::string path) {
   return true;
 }
 
-Segment* SegmentPool::open(std::uint64_t first_sequence) {
+Segment* SegmentPool::open(std::uint64_t first_sequence, bool copies) {
   Segment* segment = spares_.pop_front();
   if (segment == nullptr) {
     return nullptr;
@@ -145,6 +147,7 @@ Segment* SegmentPool::open(std::uint64_t first_sequence) {
   header.first_sequence = first_sequence;
   header.spool = config_.spool;
   header.created_us = loop_.now().wall.us;
+  header.copies = copies;
   segment->append = config_.block_bytes;
   write_header(*segment, true);
   return segment;
@@ -198,6 +201,7 @@ void SegmentPool::release(Segment& segment) {
   segment.clear();
   segment.state = SegmentState::freeing;
   segment.header.kind = SegmentKind::free;
+  segment.header.copies = false;
   ++freeing_;
   write_header(segment, false);
 }

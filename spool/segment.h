@@ -53,11 +53,14 @@ struct Segment : ListLink<> {
   std::uint32_t next_local = 0;
   std::uint32_t vouched = kNone;     ///< local numbers below are known durable
   std::uint32_t live = 0;            ///< messages not settled
+  std::uint64_t live_bytes = 0;      ///< of them
+  std::uint64_t looked_live = 0;     ///< live_bytes when compaction last looked; 0: it did not
   std::uint32_t pins = 0;            ///< open views
   std::uint32_t extents = 0;         ///< uploads under way
   std::uint32_t in_flight = 0;       ///< batches being written
   std::uint64_t last_outcome = 0;    ///< journal sequence of the last outcome of its messages
   std::vector<std::uint32_t> slots;  ///< slot by local number; kNone: settled or none
+  std::vector<MessageId> born;       ///< of copies, by local number: the ids they keep
   std::string summary;               ///< entries so far; until sealed and admitted
   std::uint32_t entries = 0;
   std::size_t admitted = 0;               ///< place in `summary`
@@ -76,6 +79,11 @@ struct Segment : ListLink<> {
   std::unique_ptr<char[]> block;  ///< header block, then summary footer
 
   std::uint32_t ordinal() const { return header.ordinal; }
+  /// The id of a message of this segment.
+  MessageId id_of(std::uint32_t local) const {
+    return header.copies ? born[local]
+                         : MessageId{header.id_high, message_number(ordinal(), local)};
+  }
   /// A batch was synced. They may finish out of order.
   void confirm(std::uint32_t batch);
   /// Back to an unused segment, keeping buffers and the file.
@@ -127,7 +135,7 @@ class SegmentPool {
   // Use.
 
   /// Starts to open a spare; segment_opened() follows. Null when there is none.
-  Segment* open(std::uint64_t first_sequence);
+  Segment* open(std::uint64_t first_sequence, bool copies = false);
   /// Takes a segment back: marks it free, then it is a spare again.
   void release(Segment& segment);
   /// Gives a segment up; its file is unlinked later.

@@ -41,7 +41,8 @@ void scan_batch(std::string_view segment, const SegmentHeader& header, const Fou
     out.end = std::max(out.end, span.end);
     if (record_intact(segment, offset, *head)) {
       append_summary_entry(*head, offset, segment, out.summary);
-      out.unconfirmed += confirmed ? 0 : 1;
+      // Of a copy nobody was told: it counts only where the journal says so.
+      out.unconfirmed += confirmed || head->copy ? 0 : 1;
     } else {
       broken(1, "record " + std::to_string(head->local) + " is damaged");
     }

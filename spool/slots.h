@@ -50,6 +50,7 @@ inline constexpr std::uint32_t kLookSoon = 1;
 struct MessageSlot {
   static constexpr std::uint8_t kVerified = 1;     ///< written in this run, or checked since
   static constexpr std::uint8_t kQuarantined = 2;  ///< damaged or unreadable
+  static constexpr std::uint8_t kUnproven = 4;     ///< a copy of which the journal has not yet told
 
   std::uint32_t generation = 0;
   std::uint32_t segment = kNone;  ///< index in the log's table; kNone: slot is free

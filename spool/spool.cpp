@@ -32,6 +32,10 @@ Status SpoolOptions::check() const {
       first_extent == 0) {
     return bad("streaming of large messages");
   }
+  if (compact_percent > 90 || compact_bytes < kSector || compact_look <= Duration{} ||
+      compact_pause <= Duration{}) {
+    return bad("compaction");
+  }
   if (window_bytes < kPage || window_bytes % kPage != 0 || spare_segments == 0 ||
       journal_reserve_segments == 0 || checkpoint_bytes_per_turn < 64) {
     return bad("spool windows, spares or budgets");

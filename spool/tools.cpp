@@ -382,7 +382,7 @@ class Exporter {
       ++figures.damaged;
       return {};
     }
-    const MessageId id{segment.header.id_high, message_number(segment.ordinal(), entry.local)};
+    const MessageId id = segment.id_of(entry.local);
     std::string wire(record.prefix);
     for (const ByteRange& range : record.kept) {
       wire += record.content.substr(range.begin, range.size());

@@ -84,6 +84,10 @@ struct ShardStatus {
   std::uint64_t queues = 0;
   std::uint64_t spool_messages = 0;
   std::uint64_t spool_segments = 0;
+  std::uint64_t spool_live_bytes = 0;
+  std::uint64_t compacted_segments = 0;
+  std::uint64_t compacted_messages = 0;
+  std::uint64_t compacted_bytes = 0;
   std::uint64_t commits = 0;
   std::uint64_t resolutions = 0;
   std::uint64_t resolutions_failed = 0;  ///< for the moment

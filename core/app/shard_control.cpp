@@ -139,6 +139,10 @@ ShardStatus Shard::status() {
   status.accepted_messages = spool.committed - reports_.counts().made - notices_.sent();
   status.spool_messages = spool.messages;
   status.spool_segments = spool.segments;
+  status.spool_live_bytes = spool.live_bytes;
+  status.compacted_segments = spool.compacted_segments;
+  status.compacted_messages = spool.compacted_messages;
+  status.compacted_bytes = spool.compacted_bytes;
   status.commits = spool.commits;
   status.resolutions = resolver_->stats().resolutions;
   status.resolutions_failed = resolver_->stats().deferred;

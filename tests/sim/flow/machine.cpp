@@ -35,6 +35,10 @@ void make_small(spool::SpoolOptions& options) {
   options.max_messages = 10'000;
   options.window_bytes = 8 << 10;
   options.retry_interval = Duration::milliseconds(200);
+  options.compact_percent = 40;
+  options.compact_look = Duration::seconds(5);
+  options.compact_pause = Duration::milliseconds(5);
+  options.compact_bytes = 16 << 10;
 }
 
 std::vector<Machine*>& graveyard() {
