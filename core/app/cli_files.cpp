@@ -9,6 +9,7 @@
 #include "core/app/cli_commands.h"
 #include "core/app/cli_config.h"
 #include "core/app/cli_talk.h"
+#include "core/app/system_login.h"
 #include "core/app/tls_settings.h"
 #include "core/config/check.h"
 #include "core/config/diff.h"
@@ -58,8 +59,14 @@ int check_config(const CliOptions& options, const std::string& file, bool strict
     for (config::Diagnostic& fault : check_accounts(*result.snapshot)) {
       found.push_back(std::move(fault));
     }
+    for (config::Diagnostic& fault : check_users(*result.snapshot)) {
+      fault.severity = strict ? config::Severity::error : fault.severity;
+      found.push_back(std::move(fault));
+    }
     if (!found.empty()) {
-      result.snapshot.reset();
+      if (config::count_of(found, config::Severity::error) > 0) {
+        result.snapshot.reset();
+      }
       std::move(found.begin(), found.end(), std::back_inserter(result.diagnostics));
     }
   }

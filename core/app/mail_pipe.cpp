@@ -1,9 +1,7 @@
 // Mail that a command takes: one run for each recipient, the message on its standard input.
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +9,7 @@
 #include <chrono>
 #include <vector>
 
+#include "core/app/child.h"
 #include "core/app/mail_store.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
@@ -23,32 +22,6 @@ constexpr int kPollMs = 200;
 constexpr int kTryAgain = 75;  // EX_TEMPFAIL of sysexits.h
 constexpr int kNotFound = 127;
 
-struct Pipe {
-  int read = -1;
-  int write = -1;
-  bool open() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) {
-      return false;
-    }
-    read = ends[0];
-    write = ends[1];
-    return true;
-  }
-  /// The child reads and writes like any other program: only our own ends do not wait.
-  static void set_patient(int end) { ::fcntl(end, F_SETFL, O_NONBLOCK); }
-  static void close(int& end) {
-    if (end >= 0) {
-      ::close(end);
-    }
-    end = -1;
-  }
-  ~Pipe() {
-    close(read);
-    close(write);
-  }
-};
-
 /// What became of one run.
 struct Run {
   int error = 0;       ///< errno: the command could not be begun
@@ -56,43 +29,6 @@ struct Run {
   bool late = false;   ///< it was ended by us
   std::string output;  ///< its first line, of standard output or error
 };
-
-int start(const std::vector<std::string>& words, const std::vector<std::string>& settings,
-          const Pipe& in, const Pipe& out, pid_t& child) {
-  std::vector<char*> arguments;
-  for (const std::string& word : words) {
-    arguments.push_back(const_cast<char*>(word.c_str()));
-  }
-  arguments.push_back(nullptr);
-  std::vector<char*> environment;
-  for (const std::string& setting : settings) {
-    environment.push_back(const_cast<char*>(setting.c_str()));
-  }
-  environment.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawnattr_init(&attributes);
-  ::posix_spawn_file_actions_adddup2(&actions, in.read, STDIN_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, out.write, STDOUT_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, out.write, STDERR_FILENO);
-  ::posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-  // A group of its own, so that all of it can be ended; signals as a fresh process has them.
-  sigset_t none;
-  sigset_t all;
-  ::sigemptyset(&none);
-  ::sigfillset(&all);
-  ::posix_spawnattr_setpgroup(&attributes, 0);
-  ::posix_spawnattr_setsigmask(&attributes, &none);
-  ::posix_spawnattr_setsigdefault(&attributes, &all);
-  ::posix_spawnattr_setflags(
-      &attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  const int result = ::posix_spawn(&child, arguments[0], &actions, &attributes, arguments.data(),
-                                   environment.data());
-  ::posix_spawn_file_actions_destroy(&actions);
-  ::posix_spawnattr_destroy(&attributes);
-  return result;
-}
 
 // Feeds the command and listens to it until it has closed its output. A command that does not want
 // to read all of the mail may do so.
@@ -156,7 +92,7 @@ Run run_command(deliver::StoreOp& op, std::string_view to, std::string_view cont
     run.error = errno;
     return run;
   }
-  run.error = start(words, settings, in, out, child);
+  run.error = start_child(words, settings, in, out, child);
   if (run.error != 0) {
     return run;
   }

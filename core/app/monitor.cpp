@@ -10,25 +10,14 @@
 #include <fstream>
 #include <iterator>
 
+#include "core/app/log.h"
+
 namespace ringpost::app {
 namespace {
 
+constexpr const char* kText = "text/plain; charset=utf-8";
 constexpr unsigned kConnectionsMax = 64;
 constexpr unsigned kPatienceSeconds = 10;
-
-bool same_secret(std::string_view a, std::string_view b) {
-  unsigned differs = a.size() == b.size() ? 0 : 1;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const char other = i < b.size() ? b[i] : '\0';
-    differs |= static_cast<unsigned char>(a[i] ^ other);
-  }
-  return differs == 0;
-}
-
-bool is_loopback(const IpAddress& client) {
-  static const IpNetwork kFour{IpAddress::v4(127, 0, 0, 0), 8};
-  return kFour.contains(client) || client == *IpAddress::parse("::1");
-}
 
 IpAddress address_of(const sockaddr* from) {
   IpAddress address;
@@ -67,60 +56,61 @@ MHD_Result reply(MHD_Connection* connection, const HttpAnswer& answer) {
   if (!answer.location.empty()) {
     ::MHD_add_response_header(response, "Location", answer.location.c_str());
   }
-  if (answer.code == 405) {
-    ::MHD_add_response_header(response, "Allow", "GET, HEAD");
+  ::MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+  if (!answer.allows.empty()) {
+    ::MHD_add_response_header(response, "Allow", answer.allows.c_str());
   }
   const MHD_Result result = ::MHD_queue_response(connection, answer.code, response);
   ::MHD_destroy_response(response);
   return result;
 }
 
+/// The body of a request while it comes in.
+struct Inflow {
+  std::string body;
+  bool too_long = false;
+};
+
+void on_over(void*, MHD_Connection*, void** context, MHD_RequestTerminationCode) {
+  delete static_cast<Inflow*>(*context);
+  *context = nullptr;
+}
+
 MHD_Result on_request(void* entrance, MHD_Connection* connection, const char* path,
-                      const char* method, const char*, const char*, std::size_t* body_bytes,
+                      const char* method, const char*, const char* bytes, std::size_t* size,
                       void** context) {
-  // The first call comes with the header alone; what follows is a body, which nobody wants.
-  static char seen = 0;
+  // The first call comes with the header alone, then the body comes in pieces.
   if (*context == nullptr) {
-    *context = &seen;
+    *context = new Inflow;
     return MHD_YES;
   }
-  if (*body_bytes > 0) {
-    *body_bytes = 0;
+  auto& inflow = *static_cast<Inflow*>(*context);
+  if (*size > 0) {
+    inflow.too_long = inflow.too_long || inflow.body.size() + *size > Monitor::kBodyBytesMax;
+    inflow.body.append(bytes, inflow.too_long ? 0 : *size);
+    *size = 0;
     return MHD_YES;
   }
+  const auto field = [connection](const char* name) -> std::string_view {
+    const char* value = ::MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+    return value != nullptr ? std::string_view(value) : std::string_view{};
+  };
   const auto& entered = *static_cast<const Monitor::Entrance*>(entrance);
   if (entered.redirects) {
-    const char* host = ::MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
-    return reply(connection, Monitor::redirect(host != nullptr ? host : "", path));
+    return reply(connection, Monitor::redirect(field("Host"), path));
+  }
+  if (inflow.too_long) {
+    return reply(connection, {413, kText, "a request has at most 64 KiB\n", {}, {}});
   }
   const auto* info = ::MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-  const char* key = ::MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "X-API-Key");
   return reply(connection,
-               entered.monitor->answer(method, path,
-                                       address_of(info != nullptr ? info->client_addr : nullptr),
-                                       key != nullptr ? key : ""));
+               entered.monitor->answer(
+                   {method, path, address_of(info != nullptr ? info->client_addr : nullptr),
+                    field("X-API-Key"), field("Host"), field("Origin"), field("Sec-Fetch-Site"),
+                    field("X-CSRF-Token"), inflow.body}));
 }
 
 }  // namespace
-
-bool may_monitor(const config::GlobalSettings& global, const IpAddress& client,
-                 std::string_view key) {
-  bool known = false;
-  for (const config::Secret& secret : global.http_api_keys) {
-    known = (!secret.empty() && same_secret(secret.reveal(), key)) || known;
-  }
-  if (known) {
-    return true;
-  }
-  const config::HttpAccess* narrowest = nullptr;
-  for (const config::HttpAccess& access : global.http_access) {
-    if (access.network.contains(client) &&
-        (narrowest == nullptr || access.network.prefix_bits >= narrowest->network.prefix_bits)) {
-      narrowest = &access;
-    }
-  }
-  return narrowest != nullptr ? narrowest->right != config::HttpRight::none : is_loopback(client);
-}
 
 Monitor::~Monitor() {
   door_.stop();
@@ -137,9 +127,10 @@ HttpAnswer Monitor::redirect(std::string_view host, std::string_view path) {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
                std::string_view(".-:[]_").find(c) != std::string_view::npos;
       });
-  const bool known = path == "/metrics" || path == "/health" || path == "/status";
+  const bool known = path == "/metrics" || path == "/health" || path == "/status" ||
+                     path == "/token" || path == "/command";
   if (!fits) {
-    return {400, "text/plain; charset=utf-8", "the Host field names no host\n", {}};
+    return {400, kText, "the Host field names no host\n", {}, {}};
   }
   HttpAnswer answer;
   answer.code = 308;
@@ -156,14 +147,16 @@ Status Monitor::start_encrypted(std::uint16_t port, const sockaddr* address, soc
                           static_cast<unsigned>(MHD_USE_ITC);
   server_ = ::MHD_start_daemon(kFlags, 0, nullptr, nullptr, &on_request, &plain_,
                                MHD_OPTION_CONNECTION_LIMIT, kConnectionsMax,
-                               MHD_OPTION_CONNECTION_TIMEOUT, kPatienceSeconds, MHD_OPTION_END);
+                               MHD_OPTION_CONNECTION_TIMEOUT, kPatienceSeconds,
+                               MHD_OPTION_NOTIFY_COMPLETED, &on_over, nullptr, MHD_OPTION_END);
   const char* const password = password_.empty() ? nullptr : password_.c_str();
   tls_server_ = ::MHD_start_daemon(
       kFlags | static_cast<unsigned>(MHD_USE_TLS), 0, nullptr, nullptr, &on_request, &encrypted_,
       MHD_OPTION_HTTPS_MEM_CERT, certificate_.c_str(), MHD_OPTION_HTTPS_MEM_KEY,
       certificate_.c_str(), MHD_OPTION_HTTPS_KEY_PASSWORD, password, MHD_OPTION_HTTPS_PRIORITIES,
       "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2", MHD_OPTION_CONNECTION_LIMIT, kConnectionsMax,
-      MHD_OPTION_CONNECTION_TIMEOUT, kPatienceSeconds, MHD_OPTION_END);
+      MHD_OPTION_CONNECTION_TIMEOUT, kPatienceSeconds, MHD_OPTION_NOTIFY_COMPLETED, &on_over,
+      nullptr, MHD_OPTION_END);
   if (server_ == nullptr || tls_server_ == nullptr) {
     return Error::of(ErrorCode::invalid,
                      "http-mgmt-port " + std::to_string(port) +
@@ -186,7 +179,7 @@ Status Monitor::start(std::uint16_t port) {
   const auto settings = source_.settings();
   const auto& access = settings->global().http_access;
   const bool outside = std::any_of(access.begin(), access.end(), [](const auto& one) {
-    return one.right != config::HttpRight::none && !is_loopback(one.network.base);
+    return one.right != config::HttpRight::none && !is_of_this_host(one.network.base);
   });
   sockaddr_in six_less{};
   six_less.sin_family = AF_INET;
@@ -207,10 +200,10 @@ Status Monitor::start(std::uint16_t port) {
   const unsigned flags = static_cast<unsigned>(MHD_USE_INTERNAL_POLLING_THREAD) |
                          (outside ? static_cast<unsigned>(MHD_USE_DUAL_STACK) : 0U);
   errno = 0;
-  server_ =
-      ::MHD_start_daemon(flags, port, nullptr, nullptr, &on_request, &plain_, MHD_OPTION_SOCK_ADDR,
-                         address, MHD_OPTION_CONNECTION_LIMIT, kConnectionsMax,
-                         MHD_OPTION_CONNECTION_TIMEOUT, kPatienceSeconds, MHD_OPTION_END);
+  server_ = ::MHD_start_daemon(flags, port, nullptr, nullptr, &on_request, &plain_,
+                               MHD_OPTION_SOCK_ADDR, address, MHD_OPTION_CONNECTION_LIMIT,
+                               kConnectionsMax, MHD_OPTION_CONNECTION_TIMEOUT, kPatienceSeconds,
+                               MHD_OPTION_NOTIFY_COMPLETED, &on_over, nullptr, MHD_OPTION_END);
   if (server_ == nullptr) {
     return Error::from_errno(errno != 0 ? errno : EADDRINUSE,
                              "http-mgmt-port " + std::to_string(port));
@@ -220,14 +213,24 @@ Status Monitor::start(std::uint16_t port) {
   return {};
 }
 
-HttpAnswer Monitor::answer(std::string_view method, std::string_view path, const IpAddress& client,
-                           std::string_view key) {
+HttpAnswer Monitor::answer(const HttpQuestion& question) {
   const auto settings = source_.settings();
-  if (!may_monitor(settings->global(), client, key)) {
-    return {403, "text/plain; charset=utf-8", "http-access does not allow it\n", {}};
+  const config::GlobalSettings& global = settings->global();
+  if (right_of(global, question.client, question.key) == config::HttpRight::none) {
+    return {403, kText, "http-access does not allow it\n", {}, {}};
   }
-  if (method != "GET" && method != "HEAD") {
-    return {405, "text/plain; charset=utf-8", "only GET and HEAD\n", {}};
+  const std::string_view path = question.path;
+  const bool commands = path == "/command";
+  const bool reads = question.method == "GET" || question.method == "HEAD";
+  if (commands ? question.method != "POST" : !reads) {
+    const char* allowed = commands ? "POST" : "GET, HEAD";
+    return {405, kText, std::string("only ") + allowed + "\n", {}, allowed};
+  }
+  if (commands) {
+    return command(global, question);
+  }
+  if (path == "/token") {
+    return token(global, question);
   }
   if (path == "/metrics") {
     return metrics();
@@ -236,9 +239,44 @@ HttpAnswer Monitor::answer(std::string_view method, std::string_view path, const
     return health();
   }
   if (path == "/status") {
-    return {200, "application/json", source_.status_json() + "\n", {}};
+    return {200, "application/json", source_.status_json() + "\n", {}, {}};
   }
-  return {404, "text/plain; charset=utf-8", "there are /metrics, /health and /status\n", {}};
+  return {404, kText, "there are /metrics, /health, /status, /token and /command\n", {}, {}};
+}
+
+HttpAnswer Monitor::token(const config::GlobalSettings& global, const HttpQuestion& question) {
+  const WallTime now = source_.now().wall;
+  if (const auto refusal = gate_.refusal(global, question, now, true); !refusal.empty()) {
+    return {403, kText, std::string(refusal), {}, {}};
+  }
+  return {200,
+          "application/json",
+          "{\"token\":\"" + gate_.token(question.client, now) + "\"}\n",
+          {},
+          {}};
+}
+
+HttpAnswer Monitor::command(const config::GlobalSettings& global, const HttpQuestion& question) {
+  const auto refusal = gate_.refusal(global, question, source_.now().wall, false);
+  if (!refusal.empty()) {
+    return {403, kText, std::string(refusal), {}, {}};
+  }
+  const std::string word = command_of(question.body);
+  auto least = config::HttpRight::admin;
+  if (word.empty() || !right_for(word, least)) {
+    return {400,
+            kText,
+            "the body is a request in JSON with a command that may be given here\n",
+            {},
+            {}};
+  }
+  if (right_of(global, question.client, question.key) < least) {
+    return {403, kText, "http-access does not allow this command\n", {}, {}};
+  }
+  if (least > config::HttpRight::monitor) {
+    log_info("management port: " + question.client.text() + " says " + word);
+  }
+  return {200, "application/json", source_.command(std::string(question.body)) + "\n", {}, {}};
 }
 
 Result<MonitorFigures> Monitor::look() {
@@ -268,7 +306,7 @@ Result<MonitorFigures> Monitor::look() {
 HttpAnswer Monitor::metrics() {
   const auto figures = look();
   if (!figures) {
-    return {503, "text/plain; charset=utf-8", figures.error().describe() + "\n", {}};
+    return {503, kText, figures.error().describe() + "\n", {}, {}};
   }
   return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_text(*figures), {}};
 }
@@ -276,9 +314,9 @@ HttpAnswer Monitor::metrics() {
 HttpAnswer Monitor::health() {
   const auto figures = look();
   if (!figures) {
-    return {503, "application/json", health_json({{"shard", figures.error().describe()}}), {}};
+    return {503, "application/json", health_json({{"shard", figures.error().describe()}}), {}, {}};
   }
-  return {troubles_.empty() ? 200U : 503U, "application/json", health_json(troubles_), {}};
+  return {troubles_.empty() ? 200U : 503U, "application/json", health_json(troubles_), {}, {}};
 }
 
 }  // namespace ringpost::app

@@ -8,6 +8,7 @@
 
 #include "core/app/health.h"
 #include "core/app/metrics.h"
+#include "core/app/monitor_command.h"
 #include "core/app/monitor_door.h"
 #include "core/base/address.h"
 #include "core/base/result.h"
@@ -21,7 +22,8 @@ struct HttpAnswer {
   unsigned code = 200;
   std::string type = "text/plain; charset=utf-8";
   std::string body;
-  std::string location;  ///< of an answer that sends elsewhere
+  std::string location{};  ///< of an answer that sends elsewhere
+  std::string allows{};    ///< methods, of an answer that refuses one
 };
 
 /// What the management port shows. Called on the server's own thread.
@@ -34,17 +36,15 @@ class MonitorSource {
   virtual Result<MonitorFigures> figures() = 0;
   /// The JSON of `ringpost status --json`.
   virtual std::string status_json() = 0;
+  /// A request in the form of the control socket, and its answer.
+  virtual std::string command(const std::string& request) = 0;
   virtual Now now() = 0;
 };
 
-/// Whether a client may look: by a key, else by the narrowest network of http-access that it is in,
-/// else only from this host. Compares keys in a time that tells nothing of them.
-bool may_monitor(const config::GlobalSettings& global, const IpAddress& client,
-                 std::string_view key);
-
-/// The management port: /metrics (Prometheus), /health (503 with the reasons when all is not well)
-/// and /status (JSON). Read only, on threads of its own; only on loopback unless http-access names
-/// other networks. With a certificate of smtp-server-tls-certificate the port speaks HTTPS too, and
+/// The management port: /metrics (Prometheus), /health (503 with the reasons when all is not well),
+/// /status (JSON) and, by POST alone, /command, which takes what the control socket takes (see
+/// CommandGate for who may). On threads of its own; only on loopback unless http-access names other
+/// networks. With a certificate of smtp-server-tls-certificate the port speaks HTTPS too, and
 /// plain visitors are sent there where http-redirect-to-https says so.
 class Monitor {
  public:
@@ -65,13 +65,19 @@ class Monitor {
   /// Where a plain visitor is sent who asked `host` (of the Host field) for `path`.
   static HttpAnswer redirect(std::string_view host, std::string_view path);
   /// For the server's callback and tests: the answer to a request.
+  HttpAnswer answer(const HttpQuestion& question);
   HttpAnswer answer(std::string_view method, std::string_view path, const IpAddress& client,
-                    std::string_view key);
+                    std::string_view key) {
+    return answer({method, path, client, key, "localhost", {}, {}, {}, {}});
+  }
+  static constexpr std::size_t kBodyBytesMax = 64 * 1024;
 
  private:
   Status start_encrypted(std::uint16_t port, const sockaddr* address, socklen_t size);
   HttpAnswer metrics();
   HttpAnswer health();
+  HttpAnswer command(const config::GlobalSettings& global, const HttpQuestion& question);
+  HttpAnswer token(const config::GlobalSettings& global, const HttpQuestion& question);
   /// Figures and, in troubles_, what is wrong.
   Result<MonitorFigures> look();
 
@@ -83,6 +89,7 @@ class Monitor {
   std::string certificate_;  ///< PEM with its key
   std::string password_;
   MonitorDoor door_;
+  CommandGate gate_;
   std::uint16_t port_ = 0;
   HealthWatch watch_;
   std::vector<Trouble> troubles_;

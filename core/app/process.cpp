@@ -38,6 +38,7 @@ constexpr unsigned kWorkers = 2;
 constexpr unsigned kHelpersMax = 32;
 constexpr unsigned kWebWorkers = 4;
 constexpr unsigned kStoringWorkers = 2;  // mail into files and commands
+constexpr unsigned kLoginWorkers = 2;    // accounts of the host
 constexpr Duration kCloseTime = Duration::seconds(30);
 
 unsigned shard_count(const config::GlobalSettings& global) {
@@ -74,6 +75,7 @@ class ControlMonitor final : public MonitorSource {
   std::shared_ptr<const config::Snapshot> settings() override { return control_.settings(); }
   Result<MonitorFigures> figures() override { return control_.figures(); }
   std::string status_json() override { return control_.answer(R"({"command":"status"})"); }
+  std::string command(const std::string& request) override { return control_.answer(request); }
   Now now() override { return read_clocks(); }
 
  private:
@@ -91,6 +93,7 @@ struct Process::Ports {
   std::unique_ptr<ThreadWorker> crypto;
   std::unique_ptr<ThreadWorker> web;
   std::unique_ptr<ThreadWorker> storing;
+  std::unique_ptr<ThreadWorker> logins;
   std::unique_ptr<ThreadMailStore> store;
   std::unique_ptr<StsFetcher> sts;
   KernelEntropy entropy;
@@ -188,6 +191,9 @@ Status Process::start() {
   ingest_ = std::move(*ingest);
   reloader_.begin(ingest_->mail_rules);
   for (const std::string& line : faults) {
+    log_warning(line);
+  }
+  for (const std::string& line : user_warnings(*snapshot_)) {
     log_warning(line);
   }
   if (auto prepared = prepare(); !prepared) {
@@ -319,6 +325,8 @@ Status Process::prepare() {
   crypto_ = std::make_unique<WorkerPool>(helper_count(shards_));
   web_ = std::make_unique<WorkerPool>(kWebWorkers);
   storing_ = std::make_unique<WorkerPool>(kStoringWorkers);
+  login_workers_ = std::make_unique<WorkerPool>(kLoginWorkers);
+  authentication_.system = &logins_;
   sts_ = std::make_unique<StsStore>(spool_folder_ + "/sts-policies", read_clocks().wall);
   for (const std::string& line : sts_->warnings()) {
     log_warning(line);
@@ -359,6 +367,7 @@ void Process::run_shard(ShardThread& entry) {
   }
   ports.web = std::make_unique<ThreadWorker>(*web_, *ports.driver);
   ports.storing = std::make_unique<ThreadWorker>(*storing_, *ports.driver);
+  ports.logins = std::make_unique<ThreadWorker>(*login_workers_, *ports.driver);
   ports.store = std::make_unique<ThreadMailStore>(*ports.storing);
   ports.sts = std::make_unique<StsFetcher>(*ports.web, *ports.driver, *sts_);
   {
@@ -378,11 +387,11 @@ void Process::run_shard(ShardThread& entry) {
     settings.kept = kept_;
     settings.spool_id = spool_->id();
     settings.spool_logs = spool_->logs_of(entry.shard);
-    Shard shard(
-        std::move(settings),
-        {*ports.driver, *ports.secure_net, *ports.disk, ports.entropy, *ports.secure_net,
-         ports.crypto.get(), ports.sts.get(), ports.store.get(), &events_->shard(entry.shard)},
-        *mailroom_, *accounts_);
+    Shard shard(std::move(settings),
+                {*ports.driver, *ports.secure_net, *ports.disk, ports.entropy, *ports.secure_net,
+                 ports.crypto.get(), ports.sts.get(), ports.store.get(),
+                 &events_->shard(entry.shard), ports.logins.get()},
+                *mailroom_, *accounts_);
     Status started = ports.open_dns(shard.loop(), snapshot_->global());
     if (started) {
       started = shard.start(*ports.dns);

@@ -15,6 +15,7 @@
 #include "core/app/reload.h"
 #include "core/app/shard.h"
 #include "core/app/sts_fetcher.h"
+#include "core/app/system_login.h"
 #include "core/base/shared_count.h"
 #include "core/config/snapshot.h"
 #include "core/loop/mailroom.h"
@@ -99,8 +100,10 @@ class Process {
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> crypto_;  ///< for private operations
   std::unique_ptr<StsStore> sts_;
-  std::unique_ptr<WorkerPool> storing_;  ///< for mail into files and commands
-  std::unique_ptr<WorkerPool> web_;      ///< for policies of MTA-STS
+  std::unique_ptr<WorkerPool> storing_;        ///< for mail into files and commands
+  std::unique_ptr<WorkerPool> web_;            ///< for policies of MTA-STS
+  std::unique_ptr<WorkerPool> login_workers_;  ///< for accounts of the host
+  PamLogins logins_{pam_program()};
   std::shared_ptr<const KeyRing> keys_;
   auth::SharedState authentication_;
   std::vector<std::unique_ptr<ShardThread>> threads_;

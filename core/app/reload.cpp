@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "core/app/settings.h"
+#include "core/app/system_login.h"
 #include "core/app/tls_settings.h"
 #include "core/base/text.h"
 #include "core/config/diff.h"
@@ -62,6 +63,9 @@ ReloadPlan Reloader::plan() {
     return plan;
   }
   plan.ingest = std::move(*ingest);
+  for (std::string& line : user_warnings(*plan.snapshot)) {
+    plan.faults.push_back(std::move(line));
+  }
   plan.keys = std::make_shared<const KeyRing>(plan.snapshot);
   return plan;
 }

@@ -62,6 +62,7 @@ void set_auth(const config::SourcePolicy& in, ingest::SourcePolicy& out) {
   if (!in.allow_auth) {
     out.auth = {};
   }
+  out.auth.external = in.allow_auth;  // where users are known by certificates
   out.auth.clear_text_ok = in.allow_unencrypted_auth;
   out.auth.encrypted_only = in.require_starttls_before_auth;
   out.users_file = in.auth_file;
@@ -246,7 +247,7 @@ Result<ingest::IngestConfigRef> ingest_config(const std::shared_ptr<const config
     const std::uint32_t rules =
         listener.source == config::kNoSource ? 0 : named.rules_of(listener.source);
     const TlsContextRef tls =
-        contexts == nullptr ? nullptr : listener_tls(snapshot.global(), listener, *contexts);
+        contexts == nullptr ? nullptr : listener_tls(snapshot, listener, *contexts);
     for (const SocketAddress& address : bind_addresses(listener, local)) {
       out->listen.push_back({address, rules, tls, listener.immediate_tls});
     }

@@ -92,7 +92,8 @@ Status Shard::start(Dns& dns) {
 
 Status Shard::listen() {
   if (settings_.authentication != nullptr) {
-    desk_ = std::make_unique<auth::Desk>(loop_, ports_.crypto, *settings_.authentication);
+    desk_ = std::make_unique<auth::Desk>(loop_, ports_.crypto, *settings_.authentication,
+                                         ports_.logins);
   }
   ingest_ = std::make_unique<ingest::IngestService>(loop_, ports_.net, ports_.tls, spool_,
                                                     ports_.entropy, settings_.ingest_memory,

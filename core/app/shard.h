@@ -43,6 +43,7 @@ struct ShardPorts {
   resolve::StsSource* sts = nullptr;    ///< none: no domain has a policy of MTA-STS
   deliver::MailStore* store = nullptr;  ///< none: mail for files and commands waits
   ShardEvents* events = nullptr;        ///< none: details are not logged
+  Worker* logins = nullptr;             ///< helper threads for accounts of the host
 };
 
 struct ShardSettings {

@@ -1,5 +1,6 @@
 #include "core/app/tls_settings.h"
 
+#include <algorithm>
 #include <variant>
 
 namespace ringpost::app {
@@ -28,10 +29,10 @@ TlsClientSettings client_settings(const config::ClientTlsSettings& in, bool auth
   return out;
 }
 
-TlsServerSettings server_settings(const config::GlobalSettings& global,
+TlsServerSettings server_settings(const config::Snapshot& snapshot,
                                   const config::Listener& listener) {
   const bool own = !listener.tls.certificates.empty();
-  const config::ServerTlsSettings& in = own ? listener.tls : global.server_tls;
+  const config::ServerTlsSettings& in = own ? listener.tls : snapshot.global().server_tls;
   TlsServerSettings out;
   out.protocol.v1_0 = in.tls_v1;
   out.protocol.v1_1 = in.tls_v1_1;
@@ -40,6 +41,10 @@ TlsServerSettings server_settings(const config::GlobalSettings& global,
   out.protocol.ciphers = in.ciphers;
   out.protocol.suites = in.suites;
   out.ca_file = in.ca_file;
+  const auto& users = snapshot.smtp_users();
+  out.asks_clients = std::any_of(users.begin(), users.end(), [](const config::SmtpUser& user) {
+    return user.method == config::UserMethod::certificate;
+  });
   for (const config::CertificateFile* const file : in.certificates) {
     out.certificates.push_back(certificate_of(file));
   }
@@ -117,9 +122,9 @@ QueueTls queue_tls(const config::PathPolicy& policy, TlsContextBook& book) {
   return out;
 }
 
-TlsContextRef listener_tls(const config::GlobalSettings& global, const config::Listener& listener,
+TlsContextRef listener_tls(const config::Snapshot& snapshot, const config::Listener& listener,
                            TlsContexts& contexts) {
-  const TlsServerSettings settings = server_settings(global, listener);
+  const TlsServerSettings settings = server_settings(snapshot, listener);
   if (listener.no_tls || settings.certificates.empty()) {
     return nullptr;
   }
@@ -144,7 +149,7 @@ std::vector<config::Diagnostic> check_tls(const config::Snapshot& snapshot, TlsC
     look(entry.settings);
   }
   for (const config::Listener& listener : snapshot.global().listeners) {
-    const TlsServerSettings settings = server_settings(snapshot.global(), listener);
+    const TlsServerSettings settings = server_settings(snapshot, listener);
     if (settings.certificates.empty()) {
       if (listener.immediate_tls) {
         found.push_back(finding(snapshot, listener.origin,

@@ -36,7 +36,7 @@ QueueTls queue_tls(const config::PathPolicy& policy, TlsContextBook& book);
 
 /// The encryption of a listener, which takes the process's certificates where it has none of its
 /// own; nullptr: it has none, or not to be (check_tls() told).
-TlsContextRef listener_tls(const config::GlobalSettings& global, const config::Listener& listener,
+TlsContextRef listener_tls(const config::Snapshot& snapshot, const config::Listener& listener,
                            TlsContexts& contexts);
 
 /// Tries every file and list of ciphers the configuration names; an error for each that cannot be

@@ -76,17 +76,41 @@ class Books {
   void add_configured(auth::UserBook& book) {
     for (const config::SmtpUser& user : snapshot_.smtp_users()) {
       const std::string place = snapshot_.place(user.origin) + ": user " + std::string(user.name);
-      if (user.password.empty()) {
-        continue;  // the configuration's check said so
-      }
-      auto secret = auth::StoredSecret::parse(user.password.reveal());
-      if (!secret.ok()) {
-        faults_.push_back(place + ": " + secret.error().detail);
+      auth::User made;
+      if (auto proved = add_proof(user, made); !proved) {
+        if (user.method == config::UserMethod::password) {  // check_users() tells of the others
+          faults_.push_back(place + ": " + proved.error().detail);
+        }
         continue;
       }
-      const std::string_view source = user.source.empty() ? "{auth}" : user.source;
-      book.add({std::string(user.name), std::move(*secret), rules_of(source)});
+      made.name = user.name;
+      made.rules = rules_of(user.source.empty() ? "{auth}" : user.source);
+      if (made.method != auth::LoginMethod::password || !user.password.empty()) {
+        book.add(std::move(made));  // of one without a password the configuration's check told
+      }
     }
+  }
+
+  static Status add_proof(const config::SmtpUser& user, auth::User& out) {
+    switch (user.method) {
+      case config::UserMethod::system: out.method = auth::LoginMethod::system; return {};
+      case config::UserMethod::certificate: {
+        auto read = user_certificates(user);
+        if (!read) {
+          return read.error();
+        }
+        out.method = auth::LoginMethod::certificate;
+        out.certificates = std::move(read->digests);
+        return {};
+      }
+      case config::UserMethod::password: break;
+    }
+    auto secret = auth::StoredSecret::parse(user.password.reveal());
+    if (!secret) {
+      return secret.error();
+    }
+    out.secret = std::move(*secret);
+    return {};
   }
 
   void add_file(const std::string& file, auth::UserBook& book) {
@@ -106,6 +130,21 @@ class Books {
 };
 
 }  // namespace
+
+Result<auth::UserCertificates> user_certificates(const config::SmtpUser& user) {
+  const std::string file(user.certificate);
+  const std::string place = "tls-certificate " + file + ": ";
+  if (file.empty()) {
+    return Error::of(ErrorCode::invalid, "the user has no tls-certificate");
+  }
+  SecretText text;  // a key may lie beside
+  std::string fault;
+  if (!read_file(file, text, fault)) {
+    return Error::of(ErrorCode::invalid, place + fault);
+  }
+  auto read = auth::read_certificates(text.reveal());
+  return read ? read : Error::of(ErrorCode::invalid, place + read.error().detail);
+}
 
 void attach_users(const config::Snapshot& snapshot, RulesOfSources& sources,
                   std::vector<ingest::SourcePolicy>& policies, std::vector<std::string>& faults) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/config/snapshot.h"
+#include "net/auth/certificate.h"
 #include "net/ingest/config.h"
 
 namespace ringpost::app {
@@ -21,5 +22,8 @@ class RulesOfSources {
 /// sentence with its place; such a user cannot authenticate.
 void attach_users(const config::Snapshot& snapshot, RulesOfSources& sources,
                   std::vector<ingest::SourcePolicy>& policies, std::vector<std::string>& faults);
+
+/// The certificates of a user known by one, from their file. Errors name the file.
+Result<auth::UserCertificates> user_certificates(const config::SmtpUser& user);
 
 }  // namespace ringpost::app

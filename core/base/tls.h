@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -64,7 +65,9 @@ struct TlsServerSettings {
   TlsProtocol protocol;
   /// The first is shown to clients that name no host, or one that no certificate is for.
   std::vector<TlsCertificate> certificates;
-  std::string ca_file;  ///< authorities for certificates of clients; empty: none is asked for
+  /// Authorities for certificates of clients, which are asked for; empty: whoever signed them.
+  std::string ca_file;
+  bool asks_clients = false;  ///< for a certificate, without a file of authorities too
 };
 
 /// Settings made ready for use: keys and authorities read, ciphers chosen. Immutable; may be used
@@ -92,13 +95,26 @@ enum class TlsCheck : std::uint8_t {
   dane,         ///< that it matches a TLSA record (RFC 7672)
 };
 
+/// SHA-256 of a certificate, the whole of it in DER.
+using CertificateDigest = std::array<std::uint8_t, 32>;
+
+/// What the certificate is worth that a client has shown, and proved to have the key of.
+enum class ClientProof : std::uint8_t {
+  none,       ///< it has shown none
+  good,       ///< within its time, and signed by the authorities where there are any
+  expired,    ///< or not valid yet
+  untrusted,  ///< by the authorities
+};
+
 /// What is known of an encrypted connection.
 struct TlsFacts {
   TlsVersion version = TlsVersion::none;
   std::string_view cipher;  ///< a name with the life of the program
   bool verified = false;
   bool resumed = false;
-  bool by_kernel = false;  ///< the kernel encrypts what is sent
+  bool by_kernel = false;                  ///< the kernel encrypts what is sent
+  ClientProof client = ClientProof::none;  ///< of a server's
+  CertificateDigest client_digest{};       ///< of what the client has shown
 };
 
 }  // namespace ringpost

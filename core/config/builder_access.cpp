@@ -37,7 +37,13 @@ void Builder::add_user(const Section& section) {
     }
   }
   if (user.method != UserMethod::password) {
+    if (!user.password.empty()) {
+      log_->warning(section.kind.span, "the user has a password and is not known by it");
+    }
     user.password = {};  // it must not do instead of what was asked for
+    if (user.method == UserMethod::certificate && user.certificate.empty()) {
+      log_->warning(section.kind.span, "a user known by a certificate needs tls-certificate FILE");
+    }
   } else if (user.password.empty() && !misspelt) {
     log_->warning(section.kind.span, "the user has no password and cannot authenticate");
   }

@@ -61,7 +61,6 @@ inline constexpr std::string_view kCategories = "own categories of returned mail
 inline constexpr std::string_view kBackoff = "this part of back-off mode is not built yet";
 inline constexpr std::string_view kTls = "this part of TLS is not built yet";
 inline constexpr std::string_view kMessageKeys = "keys are taken from the configuration only";
-inline constexpr std::string_view kAuth = "this kind of SMTP authentication is not built yet";
 inline constexpr std::string_view kMonitor =
     "the management port changes nothing and has its encryption from smtp-server-tls-certificate";
 inline constexpr std::string_view kReports = "processing of returned reports is not built yet";

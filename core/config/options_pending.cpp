@@ -15,9 +15,6 @@ struct Pending {
 
 // A line goes when the program begins to use the setting; a test holds both against each other.
 constexpr Pending kPending[] = {
-    {Id::user_method, why::kAuth},
-    {Id::user_certificate, why::kAuth},
-    {Id::http_csrf_protection, why::kMonitor},
     {Id::source_ip_max_smtp_out, why::kPerSource},
     {Id::source_ip_max_connect_rate, why::kPerSource},
     {Id::source_ip_max_msg_rate, why::kPerSource},

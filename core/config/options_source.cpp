@@ -125,10 +125,13 @@ constexpr OptionRow kAuthRows[] = {
            "Named source whose rules apply to the user's sessions after AUTH.",
            {.reload = kNewSessions}),
     acting(Id::user_method, "authentication-method", kUser, T::choice, "password", "certificate",
-           "How the user is known.",
+           "How the user is known: by password, by the password of the account of this name on "
+           "the host (system, through PAM), or by a certificate that the client shows.",
            {.choices = "password system certificate", .reload = kNewSessions}),
     acting(Id::user_certificate, "tls-certificate", kUser, T::path, "", "/etc/ringpost/user.pem",
-           "Certificate by which the user is known.", {.reload = kNewSessions}),
+           "Certificate by which the user is known, in PEM; the file may hold several. With "
+           "smtp-server-tls-ca-file it must be signed by one of its authorities too.",
+           {.reload = kNewSessions}),
     acting(Id::source_group, "source-group", kSource, T::word, "", "inside",
            "Group of sources that share a quota of sessions.", {.reload = kNewSessions}),
     acting(Id::group_max_smtp_in, "max-smtp-in", kGroup, T::count, "unlimited", "50",

@@ -1,5 +1,8 @@
 #include "net/auth/desk.h"
 
+#include <algorithm>
+
+#include "core/base/assert.h"
 #include "core/base/hash.h"
 #include "core/base/text.h"
 
@@ -44,22 +47,27 @@ void SharedState::remember(const User& user, std::string_view password) {
 }
 
 void Desk::check(CheckOp& op) {
-  if (under_way_ >= kUnderWayMax) {
+  const User* const user =
+      op.book == nullptr || op.proof != ClientProof::none ? nullptr : op.book->find(op.user);
+  op.slow_ = user != nullptr && user->method == LoginMethod::system;
+  if (under_way_ >= kUnderWayMax || (op.slow_ && slow_ >= kSlowMax)) {
     op.secret.clear();
     op.verdict = Verdict::busy;
     return loop_.complete(op, 0);
   }
   ++under_way_;
+  slow_ += op.slow_ ? 1 : 0;
   op.desk_ = this;
   op.now_ = loop_.now().instant;
   op.work_.work = &Desk::work;
   op.work_.context = &op;
   op.work_.bind<&CheckOp::on_checked>(&op);
-  if (helpers_ == nullptr) {
+  Worker* const helpers = op.slow_ && slow_helpers_ != nullptr ? slow_helpers_ : helpers_;
+  if (helpers == nullptr) {
     judge(op);
     return loop_.complete(op.work_, 0);
   }
-  helpers_->run(op.work_);
+  helpers->run(op.work_);
 }
 
 std::int32_t Desk::work(void* op) {
@@ -68,33 +76,71 @@ std::int32_t Desk::work(void* op) {
   return 0;
 }
 
+bool Desk::has_password(const CheckOp& op, const User& user) const {
+  const std::string_view secret = op.secret.reveal();
+  if (!op.challenge.empty()) {
+    return user.secret.answers(op.challenge, secret);
+  }
+  if (user.secret.is_clear()) {
+    return user.secret.matches(secret);
+  }
+  if (shared_.is_known(user, secret)) {
+    return true;
+  }
+  const bool good = user.secret.matches(secret);
+  if (good) {
+    shared_.remember(user, secret);
+  }
+  return good;
+}
+
+SystemLogins::Answer Desk::look_at(const CheckOp& op, const User* user) const {
+  using Answer = SystemLogins::Answer;
+  const auto told = [](bool good) { return good ? Answer::good : Answer::bad; };
+  if (op.proof != ClientProof::none) {
+    return told(user != nullptr && op.proof == ClientProof::good &&
+                std::find(user->certificates.begin(), user->certificates.end(), op.certificate) !=
+                    user->certificates.end());
+  }
+  if (user != nullptr && user->method == LoginMethod::password) {
+    return told(has_password(op, *user));
+  }
+  if (user != nullptr && user->method == LoginMethod::system && op.challenge.empty()) {
+    return shared_.system == nullptr
+               ? Answer::unknown
+               : shared_.system->check(user->name, op.secret.reveal(), op.address);
+  }
+  if (op.challenge.empty()) {
+    static_cast<void>(nobody().matches(op.secret.reveal()));
+  }
+  return Answer::bad;
+}
+
 void Desk::judge(CheckOp& op) const {
   FailureGuard& guard = shared_.guard;
-  const std::uint64_t account = hash64(op.user);
-  if (!guard.allows(op.address, account, op.failures_max, op.failures_period, op.now_)) {
-    op.verdict = Verdict::too_many;
-  } else {
-    const User* user = op.book == nullptr ? nullptr : op.book->find(op.user);
-    const std::string_view secret = op.secret.reveal();
-    bool good = false;
-    if (!op.challenge.empty()) {
-      good = user != nullptr && user->secret.answers(op.challenge, secret);
-    } else if (user == nullptr) {
-      static_cast<void>(nobody().matches(secret));
-    } else if (user->secret.is_clear()) {
-      good = user->secret.matches(secret);
-    } else {
-      good = shared_.is_known(*user, secret) || user->secret.matches(secret);
-    }
-    op.verdict = good ? Verdict::accepted : Verdict::refused;
-    if (good) {
-      op.rules = user->rules;
-      guard.succeeded(op.address, account, op.now_);
-      if (op.challenge.empty() && !user->secret.is_clear()) {
-        shared_.remember(*user, secret);
-      }
-    } else {
-      guard.failed(op.address, account, op.failures_period, op.now_);
+  const bool unnamed = op.user.empty();
+  const User* const user = op.book == nullptr ? nullptr
+                           : unnamed          ? op.book->find(op.certificate)
+                                              : op.book->find(op.user);
+  const std::string_view digest(reinterpret_cast<const char*>(op.certificate.data()),
+                                op.certificate.size());
+  const std::uint64_t account =
+      !unnamed ? hash64(op.user) : hash64(user != nullptr ? std::string_view(user->name) : digest);
+  op.verdict = Verdict::too_many;
+  if (guard.allows(op.address, account, op.failures_max, op.failures_period, op.now_)) {
+    switch (look_at(op, user)) {
+      case SystemLogins::Answer::good:
+        RP_ASSERT(user != nullptr);
+        op.verdict = Verdict::accepted;
+        op.rules = user->rules;
+        op.user.assign(user->name);
+        guard.succeeded(op.address, account, op.now_);
+        break;
+      case SystemLogins::Answer::bad:
+        op.verdict = Verdict::refused;
+        guard.failed(op.address, account, op.failures_period, op.now_);
+        break;
+      case SystemLogins::Answer::unknown: op.verdict = Verdict::busy; break;
     }
   }
   op.secret.clear();
@@ -104,6 +150,7 @@ void CheckOp::on_checked(Completion&) { desk_->finish(*this); }
 
 void Desk::finish(CheckOp& op) {
   --under_way_;
+  slow_ -= op.slow_ ? 1 : 0;
   op.book.reset();
   loop_.complete(op, 0);
 }

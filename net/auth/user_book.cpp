@@ -5,12 +5,19 @@
 namespace ringpost::auth {
 
 bool UserBook::add(User user) {
-  const bool clear = user.secret.is_clear();
+  const bool clear = user.method == LoginMethod::password && user.secret.is_clear();
   std::string name = user.name;
-  if (!users_.emplace(std::move(name), std::move(user)).second) {
+  const auto [place, is_new] = users_.emplace(std::move(name), std::move(user));
+  if (!is_new) {
     return false;
   }
   has_clear_ = has_clear_ || clear;
+  for (const CertificateDigest& certificate : place->second.certificates) {
+    const auto [known, first] = by_certificate_.emplace(certificate, &place->second);
+    if (!first && known->second != &place->second) {
+      known->second = nullptr;
+    }
+  }
   return true;
 }
 
@@ -48,6 +55,11 @@ void UserBook::read(std::string_view text, const std::string& place, std::uint32
 const User* UserBook::find(std::string_view name) const {
   const auto found = users_.find(name);
   return found == users_.end() ? nullptr : &found->second;
+}
+
+const User* UserBook::find(const CertificateDigest& certificate) const {
+  const auto found = by_certificate_.find(certificate);
+  return found == by_certificate_.end() ? nullptr : found->second;
 }
 
 }  // namespace ringpost::auth

@@ -123,6 +123,7 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   smtp::ServerReply verdict_of(auth::Verdict verdict);
   bool become_user();
   void use_policy(const SourcePolicy& policy);
+  smtp::AuthOffer auth_offer() const;
   smtp::ServerLimits limits_of(const SourcePolicy& policy) const;
   void read_proxy_header();
   Welcome proxied_welcome();
@@ -200,6 +201,7 @@ class IngestSession : public ListLink<>, private smtp::ServerEvents {
   bool storage_refused_ = false;
   bool waiting_for_room_ = false;  ///< writer_ will complete room_op_
   bool checking_ = false;          ///< check_op_ is under way
+  bool secured_ = false;           ///< secure_op_ tells how
   std::uint8_t auth_failures_ = 0;
   const ListenAddress* listener_ = nullptr;  ///< kept by config_
   StreamId stream_;

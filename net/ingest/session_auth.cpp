@@ -41,17 +41,25 @@ void IngestSession::use_policy(const SourcePolicy& policy) {
   profile_.excess_fails_message = policy.excess_fails_message;
   profile_.domain_suffix = policy.domain_suffix;
   profile_.starttls = policy.starttls && tls() != nullptr;
-  profile_.auth = {};
-  if (shard_.desk != nullptr && policy.users != nullptr) {
-    profile_.auth = policy.auth;
-    profile_.auth.cram_md5 = policy.auth.cram_md5 && policy.users->has_clear();
-    if (policy.clear_auth_on_loopback && peer_.ip.is_loopback() &&
-        connected_from_.ip.is_loopback()) {
-      profile_.auth.clear_text_ok = true;
-    }
-  }
+  profile_.auth = auth_offer();
   look_for_watchers();
   engine_.change_limits(limits_of(policy));
+}
+
+// What holds for this client now; asked anew after a handshake.
+smtp::AuthOffer IngestSession::auth_offer() const {
+  const SourcePolicy& policy = *policy_;
+  if (shard_.desk == nullptr || policy.users == nullptr) {
+    return {};
+  }
+  smtp::AuthOffer offer = policy.auth;
+  offer.cram_md5 = policy.auth.cram_md5 && policy.users->has_clear();
+  offer.external = policy.auth.external && policy.users->has_certificates() && secured_ &&
+                   secure_op_->facts.client != ClientProof::none;
+  if (policy.clear_auth_on_loopback && peer_.ip.is_loopback() && connected_from_.ip.is_loopback()) {
+    offer.clear_text_ok = true;
+  }
+  return offer;
 }
 
 std::string_view IngestSession::on_auth_challenge() {
@@ -70,6 +78,11 @@ void IngestSession::on_auth(const smtp::AuthAttempt& attempt) {
   check_op_.secret.assign(attempt.secret);
   if (attempt.mechanism != smtp::AuthMechanism::cram_md5) {
     check_op_.challenge.clear();
+  }
+  check_op_.proof = ClientProof::none;
+  if (attempt.mechanism == smtp::AuthMechanism::external) {
+    check_op_.proof = secure_op_->facts.client;
+    check_op_.certificate = secure_op_->facts.client_digest;
   }
   check_op_.address = peer_.ip;
   check_op_.failures_max = policy_->auth_failures_max;

@@ -38,6 +38,8 @@ void IngestSession::on_secured(Completion&) {
     return close();
   }
   ++shard_.stats.tls_sessions;
+  secured_ = true;
+  profile_.auth = auth_offer();
   state_ = State::open;
   active_ = shard_.loop.now().instant;
   if (engine_.state() == smtp::ServerState::awaiting_tls) {

@@ -160,6 +160,7 @@ class ServerEngine {
   void attempt(std::string_view user, std::string_view secret);
   bool take_plain(std::size_t size);
   bool take_cram(std::size_t size);
+  bool take_external(std::size_t size);
   bool count_idle_command(Verb verb);
   std::string_view completed(std::string_view argument, std::span<char> room) const;
   bool begin_content(Transfer transfer, ServerReply& refusal);

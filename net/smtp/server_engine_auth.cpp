@@ -26,7 +26,7 @@ bool is_user_name(std::string_view name) {
 }  // namespace
 
 bool ServerEngine::is_in_clear(AuthMechanism mechanism) const {
-  return mechanism != AuthMechanism::cram_md5 && !secured();
+  return mechanism != AuthMechanism::cram_md5 && mechanism != AuthMechanism::external && !secured();
 }
 
 // Whether it may be used as things are; has_mechanism() tells whether it exists here at all.
@@ -48,6 +48,10 @@ bool ServerEngine::has_mechanism(std::string_view name, AuthMechanism& out) cons
     out = AuthMechanism::login;
     return offer.login;
   }
+  if (equals_ignoring_case(name, "EXTERNAL")) {
+    out = AuthMechanism::external;
+    return offer.external && secured();
+  }
   out = AuthMechanism::cram_md5;
   return equals_ignoring_case(name, "CRAM-MD5") && offer.cram_md5;
 }
@@ -61,7 +65,8 @@ void ServerEngine::write_auth_offer() {
   const AuthOffer& offer = profile_->auth;
   const Row rows[] = {{AuthMechanism::plain, offer.plain, " PLAIN"},
                       {AuthMechanism::login, offer.login, " LOGIN"},
-                      {AuthMechanism::cram_md5, offer.cram_md5, " CRAM-MD5"}};
+                      {AuthMechanism::cram_md5, offer.cram_md5, " CRAM-MD5"},
+                      {AuthMechanism::external, offer.external && secured(), " EXTERNAL"}};
   bool begun = false;
   for (const Row& row : rows) {
     if (row.has && may_offer(row.mechanism)) {
@@ -155,6 +160,11 @@ void ServerEngine::auth_answer(std::string_view text) {
         end_auth(replies::kAuthDecode);
       }
       return;
+    case AuthMechanism::external:
+      if (!take_external(*size)) {
+        end_auth(replies::kAuthDecode);
+      }
+      return;
     case AuthMechanism::login: break;
   }
   if (auth_has_user_) {
@@ -197,6 +207,17 @@ bool ServerEngine::take_cram(std::size_t size) {
     return false;
   }
   attempt(all.substr(0, blank), all.substr(blank + 1));
+  return true;
+}
+
+// The name the client wants to go by; empty: that which its certificate stands for (RFC 4422
+// appendix A).
+bool ServerEngine::take_external(std::size_t size) {
+  const std::string_view name(scratch_.data(), size);
+  if (!name.empty() && !is_user_name(name)) {
+    return false;
+  }
+  attempt(name, {});
   return true;
 }
 

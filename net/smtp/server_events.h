@@ -20,7 +20,7 @@ struct ServerLimits {
   ContentLimits content;
 };
 
-enum class AuthMechanism : std::uint8_t { plain, login, cram_md5 };
+enum class AuthMechanism : std::uint8_t { plain, login, cram_md5, external };
 
 /// Which mechanisms of AUTH a session has (RFC 4954).
 struct AuthOffer {
@@ -29,14 +29,15 @@ struct AuthOffer {
   bool cram_md5 = false;        ///< RFC 2195
   bool clear_text_ok = false;   ///< PLAIN and LOGIN without encryption too
   bool encrypted_only = false;  ///< nothing without encryption
+  bool external = false;        ///< by the certificate that this client has shown (RFC 4422)
 
-  bool any() const { return plain || login || cram_md5; }
+  bool any() const { return plain || login || cram_md5 || external; }
 };
 
 /// What a client says of itself. Views into the engine's buffers, wiped after the call.
 struct AuthAttempt {
   AuthMechanism mechanism = AuthMechanism::plain;
-  std::string_view user;
+  std::string_view user;       ///< may be empty with EXTERNAL: whoever the certificate stands for
   std::string_view secret;     ///< the password; of CRAM-MD5 the digest in hex
   std::string_view challenge;  ///< of CRAM-MD5: what the digest is made of
 };

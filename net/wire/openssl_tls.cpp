@@ -39,6 +39,7 @@ class Context final : public TlsContext {
   std::vector<ContextPtr> others;
   std::uint64_t serial = 0;  ///< of the process: names it in keys of sessions
   bool old_protocols = false;
+  bool authorities = false;  ///< of a server: who vouches for clients
 };
 
 /// Sessions of one shard that can be resumed, by key; a bounded number.
@@ -200,6 +201,8 @@ Result<ContextPtr> make_server_context(const TlsServerSettings& settings,
   SSL_CTX_set_dh_auto(context, 1);
   if (authorities != nullptr) {
     SSL_CTX_set1_cert_store(context, authorities);
+  }
+  if (authorities != nullptr || settings.asks_clients) {
     // Asked for; whether it is good is told in the facts.
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, &accept_any);
   }
@@ -256,6 +259,7 @@ Result<TlsContextRef> make_client(const TlsClientSettings& settings, X509_STORE*
 Result<TlsContextRef> make_server(const TlsServerSettings& settings, X509_STORE* authorities) {
   auto context = std::make_shared<Context>();
   context->serial = ++g_serial;
+  context->authorities = authorities != nullptr;
   for (const TlsCertificate& certificate : settings.certificates) {
     auto made = make_server_context(settings, certificate, authorities);
     if (!made) {
@@ -374,6 +378,7 @@ class Engine final : public TlsEngine {
   bool open_client(const SecureOp& op, const Context& context);
   bool check_name(const std::string& name);
   bool use_tlsa(const SecureOp& op, const std::string& name);
+  void note_client(TlsFacts& facts) const;
   void note_failure(SecureOp& op);
 
   SessionStore& sessions_;
@@ -545,10 +550,30 @@ TlsEngine::Step Engine::handshake(SecureOp& op) {
   op.facts.verified = (server_ || check_ != TlsCheck::none) &&
                       SSL_get0_peer_certificate(ssl_.get()) != nullptr &&
                       SSL_get_verify_result(ssl_.get()) == X509_V_OK;
+  if (server_) {
+    note_client(op.facts);
+  }
   if (op.advisory && !op.facts.verified) {
     op.failure = failure_of(SSL_get_verify_result(ssl_.get()), check_);
   }
   return Step::done;
+}
+
+// Also of a session that is resumed, whose ticket holds what was shown first.
+void Engine::note_client(TlsFacts& facts) const {
+  X509* const shown = SSL_get0_peer_certificate(ssl_.get());
+  unsigned size = 0;
+  if (shown == nullptr ||
+      X509_digest(shown, EVP_sha256(), facts.client_digest.data(), &size) != 1) {
+    return;
+  }
+  const bool in_time = X509_cmp_current_time(X509_get0_notBefore(shown)) < 0 &&
+                       X509_cmp_current_time(X509_get0_notAfter(shown)) > 0;
+  const bool vouched = !static_cast<const Context&>(*context_).authorities ||
+                       SSL_get_verify_result(ssl_.get()) == X509_V_OK;
+  facts.client = !in_time  ? ClientProof::expired
+                 : vouched ? ClientProof::good
+                           : ClientProof::untrusted;
 }
 
 void Engine::note_failure(SecureOp& op) {

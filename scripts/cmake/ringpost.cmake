@@ -46,6 +46,7 @@ pkg_check_modules(zlib REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl>=7.85)
 pkg_check_modules(openssl REQUIRED IMPORTED_TARGET openssl>=3.0)
+pkg_check_modules(pam REQUIRED IMPORTED_TARGET pam)
 pkg_check_modules(crypto REQUIRED IMPORTED_TARGET libcrypto>=3.0)
 
 # With RINGPOST_UNITY several sources of a folder are one translation unit: from nothing, that takes

@@ -3,6 +3,7 @@
 
 import csv
 import gzip
+import http.client
 import io
 import json
 import pathlib
@@ -168,6 +169,48 @@ class Accounting(PeerTest):
         daemon.file.write_text(daemon.configuration.replace("127.0.0.1 none", "127.0.0.1 monitor"))
         daemon.command("reload")
         self.assertEqual(200, fetch(port, "/metrics")[0])
+
+    def test_commands_by_http_are_safe_from_other_pages(self):
+        port = free_port()
+        daemon = self.daemon(f"http-mgmt-port {port}\nhttp-api-key s3cret\n"
+                             "http-access 127.0.0.1 admin\n")
+        pause = json.dumps({"command": "pause", "pattern": "held.test"})
+
+        def ask(method, path, body=None, **fields):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            try:
+                connection.request(method, path, body, {name.replace("_", "-"): value
+                                                        for name, value in fields.items()})
+                answer = connection.getresponse()
+                return answer.status, answer.read().decode()
+            finally:
+                connection.close()
+
+        def paused():
+            return "held.test" in (daemon.spool / "paused").read_text() \
+                if (daemon.spool / "paused").exists() else False
+        own = {"Origin": f"http://127.0.0.1:{port}", "Sec_Fetch_Site": "same-origin"}
+        token = json.loads(ask("GET", "/token", **own)[1])["token"]
+        page = {**own, "X_CSRF_Token": token}
+        for method, changes in (
+                ("GET", {}), ("PUT", {}), ("POST", {"X_CSRF_Token": ""}),
+                ("POST", {"Origin": "https://evil.test"}), ("POST", {"Origin": "null"}),
+                ("POST", {"Sec_Fetch_Site": "cross-site"}), ("POST", {"Host": "evil.test"})):
+            with self.subTest(method, **changes):
+                code, _ = ask(method, "/command", pause, **{**page, **changes})
+                self.assertEqual(403 if method == "POST" else 405, code)
+        self.assertEqual(403, ask("GET", "/token", **{**own, "Origin": "https://evil.test"})[0])
+        self.assertEqual(403, ask("POST", "/command", pause)[0])
+        self.assertEqual(413, ask("POST", "/command", "x" * 70000, X_API_Key="s3cret")[0])
+        self.assertFalse(paused())
+        code, text = ask("POST", "/command", pause, **page)
+        self.assertEqual((200, True), (code, json.loads(text)["ok"]), text)
+        self.assertTrue(paused())
+        code, text = ask("POST", "/command", pause.replace("pause", "resume"), X_API_Key="s3cret",
+                         Host="anything.test", Origin="https://a.tool.test")
+        self.assertEqual((200, True), (code, json.loads(text)["ok"]), text)
+        self.assertFalse(paused())
+        self.assertIn("says pause", daemon.output())
 
 
 if __name__ == "__main__":

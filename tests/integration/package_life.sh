@@ -28,6 +28,6 @@ end() {
   dpkg -r ringpost
   [ ! -e /usr/sbin/ringpostd ] && [ -e /etc/ringpost/ringpost.conf ]
   dpkg -P ringpost
-  [ ! -e /etc/ringpost ] && [ ! -e /etc/cron.d/ringpost-acct ]
+  [ ! -e /etc/ringpost ] && [ ! -e /etc/cron.d/ringpost-acct ] && [ ! -e /etc/pam.d/ringpost ]
   [ -d /var/spool/ringpost/log-0000 ]
 }

@@ -129,7 +129,8 @@ class Package(PeerTest):
         paths = {line.split()[5].removeprefix(".") for line in listed}
         self.assertEqual({"root/root"}, {line.split()[1] for line in listed})
         for path in ("/usr/sbin/ringpostd", "/usr/bin/ringpost", "/etc/ringpost/ringpost.conf",
-                     "/etc/cron.d/ringpost-acct", "/usr/lib/systemd/system/ringpost.service",
+                     "/etc/cron.d/ringpost-acct", "/etc/pam.d/ringpost",
+                     "/usr/lib/ringpost/ringpost-pam", "/usr/lib/systemd/system/ringpost.service",
                      "/usr/lib/systemd/system/ringpost-acct-flush.timer",
                      "/usr/lib/systemd/system/var-lib-ringpost-acct.mount",
                      "/usr/share/man/man8/ringpostd.8.gz", "/usr/share/man/man1/ringpost.1.gz",

@@ -27,10 +27,15 @@ class Source final : public MonitorSource {
   std::shared_ptr<const config::Snapshot> settings() override { return snapshot; }
   Result<MonitorFigures> figures() override { return shown; }
   std::string status_json() override { return "{\"ok\":true}"; }
+  std::string command(const std::string& request) override {
+    commands.push_back(request);
+    return "{\"ok\":true}";
+  }
   Now now() override { return time; }
 
   std::shared_ptr<const config::Snapshot> snapshot = load("http-api-key s3cret\n");
   MonitorFigures shown;
+  std::vector<std::string> commands;
   Now time{Instant{Duration::hours(1).ns}, WallTime{1'800'000'000'000'000}};
 };
 
@@ -80,23 +85,102 @@ TEST(Metrics, AreSamplesWithHelpAndType) {
 }
 
 TEST(Monitor, NarrowestNetworkOrKeyDecides) {
+  using config::HttpRight;
   const IpAddress inside = IpAddress::v4(10, 1, 2, 3);
   const IpAddress host = IpAddress::v4(10, 1, 2, 4);
   const auto plain = load("");
-  EXPECT_TRUE(may_monitor(plain->global(), kHere, ""));
-  EXPECT_TRUE(may_monitor(plain->global(), *IpAddress::parse("::1"), ""));
-  EXPECT_FALSE(may_monitor(plain->global(), inside, ""));
-  EXPECT_FALSE(may_monitor(plain->global(), IpAddress{}, "")) << "an address that is not known";
+  EXPECT_EQ(right_of(plain->global(), kHere, ""), HttpRight::monitor);
+  EXPECT_EQ(right_of(plain->global(), *IpAddress::parse("::1"), ""), HttpRight::monitor);
+  EXPECT_EQ(right_of(plain->global(), inside, ""), HttpRight::none);
+  EXPECT_EQ(right_of(plain->global(), IpAddress{}, ""), HttpRight::none) << "an unknown address";
   const auto set = load(
-      "http-access 10/8 monitor\nhttp-access 10.1.2.4 none\nhttp-access 127.0.0.1 none\n"
+      "http-access 10/8 operator\nhttp-access 10.1.2.4 none\nhttp-access 127.0.0.1 none\n"
       "http-api-key s3cret\n");
-  EXPECT_TRUE(may_monitor(set->global(), inside, ""));
-  EXPECT_FALSE(may_monitor(set->global(), host, ""));
-  EXPECT_FALSE(may_monitor(set->global(), kHere, ""));
-  EXPECT_TRUE(may_monitor(set->global(), host, "s3cret"));
+  EXPECT_EQ(right_of(set->global(), inside, ""), HttpRight::operate);
+  EXPECT_EQ(right_of(set->global(), host, ""), HttpRight::none);
+  EXPECT_EQ(right_of(set->global(), kHere, ""), HttpRight::none);
+  EXPECT_EQ(right_of(set->global(), host, "s3cret"), HttpRight::admin);
   for (const auto* wrong : {"s3cre", "s3crets", "S3cret", ""}) {
-    EXPECT_FALSE(may_monitor(set->global(), host, wrong)) << wrong;
+    EXPECT_EQ(right_of(set->global(), host, wrong), HttpRight::none) << wrong;
   }
+}
+
+/// A page of this port, which has read its token.
+HttpQuestion from_own_page(Monitor& monitor, std::string& token, std::string_view body) {
+  const std::string said =
+      monitor.answer({"GET", "/token", kHere, "", "localhost:8080", "", "same-origin", "", ""})
+          .body;
+  token = nlohmann::json::parse(said)["token"];
+  return {"POST",        "/command", kHere, "", "localhost:8080", "http://localhost:8080",
+          "same-origin", token,      body};
+}
+
+TEST(MonitorCommands, NothingChangesByReadingAndNothingWithoutProof) {
+  Source source;
+  source.snapshot = load("http-api-key s3cret\nhttp-access 127/8 admin\n");
+  Monitor monitor(source);
+  const std::string body = R"({"command":"pause","pattern":"a.example"})";
+  std::string token;
+  const HttpQuestion good = from_own_page(monitor, token, body);
+  EXPECT_EQ(monitor.answer(good).code, 200U);
+  ASSERT_EQ(source.commands, std::vector<std::string>{body});
+  const auto refused = [&](auto change, unsigned code) {
+    HttpQuestion question = good;
+    change(question);
+    EXPECT_EQ(monitor.answer(question).code, code) << question.host << question.origin;
+  };
+  for (const char* method : {"GET", "HEAD", "PUT", "OPTIONS"}) {
+    refused([&](HttpQuestion& q) { q.method = method; }, 405);
+  }
+  refused([](HttpQuestion& q) { q.token = ""; }, 403);
+  refused([](HttpQuestion& q) { q.token = "00"; }, 403);
+  refused([](HttpQuestion& q) { q.client = IpAddress::v4(127, 0, 0, 2); }, 403);
+  refused([](HttpQuestion& q) { q.origin = "https://evil.example"; }, 403);
+  refused([](HttpQuestion& q) { q.origin = "null"; }, 403);
+  refused([](HttpQuestion& q) { q.fetch_site = "cross-site"; }, 403);
+  refused([](HttpQuestion& q) { q.fetch_site = "same-site"; }, 403);
+  refused([](HttpQuestion& q) { q.host = q.origin = "evil.example"; }, 403);
+  refused(
+      [](HttpQuestion& q) {
+        q.key = "wrong";
+        q.token = "";
+      },
+      403);
+  source.time.wall = source.time.wall + Duration::hours(2);
+  refused([](HttpQuestion&) {}, 403);
+  EXPECT_EQ(source.commands.size(), 1U);
+  // A page of a name that was made to mean this host cannot read a token either.
+  EXPECT_EQ(monitor.answer({"GET", "/token", kHere, "", "evil.example:8080", "", "", "", ""}).code,
+            403U);
+  EXPECT_EQ(
+      monitor.answer({"GET", "/token", kHere, "", "[::1]:8080", "http://evil.example", "", "", ""})
+          .code,
+      403U);
+  EXPECT_EQ(monitor
+                .answer({"POST", "/command", IpAddress::v4(192, 0, 2, 1), "s3cret", "any", "", "",
+                         "", body})
+                .code,
+            200U)
+      << "a key is proof enough";
+}
+
+TEST(MonitorCommands, RightsDecideWhich) {
+  Source source;
+  Monitor monitor(source);
+  const auto code = [&](const std::string& rules, const char* body) {
+    source.snapshot = load(rules + "http-csrf-protection no\n");
+    return monitor.answer({"POST", "/command", kHere, "", "x", "", "", "", body}).code;
+  };
+  EXPECT_EQ(code("", R"({"command":"queues"})"), 200U);
+  EXPECT_EQ(code("", R"({"command":"pause"})"), 403U);
+  EXPECT_EQ(code("http-access 127/8 operator\n", R"({"command":"pause"})"), 200U);
+  EXPECT_EQ(code("http-access 127/8 operator\n", R"({"command":"delete"})"), 403U);
+  EXPECT_EQ(code("http-access 127/8 admin\n", R"({"command":"delete"})"), 200U);
+  for (const char* body : {"", "x", "[]", "{}", R"({"command":7})", R"({"command":"end"})",
+                           R"({"command":"trace-live"})"}) {
+    EXPECT_EQ(code("http-access 127/8 admin\n", body), 400U) << body;
+  }
+  EXPECT_EQ(source.commands.size(), 3U);
 }
 
 TEST(Monitor, AnswersReadersOnly) {

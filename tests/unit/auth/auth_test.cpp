@@ -1,10 +1,14 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <fstream>
+#include <iterator>
 
 #include "core/loop/mailroom.h"
+#include "net/auth/certificate.h"
 #include "net/auth/desk.h"
 #include "tests/sim/world/sim_world.h"
+#include "tests/unit/wire/test_certificates.h"
 
 namespace ringpost::auth {
 namespace {
@@ -82,6 +86,45 @@ TEST(UserBook, LinesOfAFile) {
   }
   book.read("ann:clear\n", "x", 0, true, faults);
   EXPECT_TRUE(book.has_clear());
+}
+
+std::string text_of(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+TEST(Certificates, OfAFile) {
+  TestAuthority authority;
+  const std::string good = text_of(authority.issue("joe"));
+  const std::string old = text_of(authority.issue("joe", -1));
+  const auto one = read_certificates(good);
+  const auto both = read_certificates(old + good);
+  const auto expired = read_certificates(old);
+  ASSERT_TRUE(one.ok() && both.ok() && expired.ok());
+  EXPECT_EQ(one->digests.size(), 1U);
+  EXPECT_TRUE(one->in_time);
+  EXPECT_EQ(both->digests.size(), 2U);
+  EXPECT_EQ(both->digests[1], one->digests[0]);
+  EXPECT_TRUE(both->in_time);
+  EXPECT_FALSE(expired->in_time);
+  EXPECT_FALSE(read_certificates("").ok());
+  EXPECT_FALSE(read_certificates("-----BEGIN CERTIFICATE-----\nxx\n").ok());
+  std::string damaged = good;
+  damaged[damaged.find("BEGIN CERTIFICATE") + 60] ^= 1;
+  EXPECT_FALSE(read_certificates(damaged).ok());
+}
+
+TEST(UserBook, OneCertificateOfSeveralUsersNamesNobody) {
+  UserBook book;
+  EXPECT_FALSE(book.has_certificates());
+  book.add({"ann", {}, 0, LoginMethod::certificate, {{{1}}, {{2}}}});
+  book.add({"bob", {}, 0, LoginMethod::certificate, {{{2}}}});
+  EXPECT_TRUE(book.has_certificates());
+  EXPECT_FALSE(book.has_clear());
+  ASSERT_NE(book.find(CertificateDigest{1}), nullptr);
+  EXPECT_EQ(book.find(CertificateDigest{1})->name, "ann");
+  EXPECT_EQ(book.find(CertificateDigest{2}), nullptr);
+  EXPECT_EQ(book.find(CertificateDigest{3}), nullptr);
 }
 
 class GuardTest : public ::testing::Test {
@@ -177,6 +220,9 @@ class DeskTest : public ::testing::Test, public LetterHandler {
     auto book = std::make_shared<UserBook>();
     book->add({"joe", *StoredSecret::parse(cheap_hash()), 4});
     book->add({"clear", *StoredSecret::parse("open sesame"), 0});
+    book->add({"ann", {}, 7, LoginMethod::certificate, {{{1}}}});
+    book->add({"root", {}, 8, LoginMethod::system, {}});
+    shared_.system = &system_;
     book_ = std::move(book);
     world_.add_loop(loop_);
   }
@@ -204,8 +250,37 @@ class DeskTest : public ::testing::Test, public LetterHandler {
     EXPECT_TRUE(one.op.secret.empty());
     return one.op.verdict;
   }
+  Attempt& show(std::string_view user, ClientProof proof, std::uint8_t certificate) {
+    Attempt& one = *attempts_.emplace_back(std::make_unique<Attempt>());
+    one.op.bind<&Attempt::on_done>(&one);
+    one.op.book = book_;
+    one.op.user = user;
+    one.op.proof = proof;
+    one.op.certificate = {certificate};
+    one.op.address = IpAddress::v4(192, 0, 2, 1);
+    one.op.failures_max = 3;
+    desk_.check(one.op);
+    worker_.work_all();
+    EXPECT_TRUE(world_.run_until([&] { return one.done; }, Duration::seconds(1)));
+    return one;
+  }
   void on_letter(const Letter&, Now) override {}
 
+  /// Knows one password; says so where it was asked from.
+  struct Accounts : SystemLogins {
+    Answer check(const std::string& user, std::string_view password,
+                 const IpAddress& client) override {
+      ++asked;
+      EXPECT_EQ(client.text(), "192.0.2.1");
+      return out_of_order                            ? Answer::unknown
+             : user == "root" && password == "tiger" ? Answer::good
+                                                     : Answer::bad;
+    }
+    int asked = 0;
+    bool out_of_order = false;
+  };
+
+  Accounts system_;
   sim::SimWorld world_{3};
   Mailroom mailroom_{1, 16};
   sim::SimDriver& driver_ = world_.add_driver();
@@ -257,6 +332,60 @@ TEST_F(DeskTest, TheNumberUnderWayIsBounded) {
   EXPECT_EQ(desk_.under_way(), 256U);
   worker_.work_all();
   ASSERT_TRUE(world_.run_until([&] { return desk_.under_way() == 0; }, Duration::seconds(1)));
+}
+
+TEST_F(DeskTest, CertificatesStandForTheirUsersAndNothingElseDoes) {
+  Attempt& good = show("", ClientProof::good, 1);
+  EXPECT_EQ(good.op.verdict, Verdict::accepted);
+  EXPECT_EQ(good.op.user, "ann");
+  EXPECT_EQ(good.op.rules, 7U);
+  EXPECT_EQ(show("ann", ClientProof::good, 1).op.verdict, Verdict::accepted);
+  EXPECT_EQ(show("ann", ClientProof::good, 2).op.verdict, Verdict::refused);
+  EXPECT_EQ(show("", ClientProof::expired, 1).op.verdict, Verdict::refused);
+  EXPECT_EQ(verdict("ann", ""), Verdict::refused);
+  // Three failures of one address: what is right is not looked at either, but where it is known.
+  EXPECT_EQ(show("", ClientProof::good, 2).op.verdict, Verdict::too_many);
+}
+
+TEST_F(DeskTest, ACertificateIsNoPasswordsBusiness) {
+  EXPECT_EQ(show("", ClientProof::untrusted, 1).op.verdict, Verdict::refused);
+  EXPECT_EQ(show("joe", ClientProof::good, 1).op.verdict, Verdict::refused);
+  EXPECT_EQ(show("root", ClientProof::good, 1).op.verdict, Verdict::refused);
+  EXPECT_EQ(system_.asked, 0);
+}
+
+TEST_F(DeskTest, AccountsOfTheHostAreAskedEachTime) {
+  EXPECT_EQ(verdict("root", "tiger"), Verdict::accepted);
+  EXPECT_EQ(verdict("root", "tiger"), Verdict::accepted);
+  EXPECT_EQ(system_.asked, 2);
+  EXPECT_EQ(verdict("root", "lion"), Verdict::refused);
+  EXPECT_EQ(verdict("joe", "secret"), Verdict::accepted);
+  EXPECT_EQ(system_.asked, 3);
+  EXPECT_EQ(verdict("root", "0123", "<1@x>"), Verdict::refused) << "no challenge fits an account";
+  system_.out_of_order = true;
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(verdict("root", "tiger"), Verdict::busy) << "that is no failure of the client";
+  }
+  system_.out_of_order = false;
+  EXPECT_EQ(verdict("root", "lion"), Verdict::refused);
+  EXPECT_EQ(verdict("joe", "wrong"), Verdict::too_many);
+}
+
+TEST_F(DeskTest, SlowChecksLeaveRoomForOthers) {
+  std::size_t refused = 0;
+  for (int i = 0; i < 40; ++i) {
+    start("root", "tiger");
+  }
+  world_.run_for(Duration::milliseconds(5));
+  for (const auto& one : attempts_) {
+    refused += one->done && one->op.verdict == Verdict::busy ? 1 : 0;
+  }
+  EXPECT_EQ(refused, 8U);
+  Attempt& other = start("joe", "secret");
+  worker_.work_all();
+  ASSERT_TRUE(world_.run_until([&] { return other.done; }, Duration::seconds(1)));
+  EXPECT_EQ(other.op.verdict, Verdict::accepted);
+  EXPECT_EQ(verdict("root", "tiger"), Verdict::accepted);
 }
 
 }  // namespace

@@ -99,8 +99,8 @@ const std::map<std::string, std::string>& special_members() {
       {"relay_auth", "auth_mechanisms"},
       {"relay_auth_login", "auth_mechanisms"},
       {"relay_vmta", "listener.source"},
-      {"user_method", "smtp_user.method"},
-      {"user_certificate", "smtp_user.certificate"},
+      {"user_method", "user.method"},
+      {"user_certificate", "user.certificate"},
   };
   return kMembers;
 }

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/base/base64.h"
 #include "tests/unit/smtp/server_recorder.h"
 
@@ -156,6 +158,29 @@ TEST_F(ServerAuth, TooManyFailuresEndTheSession) {
   session_.engine.complete_auth({421, "4.7.0", "Too many failed authentications"});
   session_.offer();
   EXPECT_EQ(session_.engine.state(), ServerState::closed);
+}
+
+TEST_F(ServerAuth, ExternalIsForThoseWhoHaveShownACertificate) {
+  session_.profile.auth.external = true;
+  hello();
+  EXPECT_EQ(say("AUTH EXTERNAL =\r\n"), Lines{"504 5.5.4 Mechanism not offered"});
+  session_.engine.connection_lost();
+  session_.engine.start(session_.profile, true);
+  session_.take_replies();
+  const Lines offer = say("EHLO x\r\n");
+  EXPECT_NE(std::find(offer.begin(), offer.end(), "250-AUTH PLAIN LOGIN CRAM-MD5 EXTERNAL"),
+            offer.end());
+  session_.take_events();
+  EXPECT_EQ(say("AUTH EXTERNAL =\r\n"), Lines{"535 5.7.8 Authentication failed"});
+  EXPECT_EQ(session_.take_events(), Lines{"auth external \"\" \"\""});
+  EXPECT_EQ(say("AUTH EXTERNAL\r\n"), Lines{"334 "});
+  EXPECT_EQ(say("\r\n"), Lines{"535 5.7.8 Authentication failed"});
+  EXPECT_EQ(session_.take_events(), Lines{"auth external \"\" \"\""});
+  EXPECT_EQ(say("AUTH EXTERNAL " + to_base64("jo\ne") + "\r\n").front().substr(0, 3), "501");
+  EXPECT_EQ(say("AUTH EXTERNAL\r\n*\r\n").back().substr(0, 3), "501");
+  EXPECT_TRUE(session_.take_events().empty());
+  EXPECT_EQ(say("AUTH EXTERNAL " + to_base64("joe") + "\r\n"), Lines{"235 2.7.0 Authenticated"});
+  EXPECT_EQ(session_.take_events(), Lines{"auth external \"joe\" \"\""});
 }
 
 }  // namespace

@@ -90,13 +90,14 @@ class ServerRecorder : public ServerEvents {
   }
 
   void on_auth(const AuthAttempt& attempt) override {
-    static constexpr std::string_view kNames[] = {"plain", "login", "cram-md5"};
+    static constexpr std::string_view kNames[] = {"plain", "login", "cram-md5", "external"};
     log("auth " + std::string(kNames[static_cast<std::size_t>(attempt.mechanism)]) + " " +
         quoted(attempt.user) + " " + quoted(attempt.secret) +
         (attempt.challenge.empty() ? "" : " " + std::string(attempt.challenge)));
     if (!hold) {
       const bool good = attempt.user == "joe" &&
-                        (attempt.secret == "pw" || attempt.mechanism == AuthMechanism::cram_md5);
+                        (attempt.secret == "pw" || attempt.mechanism == AuthMechanism::cram_md5 ||
+                         attempt.mechanism == AuthMechanism::external);
       engine->complete_auth(good ? replies::kAuthenticated : replies::kAuthFailed);
     }
   }

@@ -166,6 +166,61 @@ TEST_F(OpenSsl, CertificatesAreChecked) {
   }
 }
 
+TEST_F(OpenSsl, WhatAClientShowsIsTold) {
+  struct Case {
+    std::string file;
+    ClientProof pinned;   ///< where nobody vouches for certificates
+    ClientProof vouched;  ///< where the authority does
+  };
+  const Case cases[] = {
+      {"", ClientProof::none, ClientProof::none},
+      {authority.issue("joe"), ClientProof::good, ClientProof::good},
+      {authority.issue("joe", -1), ClientProof::expired, ClientProof::expired},
+      {authority.issue("joe", 30, true), ClientProof::good, ClientProof::untrusted},
+  };
+  const std::string own = authority.issue(kHost);
+  for (const Case& one : cases) {
+    for (const bool vouched : {false, true}) {
+      for (const TlsVersion version : {TlsVersion::v1_2, TlsVersion::v1_3}) {
+        TlsServerSettings asking;
+        asking.protocol = only(version);
+        asking.certificates.push_back({own, ""});
+        asking.asks_clients = true;
+        asking.ca_file = vouched ? authority.ca_file() : "";
+        TlsClientSettings showing;
+        showing.certificate.file = one.file;
+        Talk talk(engines, *engines.client_context(showing), *engines.server_context(asking));
+        ASSERT_TRUE(talk.shake_hands()) << one.file;
+        EXPECT_EQ(talk.server_op.facts.client, vouched ? one.vouched : one.pinned) << one.file;
+        EXPECT_EQ(talk.server_op.facts.client_digest == CertificateDigest{}, one.file.empty());
+      }
+    }
+  }
+}
+
+TEST_F(OpenSsl, WhatAClientHasShownCountsInAResumedSession) {
+  const std::string shown = authority.issue("joe");
+  TlsServerSettings asking;
+  asking.certificates.push_back({authority.issue(kHost), ""});
+  asking.asks_clients = true;
+  const TlsContextRef listener = *engines.server_context(asking);
+  TlsClientSettings showing;
+  showing.certificate.file = shown;
+  const TlsContextRef visitor = *engines.client_context(showing);
+  CertificateDigest first{};
+  for (const bool again : {false, true}) {
+    Talk talk(engines, visitor, listener);
+    talk.client_op.session_key = "mx";
+    ASSERT_TRUE(talk.shake_hands());
+    EXPECT_EQ(talk.server_op.facts.resumed, again);
+    EXPECT_EQ(talk.server_op.facts.client, ClientProof::good);
+    EXPECT_TRUE(!again || talk.server_op.facts.client_digest == first);
+    first = talk.server_op.facts.client_digest;
+    EXPECT_TRUE(talk.server->write("x"));
+    EXPECT_EQ(Talk::carry(*talk.server, *talk.client), "x");
+  }
+}
+
 TEST_F(OpenSsl, ACheckCanBeOnlyAdvice) {
   for (const bool good : {true, false}) {
     Talk talk(engines, client(), server({authority.issue(good ? kHost : "other.example")}));
