@@ -65,6 +65,7 @@ Queue* Scheduler::queue_for(std::string_view name, std::string_view vmta, Now no
       positions_.begin(*queue->octets(), queue->name, queue->vmta->name, RatePositions::kOctets,
                        now.instant);
     }
+    clocks_.begin(*queue, now.instant);
     queue->paused = pauses_.paused(queue->name, queue->vmta->name, queue->policy->group);
     if (queue->paused) {
       place(*queue, QueueState::paused, Gate::paused, Instant::never(), nullptr);

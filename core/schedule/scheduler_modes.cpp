@@ -327,8 +327,8 @@ void Scheduler::restore(std::string_view lines, bool clean, Now now) {
     Decision decision;
     if (!read_decision(line, decision)) {
       if (is_shared_line(line) || home_of_line(line, options_.shards) == options_.shard) {
-        static_cast<void>(positions_.restore(line, now) || warmups_.restore(line) ||
-                          day_counts_.restore(line));
+        static_cast<void>(positions_.restore(line, now) || clocks_.restore(line, now) ||
+                          warmups_.restore(line) || day_counts_.restore(line));
       }
     } else if (queue_hash(decision.name, decision.vmta) % options_.shards == options_.shard) {
       // One whose time has passed meanwhile ends, and is heard of, with the first run.
@@ -363,10 +363,12 @@ void Scheduler::write_kept(std::string& lines, bool last, Now now) {
         RatePositions::write(lines, *queue.octets(), queue.name, queue.vmta->name,
                              RatePositions::kOctets, now);
       }
+      QueueClocks::write(lines, queue, now);
     }
   }
   rates_.end(lines, now);
   positions_.write_rest(lines, used, now);
+  clocks_.write_rest(lines, now);
 }
 
 /// What queues have sent and not paid for within a period of their limit of octets.

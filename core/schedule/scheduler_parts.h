@@ -12,6 +12,7 @@
 #include "core/schedule/job_pool.h"
 #include "core/schedule/leases.h"
 #include "core/schedule/limits.h"
+#include "core/schedule/queue_clocks.h"
 #include "core/schedule/queue_pattern.h"
 #include "core/schedule/queue_table.h"
 #include "core/schedule/rate_book.h"
@@ -67,6 +68,7 @@ struct SchedulerParts {
   HostGates hosts_;
   WarmupBook warmups_;
   RatePositions positions_;
+  QueueClocks clocks_;
   RateBook rates_;
   SenderBook senders_;
   JobPool jobs_;

@@ -188,6 +188,46 @@ TEST(Scheduler, UnreachableDefersTheWholeQueueByItsLadder) {
   EXPECT_EQ(hand.scheduler().totals().queues_deferred, 1u);
 }
 
+TEST(Scheduler, TheQueueClockGoesOnAfterAnOrderlyRestart) {
+  Hand hand;
+  hand.policy->retry_after = {Duration::minutes(5), Duration::hours(1)};
+  hand.admit("dead.com", 1);
+  hand.run();
+  hand.end(hand.opened.back().first, SessionEnd::unreachable);
+  hand.run();
+  std::string crashed;
+  hand.scheduler().write_kept(crashed, false, hand.now);
+  EXPECT_EQ(crashed.find("dead.com"), std::string::npos) << "nothing is kept while mail flows";
+  std::string lines;
+  hand.scheduler().write_kept(lines, true, hand.now);
+
+  Hand next;
+  next.policy = hand.policy;
+  next.now.instant = Instant{} + Duration::seconds(9);  // another boot
+  next.now.wall = hand.now.wall + Duration::minutes(2);
+  next.scheduler().restore(lines, true, next.now);
+  std::string again;
+  next.scheduler().write_kept(again, true, next.now);
+  EXPECT_EQ(again, lines) << "what no queue began with is kept further";
+  next.admit("dead.com", 1);
+  next.admit("other.com", 2);
+  next.run();
+  ASSERT_EQ(next.opened.size(), 1U) << "only the one whose hosts were not known to be dead";
+  EXPECT_EQ(next.row("dead.com").state, QueueState::deferred);
+  EXPECT_EQ(next.row("dead.com").next_retry, hand.now.wall + Duration::minutes(5));
+  next.advance(Duration::minutes(3));
+  ASSERT_EQ(next.opened.size(), 2U);
+  next.end(next.opened.back().first, SessionEnd::unreachable);
+  EXPECT_EQ(next.row("dead.com").next_retry, next.now.wall + Duration::hours(1)) << "second step";
+
+  Hand late;
+  late.now.wall = hand.now.wall + Duration::minutes(6);
+  late.scheduler().restore(lines + "retry\tx.com\nretry\tx.com\tv1\t9\tz\n", true, late.now);
+  late.admit("dead.com", 1);
+  late.run();
+  EXPECT_EQ(late.opened.size(), 1U) << "its time has passed";
+}
+
 TEST(Scheduler, DeliveryOnAnotherSessionResetsTheQueueClock) {
   Hand hand;
   hand.admit("a.com", 1);

@@ -1,0 +1,92 @@
+#include "core/schedule/queue_clocks.h"
+
+#include <algorithm>
+
+#include "core/base/text.h"
+#include "core/schedule/kept_line.h"
+
+namespace ringpost::schedule {
+namespace {
+
+constexpr std::string_view kWord = "retry";
+
+std::string key_of(std::string_view name, std::string_view vmta) {
+  return to_lower(name) + "/" + to_lower(vmta);
+}
+
+}  // namespace
+
+bool QueueClocks::restore(std::string_view line, Now now) {
+  const std::string_view word = next_field(line);
+  Clock clock;
+  clock.name = next_field(line);
+  clock.vmta = next_field(line);
+  WallTime when;
+  if (word != kWord || clock.name.empty() || clock.vmta.empty() ||
+      !read_time(next_field(line), when)) {
+    return false;
+  }
+  std::uint64_t step = 0;
+  std::uint64_t rule_step = 0;
+  if (!parse_decimal(next_field(line), step) || !parse_decimal(next_field(line), rule_step)) {
+    return false;
+  }
+  clock.until = now.instant + (when - now.wall);
+  clock.step = static_cast<std::uint16_t>(std::min<std::uint64_t>(step, 0xffff));
+  clock.rule_step = static_cast<std::uint8_t>(std::min<std::uint64_t>(rule_step, 0xff));
+  clock.by_rule = next_field(line) == "rule";
+  if (clock.until > now.instant) {
+    const std::string key = key_of(clock.name, clock.vmta);
+    clocks_[key] = std::move(clock);
+  }
+  return true;
+}
+
+void QueueClocks::begin(Queue& queue, Instant now) {
+  if (clocks_.empty()) {
+    return;
+  }
+  const auto found = clocks_.find(key_of(queue.name, queue.vmta->name));
+  if (found == clocks_.end()) {
+    return;
+  }
+  const Clock& clock = found->second;
+  if (clock.until > now) {
+    queue.deferred_until = clock.until;
+    queue.clock_step = clock.step;
+    queue.rule_deferrals = clock.rule_step;
+    queue.deferred_by_rule = clock.by_rule;
+  }
+  clocks_.erase(found);
+}
+
+void QueueClocks::write(std::string& lines, const Queue& queue, Now now) {
+  if (queue.deferred_until > now.instant) {
+    write_line(lines,
+               {std::string(queue.name), std::string(queue.vmta->name), queue.deferred_until,
+                queue.clock_step, queue.rule_deferrals, queue.deferred_by_rule},
+               now);
+  }
+}
+
+void QueueClocks::write_rest(std::string& lines, Now now) const {
+  for (const auto& [key, clock] : clocks_) {
+    if (clock.until > now.instant) {
+      write_line(lines, clock, now);
+    }
+  }
+}
+
+void QueueClocks::write_line(std::string& lines, const Clock& clock, Now now) {
+  const WallTime until = now.wall + (clock.until - now.instant);
+  lines.append(kWord);
+  add_field(lines, clock.name);
+  add_field(lines, clock.vmta);
+  add_field(lines, std::to_string(until.us));
+  add_field(lines, std::to_string(clock.step));
+  add_field(lines, std::to_string(clock.rule_step));
+  add_field(lines, clock.by_rule ? "rule" : "host");
+  lines.append("\n");
+}
+
+}  // namespace ringpost::schedule
