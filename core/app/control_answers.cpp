@@ -36,6 +36,7 @@ Json counters_of(const ShardStatus& s) {
           {"commits", s.commits},
           {"resolutions", s.resolutions},
           {"resolutions_failed", s.resolutions_failed},
+          {"sessions_handed_over", s.sessions_handed_over},
           {"chunks_sent", s.chunks_sent},
           {"zero_copy_sends", s.zero_copy_sends},
           {"zero_copy_copied", s.zero_copy_copied},

@@ -90,8 +90,9 @@ struct ShardStatus {
   std::uint64_t compacted_bytes = 0;
   std::uint64_t commits = 0;
   std::uint64_t resolutions = 0;
-  std::uint64_t resolutions_failed = 0;  ///< for the moment
-  std::uint64_t chunks_sent = 0;         ///< contents by BDAT
+  std::uint64_t resolutions_failed = 0;    ///< for the moment
+  std::uint64_t sessions_handed_over = 0;  ///< idle ones, to another queue
+  std::uint64_t chunks_sent = 0;           ///< contents by BDAT
   std::uint64_t zero_copy_sends = 0;
   std::uint64_t zero_copy_copied = 0;
   std::uint64_t authenticated = 0;      ///< users accepted

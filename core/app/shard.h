@@ -98,6 +98,7 @@ class Shard final : public LetterHandler,
   void on_letter(const Letter& letter, Now now) override;
 
  private:
+  void add_spool(ShardStatus& status);
   enum class Stage : std::uint8_t { running, draining, drained, closing };
 
   bool admit(const Admission& admission) override;

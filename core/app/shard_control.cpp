@@ -122,6 +122,27 @@ void Shard::search(ControlTask& task, unsigned from) {
 
 void Shard::on_searched(Completion&) { answer_control(*searching_, search_from_); }
 
+void Shard::add_spool(ShardStatus& status) {
+  const spool::SpoolStats spool = spool_.stats();
+  status.accepted_messages = spool.committed - reports_.counts().made - notices_.sent();
+  status.spool_messages = spool.messages;
+  status.spool_segments = spool.segments;
+  status.spool_live_bytes = spool.live_bytes;
+  status.compacted_segments = spool.compacted_segments;
+  status.compacted_messages = spool.compacted_messages;
+  status.compacted_bytes = spool.compacted_bytes;
+  status.commits = spool.commits;
+  status.reports_lost = spool.reports_lost;
+  const std::string where = "shard " + std::to_string(settings_.shard) + ": ";
+  if (spool.journal_alarm) {
+    status.alarms.push_back(where + "the outcome journal is half full: accounting is behind");
+  }
+  if (!spool.may_issue) {
+    status.alarms.push_back(where + "outcomes cannot be made durable: no delivery begins");
+  }
+  status.quarantined = spool.quarantined;
+}
+
 ShardStatus Shard::status() {
   ShardStatus status = counters_;
   const schedule::Totals totals = scheduler_->totals();
@@ -135,17 +156,10 @@ ShardStatus Shard::status() {
   status.sources_enabled = decision_log_.sources_enabled;
   status.sessions_out = deliverer_->sessions_open();
   status.sessions_in = ingest_ != nullptr ? ingest_->sessions() : 0;
-  const spool::SpoolStats spool = spool_.stats();
-  status.accepted_messages = spool.committed - reports_.counts().made - notices_.sent();
-  status.spool_messages = spool.messages;
-  status.spool_segments = spool.segments;
-  status.spool_live_bytes = spool.live_bytes;
-  status.compacted_segments = spool.compacted_segments;
-  status.compacted_messages = spool.compacted_messages;
-  status.compacted_bytes = spool.compacted_bytes;
-  status.commits = spool.commits;
+  add_spool(status);
   status.resolutions = resolver_->stats().resolutions;
   status.resolutions_failed = resolver_->stats().deferred;
+  status.sessions_handed_over = deliverer_->stats().handed_over;
   status.chunks_sent = deliverer_->stats().chunks;
   status.zero_copy_sends = deliverer_->stats().zero_copy;
   status.zero_copy_copied = deliverer_->stats().zero_copy_copied;
@@ -179,16 +193,7 @@ ShardStatus Shard::status() {
   status.notices_sent = notices_.sent();
   status.notices_lost = notices_.lost();
   status.reports_refused = reports.refused;
-  status.reports_lost = spool.reports_lost;
   status.categories = accountant_.categories();
-  const std::string where = "shard " + std::to_string(settings_.shard) + ": ";
-  if (spool.journal_alarm) {
-    status.alarms.push_back(where + "the outcome journal is half full: accounting is behind");
-  }
-  if (!spool.may_issue) {
-    status.alarms.push_back(where + "outcomes cannot be made durable: no delivery begins");
-  }
-  status.quarantined = spool.quarantined;
   status.loop = loop_.stats();
   return status;
 }

@@ -8,7 +8,7 @@
 namespace ringpost::schedule {
 namespace {
 
-constexpr std::string_view kWord = "retry";
+constexpr std::string_view kRetryWord = "retry";
 
 std::string key_of(std::string_view name, std::string_view vmta) {
   return to_lower(name) + "/" + to_lower(vmta);
@@ -22,7 +22,7 @@ bool QueueClocks::restore(std::string_view line, Now now) {
   clock.name = next_field(line);
   clock.vmta = next_field(line);
   WallTime when;
-  if (word != kWord || clock.name.empty() || clock.vmta.empty() ||
+  if (word != kRetryWord || clock.name.empty() || clock.vmta.empty() ||
       !read_time(next_field(line), when)) {
     return false;
   }
@@ -79,7 +79,7 @@ void QueueClocks::write_rest(std::string& lines, Now now) const {
 
 void QueueClocks::write_line(std::string& lines, const Clock& clock, Now now) {
   const WallTime until = now.wall + (clock.until - now.instant);
-  lines.append(kWord);
+  lines.append(kRetryWord);
   add_field(lines, clock.name);
   add_field(lines, clock.vmta);
   add_field(lines, std::to_string(until.us));

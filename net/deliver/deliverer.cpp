@@ -97,6 +97,9 @@ void Deliverer::session_idle(DeliverySession& session) {
   }
   head = &session;
   session.idle_listed = true;
+  if (session.may_change_hands()) {
+    ways_.add(session);
+  }
 }
 
 void Deliverer::session_busy(DeliverySession& session) {
@@ -111,6 +114,9 @@ void Deliverer::session_busy(DeliverySession& session) {
   }
   session.idle_next = session.idle_previous = nullptr;
   session.idle_listed = false;
+  if (session.way_listed) {
+    ways_.remove(session);
+  }
 }
 
 void Deliverer::session_free(DeliverySession& session) {

@@ -59,6 +59,9 @@ class Deliverer final : public SessionHost, private SessionKeeper {
   bool begin(QueueId queue, std::string_view destination, const QueuePolicyRef& policy, bool scout);
   void session_idle(DeliverySession& session) override;
   void session_busy(DeliverySession& session) override;
+  DeliverySession* idle_on(const Way& way, QueueId queue) override {
+    return ways_.find(way, queue);
+  }
   void session_free(DeliverySession& session) override;
   void session_free(LocalSession& session) override;
 
@@ -69,6 +72,7 @@ class Deliverer final : public SessionHost, private SessionKeeper {
   std::deque<LocalSession> locals_;
   std::vector<LocalSession*> free_locals_;
   std::vector<DeliverySession*> idle_;  // by queue number: its idle sessions, latest first
+  IdleWays ways_;                       // those that other queues may take over
   std::size_t open_ = 0;
   bool draining_ = false;
 };

@@ -60,7 +60,7 @@ void DeliverySession::open(QueueId queue, std::string_view destination,
   on_backup_ = host_busy_ = false;
   scout_ = scout;
   draining_ = was_ready_ = idle_ = interrupted_ = host_failed_ = connect_late_ = false;
-  leaving_ = skip_ = told_established_ = false;
+  leaving_ = skip_ = told_established_ = handed_over_ = false;
   refusals_only_ = true;
   close_verdict_ = {};
   begin_events();
@@ -149,6 +149,10 @@ void DeliverySession::connect_next() {
              : host_busy_   ? SessionEnd::host_busy
              : host_failed_ ? SessionEnd::unreachable
                             : SessionEnd::local_failure);
+    return;
+  }
+  if (use_idle_connection()) {
+    maybe_end();
     return;
   }
   connect_candidate();
@@ -427,7 +431,7 @@ void DeliverySession::maybe_end() {
   const std::string_view words(failure_text_.data(), failure_text_size_);
   if (scout_) {
     context_.gate->scouted(queue_, end_, failure_, words, context_.loop.now());
-  } else {
+  } else if (!handed_over_) {
     context_.work->session_ended(queue_, end_, failure_, words, context_.loop.now());
   }
   context_.keeper.session_free(*this);

@@ -9,6 +9,7 @@
 #include "core/mail/events.h"
 #include "core/mail/reply_rules.h"
 #include "net/deliver/address_plan.h"
+#include "net/deliver/idle_ways.h"
 #include "net/deliver/outcomes.h"
 #include "net/deliver/report.h"
 #include "net/deliver/session_context.h"
@@ -50,6 +51,15 @@ class DeliverySession final : private TransmitOwner {
   DeliverySession* idle_next = nullptr;
   DeliverySession* idle_previous = nullptr;
   bool idle_listed = false;
+  // And among those that other queues may take over.
+  DeliverySession* way_next = nullptr;
+  DeliverySession* way_previous = nullptr;
+  bool way_listed = false;
+
+  /// Requires a connection.
+  Way way() const;
+  /// An idle connection that another queue with the same settings could use as it is.
+  bool may_change_hands() const;
 
  private:
   /// A job in hand, from take() to finished().
@@ -89,6 +99,10 @@ class DeliverySession final : private TransmitOwner {
   const Candidate* next_permitted();
   void let_go();
   bool gives_way();
+
+  // Connections that change hands (session_handover.cpp).
+  bool use_idle_connection();
+  void serve(DeliverySession& wanting);
 
   // Talking (session_talk.cpp).
   void on_received(Completion& completion);
@@ -228,6 +242,7 @@ class DeliverySession final : private TransmitOwner {
   bool leaving_ = false;         // takes no more and ends: the queue wants it so
   bool skip_ = false;            // this host takes nothing now: on to the next one
   bool told_established_ = false;
+  bool handed_over_ = false;    // its permits went with its mail to a connection that was there
   bool refusals_only_ = true;   // every host that failed refused us by a 5xx greeting
   ReplyVerdict close_verdict_;  // on the reply that ends the session
 };

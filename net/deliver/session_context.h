@@ -20,6 +20,7 @@ namespace ringpost::deliver {
 class DeliverySession;
 class LocalSession;
 class MailStore;
+struct Way;
 
 /// What configuration and composition decide for all sessions of a shard.
 struct DeliverOptions {
@@ -38,6 +39,7 @@ struct DeliverStats {
   std::uint64_t connects = 0;
   std::uint64_t connects_failed = 0;
   std::uint64_t sessions = 0;          ///< reached the point where mail can be sent
+  std::uint64_t handed_over = 0;       ///< idle ones that went on for another queue
   std::uint64_t transactions = 0;      ///< begun
   std::uint64_t zero_copy = 0;         ///< contents sent by zero copy, truly
   std::uint64_t zero_copy_copied = 0;  ///< the kernel copied after all
@@ -55,6 +57,8 @@ class SessionKeeper {
   virtual ~SessionKeeper() = default;
   virtual void session_idle(DeliverySession& session) = 0;
   virtual void session_busy(DeliverySession& session) = 0;
+  /// An idle session of another queue that leads this way; nullptr: none.
+  virtual DeliverySession* idle_on(const Way& way, QueueId queue) = 0;
   /// Its permit went back, nothing of it is in use: it may serve anew.
   virtual void session_free(DeliverySession& session) = 0;
   virtual void session_free(LocalSession& session) = 0;

@@ -188,7 +188,8 @@ void DeliverySession::on_over(const smtp::ClientAction& action, std::string_view
   switch (action.end) {
     case smtp::TransactionEnd::answered:
     case smtp::TransactionEnd::all_refused:
-      if (!action.reply.local && answered_++ == 0 && !told_established_) {
+      answered_ += action.reply.local ? 0 : 1;
+      if (!action.reply.local && !told_established_) {
         told_established_ = true;
         context_.work->session_established(queue_, now);
       }

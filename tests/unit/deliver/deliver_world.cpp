@@ -364,12 +364,13 @@ void DeliverWorld::open(Job& job) {
 }
 
 Job* DeliverWorld::take(QueueId queue, Now) {
-  EXPECT_EQ(queue.value, kQueue);
-  if (queued.empty()) {
+  EXPECT_TRUE(queue.value == kQueue || queue.value == kOther);
+  std::deque<std::size_t>& waiting = queue.value == kQueue ? queued : others_queued;
+  if (waiting.empty()) {
     return nullptr;
   }
-  Message& message = messages[queued.front()];
-  queued.pop_front();
+  Message& message = messages[waiting.front()];
+  waiting.pop_front();
   ++message.taken;
   return &message.job;
 }
@@ -399,8 +400,7 @@ void DeliverWorld::finished(Job& job, Now) {
 
 void DeliverWorld::session_ended(QueueId queue, SessionEnd end, const Outcome& failure,
                                  std::string_view failure_text, Now) {
-  EXPECT_EQ(queue.value, kQueue);
-  ended.push_back({end, failure, std::string(failure_text)});
+  ended.push_back({end, failure, std::string(failure_text), queue.value});
 }
 
 void DeliverWorld::session_established(QueueId, Now) { ++established; }

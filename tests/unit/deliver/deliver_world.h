@@ -128,6 +128,8 @@ class DeliverWorld : public LetterHandler,
   /// Queues a message to the recipients; returns its number.
   std::size_t add_message(const std::string& content, std::vector<std::string> recipients);
   bool open() { return deliverer->open_session({kQueue}, "example.org", policy); }
+  /// A session of another queue, whose mail others_queued() names.
+  bool open_other() { return deliverer->open_session({kOther}, "example.net", policy); }
   /// Until no session is open; false if that takes more than two virtual hours.
   bool run();
   bool run_until(const std::function<bool()>& done) {
@@ -150,9 +152,11 @@ class DeliverWorld : public LetterHandler,
     judged_texts.emplace_back(std::to_string(reply.outcome.reply_code) + " " +
                               std::string(reply.text));
   }
+  bool keeps(QueueId, Now) override { return keeps_permit; }
   bool surplus(QueueId, const QueuePolicy&, const IpAddress&) override { return mode_changed; }
 
   static constexpr std::uint32_t kQueue = 3;
+  static constexpr std::uint32_t kOther = 5;
 
   struct Message {
     std::string content;
@@ -173,6 +177,7 @@ class DeliverWorld : public LetterHandler,
     SessionEnd end;
     Outcome failure;
     std::string text;
+    std::uint32_t queue = kQueue;
   };
 
   sim::SimWorld world;
@@ -190,6 +195,8 @@ class DeliverWorld : public LetterHandler,
   Outcome route_failure;
   std::deque<Message> messages;
   std::deque<std::size_t> queued;
+  std::deque<std::size_t> others_queued;  ///< messages of kOther
+  bool keeps_permit = false;              ///< WorkSource::keeps()
   std::vector<Ended> ended;
   std::vector<ReplyVerdict> judged;
   std::vector<std::string> judged_texts;
