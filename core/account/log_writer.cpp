@@ -25,7 +25,7 @@ namespace {
 constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
 constexpr std::size_t kBatchStep = std::size_t{16} << 10;
 /// After a round of work the thread lets rows gather, so that shards need not wake it for each.
-constexpr Duration kGather = Duration::milliseconds(5);
+constexpr Duration kGather = Duration::milliseconds(20);
 constexpr Duration kBackoffMin = Duration::milliseconds(100);
 constexpr Duration kBackoffMax = Duration::seconds(5);
 constexpr std::size_t kNotesMax = 64;

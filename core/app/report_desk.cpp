@@ -69,6 +69,7 @@ ReportDesk::Task* ReportDesk::take_task(const SettledRecord& record) {
     return nullptr;
   }
   free->state = State::gathering;
+  ++tasks_used_;
   free->log = record.log;
   free->id = record.id;
   free->action = action_of(record.kind);
@@ -88,6 +89,7 @@ bool ReportDesk::look_at(const SpoolHandle& message) {
     return false;
   }
   task->state = State::waiting;
+  ++tasks_used_;
   task->message = message;
   task->action = account::NoticeAction::delayed;
   return true;
@@ -206,6 +208,9 @@ void ReportDesk::add_part(Task& task, const SettledRecord& record) {
 
 std::uint64_t ReportDesk::archived(std::uint16_t log) const {
   std::uint64_t lowest = ~std::uint64_t{0};
+  if (tasks_used_ == 0) {
+    return lowest;  // asked for every turn
+  }
   for (const Task& task : tasks_) {
     if (task.state != State::unused && task.action != account::NoticeAction::delayed &&
         task.log == log) {
@@ -233,7 +238,7 @@ bool ReportDesk::end_of_turn(Now now) {
     gathering_->state = State::waiting;
     gathering_ = nullptr;
   }
-  if (draining_) {
+  if (draining_ || tasks_used_ == 0) {
     return false;
   }
   std::size_t starts = kStartsPerTurn;
@@ -413,6 +418,7 @@ void ReportDesk::finish(Task& task) {
   }
   task.parts.clear();
   task.state = State::unused;
+  --tasks_used_;
 }
 
 }  // namespace ringpost::app

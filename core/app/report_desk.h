@@ -103,6 +103,7 @@ class ReportDesk final : public ReportSink, public TurnHook {
   PolicyBook& policies_;
   spool::Spool* spool_ = nullptr;
   std::array<Task, kTasks> tasks_;
+  std::size_t tasks_used_ = 0;
   Task* gathering_ = nullptr;
   bool draining_ = false;
   Timer due_;

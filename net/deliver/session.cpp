@@ -27,7 +27,8 @@ bool is_our_fault(std::int32_t result) noexcept {
 
 }  // namespace
 
-DeliverySession::DeliverySession(SessionContext& context) : context_(context) {
+DeliverySession::DeliverySession(SessionContext& context)
+    : context_(context), engine_(context.rooms) {
   query_.bind<&DeliverySession::on_route>(this);
   connect_.bind<&DeliverySession::on_connected>(this);
   receive_.bind<&DeliverySession::on_received>(this);
@@ -35,7 +36,7 @@ DeliverySession::DeliverySession(SessionContext& context) : context_(context) {
   close_.bind<&DeliverySession::on_closed>(this);
   wake_.bind<&DeliverySession::on_wake>(this);
   timer_.bind<&DeliverySession::on_deadline>(this);
-  transmitter_.bind(*this, context.net);
+  transmitter_.bind(*this, context.net, context.flights, context.pieces);
   for (Work& work : works_) {
     work.session = this;
     at_[static_cast<std::size_t>(work.stage)] |= 1U << (&work - works_.data());
@@ -425,6 +426,7 @@ void DeliverySession::maybe_end() {
   }
   RP_ASSERT(!timer_.armed() && !idle_listed);
   stage_ = Stage::free;
+  engine_.give_back_room();
   policy_.reset();
   query_.policy.reset();
   route_.reset();

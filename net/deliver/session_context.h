@@ -13,6 +13,7 @@
 #include "core/mail/route.h"
 #include "net/deliver/host_memory.h"
 #include "net/deliver/source_book.h"
+#include "net/deliver/transmitter.h"
 #include "net/smtp/client_engine.h"
 
 namespace ringpost::deliver {
@@ -82,6 +83,9 @@ struct SessionContext {
   MailStore* store = nullptr;   ///< for files and commands; none: such mail waits
   EventSink* events = nullptr;  ///< null: nobody wants to know
   ConnectGate* gate = nullptr;  ///< nullptr: connections to single hosts are not limited
+  smtp::ClientEngine::Rooms rooms{};
+  Transmitter::Flights flights{};
+  Transmitter::Waiting pieces{};
 };
 
 }  // namespace ringpost::deliver

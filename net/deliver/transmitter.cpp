@@ -10,14 +10,16 @@ constexpr std::uint32_t kFinalDotBytes = 3;
 
 }  // namespace
 
-void Transmitter::bind(TransmitOwner& owner, Net& net) {
+Transmitter::Flight::Flight() {
+  op.bind<&Flight::on_sent>(this);
+  op.released.bind<&Flight::on_released>(this);
+}
+
+void Transmitter::bind(TransmitOwner& owner, Net& net, Flights& flights, Waiting& waiting) {
   owner_ = &owner;
   net_ = &net;
-  for (Flight& flight : flights_) {
-    flight.owner = this;
-    flight.op.bind<&Flight::on_sent>(&flight);
-    flight.op.released.bind<&Flight::on_released>(&flight);
-  }
+  flights_ = &flights;
+  waiting_ = &waiting;
 }
 
 void Transmitter::start(StreamId stream, std::uint64_t zero_copy_threshold_bytes) noexcept {
@@ -27,30 +29,44 @@ void Transmitter::start(StreamId stream, std::uint64_t zero_copy_threshold_bytes
 }
 
 void Transmitter::add_command(std::string_view bytes) noexcept {
-  if (!pending_.empty()) {
-    Piece& last = pending_[pending_.size() - 1];
+  if (pending_ != nullptr) {
+    Piece& last = pending_->fifo[pending_->fifo.size() - 1];
     if (last.body == nullptr && last.command.data() + last.command.size() == bytes.data()) {
       last.command = {last.command.data(), last.command.size() + bytes.size()};
       return;
     }
   }
-  pending_.push({bytes, nullptr, false});
+  push({bytes, nullptr, false});
 }
 
-void Transmitter::add_body(Job& job, bool final_dot) noexcept {
-  pending_.push({{}, &job, final_dot});
+void Transmitter::push(const Piece& piece) noexcept {
+  if (pending_ == nullptr) {
+    pending_ = &waiting_->lend();
+  }
+  pending_->fifo.push(piece);
 }
+
+void Transmitter::pop() noexcept {
+  pending_->fifo.pop();
+  if (pending_->fifo.empty()) {
+    waiting_->take_back(*pending_);
+    pending_ = nullptr;
+  }
+}
+
+void Transmitter::add_body(Job& job, bool final_dot) noexcept { push({{}, &job, final_dot}); }
 
 void Transmitter::flush() noexcept {
-  if (current_ != nullptr || pending_.empty()) {
+  if (current_ != nullptr || pending_ == nullptr) {
     return;
   }
-  const auto idle = [](const Flight& flight) { return flight.idle(); };
-  const auto free = std::count_if(flights_.begin(), flights_.end(), idle);
+  const auto free = std::count(used_.begin(), used_.end(), nullptr);
   if (free == 0) {
     return;  // a notification makes one free and flushes again
   }
-  Flight& flight = *std::find_if(flights_.begin(), flights_.end(), idle);
+  Flight& flight = flights_->lend();
+  *std::find(used_.begin(), used_.end(), nullptr) = &flight;
+  flight.owner = this;
   // One is kept for plain sends, so that commands never wait for a notification.
   gather(flight, free > 1);
   flight.sending = true;
@@ -84,8 +100,8 @@ void Transmitter::gather(Flight& flight, bool may_zero_copy) noexcept {
   flight.bodies.clear();
   flight.bytes = 0;
   flight.zero_copy = false;
-  for (; !pending_.empty(); pending_.pop()) {
-    const Piece& piece = pending_.front();
+  for (; pending_ != nullptr; pop()) {
+    const Piece& piece = pending_->fifo.front();
     const bool large =
         may_zero_copy && piece.body != nullptr && piece.body->sent_bytes() >= threshold_;
     if (!fits(flight, piece, large)) {
@@ -100,21 +116,32 @@ void Transmitter::gather(Flight& flight, bool may_zero_copy) noexcept {
   }
 }
 
-void Transmitter::discard() noexcept { pending_.clear(); }
+void Transmitter::discard() noexcept {
+  while (pending_ != nullptr) {
+    pop();
+  }
+}
 
 bool Transmitter::released() const noexcept {
-  return pending_.empty() && std::all_of(flights_.begin(), flights_.end(),
-                                         [](const Flight& flight) { return flight.idle(); });
+  return pending_ == nullptr && std::all_of(used_.begin(), used_.end(),
+                                            [](const Flight* flight) { return flight == nullptr; });
+}
+
+void Transmitter::give_back(Flight& flight) noexcept {
+  if (flight.idle()) {
+    *std::find(used_.begin(), used_.end(), &flight) = nullptr;
+    flights_->take_back(flight);
+  }
 }
 
 bool Transmitter::uses(const Job& job) const noexcept {
-  for (std::size_t i = 0; i < pending_.size(); ++i) {
-    if (pending_[i].body == &job) {
+  for (std::size_t i = 0; pending_ != nullptr && i < pending_->fifo.size(); ++i) {
+    if (pending_->fifo[i].body == &job) {
       return true;
     }
   }
-  return std::any_of(flights_.begin(), flights_.end(),
-                     [&](const Flight& flight) { return !flight.idle() && flight.holds(job); });
+  return std::any_of(used_.begin(), used_.end(),
+                     [&](const Flight* flight) { return flight != nullptr && flight->holds(job); });
 }
 
 bool Transmitter::Flight::holds(const Job& job) const {
@@ -156,12 +183,19 @@ void Transmitter::Flight::on_sent(Completion&) {
   for (const Body& body : bodies) {
     left += op.result >= 0 || op.sent >= body.end ? 1U : 0U;
   }
-  owner->owner_->on_transmitted(op.result, left);
+  const std::int32_t result = op.result;
+  Transmitter& mine = *owner;
+  mine.give_back(*this);  // from here on it may be another's
+  mine.owner_->on_transmitted(result, left);
 }
 
 void Transmitter::Flight::on_released(Completion&) {
   held = false;
-  owner->owner_->on_released(*bodies[0].job, op.copied);
+  Job& job = *bodies[0].job;
+  const bool copied = op.copied;
+  Transmitter& mine = *owner;
+  mine.give_back(*this);
+  mine.owner_->on_released(job, copied);
 }
 
 }  // namespace ringpost::deliver

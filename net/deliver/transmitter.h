@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/base/fixed_vector.h"
+#include "core/base/lender.h"
 #include "core/base/slice.h"
 #include "core/loop/net.h"
 #include "core/mail/job.h"
@@ -24,14 +25,20 @@ class TransmitOwner {
 
 /// Gathers what a session has to say into vectored sends, one at a time: commands and contents,
 /// the latter from where the spool has them, leave in one, in order. Large content goes by zero
-/// copy, alone among commands, and is held until the kernel lets go. Never allocates.
+/// copy, alone among commands, and is held until the kernel lets go. What it needs to send is lent
+/// by the shard for as long as something waits or is on its way: most connections rest.
 class Transmitter {
  public:
   /// Contents between two flushes, at most: as many as a session has jobs.
   static constexpr std::size_t kBodiesMax = 28;
 
-  /// `owner` and `net` outlive this.
-  void bind(TransmitOwner& owner, Net& net);
+  struct Flight;
+  struct Pieces;
+  using Flights = Lender<Flight>;
+  using Waiting = Lender<Pieces>;
+
+  /// All outlive this.
+  void bind(TransmitOwner& owner, Net& net, Flights& flights, Waiting& waiting);
   void start(StreamId stream, std::uint64_t zero_copy_threshold_bytes) noexcept;
 
   void add_command(std::string_view bytes) noexcept;
@@ -44,7 +51,7 @@ class Transmitter {
 
   bool in_flight() const noexcept { return current_ != nullptr; }
   /// Nothing waits and nothing is in flight; zero-copy bytes may still be held.
-  bool drained() const noexcept { return pending_.empty() && current_ == nullptr; }
+  bool drained() const noexcept { return pending_ == nullptr && current_ == nullptr; }
   /// No byte that was ever added is in use any more.
   bool released() const noexcept;
   /// The content of this job waits to be sent, is being sent, or is held by a zero-copy send.
@@ -68,7 +75,16 @@ class Transmitter {
     Job* job = nullptr;
     std::uint64_t end = 0;  ///< octets of the send up to its last one
   };
+
+ public:
+  /// What waits to be sent.
+  struct Pieces {
+    FixedFifo<Piece, 2 * kBodiesMax + 2> fifo;
+  };
+  /// One send, from its start until no byte of it is in use.
   struct Flight {
+    Flight();
+
     Transmitter* owner = nullptr;
     SendOp op;
     Slices slices;
@@ -86,16 +102,22 @@ class Transmitter {
     void add_body(const Piece& piece);
   };
 
+ private:
+  void push(const Piece& piece) noexcept;
+  void give_back(Flight& flight) noexcept;
   bool fits(const Flight& flight, const Piece& piece, bool large) const noexcept;
   void gather(Flight& flight, bool may_zero_copy) noexcept;
+  void pop() noexcept;
 
   TransmitOwner* owner_ = nullptr;
   Net* net_ = nullptr;
   StreamId stream_;
   std::uint64_t threshold_ = 0;
-  FixedFifo<Piece, 2 * kBodiesMax + 2> pending_;
+  Flights* flights_ = nullptr;
+  Waiting* waiting_ = nullptr;
+  Pieces* pending_ = nullptr;  ///< none: nothing waits
   Flight* current_ = nullptr;
-  std::array<Flight, kFlights> flights_;
+  std::array<Flight*, kFlights> used_{};
 };
 
 }  // namespace ringpost::deliver

@@ -27,12 +27,15 @@ constexpr std::uint64_t kLeastBytesPerSecond = 32;
 constexpr Duration kFlushTime = Duration::seconds(30);
 
 // An idle connection costs this and an armed receive.
-static_assert(sizeof(IngestSession) <= 9216);
+static_assert(sizeof(IngestSession) <= 7168);
 
 }  // namespace
 
 IngestSession::IngestSession(IngestShard& shard, SessionOwner& owner)
-    : shard_(shard), owner_(owner), transaction_(shard.blocks), engine_({}, *this, output_) {
+    : shard_(shard),
+      owner_(owner),
+      transaction_(shard.blocks),
+      engine_({}, *this, output_, shard.lines) {
   receive_op_.bind<&IngestSession::on_received>(this);
   send_op_.bind<&IngestSession::on_sent>(this);
   close_op_.bind<&IngestSession::on_closed>(this);

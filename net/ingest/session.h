@@ -39,6 +39,7 @@ struct IngestShard {
   std::uint64_t token_high = 0;  ///< random at start; the tokens of Message-ID fields
   std::uint64_t token_low = 0;
   bool stopping = false;
+  smtp::ServerEngine::Lines lines{};
 };
 
 /// Told when a session has ended and can be used again.

@@ -47,8 +47,7 @@ void ClientEngine::start(const ClientOptions& options, ClientActions& out) noexc
   parser_ = {};
   expected_.clear();
   slots_.clear();
-  room_used_ = 0;
-  wipe_secret();
+  give_back_room();
   transitions_ = {};
   state_ = ClientState::awaiting_banner;
   next_number_ = 0;
@@ -61,8 +60,7 @@ void ClientEngine::start(const ClientOptions& options, ClientActions& out) noexc
 void ClientEngine::output_drained(ClientActions& out, bool room_free) noexcept {
   out.clear();
   if (room_free) {
-    room_used_ = 0;
-    wipe_secret();
+    give_back_room();
   }
   bodies_sent(slots_.size());
   if (ended()) {
@@ -180,11 +178,23 @@ void ClientEngine::timed_out(ClientActions& out) noexcept {
 // Sending.
 
 std::span<char> ClientEngine::free_room() noexcept {
-  return std::span<char>(room_).subspan(room_used_);
+  if (room_ == nullptr) {
+    room_ = &rooms_.lend();
+  }
+  return std::span<char>(*room_).subspan(room_used_);
+}
+
+void ClientEngine::give_back_room() noexcept {
+  wipe_secret();
+  room_used_ = 0;
+  if (room_ != nullptr) {
+    rooms_.take_back(*room_);
+    room_ = nullptr;
+  }
 }
 
 void ClientEngine::commit_bytes(std::size_t size, ClientActions& out) noexcept {
-  const std::string_view bytes{room_.data() + room_used_, size};
+  const std::string_view bytes{room_->data() + room_used_, size};
   room_used_ += size;
   if (!out.empty() && out.back().kind == ClientAction::Kind::send &&
       out.back().bytes.data() + out.back().bytes.size() == bytes.data()) {
@@ -229,7 +239,7 @@ bool ClientEngine::window_open() const noexcept {
 
 bool ClientEngine::may_send() const noexcept {
   return (pipelining() ? !expected_.full() : expected_.empty()) &&
-         room_.size() - room_used_ >= kClientCommandMax + kQuit.size();
+         kCommandRoom - room_used_ >= kClientCommandMax + kQuit.size();
 }
 
 void ClientEngine::pump(ClientActions& out) noexcept {

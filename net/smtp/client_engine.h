@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/base/fixed_vector.h"
+#include "core/base/lender.h"
 #include "core/mail/login.h"
 #include "net/smtp/client_action.h"
 #include "net/smtp/client_capabilities.h"
@@ -61,7 +62,10 @@ class ClientEngine {
   static constexpr std::size_t kTransactionsMax = 16;
   static constexpr std::size_t kCommandRoom = 4096;
 
-  ClientEngine() = default;
+  using Rooms = Lender<std::array<char, kCommandRoom>>;
+
+  /// Commands are written into a room of `rooms`, from the first one until their bytes have left.
+  explicit ClientEngine(Rooms& rooms) : rooms_(rooms) {}
   ClientEngine(const ClientEngine&) = delete;
   ClientEngine& operator=(const ClientEngine&) = delete;
 
@@ -74,6 +78,8 @@ class ClientEngine {
   /// `room_free` unset (zero-copy sends are still held) the bytes of send actions keep their place
   /// until it is called again with it set.
   void output_drained(ClientActions& out, bool room_free = true) noexcept;
+  /// No byte of any action is in use any more and none will be until the next start().
+  void give_back_room() noexcept;
   /// The next `count` contents were taken by the kernel to their last octet, though not all that
   /// was given to send behind them. To be called before connection_lost() where it is so.
   void bodies_sent(std::size_t count) noexcept;
@@ -216,7 +222,8 @@ class ClientEngine {
   ReplyParser parser_;
   ExpectedReplies expected_;
   FixedFifo<Slot, kTransactionsMax> slots_;
-  std::array<char, kCommandRoom> room_;
+  Rooms& rooms_;
+  std::array<char, kCommandRoom>* room_ = nullptr;
   std::size_t room_used_ = 0;
   TransitionRing transitions_;
   ClientState state_ = ClientState::closed;

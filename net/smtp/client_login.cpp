@@ -114,7 +114,7 @@ void ClientEngine::send_answer(std::string_view octets, ClientActions& out) noex
 
 void ClientEngine::wipe_secret() noexcept {
   if (secret_in_room_) {
-    wipe(room_.data(), room_.size());
+    wipe(room_->data(), room_->size());
     secret_in_room_ = false;
   }
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/base/assert.h"
+#include "core/base/text.h"
 
 namespace ringpost::smtp {
 namespace {
@@ -32,8 +33,9 @@ std::string_view name_of(ServerState state) noexcept {
   return "unknown";
 }
 
-ServerEngine::ServerEngine(const ServerLimits& limits, ServerEvents& events, std::span<char> output)
-    : events_(events), output_(output) {
+ServerEngine::ServerEngine(const ServerLimits& limits, ServerEvents& events, std::span<char> output,
+                           Lines& lines)
+    : events_(events), output_(output), lines_(lines) {
   RP_ASSERT(output.size() >= kOutputBytesMin);
   use_limits(limits);
 }
@@ -58,8 +60,18 @@ void ServerEngine::begin_session(const ServerProfile& profile, bool secured) {
   refused_ = Refusal::none;
   recipients_ = errors_ = idle_commands_ = 0;
   chunk_left_ = 0;
-  line_size_ = 0;
+  drop_line();
   dropped_ = 0;
+}
+
+// Whose it is next must not find what was said here: a user's secret may have been.
+void ServerEngine::drop_line() {
+  line_size_ = 0;
+  if (line_ != nullptr) {
+    wipe(line_->data(), line_->size());
+    lines_.take_back(*line_);
+    line_ = nullptr;
+  }
 }
 
 void ServerEngine::start(const ServerProfile& profile, bool secured) {
@@ -252,6 +264,9 @@ void ServerEngine::end_transaction() {
 
 void ServerEngine::shut(AbortReason reason) {
   state_ = ServerState::closed;
+  if (line_size_ > 0) {
+    drop_line();
+  }
   abort_transaction(reason);
 }
 

@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "core/base/lender.h"
 #include "net/smtp/server_events.h"
 
 namespace ringpost::smtp {
@@ -42,8 +43,12 @@ class ServerEngine {
   static constexpr std::size_t kReplyRoom = 768;
   static constexpr std::size_t kOutputBytesMin = 2 * kReplyRoom;
 
-  /// `output`: at least kOutputBytesMin octets, where replies gather. The limits are copied.
-  ServerEngine(const ServerLimits& limits, ServerEvents& events, std::span<char> output);
+  using Lines = Lender<std::array<char, kCommandBytesMax>>;
+
+  /// `output`: at least kOutputBytesMin octets, where replies gather. The limits are copied. A
+  /// command line that comes in pieces lies in one of `lines` until it is whole.
+  ServerEngine(const ServerLimits& limits, ServerEvents& events, std::span<char> output,
+               Lines& lines);
   ServerEngine(const ServerEngine&) = delete;
   ServerEngine& operator=(const ServerEngine&) = delete;
 
@@ -132,6 +137,8 @@ class ServerEngine {
 
   // Commands (server_engine_commands.cpp).
   std::size_t feed_command(std::string_view input);
+  void keep_piece(std::string_view piece);
+  void drop_line();
   void command_line(std::string_view line);
   void tell_line(std::string_view line);
   void run(const Command& command);
@@ -216,8 +223,9 @@ class ServerEngine {
   Gate gate_{*this};
   /// Of a command line that is too long: what may come before the session ends.
   static constexpr std::size_t kDroppedBytesMax = 64 * 1024;
-  std::size_t line_size_ = 0;
-  std::array<char, kCommandBytesMax> line_;  ///< a command line that came in pieces
+  std::size_t line_size_ = 0;  ///< octets of it
+  Lines& lines_;
+  std::array<char, kCommandBytesMax>* line_ = nullptr;  ///< a command line that came in pieces
   std::array<char, ContentScanner::kHeaderLookBytes> scratch_;
   ContentScanner scanner_;
 };

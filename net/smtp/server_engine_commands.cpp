@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "core/base/assert.h"
 #include "core/base/text.h"
@@ -34,21 +35,20 @@ std::size_t ServerEngine::feed_command(std::string_view input) {
     const std::size_t room = limits_.command_bytes_max - line_size_;
     if (line_overlong_ || input.size() > room) {
       line_overlong_ = true;
-      line_size_ = 0;
+      drop_line();
       dropped_ += static_cast<std::uint32_t>(std::min(input.size(), kDroppedBytesMax));
       if (dropped_ > kDroppedBytesMax) {
         reply(replies::kEndlessLine);
       }
     } else {
-      std::memcpy(line_.data() + line_size_, input.data(), input.size());
-      line_size_ += input.size();
+      keep_piece(input);
     }
     return input.size();
   }
   const auto size = static_cast<std::size_t>(static_cast<const char*>(found) - input.data()) + 1;
   if (line_overlong_ || size > limits_.command_bytes_max - line_size_) {
     line_overlong_ = false;
-    line_size_ = 0;
+    drop_line();
     dropped_ = 0;
     if (state_ == ServerState::in_auth) {
       end_auth(replies::kAuthDecode);
@@ -59,17 +59,20 @@ std::size_t ServerEngine::feed_command(std::string_view input) {
   }
   std::string_view line = input.substr(0, size);
   if (line_size_ > 0) {
-    std::memcpy(line_.data() + line_size_, input.data(), size);
-    line = {line_.data(), line_size_ + size};
-    line_size_ = 0;
+    keep_piece(line);
+    line = {line_->data(), std::exchange(line_size_, 0)};
   }
-  const bool secret = state_ == ServerState::in_auth;
   command_line(line);
-  if (secret || state_ == ServerState::in_auth || state_ == ServerState::awaiting_auth) {
-    // What came in pieces lay here.
-    wipe(line_.data(), line_.size());
-  }
+  drop_line();
   return size;
+}
+
+void ServerEngine::keep_piece(std::string_view piece) {
+  if (line_ == nullptr) {
+    line_ = &lines_.lend();
+  }
+  std::memcpy(line_->data() + line_size_, piece.data(), piece.size());
+  line_size_ += piece.size();
 }
 
 // AUTH is told without what follows the mechanism, and what no command is known for not at all: a

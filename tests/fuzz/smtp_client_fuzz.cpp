@@ -26,7 +26,8 @@ void require(bool condition) {
 
 struct Session {
   ringpost::Login login;
-  ClientEngine engine;
+  ClientEngine::Rooms rooms;
+  ClientEngine engine{rooms};
   ClientActions actions;
   std::set<std::uint32_t> open;
   ringpost::Envelope envelope;

@@ -53,7 +53,8 @@ TEST(ClientEngine, StopsOfferingRecipientsOnceMailIsRefused) {
 }
 
 TEST(ClientEngine, ExtensionsCountFromTheLastEhloOnly) {
-  ClientEngine engine;
+  ClientEngine::Rooms rooms;
+  ClientEngine engine{rooms};
   ClientActions actions;
   ClientOptions options;
   options.helo = "out.example";

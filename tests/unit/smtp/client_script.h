@@ -65,7 +65,8 @@ class ClientScript {
   std::string own_name_;
   Login login_;
   ClientOptions options_;
-  ClientEngine engine_;
+  ClientEngine::Rooms rooms_;
+  ClientEngine engine_{rooms_};
   ClientActions actions_;
   std::deque<OwnedTransaction> transactions_;
   std::vector<std::size_t> numbers_;  // engine number -> script number

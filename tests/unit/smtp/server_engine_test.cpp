@@ -54,7 +54,8 @@ TEST(ServerEngine, PausesWhereTheHostAsks) {
   };
   Pausing host;
   std::vector<char> output(ServerEngine::kOutputBytesMin);
-  ServerEngine engine({}, host, output);
+  ServerEngine::Lines lines;
+  ServerEngine engine({}, host, output, lines);
   ServerProfile profile;
   host.engine = &engine;
   engine.start(profile);

@@ -143,7 +143,7 @@ class ServerSession {
  public:
   explicit ServerSession(const ServerLimits& limits = {},
                          std::size_t output_bytes = ServerEngine::kOutputBytesMin)
-      : output_(output_bytes), engine(limits, recorder, output_) {
+      : output_(output_bytes), engine(limits, recorder, output_, lines_) {
     recorder.engine = &engine;
     profile.hostname = "mx.example";
     profile.controls = kControls;
@@ -199,6 +199,7 @@ class ServerSession {
  private:
   std::vector<char> output_;
   std::string held_;
+  ServerEngine::Lines lines_;
 
  public:
   ServerRecorder recorder;
