@@ -513,6 +513,7 @@ bool Process::stop() {
   crypto_.reset();
   web_.reset();
   storing_.reset();
+  login_workers_.reset();
   threads_.clear();
   const bool accounted = accounts_->stop();
   if (!accounted) {

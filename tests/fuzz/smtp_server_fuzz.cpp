@@ -30,10 +30,12 @@ Heard run(std::uint8_t settings, std::string_view input, const std::vector<std::
   session.profile.chunking = (settings & 4) == 0;
   session.profile.auth = {(settings & 16) != 0, (settings & 32) != 0, (settings & 64) != 0,
                           (settings & 128) == 0, false};
+  // As if it were encrypted, and the client had shown a certificate.
+  session.profile.auth.external = (settings & 128) != 0;
   session.recorder.answers["rcpt r@r"] = {550, "5.7.1", "Relaying denied"};
   session.recorder.answers["mail m@m"] = {451, "4.3.0", "Later"};
   session.recorder.hold = (settings & 8) != 0;
-  session.start();
+  session.engine.start(session.profile, (settings & 128) != 0);
   session.offer();
   session.feed(input, cuts);
   for (ServerState state = session.engine.state();

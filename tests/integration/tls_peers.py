@@ -5,9 +5,10 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 import warnings
 
-from harness import need
+from harness import free_port, need, wait_until
 
 
 class Authority:
@@ -182,3 +183,113 @@ class TlsServer:
         else:
             client.sendall(b"250 2.0.0 ok\r\n")
         return True
+
+
+class OpensslServer:
+    """A mail host whose TLS is `openssl s_server`: what is said in clear is said here, then the
+    bytes go through it, and what it decrypts is answered here again. Without a certificate the
+    handshake that STARTTLS began is never answered."""
+
+    def __init__(self, certificate=None, *options):
+        need("openssl")
+        self.certificate = certificate
+        self.options = options
+        self.messages = 0
+        self.name = "s_server"
+        self._ended = False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def running(self):
+        return True
+
+    def start(self):
+        return self
+
+    def stop(self, _timeout=0):
+        self._ended = True
+        self._listener.close()
+
+    kill = stop
+
+    def tail(self):
+        return f"--- {self.name}: {self.messages} messages"
+
+    def _accept(self):
+        while not self._ended:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        with client:
+            try:
+                if self._converse(client.makefile("rb", 0), client.sendall, True):
+                    self._encrypt(client)
+            except OSError:
+                pass
+
+    def _converse(self, lines, say, clear):
+        """True: STARTTLS was said."""
+        if clear:
+            say(b"220 s_server ESMTP\r\n")
+        for line in iter(lines.readline, b""):
+            verb = line.strip().upper()[:8]
+            if verb.startswith(b"EHLO"):
+                say(b"250-s_server\r\n250 " + (b"STARTTLS" if clear else b"8BITMIME") + b"\r\n")
+            elif verb == b"STARTTLS":
+                say(b"220 ready\r\n")
+                return True
+            elif verb.startswith(b"DATA"):
+                say(b"354 go on\r\n")
+                while lines.readline().rstrip(b"\r\n") != b".":
+                    pass
+                self.messages += 1
+                say(b"250 taken\r\n")
+            elif verb.startswith(b"QUIT"):
+                say(b"221 bye\r\n")
+                break
+            else:
+                say(b"250 fine\r\n")
+        return False
+
+    def _encrypt(self, client):
+        if self.certificate is None:
+            while client.recv(4096):
+                pass
+            return
+        port = free_port()
+        with subprocess.Popen(
+                ["openssl", "s_server", "-quiet", "-accept", f"127.0.0.1:{port}", "-naccept", "1",
+                 "-cert", self.certificate, "-key", self.certificate, *self.options],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                bufsize=0) as server:
+            try:
+                with wait_until(lambda: self._reach(port), "s_server to listen", 20) as inner:
+                    for source, target in ((client, inner), (inner, client)):
+                        threading.Thread(target=self._carry, args=(source, target),
+                                         daemon=True).start()
+                    self._converse(server.stdout, server.stdin.write, False)
+                    time.sleep(0.1)  # what was said last is on its way
+            finally:
+                server.kill()
+
+    @staticmethod
+    def _reach(port):
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=20)
+        except ConnectionError:
+            return None
+
+    @staticmethod
+    def _carry(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass

@@ -16,7 +16,7 @@ import messages
 import peers
 from harness import (PeerTest, Ringpostd, Sink, free_port, main, need, need_ringpostd,
                      wait_until)
-from tls_peers import Authority, TlsServer
+from tls_peers import Authority, OpensslServer, TlsServer
 
 HOST = "mx.peer.test"
 
@@ -158,6 +158,41 @@ class Outbound(PeerTest):
             rows = json.loads(daemon.command("show", "queues", "waits.test/*", "--json"))
             return "TLS" in (rows[0]["last_error"] or "")
         wait_until(waits, "the stalled handshake to be given up")
+
+    def test_openssl_as_the_host(self):
+        good = self.authority.issue(HOST, "good")
+        old = ("-tls1", "-cipher", "ALL:@SECLEVEL=0")
+        server = {
+            "good": OpensslServer(good),
+            "expired": OpensslServer(self.authority.issue(HOST, "expired", days=-1)),
+            "misnamed": OpensslServer(self.authority.issue("other.test")),
+            "selfmade": OpensslServer(self.authority.issue(HOST, "selfmade", self_signed=True)),
+            "old": OpensslServer(good, *old),
+            "older": OpensslServer(good, *old),
+            "stalled": OpensslServer(),
+        }
+        for one in server.values():
+            self.started(one)
+        verify = "tls-verification certificate"
+        settings = {"old": "require-starttls yes",
+                    "older": "require-starttls yes\n  smtp-tls-allow-tlsv1 yes",
+                    "stalled": "require-starttls yes\n  smtp-command-timeout 2s"}
+        daemon = self.daemon(*[(f"{name}.test", one.port, settings.get(name, verify))
+                               for name, one in server.items()])
+        self.send(daemon, *[f"{name}.test" for name in server])
+        for name in ("good", "older"):
+            self.assertEqual("d", daemon.final_row(f"someone@{name}.test")["type"])
+        words = {"expired": "expired", "misnamed": "mismatch", "selfmade": "self-signed",
+                 "old": "TLS", "stalled": "TLS"}
+
+        def told():
+            rows = {row["domain"]: row["last_error"] or "" for row in
+                    json.loads(daemon.command("show", "queues", "--json"))}
+            return all(text.lower() in rows[f"{name}.test"].lower()
+                       for name, text in words.items())
+        wait_until(told, "the reasons of those that wait")
+        self.assertEqual({"good": 1, "older": 1},
+                         {name: one.messages for name, one in server.items() if one.messages})
 
     def test_sessions_are_resumed(self):
         server = TlsServer(self.authority.issue(HOST))
