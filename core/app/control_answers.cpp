@@ -93,6 +93,8 @@ void add_setting(Json& row, const config::Snapshot& snapshot, std::string_view r
   const GateHost host{where.gate_host, where.gate_address};
   if (!where.gate_host.empty()) {
     row["gate_host"] = where.gate_host + " [" + where.gate_address.text() + "]";
+  } else if (schedule::is_of_source(where.gate) && where.gate_address.valid()) {
+    row["gate_source"] = where.gate_address.text();
   }
   const auto setting = where.sender_rule != 0 ? sender_rate_behind(where.sender_rule, snapshot)
                                               : setting_behind(where.gate, snapshot, domain,

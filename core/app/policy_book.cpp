@@ -6,6 +6,7 @@
 #include "core/account/fields.h"
 #include "core/app/backoff_policy.h"
 #include "core/app/host_limit_rows.h"
+#include "core/app/source_limits.h"
 #include "core/app/warmup_policy.h"
 #include "core/base/hash.h"
 #include "core/base/idn.h"
@@ -39,6 +40,14 @@ schedule::RateLimit connects_of(const config::PathPolicy& in) {
   const schedule::RateLimit rate = rate_of(in.max_connect_rate);
   const bool tighter = gap.limited() && (!rate.limited() || gap.period >= rate.period / rate.count);
   return tighter ? gap : rate;
+}
+
+void limit_sources(schedule::QueueSettings& settings, QueuePolicy& policy,
+                   const config::PathPolicy& in) {
+  if (policy.local == nullptr) {
+    settings.limits.by_source = source_limits(policy.sources, in);
+    policy.paced = policy.paced || settings.limits.by_source != nullptr;
+  }
 }
 
 std::vector<SourceAddress> sources_of(const config::VirtualMta& vmta,
@@ -523,13 +532,16 @@ std::vector<GroupWarmup> PolicyBook::group_warmups() {
   for (const std::string& group : snapshot().groups()) {
     for (config::VmtaId id = 0; id < snapshot().virtual_mtas().size(); ++id) {
       const config::PathPolicy& in = cache_.policy_for(group, id);
-      if (in.warmup == nullptr && in.max_data_rate.unlimited()) {
+      const auto by_source =
+          source_limits(sources_of(snapshot().virtual_mtas()[id], snapshot().global()), in);
+      if (in.warmup == nullptr && in.max_data_rate.unlimited() && by_source == nullptr) {
         continue;
       }
       GroupWarmup& one = found.emplace_back();
       one.group = group;
       one.vmta = id;
       one.octets = octets_of(in.max_data_rate);
+      one.by_source = by_source;
       if (in.warmup != nullptr) {
         one.plan = warmup_plan(in.warmup, "*" + to_lower(group), snapshot().virtual_mtas()[id],
                                snapshot());
@@ -569,7 +581,14 @@ void PolicyBook::set_group(schedule::QueueSettings& settings, QueuePolicy& polic
   const auto scope_key = schedule::Scheduler::scope_key;
   settings.limits.group = scope_key("group-connections", name);
   settings.limits.group_connections_max = std::exchange(policy.connections_max, 0);
-  const bool has_plan = in.warmup != nullptr || octets_of(in.max_data_rate).limited();
+  const schedule::SourceLimitsRef by_source =
+      std::exchange(settings.limits.by_source, connections_only(settings.limits.by_source));
+  const auto some_source = [&](auto limited) {
+    return by_source != nullptr && std::any_of(by_source->begin(), by_source->end(), limited);
+  };
+  const bool has_plan =
+      in.warmup != nullptr || octets_of(in.max_data_rate).limited() ||
+      some_source([](const auto& one) { return one.messages.limited() || one.octets.limited(); });
   if (rate_of(in.max_msg_rate).limited() || has_plan) {
     settings.limits.messages = {};
     settings.limits.octets = {};
@@ -579,11 +598,14 @@ void PolicyBook::set_group(schedule::QueueSettings& settings, QueuePolicy& polic
         has_plan ? RatePlans::messages_of(group, policy.vmta) : RatePlans::messages_of(policy.vmta),
         rate_of(in.max_msg_rate, in.pacing)};
   }
-  if (connects_of(in).limited()) {
+  const bool by_plan = some_source([](const auto& one) { return one.connects.limited(); });
+  if (connects_of(in).limited() || by_plan) {
     settings.limits.connects = {};
     settings.limits.connect_gap = {};
-    settings.limits.shared_connects = {scope_key("group-connects", name),
-                                       RatePlans::connects_of(policy.vmta), connects_of(in)};
+    settings.limits.shared_connects = {
+        scope_key("group-connects", name),
+        by_plan ? RatePlans::connects_of(group, policy.vmta) : RatePlans::connects_of(policy.vmta),
+        connects_of(in)};
   }
 }
 
@@ -652,6 +674,7 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   settings.limits.octets = octets_of(in.max_data_rate);
   settings.limits.connects = rate_of(in.max_connect_rate);
   settings.limits.connect_gap = in.rampup_interval;
+  limit_sources(settings, *out, in);
   if (!group.empty()) {
     set_group(settings, *out, group, in);
   }

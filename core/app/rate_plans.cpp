@@ -71,8 +71,35 @@ void RatePlans::add_octets(std::uint64_t plan, std::uint64_t home, const schedul
   out.rates.push_back({key, {}, of, old != before.end() && old->second != home, nullptr, limit});
 }
 
+std::uint64_t RatePlans::connects_of(std::string_view group, std::string_view vmta) {
+  return key_of("group-connects-plan", std::string(group) + "/" + std::string(vmta));
+}
+
 std::uint64_t RatePlans::messages_of(std::string_view group, std::string_view vmta) {
   return key_of("group-plan", std::string(group) + "/" + std::string(vmta));
+}
+
+// A permit of a group is not asked for one source address: of several each one's limit holds for
+// all that leaves.
+void RatePlans::add_sources(const GroupWarmup& group, std::string_view vmta, std::uint64_t home,
+                            const Homes& before) {
+  const std::uint64_t connects = connects_of(vmta);
+  const std::uint64_t connects_plan = connects_of(group.group, vmta);
+  const auto rate = [](const schedule::RateLimit& limit) {
+    return config::Rate{limit.limited() ? limit.count : 0, limit.period};
+  };
+  if (const auto whole = plans_.find(connects); whole != plans_.end()) {
+    plans_[connects_plan] = schedule::RatePlan(whole->second);
+  }
+  for (const schedule::SourceLimit& one : *group.by_source) {
+    const std::string name = group.group + "/" + std::string(vmta) + "/" + one.ip.text();
+    add(messages_of(group.group, vmta), home, rate(one.messages),
+        key_of("group-source-messages", name), schedule::RateOf::source, before);
+    add_octets(messages_of(group.group, vmta), home, one.octets,
+               key_of("group-source-octets", name), schedule::RateOf::source_octets, before);
+    add(connects_plan, connects, rate(one.connects), key_of("group-source-connects", name),
+        schedule::RateOf::source, before);
+  }
 }
 
 void RatePlans::add_warmup(std::uint64_t plan, std::uint64_t home,
@@ -152,7 +179,7 @@ void RatePlans::use(const config::Snapshot& snapshot, const std::vector<GroupWar
     const std::string_view vmta = vmtas[one.vmta].name;
     const std::uint64_t plan = messages_of(one.group, vmta);
     if (const auto whole = plans_.find(messages_of(vmta)); whole != plans_.end()) {
-      plans_[plan].rates = std::vector(whole->second.rates);
+      plans_[plan] = schedule::RatePlan(whole->second);
     }
     if (one.plan != nullptr) {
       add_warmup(plan, home_of(one.vmta), one.plan, plan, before);
@@ -160,6 +187,9 @@ void RatePlans::use(const config::Snapshot& snapshot, const std::vector<GroupWar
     add_octets(plan, home_of(one.vmta), one.octets,
                key_of("group-octets", one.group + "/" + std::string(vmta)),
                schedule::RateOf::group_octets, before);
+    if (one.by_source != nullptr) {
+      add_sources(one, vmta, home_of(one.vmta), before);
+    }
   }
   mark_moved(plans_before);
 }

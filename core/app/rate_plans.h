@@ -16,6 +16,7 @@ struct GroupWarmup {
   config::VmtaId vmta = 0;
   schedule::WarmupPlanRef plan;  ///< nullptr: it does not
   schedule::ByteLimit octets;    ///< of all its domains together
+  schedule::SourceLimitsRef by_source;
 };
 
 /// The rates of virtual MTAs as a whole and of pools, and the warm-ups of groups, as the
@@ -31,6 +32,7 @@ class RatePlans {
   /// Keys of the plans of a virtual MTA, whether it has any rates or not.
   static std::uint64_t messages_of(std::string_view vmta);
   static std::uint64_t connects_of(std::string_view vmta);
+  static std::uint64_t connects_of(std::string_view group, std::string_view vmta);
   /// The rates of mail that goes by this rule for senders, or nullptr: it has none.
   const schedule::RatePlan* of_sender(std::uint64_t rule) const;
   bool limits_senders() const { return !senders_.empty(); }
@@ -48,6 +50,8 @@ class RatePlans {
   void mark_moved(const Plans& before);
   void add_octets(std::uint64_t plan, std::uint64_t home, const schedule::ByteLimit& limit,
                   std::uint64_t key, schedule::RateOf of, const Homes& before);
+  void add_sources(const GroupWarmup& group, std::string_view vmta, std::uint64_t home,
+                   const Homes& before);
   void add_senders(const config::Snapshot& snapshot, std::uint64_t home, const Homes& before);
   void add_warmup(std::uint64_t plan, std::uint64_t home, const schedule::WarmupPlanRef& warmup,
                   std::uint64_t key, const Homes& before);

@@ -54,11 +54,6 @@ constexpr OptionRow inert(std::string_view name, ScopeSet scopes, ValueType type
 }
 
 namespace why {
-inline constexpr std::string_view kVmtaLimits =
-    "limits on volume over all queues of a virtual MTA are not built yet";
-inline constexpr std::string_view kSources = "rules for single listeners are not built yet";
-inline constexpr std::string_view kCategories = "own categories of returned mail are not built yet";
-inline constexpr std::string_view kBackoff = "this part of back-off mode is not built yet";
 inline constexpr std::string_view kTls = "this part of TLS is not built yet";
 inline constexpr std::string_view kMessageKeys = "keys are taken from the configuration only";
 inline constexpr std::string_view kMonitor =
@@ -68,8 +63,6 @@ inline constexpr std::string_view kDsn = "delivery status notifications are not 
 inline constexpr std::string_view kAccounting = "accounting files have one form so far";
 inline constexpr std::string_view kRotation = "accounting files are not rotated yet";
 inline constexpr std::string_view kChecks = "checks of incoming mail are not built yet";
-inline constexpr std::string_view kPerSource = "limits by source address are not built yet";
-inline constexpr std::string_view kVolume = "limits on volume are not built yet";
 inline constexpr std::string_view kOtherWays = "only delivery by SMTP is built so far";
 inline constexpr std::string_view kSubmission = "mail is accepted by SMTP only so far";
 inline constexpr std::string_view kRewrite = "rewriting of addresses is not built yet";

@@ -5,8 +5,6 @@
 namespace ringpost::config {
 namespace {
 
-using Id = OptionId;
-
 /// A setting that is read, checked and kept in the snapshot, and that nothing uses yet.
 struct Pending {
   OptionId id;
@@ -14,12 +12,8 @@ struct Pending {
 };
 
 // A line goes when the program begins to use the setting; a test holds both against each other.
-constexpr Pending kPending[] = {
-    {Id::source_ip_max_smtp_out, why::kPerSource},
-    {Id::source_ip_max_connect_rate, why::kPerSource},
-    {Id::source_ip_max_msg_rate, why::kPerSource},
-    {Id::source_ip_max_data_rate, why::kPerSource},
-};
+// Rows are {OptionId::NAME, why::REASON}; at present everything acts.
+constexpr std::array<Pending, 0> kPending{};
 
 constexpr auto kReasons = [] {
   std::array<std::string_view, kOptionCount> reasons{};

@@ -22,6 +22,7 @@ struct ConnectWay {
 struct ConnectPermit {
   std::array<std::uint64_t, 4> shared{};  ///< keys of counts over all shards; 0: none
   std::array<std::uint64_t, 2> own{};     ///< keys of counts of the queue
+  IpAddress local;                        ///< where it leaves from, as in ConnectWay
   Instant since;
   std::uint8_t priority = 0;  ///< of its queue
   std::uint8_t standing = 0;  ///< the priority that others must exceed to interrupt it

@@ -117,6 +117,12 @@ class WorkSource {
   virtual ~WorkSource() = default;
   /// The next job of the queue with all its permits taken, or nullptr when none may start now.
   virtual Job* take(QueueId queue, Now now) = 0;
+  /// The same for a session that sends from that source address of the queue's policy (invalid: the
+  /// system's choice), whose own permits count too.
+  virtual Job* take_from(QueueId queue, const IpAddress& source, Now now) {
+    static_cast<void>(source);
+    return take(queue, now);
+  }
   /// All recipients have an outcome; schedule decides next times and hands the job on to settle.
   /// The job's view must not be in use by the kernel any more.
   virtual void finished(Job& job, Now now) = 0;
@@ -157,6 +163,11 @@ class SessionHost {
   virtual ~SessionHost() = default;
   /// Work of the queue became available: an idle session of that queue takes it. False: none idle.
   virtual bool offer(QueueId queue) = 0;
+  /// The same to a session that sends from that source address.
+  virtual bool offer_from(QueueId queue, const IpAddress& source) {
+    static_cast<void>(source);
+    return offer(queue);
+  }
   /// Idle sessions of the queue ask WorkSource::surplus() anew.
   virtual void recheck(QueueId queue) { static_cast<void>(queue); }
   /// Opens a session under a connection permit that schedule already took. False: no capacity;

@@ -18,10 +18,12 @@ constexpr Duration kPatienceMax = Duration::minutes(10);
 // Their units all stand alike: whose connection gives way to whom, its permit says.
 // Ranks of HostWay::shared.
 constexpr std::size_t kGroupHost = 0;
+constexpr std::size_t kGroupSource = 1;
 constexpr std::size_t kByName = 2;
 constexpr std::size_t kByAddress = 3;
 // Seeds that keep keys of different kinds apart.
 constexpr std::uint64_t kHostSeed = 0x686f7374;
+constexpr std::uint64_t kSourceSeed = 0x6c6f63616c;
 constexpr std::uint64_t kNameSeed = 0x6d78;
 constexpr std::uint64_t kAddressSeed = 0x6970;
 
@@ -33,12 +35,6 @@ std::uint64_t key_of(std::string_view bytes, std::uint64_t seed) {
 std::string_view bytes_of(const IpAddress& address) {
   const std::size_t size = address.is_v4() ? 4 : address.octets.size();
   return {reinterpret_cast<const char*>(address.octets.data()), size};
-}
-
-void arm(QueueTimers& timers, Queue& queue, Instant when) {
-  if (!timers.armed(queue) || when < timers.when(queue)) {
-    timers.set(queue, when);
-  }
 }
 
 }  // namespace
@@ -53,13 +49,15 @@ Queue& HostGates::queue_of(QueueId id) {
 
 bool HostGates::applies(const Queue& queue) const {
   return queue.policy->local == nullptr &&
-         (queue.policy->connections_per_host_max != 0 || scheduler_.global_.of_hosts);
+         (queue.policy->connections_per_host_max != 0 || scheduler_.global_.of_hosts ||
+          queue.sources() != nullptr);
 }
 
 HostWay HostGates::way_of(const Queue& queue, const ConnectWay& to) const {
   HostWay way;
   way.host = to.host;
   way.remote = to.remote;
+  way.local = to.local;
   const std::string_view remote = bytes_of(to.remote);
   const bool grouped = !queue.policy->group.empty();
   const std::uint64_t owner =
@@ -72,6 +70,14 @@ HostWay HostGates::way_of(const Queue& queue, const ConnectWay& to) const {
   } else {
     way.own[0] = host;
     way.own_max[0] = per_host;
+  }
+  if (queue.sources() != nullptr) {
+    const SourceGate* const gate = queue.sources()->find(to.local);
+    const std::uint64_t source = key_of(bytes_of(to.local), owner + kSourceSeed);
+    (grouped ? way.shared[kGroupSource] : way.own[1]) = source;
+    (grouped ? way.shared_max[kGroupSource] : way.own_max[1]) =
+        gate == nullptr ? 0 : gate->connections_max;
+    way.rated = gate == nullptr || gate->rated();
   }
   const HostLimits limits = scheduler_.doors_.policies.host_limits(to.host, to.remote);
   way.shared[kByName] = key_of(to.host, kNameSeed);
@@ -87,23 +93,45 @@ Scope* HostGates::scope_of(const HostWay& way, std::size_t rank) {
                                                     scheduler_.global_.version);
 }
 
-bool HostGates::own_room(const HostWay& way) const {
-  for (std::size_t i = 0; i < HostWay::kOwn; ++i) {
-    if (way.own_max[i] != 0 && own_.count(way.own[i]) >= way.own_max[i]) {
-      return false;
-    }
-  }
-  return true;
+bool HostGates::own_full(const HostWay& way, std::size_t kind) const {
+  return way.own_max[kind] != 0 && own_.count(way.own[kind]) >= way.own_max[kind];
 }
 
-bool HostGates::room_at_once(const Queue& queue, const HostWay& way) {
+bool HostGates::own_room(const Queue& queue, const HostWay& way, Now now) const {
+  return !own_full(way, 0) && !own_full(way, 1) && source_opens(queue, way) <= now.instant;
+}
+
+// When the rates of its source address let a connection begin that is of use.
+Instant HostGates::source_opens(const Queue& queue, const HostWay& way) {
+  if (!way.rated) {
+    return {};
+  }
+  const SourceGate* const gate =
+      queue.sources() == nullptr ? nullptr : queue.sources()->find(way.local);
+  if (gate == nullptr) {
+    return queue.sources() == nullptr ? Instant{} : Instant::never();  // no address of the queue
+  }
+  const Instant connects = gate->connects.limited() ? gate->connects.opens_at() : Instant{};
+  return std::max(connects, gate->opens_for(0) - RateBook::kLead);
+}
+
+Instant HostGates::first_opening(const Queue& queue, Now now) {
+  Instant first = Instant::never();
+  for (const HostWay& way : queue.hosts->ways) {
+    const Instant when = source_opens(queue, way);
+    first = when > now.instant ? std::min(first, when) : first;
+  }
+  return first;
+}
+
+bool HostGates::room_at_once(const Queue& queue, const HostWay& way, Now now) {
   for (std::size_t rank = 0; rank < HostWay::kShared; ++rank) {
     Scope* const scope = scope_of(way, rank);
     if (scope != nullptr && !LeaseBook::has_room(*scope, queue.sessions() > 0, queue.priority)) {
       return false;
     }
   }
-  return own_room(way);
+  return own_room(queue, way, now);
 }
 
 void HostGates::note_seen(HostSide& side, HostWay way) {
@@ -147,7 +175,7 @@ bool HostGates::ready(Queue& queue, Now now) {
     if (!way.limited()) {
       return true;
     }
-    if (room_at_once(queue, way)) {
+    if (room_at_once(queue, way, now)) {
       take_most(queue, way);
       keep(queue, way, now);
       return true;
@@ -236,16 +264,19 @@ bool HostGates::climb(Queue& queue, Now now) {
   bool waits = false;
   for (std::size_t i = 0; i < side.ways.size(); ++i) {
     const HostWay& way = side.ways[(side.turn + i) % side.ways.size()];
-    const bool room = own_room(way);
+    const bool room = own_room(queue, way, now);
     Scope* const missing = room ? take_most(queue, way) : nullptr;
     if (room && missing == nullptr) {
       keep(queue, way, now);
       return true;
     }
     if (!std::exchange(told, true)) {
-      queue.gate = gate_of(way, missing);
+      queue.gate = gate_of(way, missing, source_opens(queue, way) > now.instant);
       side.blocked_host = way.host;
       side.blocked_address = way.remote;
+      if (is_of_source(queue.gate)) {
+        queue.rare->waits_for = way.local;
+      }
     }
     waits = waits || missing != nullptr;
     if (missing != nullptr && !side.waits_in(*missing)) {
@@ -257,11 +288,13 @@ bool HostGates::climb(Queue& queue, Now now) {
       leases_.wait(*missing, *slot, queue.sessions() > 0, queue.priority);
     }
   }
+  queue.until = first_opening(queue, now);
+  scheduler_.arm(queue, queue.until);
   if (!waits) {
     drop_held(side);  // it waits for sessions of its own to end
   } else if (!side.held.empty()) {
     side.hold_until = now.instant + side.patience;
-    arm(scheduler_.timers_, queue, side.hold_until);
+    scheduler_.arm(queue, side.hold_until);
   }
   return false;
 }
@@ -297,8 +330,14 @@ void HostGates::serve(Scope& scope, Now now) {
   }
 }
 
-Gate HostGates::gate_of(const HostWay& way, const Scope* missing) const {
-  return missing == nullptr                       ? Gate::host_connections
+Gate HostGates::gate_of(const HostWay& way, const Scope* missing, bool rate) const {
+  if (missing == nullptr) {
+    return own_full(way, 0)   ? Gate::host_connections
+           : own_full(way, 1) ? Gate::source_connections
+           : rate             ? Gate::source_connect_rate
+                              : Gate::host_connections;
+  }
+  return missing->key == way.shared[kGroupSource] ? Gate::source_connections
          : missing->key == way.shared[kByAddress] ? Gate::ip_connections
          : missing->key == way.shared[kByName]    ? Gate::mx_connections
                                                   : Gate::host_connections;
@@ -368,7 +407,7 @@ bool HostGates::set_aside(Queue& queue) {
 void HostGates::take_up(Queue& queue, bool held) {
   if (held) {
     queue.hosts->unit = HostSide::Unit::kept;
-    arm(scheduler_.timers_, queue, queue.hosts->hold_until);
+    scheduler_.arm(queue, queue.hosts->hold_until);
   }
 }
 
@@ -395,7 +434,7 @@ bool HostGates::impatient(Queue& queue, Now now) {
   if (now.instant >= side.hold_until) {
     side.hold_until = now.instant + side.patience;
   }
-  arm(scheduler_.timers_, queue, side.hold_until);
+  scheduler_.arm(queue, side.hold_until);
   return false;
 }
 
@@ -412,7 +451,7 @@ bool HostGates::may_connect_to(QueueId id, const ConnectWay& to, ConnectPermit& 
   }
   const bool lent = side != nullptr && side->unit == HostSide::Unit::lent;
   std::array<Scope*, HostWay::kShared> scopes{};
-  bool room = own_room(way);
+  bool room = own_room(queue, way, now);
   for (std::size_t rank = 0; rank < HostWay::kShared; ++rank) {
     scopes[rank] = scope_of(way, rank);
     room = room && (scopes[rank] == nullptr || (lent && side->holds(way.shared[rank])) ||
@@ -424,7 +463,7 @@ bool HostGates::may_connect_to(QueueId id, const ConnectWay& to, ConnectPermit& 
     }
     return false;
   }
-  permit = {way.shared, way.own, now.instant, queue.priority, queue.standing, false};
+  permit = {way.shared, way.own, to.local, now.instant, queue.priority, queue.standing, false};
   for (std::size_t rank = 0; rank < HostWay::kShared; ++rank) {
     const std::uint64_t key = way.shared[rank];
     if (key == 0) {
@@ -444,6 +483,11 @@ bool HostGates::may_connect_to(QueueId id, const ConnectWay& to, ConnectPermit& 
     if (key != 0) {
       own_.add(key);
     }
+  }
+  if (SourceGate* const gate =
+          queue.sources() == nullptr ? nullptr : queue.sources()->find(to.local)) {
+    gate->connects.take(1, now.instant);
+    ++gate->connections;
   }
   if (lent) {
     drop_held(*side);
@@ -480,8 +524,14 @@ void HostGates::disconnected(QueueId id, ConnectPermit& permit, Now now) {
       own_.sub(key);
     }
   }
+  SourceGate* const gate =
+      queue.sources() == nullptr ? nullptr : queue.sources()->find(permit.local);
   const bool was = std::exchange(permit, {}).since != Instant{};
-  if (was && queue.state == QueueState::waiting && queue.gate == Gate::host_connections) {
+  if (was && gate != nullptr && gate->connections > 0) {
+    --gate->connections;
+  }
+  const bool own = queue.gate == Gate::host_connections || queue.gate == Gate::source_connections;
+  if (was && queue.state == QueueState::waiting && own) {
     scheduler_.evaluate(queue, now);  // there may be room by its own limit
   }
 }
@@ -528,7 +578,7 @@ void HostGates::relieve(Queue& queue, Now now) {
       });
   if (pressed) {
     side.rechecked = now.instant;
-    arm(scheduler_.timers_, queue, now.instant + kRecheck);
+    scheduler_.arm(queue, now.instant + kRecheck);
     scheduler_.doors_.sessions.recheck(queue.id());
   }
 }

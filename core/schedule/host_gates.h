@@ -64,8 +64,10 @@ class HostGates final : public ConnectGate {
   bool applies(const Queue& queue) const;
   HostWay way_of(const Queue& queue, const ConnectWay& way) const;
   Scope* scope_of(const HostWay& way, std::size_t rank);
-  bool own_room(const HostWay& way) const;
-  bool room_at_once(const Queue& queue, const HostWay& way);
+  bool own_room(const Queue& queue, const HostWay& way, Now now) const;
+  static Instant source_opens(const Queue& queue, const HostWay& way);
+  static Instant first_opening(const Queue& queue, Now now);
+  bool room_at_once(const Queue& queue, const HostWay& way, Now now);
   void send_scout(Queue& queue, Now now);
   void wait(Queue& queue, Now now);
   bool climb(Queue& queue, Now now);
@@ -73,7 +75,8 @@ class HostGates final : public ConnectGate {
   void keep(Queue& queue, const HostWay& way, Now now);
   void drop_slots(HostSide& side);
   void drop_held(HostSide& side);
-  Gate gate_of(const HostWay& way, const Scope* missing) const;
+  Gate gate_of(const HostWay& way, const Scope* missing, bool rate) const;
+  bool own_full(const HostWay& way, std::size_t kind) const;
   bool wanted(const HostSide& side);
   static void note_seen(HostSide& side, HostWay way);
 

@@ -27,10 +27,12 @@ struct HostWay {
   std::array<std::uint32_t, kOwn> own_max{};
   std::string host;
   IpAddress remote;
+  IpAddress local;
+  bool rated = false;  ///< there are rates of what leaves from `local`
 
   bool limited() const {
     const auto some = [](std::uint32_t max) { return max != 0; };
-    return std::any_of(shared_max.begin(), shared_max.end(), some) ||
+    return rated || std::any_of(shared_max.begin(), shared_max.end(), some) ||
            std::any_of(own_max.begin(), own_max.end(), some);
   }
   bool same(const HostWay& other) const { return shared == other.shared && own == other.own; }
@@ -45,7 +47,7 @@ struct HostSlot : Waiter {
 /// What a queue whose connections to single hosts are limited knows and holds. Made when the first
 /// such limit applies.
 struct HostSide {
-  static constexpr std::size_t kWays = 8;
+  static constexpr std::size_t kWays = 16;
 
   /// Units of a whole way.
   enum class Unit : std::uint8_t {

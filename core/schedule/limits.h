@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "core/base/address.h"
 #include "core/base/time.h"
 #include "core/mail/policy.h"
 
@@ -45,6 +47,19 @@ struct WarmupPlan {
 };
 using WarmupPlanRef = std::shared_ptr<const WarmupPlan>;
 
+/// Limits of one queue for what leaves from one of its source addresses.
+struct SourceLimit {
+  IpAddress ip;                       ///< invalid: the one that the system chooses
+  std::uint32_t connections_max = 0;  ///< 0 = unlimited
+  RateLimit connects;
+  RateLimit messages;
+  ByteLimit octets;
+
+  bool rated() const { return connects.limited() || messages.limited() || octets.limited(); }
+};
+/// Of all source addresses, limited or not. Immutable, shared; nullptr: none is limited.
+using SourceLimitsRef = std::shared_ptr<const std::vector<SourceLimit>>;
+
 /// Rates that a queue shares with others: the scope its permits are asked for in, and what that
 /// scope counts in. Keys are Scheduler::scope_key()s.
 struct SharedRates {
@@ -65,6 +80,7 @@ struct QueueLimits {
   std::uint32_t vmta_connections_max = 0;  ///< of the whole virtual MTA; 0 = unlimited
   SharedRates shared_messages;
   SharedRates shared_connects;
+  SourceLimitsRef by_source;
   std::uint8_t priority = 50;        ///< in the turn for connections; 0 to 100
   bool interruptible = true;         ///< its connections, by queues of higher priority
   std::uint16_t weight = 1;          ///< steps per round of the dispatcher, 1 to 100

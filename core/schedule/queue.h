@@ -19,6 +19,7 @@
 #include "core/schedule/rate_book.h"
 #include "core/schedule/rate_gate.h"
 #include "core/schedule/shares.h"
+#include "core/schedule/source_gates.h"
 #include "core/schedule/warmup.h"
 
 namespace ringpost::schedule {
@@ -45,6 +46,10 @@ struct Move {
 struct RareLimits {
   const DayCount* day_count = nullptr;  ///< where only so many are given to it on a day
   ByteGate octets;                      ///< of its messages
+  SourceGates sources;
+  std::uint32_t turn = 0;                   ///< of them, to be offered mail
+  IpAddress waits_for;                      ///< the source address whose gate it waits at
+  Instant source_opens = Instant::never();  ///< of one that a session found closed
 };
 
 /// A virtual MTA as the queues of one shard see it.
@@ -138,6 +143,10 @@ struct Queue : Waiter {
   std::uint32_t sessions() const { return opening + established; }
   ByteGate* octets() const {
     return rare != nullptr && rare->octets.limited() ? &rare->octets : nullptr;
+  }
+  /// nullptr: nothing is limited by source address.
+  SourceGates* sources() const {
+    return rare != nullptr && rare->sources.any() ? &rare->sources : nullptr;
   }
   /// What it was given today is not on disk yet: none of it may leave.
   bool uncounted() const {

@@ -21,15 +21,19 @@ inline constexpr std::size_t kQueueStates = 6;
 /// The gate at which a queue's mail waits, for `show queues` and `why`.
 enum class Gate : std::uint8_t {
   none,
-  next_attempt,       ///< the recipient's own retry time
-  sessions_busy,      ///< its sessions take it in turn; the backlog justifies no further one
-  queue_connections,  ///< max-smtp-out of the queue
-  group_connections,  ///< max-smtp-out of its group of destinations
-  vmta_connections,   ///< max-smtp-out of the virtual MTA
-  total_connections,  ///< connections of the whole process
-  host_connections,   ///< max-per-host-out
-  mx_connections,     ///< mx-connection-limit
-  ip_connections,     ///< ip-connection-limit
+  next_attempt,         ///< the recipient's own retry time
+  sessions_busy,        ///< its sessions take it in turn; the backlog justifies no further one
+  queue_connections,    ///< max-smtp-out of the queue
+  group_connections,    ///< max-smtp-out of its group of destinations
+  vmta_connections,     ///< max-smtp-out of the virtual MTA
+  total_connections,    ///< connections of the whole process
+  source_connections,   ///< source-ip-max-smtp-out
+  source_connect_rate,  ///< source-ip-max-connect-rate
+  source_message_rate,  ///< source-ip-max-msg-rate
+  source_data_rate,     ///< source-ip-max-data-volume-rate
+  host_connections,     ///< max-per-host-out
+  mx_connections,       ///< mx-connection-limit
+  ip_connections,       ///< ip-connection-limit
   connect_rate,
   message_rate,
   warmup,             ///< the rate of its warm-up
@@ -60,11 +64,16 @@ enum class Gate : std::uint8_t {
   job_paused,  ///< its job is paused by an operator
   job_turn,    ///< mail of other jobs in the queue goes before it
 };
-inline constexpr std::size_t kGates = 39;
+inline constexpr std::size_t kGates = 43;
 
 /// It waits for a connection to a mail host that has as many as it may have.
 constexpr bool is_of_host(Gate gate) noexcept {
   return gate >= Gate::host_connections && gate <= Gate::ip_connections;
+}
+
+/// It waits for what is limited by source address.
+constexpr bool is_of_source(Gate gate) noexcept {
+  return gate >= Gate::source_connections && gate <= Gate::source_data_rate;
 }
 
 std::string_view name_of(QueueState state) noexcept;

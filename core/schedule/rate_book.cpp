@@ -222,7 +222,7 @@ void RateBook::end(std::string& lines, Now now) {
       RatePositions::write(lines, gate->octets, "*", std::to_string(key), RatePositions::kOctets,
                            now);
     } else if (gate->warmup == nullptr) {
-      RatePositions::write(lines, gate->own, "*", std::to_string(key), 's', now);
+      RatePositions::write(lines, gate->own, "*", std::to_string(key), "s", now);
     }
   }
 }
@@ -326,7 +326,7 @@ void RateBook::add_gate(Account& account, const SharedRate& rate, Instant now) {
     gate.own.configure(limit, now, life);
   }
   if (fresh && rate.warmup == nullptr) {
-    positions_.begin(gate.own, "*", std::to_string(rate.key), 's', now);
+    positions_.begin(gate.own, "*", std::to_string(rate.key), "s", now);
   }
   if (fresh && rate.moved) {
     gate.rate().close_until(now + limit.period + life);

@@ -8,7 +8,17 @@
 namespace ringpost::schedule {
 
 /// Whose limit a shared rate is.
-enum class RateOf : std::uint8_t { vmta, pool, group, warmup, sender, vmta_octets, group_octets };
+enum class RateOf : std::uint8_t {
+  vmta,
+  pool,
+  group,
+  warmup,
+  sender,
+  vmta_octets,
+  group_octets,
+  source,  ///< of a group, from a source address
+  source_octets,
+};
 
 /// A rate limit that queues of several destinations share.
 struct SharedRate {

@@ -12,8 +12,8 @@ namespace {
 constexpr std::string_view kRateWord = "rate";
 constexpr std::string_view kStartWord = "start";
 
-std::string key_of(std::string_view name, std::string_view vmta, char kind) {
-  return to_lower(name) + "/" + to_lower(vmta) + "/" + kind;
+std::string key_of(std::string_view name, std::string_view vmta, std::string_view kind) {
+  return to_lower(name) + "/" + to_lower(vmta) + "/" + std::string(kind);
 }
 
 /// The first time of ByteGate parts.
@@ -31,7 +31,7 @@ bool RatePositions::restore(std::string_view line, Now now) {
   const std::string_view vmta = next_field(line);
   const std::string_view kind = next_field(line);
   WallTime when;
-  if ((word != kRateWord && word != kStartWord) || kind.size() != 1 ||
+  if ((word != kRateWord && word != kStartWord) || kind.empty() ||
       !read_time(next_field(line), when)) {
     return false;
   }
@@ -44,14 +44,15 @@ bool RatePositions::restore(std::string_view line, Now now) {
   }
   std::uint64_t used = 0;
   const std::string_view amount = next_field(line);
-  const bool octets = kind.front() == kOctets;
+  const bool octets = kind.starts_with(kOctets);
   if (name.empty() || vmta.empty() || !(octets ? !amount.empty() : parse_decimal(amount, used))) {
     return false;
   }
   restored_ = now;
-  Kept& kept = kept_[key_of(name, vmta, kind.front())];
+  Kept& kept = kept_[key_of(name, vmta, kind)];
   kept.name = name;
   kept.vmta = vmta;
+  kept.kind = kind;
   kept.position.rests = std::max(kept.position.rests, at);
   kept.position.used = std::max(kept.position.used, static_cast<std::uint32_t>(used));
   if (octets && paid_at(kept.octets) < paid_at(amount)) {
@@ -60,8 +61,8 @@ bool RatePositions::restore(std::string_view line, Now now) {
   return true;
 }
 
-void RatePositions::begin(RateGate& gate, std::string_view name, std::string_view vmta, char kind,
-                          Instant now) const {
+void RatePositions::begin(RateGate& gate, std::string_view name, std::string_view vmta,
+                          std::string_view kind, Instant now) const {
   if (!gate.limited() || gate.limit().period < kLong) {
     return;
   }
@@ -76,15 +77,15 @@ void RatePositions::begin(RateGate& gate, std::string_view name, std::string_vie
 }
 
 void RatePositions::write(std::string& lines, const RateGate& gate, std::string_view name,
-                          std::string_view vmta, char kind, Now now) {
+                          std::string_view vmta, std::string_view kind, Now now) {
   if (gate.limited() && gate.limit().period >= kLong && gate.rests_at() > now.instant) {
     const RateGate::Position position = gate.position();
     write_line(lines, name, vmta, kind, position.rests, std::to_string(position.used), now);
   }
 }
 
-void RatePositions::begin(ByteGate& gate, std::string_view name, std::string_view vmta, char kind,
-                          Instant now) const {
+void RatePositions::begin(ByteGate& gate, std::string_view name, std::string_view vmta,
+                          std::string_view kind, Instant now) const {
   if (!gate.limited() || gate.limit().period < kLong) {
     return;
   }
@@ -117,7 +118,7 @@ void RatePositions::go_on(ByteGate& gate, std::string_view parts, Instant now) c
 }
 
 void RatePositions::write(std::string& lines, const ByteGate& gate, std::string_view name,
-                          std::string_view vmta, char kind, Now now) {
+                          std::string_view vmta, std::string_view kind, Now now) {
   if (gate.limited() && gate.limit().period >= kLong && gate.rests_at() > now.instant) {
     const auto add = [&](std::string& text, Instant when, std::uint64_t octets) {
       const WallTime wall = now.wall + (when - now.instant) + Duration::microseconds(1);
@@ -138,10 +139,11 @@ void RatePositions::write(std::string& lines, const ByteGate& gate, std::string_
 }
 
 void RatePositions::write_line(std::string& lines, std::string_view name, std::string_view vmta,
-                               char kind, Instant rests_at, std::string_view used, Now now) {
+                               std::string_view kind, Instant rests_at, std::string_view used,
+                               Now now) {
   const WallTime rests = now.wall + (rests_at - now.instant);
   lines.append(kRateWord).append("\t").append(name).append("\t").append(vmta).append("\t");
-  lines.append(1, kind).append("\t").append(std::to_string(std::max<std::int64_t>(0, rests.us)));
+  lines.append(kind).append("\t").append(std::to_string(std::max<std::int64_t>(0, rests.us)));
   lines.append("\t").append(used).append("\n");
 }
 

@@ -19,7 +19,7 @@ class RatePositions {
  public:
   /// Limits of shorter periods begin anew.
   static constexpr Duration kLong = Duration::hours(1);
-  static constexpr char kOctets = 'o';  ///< kind of all gates of octets
+  static constexpr std::string_view kOctets = "o";  ///< kinds of gates of octets begin with it
 
   /// The last run did not end in order; before any restore().
   void begin_after(Now start) { start_ = start; }
@@ -31,13 +31,13 @@ class RatePositions {
 
   /// Sets up a gate that is new in this run and has its limit. `name` and `vmta` name its queue, or
   /// are "*" and the key of what is shared; `kind` tells the gates of one queue apart.
-  void begin(RateGate& gate, std::string_view name, std::string_view vmta, char kind,
+  void begin(RateGate& gate, std::string_view name, std::string_view vmta, std::string_view kind,
              Instant now) const;
   /// The same for a limit of octets; after a run that did not end in order nothing for one period.
-  void begin(ByteGate& gate, std::string_view name, std::string_view vmta, char kind,
+  void begin(ByteGate& gate, std::string_view name, std::string_view vmta, std::string_view kind,
              Instant now) const;
   static void write(std::string& lines, const ByteGate& gate, std::string_view name,
-                    std::string_view vmta, char kind, Now now);
+                    std::string_view vmta, std::string_view kind, Now now);
   /// A message that takes longer than a period to be paid for has begun: what is owed is to be
   /// written now, not only at the end of the run.
   bool owes(const ByteGate& gate, Instant now) const {
@@ -45,13 +45,13 @@ class RatePositions {
   }
   /// One line for a gate that is not at rest.
   static void write(std::string& lines, const RateGate& gate, std::string_view name,
-                    std::string_view vmta, char kind, Now now);
+                    std::string_view vmta, std::string_view kind, Now now);
   /// Lines of what was restored and still holds; `used(name, vmta)`: its gate speaks for itself.
   template <class Used>
   void write_rest(std::string& lines, Used used, Now now) const {
     for (const auto& [key, kept] : kept_) {
       if (kept.position.rests > now.instant && !used(kept.name, kept.vmta)) {
-        write_kept(lines, kept, key.back(), now);
+        write_kept(lines, kept, now);
       }
     }
   }
@@ -59,9 +59,9 @@ class RatePositions {
   template <class Used>
   void write_owed(std::string& lines, Used used, Now now) const {
     for (const auto& [key, kept] : kept_) {
-      if (key.back() == kOctets && kept.position.rests > now.instant &&
+      if (kept.kind.starts_with(kOctets) && kept.position.rests > now.instant &&
           !used(kept.name, kept.vmta)) {
-        write_kept(lines, kept, key.back(), now);
+        write_kept(lines, kept, now);
       }
     }
   }
@@ -73,13 +73,15 @@ class RatePositions {
     std::string name;
     std::string vmta;
     RateGate::Position position;
+    std::string kind;
     std::string octets;  ///< parts of ByteGate::Position, with times of the wall clock
   };
   static void write_line(std::string& lines, std::string_view name, std::string_view vmta,
-                         char kind, Instant rests, std::string_view used, Now now);
-  static void write_kept(std::string& lines, const Kept& kept, char kind, Now now) {
-    write_line(lines, kept.name, kept.vmta, kind, kept.position.rests,
-               kind == kOctets ? kept.octets : std::to_string(kept.position.used), now);
+                         std::string_view kind, Instant rests, std::string_view used, Now now);
+  static void write_kept(std::string& lines, const Kept& kept, Now now) {
+    write_line(lines, kept.name, kept.vmta, kept.kind, kept.position.rests,
+               kept.kind.starts_with(kOctets) ? kept.octets : std::to_string(kept.position.used),
+               now);
   }
 
   std::unordered_map<std::string, Kept> kept_;  ///< by name, virtual MTA and kind

@@ -59,8 +59,9 @@ Queue* Scheduler::queue_for(std::string_view name, std::string_view vmta, Now no
     queue->weight = 1;
     queue->backoff = decisions_.backoff_of(queue->name, queue->vmta->name) != nullptr;
     apply_settings(*queue, now);
-    positions_.begin(queue->messages, queue->name, queue->vmta->name, 'm', now.instant);
-    positions_.begin(queue->connects, queue->name, queue->vmta->name, 'c', now.instant);
+    positions_.begin(queue->messages, queue->name, queue->vmta->name, "m", now.instant);
+    positions_.begin(queue->connects, queue->name, queue->vmta->name, "c", now.instant);
+    begin_sources(*queue, now);
     if (queue->octets() != nullptr) {
       positions_.begin(*queue->octets(), queue->name, queue->vmta->name, RatePositions::kOctets,
                        now.instant);
@@ -84,6 +85,9 @@ void Scheduler::apply(Queue& queue, const QueueSettings& settings, Now now) {
       std::min<std::int64_t>((settings.limits.connect_gap.ns + 999'999) / 1'000'000, UINT32_MAX));
   if (settings.limits.octets.limited() || queue.octets() != nullptr) {
     queue.rare_limits().octets.configure(settings.limits.octets, now.instant);
+  }
+  if (settings.limits.by_source != nullptr || queue.sources() != nullptr) {
+    queue.rare_limits().sources.configure(settings.limits.by_source, now.instant);
   }
   queue.weight = std::clamp<std::uint16_t>(settings.limits.weight, 1, 100);
   queue.expire_while_paused = settings.limits.expire_while_paused;

@@ -31,6 +31,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   /// addressed to whom it goes to instead.
   Taken admit_some(Admission& admission, std::string_view queue_name, Now now);
   Job* take(QueueId queue, Now now) override;
+  Job* take_from(QueueId queue, const IpAddress& source, Now now) override;
   void finished(Job& job, Now now) override;
   void session_ended(QueueId queue, SessionEnd end, const Outcome& failure,
                      std::string_view failure_text, Now now) override;
@@ -183,10 +184,19 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   // scheduler_jobs.cpp: jobs and outcomes
   bool may_take(Queue& queue, Now now);
   void fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now);
+  void spend(Queue& queue, const PooledJob& job, SourceGate* gate, RateScope* scope, Now now);
   void decide(PooledJob& job, Queue& queue, JobRecipient& recipient, Now now);
   void requeue(PooledJob& job, Queue& queue, Now now);
   bool make_ending_job(Now now);
   void set_ending(PooledJob& job, const Queue& queue, Ending ending, Now now);
+  // scheduler_sources.cpp: limits by source address
+  void arm(Queue& queue, Instant when);
+  bool sources_open(Queue& queue, Now now);
+  bool may_leave_from(Queue& queue, const IpAddress& source, Now now);
+  bool offer_session(Queue& queue, Now now);
+  void offer_opened(Queue& queue, Now now);
+  void begin_sources(Queue& queue, Now now);
+  void write_sources(std::string& lines, const Queue& queue, bool owed, Now now);
   // scheduler_move.cpp: mail that leaves its queue for another one
   bool moves_away(const Queue& queue, bool pooled) const;
   void set_move(Queue& queue, const MoveOrder& order, Now now);

@@ -227,6 +227,8 @@ Gate message_gate(RateOf of) {
     case RateOf::sender: return Gate::sender_message_rate;
     case RateOf::vmta_octets: return Gate::vmta_data_rate;
     case RateOf::group_octets: return Gate::group_data_rate;
+    case RateOf::source: return Gate::source_message_rate;
+    case RateOf::source_octets: return Gate::source_data_rate;
   }
   return Gate::none;
 }
@@ -242,8 +244,11 @@ Gate Scheduler::shown_gate(const Queue& queue) const {
   if (scope == nullptr || scope->closed_by == RateOf::vmta) {
     return queue.gate;
   }
-  return queue.gate == Gate::vmta_connect_rate ? Gate::group_connect_rate
-                                               : message_gate(scope->closed_by);
+  if (queue.gate == Gate::vmta_connect_rate) {
+    return scope->closed_by == RateOf::source ? Gate::source_connect_rate
+                                              : Gate::group_connect_rate;
+  }
+  return message_gate(scope->closed_by);
 }
 
 WallTime Scheduler::gate_opens(const Queue& queue, Now now) const {
@@ -265,6 +270,8 @@ void tell_host(Row& row, const Queue& queue) {
   if (is_of_host(queue.gate) && queue.hosts != nullptr) {
     row.gate_host = queue.hosts->blocked_host;
     row.gate_address = queue.hosts->blocked_address;
+  } else if (is_of_source(queue.gate) && queue.rare != nullptr) {
+    row.gate_address = queue.rare->waits_for;
   }
 }
 

@@ -39,9 +39,14 @@ void Scheduler::place(Queue& queue, QueueState state, Gate gate, Instant until, 
   if (state != QueueState::ready && state != QueueState::waiting) {
     clear_turns(queue);
   }
-  // A timer that is armed for earlier is left alone: when it rings, on_timer() arms it again.
-  if (until != Instant::never() && (!timers_.armed(queue) || until < timers_.when(queue))) {
-    timers_.set(queue, until);
+  arm(queue, until);
+  arm(queue, queue.rare == nullptr ? Instant::never() : queue.rare->source_opens);
+}
+
+// A timer that is armed for earlier is left alone: when it rings, on_timer() arms it again.
+void Scheduler::arm(Queue& queue, Instant when) {
+  if (when != Instant::never() && (!timers_.armed(queue) || when < timers_.when(queue))) {
+    timers_.set(queue, when);
   }
 }
 
@@ -164,10 +169,11 @@ void Scheduler::on_timer(Queue& queue, Now now) {
   switch (queue.state) {
     case QueueState::waiting:
     case QueueState::deferred:
+      offer_opened(queue, now);
       if (queue.until <= now.instant || hosts_.impatient(queue, now)) {
         evaluate(queue, now);
-      } else if (queue.until != Instant::never()) {
-        timers_.set(queue, queue.until);
+      } else {
+        arm(queue, queue.until);
       }
       break;
     case QueueState::idle:
@@ -177,7 +183,8 @@ void Scheduler::on_timer(Queue& queue, Now now) {
         const Instant when =
             std::max({queue.empty_since + options_.queue_idle_drop, queue.messages.rests_at(),
                       queue.connects.rests_at(), queue.next_open,
-                      queue.octets() != nullptr ? queue.octets()->rests_at() : Instant{}});
+                      queue.octets() != nullptr ? queue.octets()->rests_at() : Instant{},
+                      queue.sources() != nullptr ? queue.sources()->rests_at() : Instant{}});
         if (when <= now.instant) {
           leave(queue);
           table_.drop(queue);
@@ -198,7 +205,7 @@ void Scheduler::visit(Queue& queue, Now now) {
     if (!may_start(queue, now)) {
       return;
     }
-    const bool offered = SenderTraffic::offer(*this, queue);
+    const bool offered = SenderTraffic::offer(*this, queue, now);
     if (queue.state != QueueState::ready || queue.place != nullptr) {
       return;
     }
@@ -241,7 +248,7 @@ bool Scheduler::may_start(Queue& queue, Now now) {
 }
 
 bool Scheduler::wants_session(const Queue& queue, Now now) const {
-  const std::uint32_t live = queue.sessions() - std::min(queue.yielding, queue.sessions());
+  std::uint32_t live = queue.sessions() - std::min(queue.yielding, queue.sessions());
   const std::uint32_t max = queue.policy->connections_max;
   if (max != 0 && queue.sessions() >= max) {
     return false;
@@ -251,6 +258,11 @@ bool Scheduler::wants_session(const Queue& queue, Now now) const {
     return false;
   }
   std::uint32_t work = std::min(queue.ready.entries() + queue.aside, queue.permits(now.instant));
+  if (queue.sources() != nullptr) {
+    work = std::min(work, queue.sources()->permits(*queue.policy, now.instant));
+    live = std::min(
+        live, queue.opening + queue.sources()->useful_connections(*queue.policy, now.instant));
+  }
   if (queue.shared_messages != nullptr) {
     work = std::min(work, queue.shared_messages->ahead_max);
   }
@@ -391,7 +403,7 @@ void Scheduler::serve_job_waiters(Now now, std::uint32_t& budget) {
     }
     ++queue.job_turns;
     ++turns_out_;
-    if (SenderTraffic::offer(*this, queue)) {
+    if (SenderTraffic::offer(*this, queue, now)) {
       if (queue.state == QueueState::ready && queue.place == nullptr) {
         evaluate(queue, now);
       }

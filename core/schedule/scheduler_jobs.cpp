@@ -72,7 +72,33 @@ bool Scheduler::may_take(Queue& queue, Now now) {
   return true;
 }
 
-Job* Scheduler::take(QueueId id, Now now) {
+/// The permits that the job was filled under.
+void Scheduler::spend(Queue& queue, const PooledJob& job, SourceGate* gate, RateScope* scope,
+                      Now now) {
+  const auto count = static_cast<std::uint32_t>(job.recipients.size());
+  queue.messages.take(count, now.instant);
+  if (queue.warmup != nullptr) {
+    queue.warmup->take(count, now.instant);
+  }
+  if (ByteGate* const octets = queue.octets()) {
+    octets->take(job.mail.size, now.instant);
+    note_debt(*octets, now);
+  }
+  if (gate != nullptr) {
+    gate->take(count, job.mail.size, now.instant);
+    if (gate->octets != nullptr) {
+      note_debt(*gate->octets, now);
+    }
+  }
+  queue.invited = false;
+  if (scope != nullptr) {
+    RateBook::take(*scope, count, job.mail.size, now.instant);
+  }
+}
+
+Job* Scheduler::take(QueueId id, Now now) { return take_from(id, {}, now); }
+
+Job* Scheduler::take_from(QueueId id, const IpAddress& source, Now now) {
   Queue* found = table_.find(id);
   if (found == nullptr) {
     return nullptr;
@@ -102,7 +128,7 @@ Job* Scheduler::take(QueueId id, Now now) {
     return nullptr;
   }
   const std::uint32_t permits = own_permits(queue, now);
-  if (permits == 0) {
+  if (permits == 0 || !may_leave_from(queue, source, now)) {
     return nullptr;
   }
   if (jobs_.delivery_places() <= turns_out_ || (!has_turn && !job_waiters_.empty())) {
@@ -111,12 +137,15 @@ Job* Scheduler::take(QueueId id, Now now) {
   }
   RateScope* scope = queue.shared_messages;
   const std::uint32_t shared = SenderTraffic::permits(*this, queue, scope, now);
-  if (shared == 0 || !octets_open(queue, now)) {
+  if (shared == 0 || !octets_open(queue, now) || !may_leave_from(queue, source, now)) {
     return nullptr;
   }
   PooledJob& job = jobs_.take(false);
+  SourceGate* const gate = queue.sources() == nullptr ? nullptr : queue.sources()->find(source);
+  const std::uint32_t most = std::max(1u, queue.policy->recipients_per_transaction_max);
   fill(job, queue,
-       std::min({permits, shared, std::max(1u, queue.policy->recipients_per_transaction_max)}),
+       std::min({permits, shared, most,
+                 gate == nullptr ? RateGate::kUnlimited : gate->messages.available(now.instant)}),
        now);
   const auto count = static_cast<std::uint32_t>(job.recipients.size());
   if (queue.ready.empty() || count == 0) {
@@ -126,18 +155,7 @@ Job* Scheduler::take(QueueId id, Now now) {
     jobs_.give_back(job);
     return nullptr;
   }
-  queue.messages.take(count, now.instant);
-  if (queue.warmup != nullptr) {
-    queue.warmup->take(count, now.instant);
-  }
-  if (ByteGate* const octets = queue.octets()) {
-    octets->take(job.mail.size, now.instant);
-    note_debt(*octets, now);
-  }
-  queue.invited = false;
-  if (scope != nullptr) {
-    RateBook::take(*scope, count, job.mail.size, now.instant);
-  }
+  spend(queue, job, gate, scope, now);
   queue.in_flight += count;
   reserved_ += count;
   return &job;
@@ -149,7 +167,7 @@ bool Scheduler::needs_more(const Queue& queue, const EntryFacts& facts) {
     return false;
   }
   const EntryFacts& next = senders_.facts(shares_.next(queue));
-  const bool counted = queue.octets() != nullptr ||
+  const bool counted = queue.octets() != nullptr || queue.sources() != nullptr ||
                        (queue.shared_messages != nullptr && queue.shared_messages->octets);
   return next.sender != facts.sender || (counted && next.size > facts.size);
 }

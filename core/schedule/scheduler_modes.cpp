@@ -357,8 +357,9 @@ void Scheduler::write_kept(std::string& lines, bool last, Now now) {
   for (std::uint32_t slot = 0; slot < table_.slots(); ++slot) {
     const Queue& queue = table_.at(slot);
     if (queue.live) {
-      RatePositions::write(lines, queue.messages, queue.name, queue.vmta->name, 'm', now);
-      RatePositions::write(lines, queue.connects, queue.name, queue.vmta->name, 'c', now);
+      RatePositions::write(lines, queue.messages, queue.name, queue.vmta->name, "m", now);
+      RatePositions::write(lines, queue.connects, queue.name, queue.vmta->name, "c", now);
+      write_sources(lines, queue, false, now);
       if (queue.octets() != nullptr) {
         RatePositions::write(lines, *queue.octets(), queue.name, queue.vmta->name,
                              RatePositions::kOctets, now);
@@ -376,6 +377,9 @@ void Scheduler::write_owed(std::string& lines, Now now) {
   rates_.write_owed(lines, now);
   for (std::uint32_t slot = 0; slot < table_.slots() && now.instant < owed_until_; ++slot) {
     const Queue& queue = table_.at(slot);
+    if (queue.live) {
+      write_sources(lines, queue, true, now);
+    }
     if (queue.live && queue.octets() != nullptr && positions_.owes(*queue.octets(), now.instant)) {
       RatePositions::write(lines, *queue.octets(), queue.name, queue.vmta->name,
                            RatePositions::kOctets, now);

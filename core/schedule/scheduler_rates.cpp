@@ -66,7 +66,7 @@ std::uint32_t Scheduler::own_permits(Queue& queue, Now now) {
                warms ? queue.warmup->opens_at() : queue.messages.opens_at());
     return 0;
   }
-  return octets_open(queue, now) ? permits : 0;
+  return octets_open(queue, now) && sources_open(queue, now) ? permits : 0;
 }
 
 /// Octets of the queue's next message.
@@ -263,7 +263,7 @@ std::uint32_t Scheduler::serve_messages(RateScope& scope, Now now, std::uint32_t
     const std::uint32_t wanted = demand(queue);
     place(queue, QueueState::ready, Gate::none, Instant::never(), nullptr);
     queue.invited = true;
-    const bool offered = SenderTraffic::offer(*this, queue);
+    const bool offered = SenderTraffic::offer(*this, queue, now);
     const bool takes_later = offered && queue.invited;
     if (queue.state == QueueState::ready && queue.place == nullptr) {
       evaluate(queue, now);

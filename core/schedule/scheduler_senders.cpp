@@ -92,14 +92,14 @@ void SenderTraffic::ask(Scheduler& all, Queue& queue) {
   }
 }
 
-bool SenderTraffic::offer(Scheduler& all, Queue& queue) {
+bool SenderTraffic::offer(Scheduler& all, Queue& queue, Now now) {
   if (queue.sessions() == 0) {
     return false;
   }
   if (queue.asking > 0) {
     --queue.asking;
   }
-  if (all.doors_.sessions.offer(queue.id())) {
+  if (all.offer_session(queue, now)) {
     return true;
   }
   queue.asking = 0;  // all are busy
@@ -209,7 +209,7 @@ std::uint32_t SenderTraffic::send(Scheduler& all, Queue& queue, SenderLane& lane
     if (queue.state == QueueState::idle) {
       all.evaluate(queue, now);
     }
-    if (!offer(all, queue)) {
+    if (!offer(all, queue, now)) {
       all.on_new_ready(queue, now);
     }
     told += count;

@@ -19,7 +19,7 @@ struct SenderTraffic {
   static void ask(Scheduler& all, Queue& queue);
   /// SessionHost::offer() to the queue. A session may wait for its first mail: it counts as
   /// established only when that got an answer.
-  static bool offer(Scheduler& all, Queue& queue);
+  static bool offer(Scheduler& all, Queue& queue, Now now);
   /// The entry is no deferred one any more.
   static void leave(Scheduler& all, Queue& queue, std::uint32_t index);
   /// Permits have come to a scope of a sender, or something has changed that it waits for.

@@ -5,15 +5,19 @@
 
 namespace ringpost::deliver {
 
+bool source_fits(const QueuePolicy& policy, const SourceAddress& source, const IpAddress& remote,
+                 const UsableSources& usable, Instant now) {
+  if (!source.ip.valid()) {
+    return true;
+  }
+  return source.ip.family == remote.family &&
+         (usable.book == nullptr || usable.book->usable(source.ip, usable.queue, policy.vmta, now));
+}
+
 int choose_source(const QueuePolicy& policy, const IpAddress& remote, Random& random,
                   const UsableSources& usable, Instant now) {
   const auto fits = [&](const SourceAddress& source) {
-    if (!source.ip.valid()) {
-      return true;
-    }
-    return source.ip.family == remote.family &&
-           (usable.book == nullptr ||
-            usable.book->usable(source.ip, usable.queue, policy.vmta, now));
+    return source_fits(policy, source, remote, usable, now);
   };
   const auto count = std::count_if(policy.sources.begin(), policy.sources.end(), fits);
   if (count == 0) {

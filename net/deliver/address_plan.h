@@ -38,7 +38,7 @@ class AddressPlan {
   void build(const Route& route, const QueuePolicy& policy, const HostMemory& memory,
              Random& random, Instant now, const UsableSources& usable = {});
   /// The next address to try; nullptr when there is none.
-  const Candidate* next() noexcept { return more() ? &order_[at_++] : nullptr; }
+  Candidate* next() noexcept { return more() ? &order_[at_++] : nullptr; }
   /// The one that next() gave is not used and does not count as tried.
   void pass_over() noexcept { most_ += 1; }
   /// What next() gave last; requires that it gave one.
@@ -55,6 +55,10 @@ class AddressPlan {
   std::size_t at_ = 0;
   std::size_t most_ = kCandidatesMax;  // tried, by configuration
 };
+
+/// Whether the policy's source address may be used towards `remote`.
+bool source_fits(const QueuePolicy& policy, const SourceAddress& source, const IpAddress& remote,
+                 const UsableSources& usable, Instant now);
 
 /// Index of the policy's source address to use towards `remote`, or -1: it has none of the family
 /// that may be used. Several of one family are chosen from at random.

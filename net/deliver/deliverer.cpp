@@ -78,6 +78,19 @@ bool Deliverer::offer(QueueId queue) {
   return true;
 }
 
+bool Deliverer::offer_from(QueueId queue, const IpAddress& source) {
+  DeliverySession* one = queue.value >= idle_.size() ? nullptr : idle_[queue.value];
+  while (one != nullptr && one->source() != source) {
+    one = one->idle_next;
+  }
+  if (one == nullptr) {
+    return false;
+  }
+  session_busy(*one);
+  one->wake();
+  return true;
+}
+
 void Deliverer::recheck(QueueId queue) {
   if (queue.value >= idle_.size()) {
     return;

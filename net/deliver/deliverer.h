@@ -34,6 +34,7 @@ class Deliverer final : public SessionHost, private SessionKeeper {
 
   /// The session looks for work after this returns, in the same turn.
   bool offer(QueueId queue) override;
+  bool offer_from(QueueId queue, const IpAddress& source) override;
   void recheck(QueueId queue) override;
   bool open_session(QueueId queue, std::string_view destination,
                     const QueuePolicyRef& policy) override;

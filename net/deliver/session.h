@@ -44,6 +44,7 @@ class DeliverySession final : private TransmitOwner {
 
   Stage stage() const noexcept { return stage_; }
   QueueId queue() const noexcept { return queue_; }
+  const IpAddress& source() const;
   SessionRow row() const;
   const smtp::ClientEngine& engine() const noexcept { return engine_; }
 
@@ -97,6 +98,7 @@ class DeliverySession final : private TransmitOwner {
 
   // Limits on connections to single hosts (session_hosts.cpp).
   const Candidate* next_permitted();
+  bool permitted_from_some(Candidate& candidate);
   void let_go();
   bool gives_way();
 
@@ -220,9 +222,8 @@ class DeliverySession final : private TransmitOwner {
   std::array<char, kOutcomeTextMax> failure_text_;
   std::size_t failure_text_size_ = 0;
   std::uint64_t progress_seen_ = 0;
-  Instant idle_deadline_;
-  Instant reply_begun_;  // of the reply that is not whole yet
-  Instant handshake_deadline_;
+  Instant idle_deadline_, handshake_deadline_;
+  Instant reply_begun_;         // of the reply that is not whole yet
   std::size_t ahead_ = 1;       // jobs taken before the engine can begin them, at most
   std::uint32_t taken_ = 0;     // jobs, on this connection
   std::uint32_t errors_ = 0;    // recipients refused, on this connection
@@ -231,9 +232,8 @@ class DeliverySession final : private TransmitOwner {
   std::uint16_t busy_preference_ = 0;
   bool scout_ = false;
   bool host_busy_ = false;  // some address of that preference may have no further connection
-  bool draining_ = false;
+  bool draining_ = false, idle_ = false;
   bool was_ready_ = false;
-  bool idle_ = false;
   bool interrupted_ = false;  // mail was in hand when the session ended
   bool host_failed_ = false;  // some address failed that is not our own fault
   bool connect_late_ = false;

@@ -7,16 +7,12 @@ namespace ringpost::deliver {
 // The next address that may be connected to. What is only full does not count as tried, and hosts
 // of lower preference are not tried because of it: they are for those that fail.
 const Candidate* DeliverySession::next_permitted() {
-  while (const Candidate* const next = plan_.next()) {
+  while (Candidate* const next = plan_.next()) {
     const RouteHost& host = route_->hosts[next->host];
     if (host_busy_ && host.preference != busy_preference_) {
       return nullptr;
     }
-    const ConnectWay way{host.name, next->remote.ip, policy_->sources[next->source].ip};
-    if (scout_) {
-      context_.gate->way_seen(queue_, way);
-    } else if (context_.gate == nullptr ||
-               context_.gate->may_connect_to(queue_, way, permit_, context_.loop.now())) {
+    if (context_.gate == nullptr || permitted_from_some(*next)) {
       return next;
     }
     host_busy_ = true;
@@ -24,6 +20,35 @@ const Candidate* DeliverySession::next_permitted() {
     plan_.pass_over();
   }
   return nullptr;
+}
+
+// From the source address that was planned, or where that may not, from another one.
+bool DeliverySession::permitted_from_some(Candidate& candidate) {
+  const Now now = context_.loop.now();
+  const auto& sources = policy_->sources;
+  const std::size_t planned = candidate.source;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    const std::size_t index = (planned + i) % sources.size();
+    const IpAddress& remote = candidate.remote.ip;
+    if (i > 0 && !source_fits(*policy_, sources[index], remote, {&context_.sources, destination_},
+                              now.instant)) {
+      continue;
+    }
+    candidate.source = static_cast<std::uint16_t>(index);
+    const ConnectWay way{route_->hosts[candidate.host].name, remote, sources[index].ip};
+    if (scout_) {
+      context_.gate->way_seen(queue_, way);
+    } else if (context_.gate->may_connect_to(queue_, way, permit_, now)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Where it sends from, as its policy says.
+const IpAddress& DeliverySession::source() const {
+  static const IpAddress kNone;
+  return candidate_ == nullptr ? kNone : policy_->sources[candidate_->source].ip;
 }
 
 void DeliverySession::let_go() {

@@ -107,7 +107,7 @@ bool DeliverySession::may_begin() const {
 void DeliverySession::prefetch() {
   check_surplus();
   while (may_take()) {
-    Job* job = context_.work->take(queue_, context_.loop.now());
+    Job* job = context_.work->take_from(queue_, source(), context_.loop.now());
     if (job == nullptr) {
       return;
     }

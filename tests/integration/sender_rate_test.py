@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
 """The rate of a sender, over all domains that its mail goes to: the receiver sees no more, also
-after a restart, and mail of others passes."""
+after a restart, and mail of others passes. Limits of one host and of single source addresses, as a
+receiver counts them."""
 
+import collections
 import smtplib
+import socketserver
+import threading
 import time
 
 from harness import PeerTest, Ringpostd, Sink, main, need_ringpostd, wait_until
@@ -14,6 +18,88 @@ CONFIGURATION = f"""
   bounce-sender bounces@from.example
 </sender>
 """
+
+# From 127.0.0.2 two connections, from any other three, of these 20 recipients a second from the
+# one; four to the host.
+SOURCES = """
+<virtual-mta both>
+  smtp-source-host 127.0.0.2 two.test
+  smtp-source-host 127.0.0.3 three.test
+  <domain *>
+    route [127.0.0.1]:PORT
+    max-per-host-out 4
+    source-ip-max-smtp-out 127.0.0.2 2
+    source-ip-max-smtp-out 127.0.0.0/8 3
+    source-ip-max-msg-rate 127.0.0.3 20/s
+  </domain>
+</virtual-mta>
+<source 127.0.0.1>
+  default-virtual-mta both
+</source>
+"""
+
+
+class Counting(socketserver.ThreadingTCPServer):
+    """A receiver that takes its time and counts by the address that mail comes from."""
+
+    allow_reuse_address = daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Dialogue)
+        self.port = self.server_address[1]
+        self.lock = threading.Lock()
+        self.open = collections.Counter()
+        self.most = collections.Counter()
+        self.recipients = collections.Counter()
+        self.first = {}
+
+    def start(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def stop(self, _=None):
+        self.shutdown()
+        self.server_close()
+
+    def tail(self):
+        return f"{self.most} {self.recipients}"
+
+    def connected(self, source, change):
+        with self.lock:
+            for name in (source, "all"):
+                self.open[name] += change
+                self.most[name] = max(self.most[name], self.open[name])
+
+    def recipient(self, source):
+        with self.lock:
+            self.recipients[source] += 1
+            self.first.setdefault(source, time.monotonic())
+
+
+class Dialogue(socketserver.StreamRequestHandler):
+    """One connection."""
+
+    def handle(self):
+        source = self.client_address[0]
+        self.server.connected(source, 1)
+        try:
+            self.talk(source)
+        finally:
+            self.server.connected(source, -1)
+
+    def talk(self, source):
+        self.wfile.write(b"220 slow.test\r\n")
+        while line := self.rfile.readline():
+            word = line[:4].upper()
+            if word == b"RCPT":
+                self.server.recipient(source)
+            if word == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                while self.rfile.readline() not in (b".\r\n", b""):
+                    pass
+                time.sleep(0.05)
+            self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
+            if word == b"QUIT":
+                return
 
 
 class SenderRate(PeerTest):
@@ -52,6 +138,22 @@ class SenderRate(PeerTest):
         wait_until(lambda: news() >= before + 2 * RATE, "mail after the start")
         seconds = time.monotonic() - begin
         self.assertLessEqual(news() - before, RATE * (seconds + 2))
+
+    def test_limits_of_sources_and_hosts_as_the_receiver_counts(self):
+        peer = Counting()
+        self.started(peer)
+        daemon = self.started(Ringpostd(self.folder, SOURCES.replace("PORT", str(peer.port))))
+        with smtplib.SMTP("127.0.0.1", daemon.port) as client:
+            for i in range(200):
+                client.sendmail("a@from.example", [f"r{i}@to.example"], "Subject: x\r\n\r\nt\r\n")
+        wait_until(lambda: peer.recipients["127.0.0.3"] > 0, "mail from the slower address")
+        wait_until(lambda: sum(peer.recipients.values()) == 200, "all of the mail")
+        seconds = time.monotonic() - peer.first["127.0.0.3"]
+        self.assertEqual(2, peer.most["127.0.0.2"])
+        self.assertLessEqual(peer.most["127.0.0.3"], 3)
+        self.assertEqual(4, peer.most["all"])
+        self.assertLessEqual(peer.recipients["127.0.0.3"], 20 * (seconds + 2))
+        self.assertEqual({"127.0.0.2", "127.0.0.3"}, set(peer.recipients))
 
 
 if __name__ == "__main__":

@@ -7,28 +7,17 @@ namespace {
 /// Key of a rule for senders, counted from 1.
 constexpr std::uint64_t rule_of(std::size_t sender) { return sender * 0x9e3779b97f4a7c15ULL; }
 
+IpAddress source_address(std::size_t index) {
+  return IpAddress::v4(198, 51, 100, static_cast<std::uint8_t>(1 + index));
+}
+
 }  // namespace
 
 /// The doors of one shard.
 struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, SessionCloser {
-  bool offer(QueueId queue) override {
-    for (std::size_t i = 0; i < crowd->sessions_.size(); ++i) {
-      Session& session = crowd->sessions_[i];
-      if (session.shard == index && session.queue == queue &&
-          session.state == Session::State::idle) {
-        session.state = Session::State::woken;
-        if (crowd->plan_.late_take) {
-          Event event;
-          event.what = What::woken;
-          event.session = i;
-          crowd->post(event, crowd->random_delay(Duration::milliseconds(5)));
-        } else {
-          crowd->next_job(i);
-        }
-        return true;
-      }
-    }
-    return false;
+  bool offer(QueueId queue) override { return crowd->offer(index, queue, nullptr); }
+  bool offer_from(QueueId queue, const IpAddress& source) override {
+    return crowd->offer(index, queue, &source);
   }
   bool open_session(QueueId queue, std::string_view destination,
                     const QueuePolicyRef& policy) override {
@@ -115,6 +104,19 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     policy->bounce_after = Duration::hours(20);
     QueueSettings settings;
     settings.policy = policy;
+    if (!crowd->plan_.sources.empty()) {
+      auto by_source = std::make_shared<std::vector<SourceLimit>>();
+      for (std::size_t i = 0; i < crowd->plan_.sources.size(); ++i) {
+        policy->sources.push_back({source_address(i), "helo"});
+        SourceLimit& limit = by_source->emplace_back(crowd->plan_.sources[i]);
+        if (crowd->in_group(d)) {
+          limit = {};  // its rates are those of its plan
+          limit.connections_max = crowd->plan_.sources[i].connections_max;
+        }
+        limit.ip = source_address(i);
+      }
+      settings.limits.by_source = std::move(by_source);
+    }
     settings.limits.vmta_connections_max = crowd->plan_.vmta_max[v];
     settings.limits.messages = crowd->plan_.messages;
     settings.limits.octets = crowd->plan_.octets;
@@ -316,6 +318,16 @@ void Crowd::reload_rates(const CrowdPlan& rates) {
   sent_.clear();
 }
 
+void Crowd::reload_sources(const std::vector<SourceLimit>& sources) {
+  plan_.sources = sources;
+  rates_settle_ = true;
+  change();
+  run(RateBook::kLifeMax);
+  rates_settle_ = false;
+  sent_.clear();
+  octets_.clear();
+}
+
 void Crowd::reload_hosts(const CrowdPlan& hosts) {
   plan_.per_host_max = hosts.per_host_max;
   plan_.per_name_max = hosts.per_name_max;
@@ -419,24 +431,56 @@ std::vector<unsigned> Crowd::hosts_of(const Session& session) {
   return out;
 }
 
-ConnectWay Crowd::way_to(Session& session, unsigned host) {
+bool Crowd::offer(unsigned shard, QueueId queue, const IpAddress* source) {
+  for (std::size_t i = 0; i < sessions_.size(); ++i) {
+    Session& session = sessions_[i];
+    if (session.shard == shard && session.queue == queue && session.state == Session::State::idle &&
+        (source == nullptr || source_address(session.source) == *source)) {
+      session.state = Session::State::woken;
+      if (plan_.late_take) {
+        Event event;
+        event.what = What::woken;
+        event.session = i;
+        post(event, random_delay(Duration::milliseconds(5)));
+      } else {
+        next_job(i);
+      }
+      return true;
+    }
+  }
+  return false;
+}
+
+ConnectWay Crowd::way_to(Session& session, unsigned host, std::size_t source) {
+  session.source = source;
   session.host = "mx" + std::to_string(host / 2);
   session.address = IpAddress::v4(192, 0, 2, static_cast<std::uint8_t>(1 + host));
-  return {session.host, session.address, IpAddress::v4(198, 51, 100, 1)};
+  return {session.host, session.address, source_address(source)};
 }
 
 bool Crowd::connect(std::size_t index) {
   Session& session = sessions_[index];
   ConnectGate& gate = shards_[session.shard]->scheduler->connect_gate();
+  const std::size_t sources = std::max<std::size_t>(1, plan_.sources.size());
+  const std::size_t first = sources == 1 ? 0 : random_.below(sources);
   for (const unsigned host : hosts_of(session)) {
-    if (gate.may_connect_to(session.queue, way_to(session, host), session.permit, now)) {
+    for (std::size_t i = 0; i < sources && !session.address.valid(); ++i) {
+      const ConnectWay way = way_to(session, host, (first + i) % sources);
+      if (!gate.may_connect_to(session.queue, way, session.permit, now)) {
+        session.address = {};
+      }
+    }
+    if (session.address.valid()) {
       count_host(session, +1);
+      if (const SourceLimit* const limit = limit_of(session)) {
+        note_rate("connects of " + session.name + " from " + std::to_string(session.source),
+                  limit->connects, 1);
+      }
       if (!random_.chance(plan_.failing_connects)) {
         return true;
       }
       let_go(session);
     }
-    session.address = {};
   }
   return false;
 }
@@ -455,8 +499,20 @@ void Crowd::count_host(const Session& session, int change) {
   const std::string address = " at " + session.address.text();
   count((in_group(session.destination) ? "group/" + session.vmta : session.name) + address,
         plan_.per_host_max);
+  if (session.source < plan_.sources.size()) {
+    count((in_group(session.destination) ? "group/" + session.vmta : session.name) + " from " +
+              std::to_string(session.source),
+          plan_.sources[session.source].connections_max);
+  }
   count("host " + session.host, plan_.per_name_max);
   count("all" + address, plan_.per_address_max);
+}
+
+/// What limits what leaves from its source address; nullptr: nothing does.
+const SourceLimit* Crowd::limit_of(const Session& session) const {
+  return session.source >= plan_.sources.size() || in_group(session.destination)
+             ? nullptr
+             : &plan_.sources[session.source];
 }
 
 void Crowd::let_go(Session& session) {
@@ -483,7 +539,9 @@ void Crowd::scout_done(std::size_t index) {
     end = kEnds[random_.below(4)];
   } else {
     for (const unsigned host : hosts_of(session)) {
-      gate.way_seen(session.queue, way_to(session, host));
+      for (std::size_t i = 0; i < std::max<std::size_t>(1, plan_.sources.size()); ++i) {
+        gate.way_seen(session.queue, way_to(session, host, i));
+      }
     }
   }
   Outcome failure;
@@ -512,83 +570,14 @@ void Crowd::next_job(std::size_t index) {
 
 Job* Crowd::take(std::size_t index) {
   Session& session = sessions_[index];
-  Job* job = shards_[session.shard]->scheduler->take(session.queue, now);
+  Job* job = shards_[session.shard]->scheduler->take_from(session.queue,
+                                                          source_address(session.source), now);
   if (job == nullptr) {
     return nullptr;
   }
   note_take(session, *job);
   --session.jobs_left;
   return job;
-}
-
-void Crowd::note_take(const Session& session, const Job& job) {
-  first_take.try_emplace(session.name, now.instant);
-  started.try_emplace(job.message.slot, Start{now.instant, taken});
-  const std::size_t count = job.recipients.size();
-  taken += count;
-  note_rate(session.name, plan_.messages, count);
-  note_rate("messages " + session.vmta, rate_of(plan_.vmta_messages, session.vmta), count);
-  if (in_group(session.destination)) {
-    note_rate("group messages " + session.vmta, plan_.group_messages, count);
-  }
-  if (plan_.warmup != nullptr) {
-    note_warmup(plan_.vmta_warmup               ? session.vmta
-                : in_group(session.destination) ? "group/" + session.vmta
-                                                : session.name,
-                count);
-  }
-  note_octets(session.name, plan_.octets, sizes_[job.message.slot]);
-  if (const std::size_t v = std::stoul(session.vmta.substr(1)); v < plan_.vmta_octets.size()) {
-    note_octets(session.vmta, plan_.vmta_octets[v], sizes_[job.message.slot]);
-  }
-  const auto sender = senders_.find(job.message.slot);
-  if (sender != senders_.end()) {
-    note_rate("sender " + std::to_string(sender->second), plan_.sender_messages[sender->second - 1],
-              count);
-  }
-  taken_of[sender == senders_.end() ? 0 : sender->second] += count;
-  note_rate("messages of the pool", plan_.pooled ? plan_.pool_messages : RateLimit{}, count);
-}
-
-RateLimit Crowd::rate_of(const std::vector<RateLimit>& rates, std::string_view vmta) const {
-  const std::size_t index = std::stoul(std::string(vmta.substr(1)));
-  return index < rates.size() ? rates[index] : RateLimit{};
-}
-
-void Crowd::note_rate(const std::string& name, RateLimit limit, std::size_t count) {
-  if (!limit.limited() || rates_settle_) {
-    return;
-  }
-  auto& times = sent_[name];
-  times.insert(times.end(), count, now.instant.ns);
-  if (times.size() > limit.count) {
-    ASSERT_GE(times.back() - times[times.size() - 1 - limit.count], limit.period.ns)
-        << "rate exceeded: " << name << " at " << now.instant.ns;
-  }
-}
-
-void Crowd::note_octets(const std::string& name, ByteLimit limit, std::uint32_t size) {
-  if (!limit.limited()) {
-    return;
-  }
-  octets_of[name] += size;
-  Octets& of = octets_[name];
-  while (of.first < of.seen.size() && of.seen[of.first].first + limit.period.ns <= now.instant.ns) {
-    of.sum -= of.seen[of.first++].second;
-  }
-  of.seen.emplace_back(now.instant.ns, size);
-  of.sum += size;
-  ASSERT_TRUE(of.sum <= limit.count || of.first + 1 == of.seen.size())
-      << "octets exceeded: " << name << " at " << now.instant.ns;
-}
-
-/// The rate cannot have grown by more than one step for each day on which something was sent.
-void Crowd::note_warmup(const std::string& name, std::size_t count) {
-  std::set<std::int64_t>& days = warm_days_[name];
-  const std::int64_t today = day_of(now.wall);
-  days.insert(today);
-  const auto before = static_cast<std::uint32_t>(days.size() - 1);
-  note_rate("warm-up of " + name, warmup_rate(*plan_.warmup, before), count);
 }
 
 void Crowd::start(std::size_t index, Job& job) {

@@ -56,6 +56,7 @@ struct CrowdPlan {
   std::uint32_t per_name_max = 0;     ///< over all queues; two addresses have one name
   std::uint32_t per_address_max = 0;  ///< over all queues
   unsigned failing_connects = 0;      ///< percent
+  std::vector<SourceLimit> sources;   ///< of each queue, one for each source address; needs hosts
   std::uint32_t jobs_max = 64;
   Duration letter_delay_max = Duration::milliseconds(20);
   Duration service_max = Duration::milliseconds(300);
@@ -92,6 +93,8 @@ class Crowd {
               std::vector<std::uint32_t> queue_max);
   /// The same with other rates of virtual MTAs and pool.
   void reload_rates(const CrowdPlan& rates);
+  /// The same with other limits of source addresses.
+  void reload_sources(const std::vector<SourceLimit>& sources);
   /// The same with other limits of mail hosts.
   void reload_hosts(const CrowdPlan& hosts);
   /// Writes down what outlives a run.
@@ -131,8 +134,9 @@ class Crowd {
   /// First time a queue's job was taken, by queue name.
   std::map<std::string, Instant> first_take;
   std::map<std::string, std::uint64_t> delivered;
-  std::map<std::string, std::uint64_t> octets_of;  ///< in transactions, by what limits them
-  std::map<std::size_t, std::uint64_t> taken_of;   ///< recipients in transactions, by sender
+  std::map<std::string, std::uint64_t> octets_of;   ///< in transactions, by what limits them
+  std::map<std::size_t, std::uint64_t> taken_from;  ///< the same, by source address
+  std::map<std::size_t, std::uint64_t> taken_of;    ///< recipients in transactions, by sender
   /// When some of a message was taken first, and what had been taken by then, by its slot.
   struct Start {
     Instant at;
@@ -157,6 +161,7 @@ class Crowd {
     ConnectPermit permit;
     std::string host;
     IpAddress address;  ///< invalid: not connected
+    std::size_t source = 0;
   };
   enum class What { letter, opened, work, woken, idle_out, closed, rechecked, settled };
   struct Event {
@@ -195,7 +200,9 @@ class Crowd {
   void settle(unsigned shard, Job& job);
   void count_open(const Session& session, int change);
   std::vector<unsigned> hosts_of(const Session& session);
-  ConnectWay way_to(Session& session, unsigned host);
+  ConnectWay way_to(Session& session, unsigned host, std::size_t source);
+  const SourceLimit* limit_of(const Session& session) const;
+  bool offer(unsigned shard, QueueId queue, const IpAddress* source);
   bool connect(std::size_t index);
   void count_host(const Session& session, int change);
   void let_go(Session& session);

@@ -1,0 +1,146 @@
+#include <algorithm>
+
+#include "core/schedule/scheduler.h"
+#include "core/schedule/sender_traffic.h"
+
+// Limits by source address: of a queue, for what leaves from each of its addresses. A session tells
+// where it sends from when it asks for mail. While some address may send the queue goes on, and
+// sessions of the others are offered mail when their gate opens.
+
+namespace ringpost::schedule {
+
+namespace {
+
+/// `act(gate)` for each source address that the queue uses now.
+template <class Act>
+void for_usable(const Queue& queue, Act act) {
+  for (const SourceAddress& source : queue.policy->sources) {
+    if (SourceGate* const gate = queue.sources()->find(source.ip)) {
+      act(*gate);
+    }
+  }
+}
+
+std::string kind_of(std::string_view what, const SourceGate& gate) {
+  return std::string(what) + "@" + gate.ip.text();
+}
+
+}  // namespace
+
+/// Some source address may send the next message; else the queue waits for the first one.
+bool Scheduler::sources_open(Queue& queue, Now now) {
+  if (queue.sources() == nullptr) {
+    return true;
+  }
+  const std::uint32_t size = next_octets(queue);
+  bool open = false;
+  const SourceGate* first = nullptr;
+  for_usable(queue, [&](SourceGate& gate) {
+    open = open || gate.open_for(size, now.instant);
+    if (!open && (first == nullptr || gate.opens_for(size) < first->opens_for(size))) {
+      first = &gate;
+    }
+  });
+  if (open || first == nullptr) {
+    return true;
+  }
+  const bool rate = first->messages.available(now.instant) == 0;
+  queue.rare->waits_for = first->ip;
+  wait_until(queue, rate ? Gate::source_message_rate : Gate::source_data_rate,
+             first->opens_for(size));
+  return false;
+}
+
+bool Scheduler::may_leave_from(Queue& queue, const IpAddress& source, Now now) {
+  if (queue.sources() == nullptr) {
+    return true;
+  }
+  SourceGate* const gate = queue.sources()->find(source);
+  const std::uint32_t size = next_octets(queue);
+  if (gate != nullptr && gate->open_for(size, now.instant)) {
+    return true;
+  }
+  if (gate != nullptr) {
+    queue.rare->source_opens = std::min(queue.rare->source_opens, gate->opens_for(size));
+    arm(queue, queue.rare->source_opens);
+  }
+  return false;
+}
+
+/// Mail of the queue goes to an idle session that may send it.
+bool Scheduler::offer_session(Queue& queue, Now now) {
+  if (queue.sources() == nullptr) {
+    return doors_.sessions.offer(queue.id());
+  }
+  const std::uint32_t size = next_octets(queue);
+  const auto& sources = queue.policy->sources;
+  const std::uint32_t turn = queue.rare->turn++;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    const IpAddress ip = sources[(turn + i) % sources.size()].ip;
+    SourceGate* const gate = queue.sources()->find(ip);
+    if (gate == nullptr) {
+      continue;
+    }
+    if (!gate->open_for(size, now.instant)) {
+      queue.rare->source_opens = std::min(queue.rare->source_opens, gate->opens_for(size));
+    } else if (doors_.sessions.offer_from(queue.id(), ip)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// The timer of a waiting queue: an address that a session was refused for may send by now.
+void Scheduler::offer_opened(Queue& queue, Now now) {
+  if (queue.rare == nullptr || queue.rare->source_opens > now.instant) {
+    return;
+  }
+  queue.rare->source_opens = Instant::never();
+  const std::uint32_t most =
+      queue.sources() == nullptr
+          ? 0
+          : std::min(queue.sessions(), queue.sources()->permits(*queue.policy, now.instant));
+  for (std::uint32_t n = 0; n < most && queue.state == QueueState::waiting; ++n) {
+    if (queue.ready.empty() || !SenderTraffic::offer(*this, queue, now)) {
+      break;
+    }
+  }
+  arm(queue, queue.rare->source_opens);
+}
+
+// ---- over restarts -----------------------------------------------------------------------------
+
+void Scheduler::begin_sources(Queue& queue, Now now) {
+  if (queue.sources() == nullptr) {
+    return;
+  }
+  const std::string& vmta = queue.vmta->name;
+  for (SourceGate& gate : queue.sources()->all()) {
+    positions_.begin(gate.messages, queue.name, vmta, kind_of("m", gate), now.instant);
+    positions_.begin(gate.connects, queue.name, vmta, kind_of("c", gate), now.instant);
+    if (gate.octets != nullptr) {
+      positions_.begin(*gate.octets, queue.name, vmta, kind_of(RatePositions::kOctets, gate),
+                       now.instant);
+    }
+  }
+}
+
+/// `owed`: only what is not paid for within a period.
+void Scheduler::write_sources(std::string& lines, const Queue& queue, bool owed, Now now) {
+  if (queue.sources() == nullptr) {
+    return;
+  }
+  const std::string& vmta = queue.vmta->name;
+  for (const SourceGate& gate : queue.sources()->all()) {
+    if (!owed) {
+      RatePositions::write(lines, gate.messages, queue.name, vmta, kind_of("m", gate), now);
+      RatePositions::write(lines, gate.connects, queue.name, vmta, kind_of("c", gate), now);
+    }
+    if (gate.octets != nullptr && (!owed || positions_.owes(*gate.octets, now.instant))) {
+      RatePositions::write(lines, *gate.octets, queue.name, vmta,
+                           kind_of(RatePositions::kOctets, gate), now);
+    }
+  }
+}
+
+}  // namespace ringpost::schedule

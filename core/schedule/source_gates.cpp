@@ -1,0 +1,76 @@
+#include "core/schedule/source_gates.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace ringpost::schedule {
+
+Instant SourceGate::rests_at() const {
+  const auto of = [](const RateGate& gate) { return gate.limited() ? gate.rests_at() : Instant{}; };
+  return std::max({of(connects), of(messages), octets == nullptr ? Instant{} : octets->rests_at()});
+}
+
+void SourceGates::configure(const SourceLimitsRef& limits, Instant now) {
+  if (limits == limits_) {
+    return;
+  }
+  limits_ = limits;
+  std::vector<SourceGate> before = std::exchange(gates_, {});
+  if (limits == nullptr) {
+    return;
+  }
+  for (const SourceLimit& limit : *limits) {
+    const auto old = std::find_if(before.begin(), before.end(),
+                                  [&](const SourceGate& gate) { return gate.ip == limit.ip; });
+    SourceGate& gate = gates_.emplace_back();
+    if (old != before.end()) {
+      gate = std::move(*old);
+    }
+    gate.ip = limit.ip;
+    gate.connections_max = limit.connections_max;
+    gate.connects.configure(limit.connects, now);
+    gate.messages.configure(limit.messages, now);
+    if (!limit.octets.limited()) {
+      gate.octets = nullptr;
+    } else if (gate.octets == nullptr) {
+      gate.octets = std::make_unique<ByteGate>();
+    }
+    if (gate.octets != nullptr) {
+      gate.octets->configure(limit.octets, now);
+    }
+  }
+}
+
+SourceGate* SourceGates::find(const IpAddress& ip) {
+  const auto found = std::find_if(gates_.begin(), gates_.end(),
+                                  [&](const SourceGate& gate) { return gate.ip == ip; });
+  return found == gates_.end() ? nullptr : &*found;
+}
+
+std::uint32_t SourceGates::permits(const QueuePolicy& policy, Instant now) {
+  std::uint64_t sum = 0;
+  for (const SourceAddress& source : policy.sources) {
+    const SourceGate* const gate = find(source.ip);
+    sum += gate == nullptr ? 0 : gate->messages.available(now);
+  }
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(sum, RateGate::kUnlimited));
+}
+
+std::uint32_t SourceGates::useful_connections(const QueuePolicy& policy, Instant now) {
+  std::uint32_t sum = 0;
+  for (const SourceAddress& source : policy.sources) {
+    const SourceGate* const gate = find(source.ip);
+    sum += gate == nullptr || gate->opens_for(0) > now ? 0 : gate->connections;
+  }
+  return sum;
+}
+
+Instant SourceGates::rests_at() const {
+  Instant when;
+  for (const SourceGate& gate : gates_) {
+    when = std::max(when, gate.rests_at());
+  }
+  return when;
+}
+
+}  // namespace ringpost::schedule

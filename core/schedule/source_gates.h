@@ -1,0 +1,66 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/base/address.h"
+#include "core/base/time.h"
+#include "core/mail/policy.h"
+#include "core/schedule/byte_gate.h"
+#include "core/schedule/limits.h"
+#include "core/schedule/rate_gate.h"
+
+namespace ringpost::schedule {
+
+/// What may leave from one source address of a queue, and when.
+struct SourceGate {
+  IpAddress ip;
+  std::uint32_t connections_max = 0;
+  std::uint32_t connections = 0;  ///< that there are
+  RateGate connects;
+  RateGate messages;
+  std::unique_ptr<ByteGate> octets;  ///< where they are limited
+
+  bool rated() const { return connects.limited() || messages.limited() || octets != nullptr; }
+  /// Whether a message of that many octets may begin.
+  bool open_for(std::uint32_t size, Instant now) {
+    return messages.available(now) > 0 && (octets == nullptr || octets->open_for(size, now));
+  }
+  /// When one may; as of the last open_for().
+  Instant opens_for(std::uint32_t size) const {
+    const Instant rate = messages.limited() ? messages.opens_at() : Instant{};
+    return octets == nullptr ? rate : std::max(rate, octets->opens_for(size));
+  }
+  void take(std::uint32_t count, std::uint32_t size, Instant now) {
+    messages.take(count, now);
+    if (octets != nullptr) {
+      octets->take(size, now);
+    }
+  }
+  Instant rests_at() const;
+};
+
+/// The gates of a queue's source addresses. Those that a new configuration has still go on.
+class SourceGates {
+ public:
+  void configure(const SourceLimitsRef& limits, Instant now);
+  /// Whether some source address is limited.
+  bool any() const { return !gates_.empty(); }
+  /// nullptr: no such source address.
+  SourceGate* find(const IpAddress& ip);
+  /// Recipients that may leave now from all addresses that the policy uses.
+  std::uint32_t permits(const QueuePolicy& policy, Instant now);
+  /// Connections from those of them that may send something now.
+  std::uint32_t useful_connections(const QueuePolicy& policy, Instant now);
+  const std::vector<SourceGate>& all() const { return gates_; }
+  std::vector<SourceGate>& all() { return gates_; }
+  Instant rests_at() const;
+
+ private:
+  SourceLimitsRef limits_;
+  std::vector<SourceGate> gates_;
+};
+
+}  // namespace ringpost::schedule

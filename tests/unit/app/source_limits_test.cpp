@@ -1,0 +1,97 @@
+#include "core/app/source_limits.h"
+
+#include <gtest/gtest.h>
+
+#include "core/app/gate_setting.h"
+#include "core/app/policy_book.h"
+#include "tests/unit/app/support.h"
+
+namespace ringpost::app {
+namespace {
+
+const char* const kSourceText =
+    "<virtual-mta v>\nsmtp-source-host 192.0.2.1 a.example\nsmtp-source-host 192.0.2.9 b.example\n"
+    "</virtual-mta>\n"
+    "<domain one.example>\nsource-ip-max-smtp-out 0/0 5\nsource-ip-max-smtp-out 192.0.2.8/29 2\n"
+    "source-ip-max-connect-rate 0/0 3/m\nsource-ip-max-msg-rate 192.0.2.9/32 7/h\n"
+    "source-ip-max-data-volume-rate 0/0 1000/m\n</domain>\n"
+    "<domain old.example>\nmax-smtp-out-per-source-ip 4\n</domain>\n"
+    "domain-macro both x.example,y.example shared\n"
+    "<domain $both>\nsource-ip-max-smtp-out 0/0 6\nsource-ip-max-connect-rate 0/0 8/m\n"
+    "source-ip-max-msg-rate 0/0 9/m\nsource-ip-max-data-volume-rate 0/0 10/m\n</domain>\n";
+
+std::string text_of(const schedule::QueueSettings& settings) {
+  std::string text;
+  for (std::size_t i = 0; settings.limits.by_source && i < settings.limits.by_source->size(); ++i) {
+    const schedule::SourceLimit& one = (*settings.limits.by_source)[i];
+    text += one.ip.text() + " " + std::to_string(one.connections_max) + " " +
+            std::to_string(one.connects.count) + " " + std::to_string(one.messages.count) + " " +
+            std::to_string(one.octets.count) + ";";
+  }
+  return text;
+}
+
+std::string rates_of(const schedule::RatePlan* plan) {
+  std::string text;
+  for (std::size_t i = 0; plan != nullptr && i < plan->rates.size(); ++i) {
+    const schedule::SharedRate& rate = plan->rates[i];
+    const bool of_source =
+        rate.of == schedule::RateOf::source || rate.of == schedule::RateOf::source_octets;
+    text += of_source ? std::to_string(rate.limit.count + rate.octets.count) + ";" : "other;";
+  }
+  return text;
+}
+
+TEST(SourceLimits, TheNarrowestNetworkHolds) {
+  PolicyBook book(snapshot_of(kSourceText));
+  const auto one = book.settings_of("one.example", "v");
+  EXPECT_EQ(text_of(one), "192.0.2.1 5 3 0 1000;192.0.2.9 2 3 7 1000;");
+  EXPECT_TRUE(one.policy->paced);
+  ASSERT_NE(one.backoff, nullptr);
+  EXPECT_EQ(one.backoff->limits.by_source, one.limits.by_source);
+  EXPECT_EQ(text_of(book.settings_of("old.example", "v")), "192.0.2.1 4 0 0 0;192.0.2.9 4 0 0 0;");
+  EXPECT_EQ(text_of(book.settings_of("other.example", "v")), "");
+  // The address that the system chooses is one that 0/0 holds for.
+  const auto chosen = book.settings_of("one.example", "{default}");
+  ASSERT_EQ(chosen.limits.by_source->size(), 1U);
+  EXPECT_EQ(chosen.limits.by_source->front().connections_max, 5U);
+}
+
+TEST(SourceLimits, RatesOfAGroupAreThoseOfItsPlans) {
+  PolicyBook book(snapshot_of(kSourceText));
+  const auto x = book.settings_of("x.example", "v");
+  EXPECT_EQ(text_of(x), "192.0.2.1 6 0 0 0;192.0.2.9 6 0 0 0;");
+  EXPECT_EQ(rates_of(book.rate_plan(x.limits.shared_messages.plan)), "9;10;9;10;");
+  EXPECT_EQ(rates_of(book.rate_plan(x.limits.shared_connects.plan)), "8;8;");
+  EXPECT_EQ(book.settings_of("y.example", "v").limits.shared_messages.scope,
+            x.limits.shared_messages.scope);
+}
+
+TEST(SourceLimits, WhyNamesTheLine) {
+  const auto snapshot = snapshot_of(kSourceText);
+  const auto told = [&](schedule::Gate gate) {
+    const auto setting = setting_behind(gate, *snapshot, "one.example", "v");
+    return setting ? setting->name + " " + setting->place.substr(setting->place.rfind(':'))
+                   : std::string();
+  };
+  EXPECT_EQ(told(schedule::Gate::source_connections), "source-ip-max-smtp-out :6");
+  EXPECT_EQ(told(schedule::Gate::source_connect_rate), "source-ip-max-connect-rate :8");
+  EXPECT_EQ(told(schedule::Gate::source_message_rate), "source-ip-max-msg-rate :9");
+  EXPECT_EQ(told(schedule::Gate::source_data_rate), "source-ip-max-data-volume-rate :10");
+}
+
+TEST(SourceLimits, AFaultyLineIsToldOnce) {
+  config::CheckOptions options;
+  options.host_name = "mx.example";
+  for (const char* line : {"source-ip-max-smtp-out 10.0.0.0/33 5", "source-ip-max-msg-rate 0/0 x",
+                           "source-ip-max-connect-rate 0/0 5/fortnight",
+                           "source-ip-max-data-volume-rate 0/0", "max-smtp-out-per-source-ip x"}) {
+    const auto result = config::check_text(
+        "test.conf", std::string("<domain a.example>\n") + line + "\n</domain>\n", options);
+    EXPECT_FALSE(result.ok()) << line;
+    EXPECT_EQ(result.diagnostics.size(), 1U) << config::render_text(result.diagnostics);
+  }
+}
+
+}  // namespace
+}  // namespace ringpost::app

@@ -1,0 +1,173 @@
+#include <gtest/gtest.h>
+
+#include "core/base/random.h"
+#include "tests/unit/schedule/crowd.h"
+
+// Limits by source address. The crowd asserts at every connection and every take that no limit of
+// an address of a queue is exceeded.
+
+namespace ringpost::schedule {
+namespace {
+
+using test::Crowd;
+using test::CrowdPlan;
+
+/// The same limits for some addresses, none for others.
+std::vector<SourceLimit> draw_sources(Random& random, std::size_t count, Duration period) {
+  const auto rate = [&](std::uint32_t most) {
+    return random.chance(50)
+               ? RateLimit{}
+               : RateLimit{static_cast<std::uint32_t>(1 + random.below(most)), period};
+  };
+  std::vector<SourceLimit> out(count);
+  for (SourceLimit& one : out) {
+    if (random.chance(20)) {
+      continue;
+    }
+    one.connections_max = random.chance(40) ? 0 : static_cast<std::uint32_t>(1 + random.below(4));
+    one.connects = rate(20);
+    one.messages = rate(100);
+    if (random.chance(30)) {
+      one.octets = {1 + random.below(200'000), period};
+    }
+  }
+  return out;
+}
+
+CrowdPlan draw_plan(Random& random) {
+  CrowdPlan plan;
+  plan.shards = static_cast<unsigned>(1 + random.below(8));
+  plan.vmta_max.assign(1 + random.below(2), 0);
+  plan.queue_max.assign(1 + random.below(5), static_cast<std::uint32_t>(1 + random.below(12)));
+  plan.hosts = static_cast<unsigned>(1 + random.below(4));
+  plan.addresses = static_cast<unsigned>(1 + random.below(3));
+  plan.size_max = static_cast<std::uint32_t>(1 + random.below(20'000));
+  plan.failing_sessions = random.chance(50) ? 0 : 5;
+  plan.failing_connects = random.chance(50) ? 0 : 10;
+  plan.late_take = random.chance(30);
+  plan.late_word = random.chance(50);
+  plan.prefetch = random.chance(20);
+  plan.per_host_max = random.chance(70) ? 0 : static_cast<std::uint32_t>(1 + random.below(4));
+  if (random.chance(30)) {
+    plan.grouped = 1 + random.below(plan.queue_max.size());
+    plan.group_max = static_cast<std::uint32_t>(random.below(6));
+  }
+  if (random.chance(30)) {
+    plan.vmta_messages.push_back(
+        {static_cast<std::uint32_t>(20 + random.below(100)), Duration::seconds(1)});
+  }
+  return plan;
+}
+
+TEST(SourceLimits, AreNeverExceededAndNothingWaitsForEver) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds_or(60);
+       ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed * 141'650'939);
+    CrowdPlan plan = draw_plan(random);
+    const std::size_t sources = 1 + random.below(4);
+    plan.sources = draw_sources(random, sources, Duration::seconds(1));
+    Crowd crowd(plan, seed);
+    for (int wave = 0; wave < 4; ++wave) {
+      for (auto n = random.below(40); n > 0; --n) {
+        crowd.admit(random.below(plan.queue_max.size()), random.below(plan.vmta_max.size()),
+                    static_cast<std::uint32_t>(1 + random.below(5)));
+      }
+      crowd.run(Duration{random.between(0, 3'000'000'000)});
+      if (random.chance(40)) {
+        crowd.reload_sources(draw_sources(random, sources, Duration::seconds(1)));
+      }
+      if (HasFatalFailure()) {
+        return;
+      }
+    }
+    ASSERT_TRUE(crowd.run(Duration::hours(19))) << crowd.report();
+    ASSERT_FALSE(HasFatalFailure());
+    ASSERT_EQ(crowd.ended, crowd.admitted);
+  }
+}
+
+// Rates of an hour hold over ends in order and crashes.
+TEST(SourceLimits, HoldOverRestarts) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds_or(30);
+       ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed * 160'481'183);
+    CrowdPlan plan = draw_plan(random);
+    plan.grouped = 0;
+    plan.vmta_messages.clear();
+    plan.sources = draw_sources(random, 1 + random.below(3), Duration::hours(1));
+    Crowd crowd(plan, seed);
+    for (int run = 0; run < 3; ++run) {
+      for (auto n = random.below(40); n > 0; --n) {
+        crowd.admit(random.below(plan.queue_max.size()), random.below(plan.vmta_max.size()), 1);
+      }
+      crowd.run(Duration{random.between(0, 900'000'000'000)});
+      crowd.keep();
+      crowd.run(Duration{random.between(0, 5'000'000'000)});
+      ASSERT_FALSE(HasFatalFailure());
+      crowd.restart(static_cast<unsigned>(1 + random.below(8)), random.chance(50));
+    }
+    ASSERT_TRUE(crowd.run(Duration::hours(100))) << crowd.report();
+    ASSERT_FALSE(HasFatalFailure());
+  }
+}
+
+// 95 % of what all addresses together may send is sent while mail waits.
+TEST(SourceLimits, RatesAreReached) {
+  CrowdPlan plan;
+  plan.vmta_max = {0};
+  plan.queue_max = {12};
+  plan.hosts = 2;
+  plan.addresses = 2;
+  plan.sources.resize(3);
+  const std::uint32_t rates[] = {20, 50, 100};
+  for (std::size_t i = 0; i < 3; ++i) {
+    plan.sources[i].messages = {rates[i], Duration::seconds(1)};
+    plan.sources[i].connections_max = 5;
+  }
+  plan.failing_recipients = plan.refused_sessions = plan.failing_sessions = 0;
+  plan.service_max = Duration::milliseconds(20);
+  Crowd crowd(plan, 4);
+  for (int i = 0; i < 8000; ++i) {
+    crowd.admit(0, 0, 1);
+  }
+  crowd.run(Duration::seconds(5));
+  const auto before = crowd.taken_from;
+  crowd.run(Duration::seconds(30));
+  ASSERT_FALSE(HasFatalFailure());
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_GE(crowd.taken_from[i] - before.at(i), 30U * rates[i] * 95 / 100) << i;
+  }
+}
+
+// 95 % of the connections that all addresses together may have are there while mail waits.
+TEST(SourceLimits, ConnectionsAreUsedUp) {
+  CrowdPlan plan;
+  plan.vmta_max = {0};
+  plan.queue_max = {0};
+  plan.hosts = 2;
+  plan.addresses = 2;
+  plan.sources.resize(2);
+  plan.sources[0].connections_max = 3;
+  plan.sources[1].connections_max = 7;
+  plan.failing_recipients = plan.refused_sessions = plan.failing_sessions = 0;
+  plan.jobs_per_session_max = 200;
+  Crowd crowd(plan, 9);
+  for (int i = 0; i < 40'000; ++i) {
+    crowd.admit(0, 0, 1);
+  }
+  crowd.run(Duration::seconds(5));
+  auto before = crowd.host_use;
+  crowd.run(Duration::seconds(400));
+  ASSERT_FALSE(HasFatalFailure());
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::string name = "d0.example/v0 from " + std::to_string(i);
+    EXPECT_GE(crowd.host_use[name] - before[name],
+              Duration::seconds(380).ns * plan.sources[i].connections_max)
+        << crowd.report();
+  }
+}
+
+}  // namespace
+}  // namespace ringpost::schedule
