@@ -25,6 +25,7 @@ AcceptanceLog::AcceptanceLog(const SpoolOptions& options, SegmentPool::Config co
       disk_(disk),
       slots_(slots),
       journal_(journal),
+      receipts_(journal),
       pool_(std::move(config), loop, disk, entropy, *this),
       chunks_(chunks) {
   batch_.bind<&AcceptanceLog::on_batch>(this);
@@ -405,7 +406,7 @@ void AcceptanceLog::commit(Writer& writer, const Submission& submission, CommitO
       std::any_of(envelope.recipients.begin(), envelope.recipients.end(),
                   [&](const Recipient& to) { return delay_wanted(to.notify, envelope); });
   std::int32_t error = writer.refused_ ? -ENOBUFS : 0;
-  if (error == 0 && !write_record_meta(submission, writer.meta_, head)) {
+  if (error == 0 && !write_record_meta(submission, options_.receipts, writer.meta_, head)) {
     error = -ENOBUFS;
   }
   // Bounds that keep every record, and its state in a checkpoint, inside one segment.
@@ -415,7 +416,7 @@ void AcceptanceLog::commit(Writer& writer, const Submission& submission, CommitO
   if (in_batch + head.index_bytes + kSummaryEntryMax + kBatchHeaderBytes > room ||
       writer.meta_.runs() + options_.small_message_max / options_.chunk_bytes + 8 >
           kWriteSlicesMax ||
-      std::uint64_t{head.recipients} * 12 + 256 > options_.journal_segment_bytes / 2 ||
+      std::uint64_t{head.recipients} * 16 + 256 > options_.journal_segment_bytes / 2 ||
       meta > options_.segment_bytes / 2) {
     error = -EMSGSIZE;
   }
@@ -606,6 +607,10 @@ void AcceptanceLog::accept(Segment& segment, Writer& writer) {
   slot.bytes = static_cast<std::uint32_t>(span.end - span.begin);
   slot.flags = MessageSlot::kVerified;
   slot.delay_look_s = writer.tells_delay_ ? kLookSoon : 0;
+  slot.receipted = head.recipients;
+  if (options_.receipts) {
+    receipts_.note(segment, slot, 0, false);
+  }
   segment.slots[head.local] = index;
   ++segment.live;
   segment.live_bytes += slot.bytes;

@@ -10,6 +10,7 @@
 #include "spool/chunks.h"
 #include "spool/journal.h"
 #include "spool/options.h"
+#include "spool/receipts.h"
 #include "spool/segment.h"
 #include "spool/slots.h"
 
@@ -179,6 +180,7 @@ class AcceptanceLog : private SegmentOwner {
   Disk& disk_;
   SlotTable& slots_;
   Journal& journal_;
+  Receipts receipts_;
   SegmentPool pool_;
   std::vector<Segment*> table_;
   std::vector<Segment*> to_admit_;

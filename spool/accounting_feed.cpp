@@ -140,21 +140,21 @@ AccountingFeed::Step AccountingFeed::hand_over(std::uint64_t limit, std::uint32_
       break;
     }
     OutcomeFields fields;
-    if (sequence_ >= next_ && record->kind == JournalKind::outcome) {
-      if (!wanted(record->fields)) {
-        --budget;
-      } else if (read_outcome(record->fields, fields)) {
-        fields.record.log = log_;
-        fields.record.sequence = sequence_;
-        if (!sink_.account(fields.record)) {
-          return Step::wait;
-        }
+    if (sequence_ >= next_ && record->kind == JournalKind::outcome && !wanted(record->fields)) {
+      --budget;
+    } else if (sequence_ >= next_ && shows(record->kind)) {
+      const AccountRead read = read_for_accounting(*record, fields);
+      fields.record.log = log_;
+      fields.record.sequence = sequence_;
+      if (read == AccountRead::record && !sink_.account(fields.record)) {
+        return Step::wait;
+      }
+      if (read == AccountRead::record) {
         --budget;
         ++delivered_;
         last_outcome_ = sequence_;
-      } else {
-        ++lost_;
       }
+      lost_ += read == AccountRead::damaged ? 1 : 0;
     }
     body_ = body_.substr(decode.position());
     next_ = std::max(next_, ++sequence_);

@@ -44,6 +44,11 @@ class AccountingFeed {
   Step read_batch(Segment& segment, Now now);
   Step hand_over(std::uint64_t limit, std::uint32_t& budget);
   bool wanted(std::string_view fields) const;
+  /// Whether records of this kind may be for the sink.
+  bool shows(JournalKind kind) const {
+    return kind == JournalKind::outcome ||
+           (kind == JournalKind::dropped && what_ == FeedOf::all_outcomes);
+  }
   bool readable(const Segment& segment, Now now);
   void on_populated(Completion& done);
 

@@ -130,6 +130,7 @@ class Decoder {
     return bytes_.substr(position_ - size, size);
   }
   std::string_view text() noexcept { return raw(varint()); }
+  std::string_view rest() const noexcept { return bytes_.substr(position_); }
 
  private:
   bool take(std::uint64_t size) noexcept {

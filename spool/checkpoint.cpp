@@ -80,7 +80,7 @@ void Checkpoint::write_part(Segment& segment) {
     if (index == kNone) {
       part.settled();
     } else if (index == kPending) {
-      part.untouched();
+      part.unsaid();
     } else {
       const MessageSlot& slot = slots_[index];
       bool untouched = true;

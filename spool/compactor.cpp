@@ -386,10 +386,7 @@ void Compactor::move(const Copy& copy) {
     encode.number(from);
     encode.varint(slot.recipients);
     for (std::uint32_t i = 0; i < slot.recipients; ++i) {
-      const RecipientState& state = slot.state(i);
-      encode.number(state.flags);
-      encode.varint(state.attempts);
-      encode.varint(state.next_s);
+      write_recipient(encode, slot.state(i));
     }
   });
   source_->slots[copy.local] = kNone;

@@ -8,19 +8,6 @@ namespace ringpost::spool {
 
 namespace {
 
-IpAddress read_address(Decoder& decode) {
-  IpAddress address;
-  const auto family = decode.number<std::uint8_t>();
-  if (family == 1 || family == 2) {
-    address.family = static_cast<IpAddress::Family>(family);
-    const std::string_view octets = decode.raw(family == 1 ? 4 : 16);
-    for (std::size_t i = 0; i < octets.size(); ++i) {
-      address.octets[i] = static_cast<std::uint8_t>(octets[i]);
-    }
-  }
-  return address;
-}
-
 void read_state(Decoder& decode, OutcomeFields& out) {
   SettledRecord& record = out.record;
   out.message = decode.number<std::uint64_t>();
@@ -60,12 +47,29 @@ bool read_additions(Decoder& decode, SettledRecord& record) {
         record.way = static_cast<DeliveryWay>(number.number<std::uint8_t>());
         break;
       case OutcomeTag::id: record.id.low = number.number<std::uint64_t>(); break;
+      case OutcomeTag::first_attempt:
+        record.first_attempt.us = std::int64_t{number.number<std::uint32_t>()} * 1'000'000;
+        break;
+      case OutcomeTag::received_at: record.received_at = read_address(number); break;
     }
   }
   return decode.ok();
 }
 
 }  // namespace
+
+IpAddress read_address(Decoder& decode) {
+  IpAddress address;
+  const auto family = decode.number<std::uint8_t>();
+  if (family == 1 || family == 2) {
+    address.family = static_cast<IpAddress::Family>(family);
+    const std::string_view octets = decode.raw(family == 1 ? 4 : 16);
+    for (std::size_t i = 0; i < octets.size(); ++i) {
+      address.octets[i] = static_cast<std::uint8_t>(octets[i]);
+    }
+  }
+  return address;
+}
 
 std::optional<JournalRecord> next_journal_record(Decoder& decode) {
   if (decode.at_end()) {
@@ -117,6 +121,43 @@ bool read_outcome(std::string_view fields, OutcomeFields& out) {
   return read_additions(decode, record) && state_known(record);
 }
 
+void read_recipient(Decoder& decode, RecipientState& state) {
+  state.flags = decode.number<std::uint8_t>();
+  const std::uint64_t attempts = decode.varint();
+  state.attempts = static_cast<std::uint16_t>(attempts);
+  state.first_s = static_cast<std::uint32_t>(attempts >> 16);
+  state.next_s = decode.varint32();
+}
+
+bool read_account_note(std::string_view rest, OutcomeFields& out) {
+  Decoder decode(rest);
+  const auto type = decode.number<std::uint8_t>();
+  if (!decode.ok() || type > static_cast<std::uint8_t>(kLastRecordType)) {
+    return false;
+  }
+  out.record.type = static_cast<RecordType>(type);
+  return read_outcome(decode.rest(), out);
+}
+
+AccountRead read_for_accounting(const JournalRecord& record, OutcomeFields& out) {
+  bool good = false;
+  if (record.kind == JournalKind::outcome) {
+    good = read_outcome(record.fields, out);
+  } else if (record.kind == JournalKind::dropped) {
+    Decoder decode(record.fields);
+    decode.number<std::uint64_t>();
+    const bool note = decode.varint() == 0 && decode.ok() && !decode.at_end() &&
+                      decode.number<std::uint8_t>() == static_cast<std::uint8_t>(NoteTag::account);
+    if (!note) {
+      return AccountRead::nothing;
+    }
+    good = read_account_note(decode.rest(), out);
+  } else {
+    return AccountRead::nothing;
+  }
+  return good ? AccountRead::record : AccountRead::damaged;
+}
+
 std::optional<JournalBatchView> next_journal_batch(std::string_view segment,
                                                    std::uint64_t generation,
                                                    std::uint64_t& offset) {
@@ -136,6 +177,14 @@ std::optional<JournalBatchView> next_journal_batch(std::string_view segment,
   return std::nullopt;
 }
 
+void PartWriter::unsaid() {
+  flush();
+  StringOut out{out_};
+  Encoder encode(out);
+  encode.number(std::uint8_t{3});
+  encode.varint(0);
+}
+
 void PartWriter::detail(const MessageSlot& slot) {
   flush();
   StringOut out{out_};
@@ -144,9 +193,7 @@ void PartWriter::detail(const MessageSlot& slot) {
   encode.varint(slot.recipients);
   for (std::uint32_t i = 0; i < slot.recipients; ++i) {
     const RecipientState& state = slot.state(i);
-    encode.number(state.flags);
-    encode.varint(state.attempts);
-    encode.varint(state.next_s);
+    write_recipient(encode, state);
   }
 }
 

@@ -42,6 +42,15 @@ void write_journal_record(Out& out, JournalKind kind, Fields fields) {
   fields(encode);
 }
 
+/// State of a recipient, in checkpoints and where a message is moved.
+template <class Out>
+void write_recipient(Encoder<Out>& encode, const RecipientState& state) {
+  encode.number(state.flags);
+  encode.varint(state.attempts | std::uint64_t{state.first_s} << 16);
+  encode.varint(state.next_s);
+}
+void read_recipient(Decoder& decode, RecipientState& state);
+
 /// Fields of an outcome record: what accounting gets, and the state it leaves behind.
 struct OutcomeFields {
   SettledRecord record;       ///< log and sequence are not stored
@@ -69,6 +78,8 @@ enum class OutcomeTag : std::uint8_t {
   tls_cipher = 8,
   way = 9,
   id = 10,  ///< low half, where the message lies as a copy under another number
+  first_attempt = 11,
+  received_at = 12,
 };
 
 /// What a record of kind `dropped` that drops nothing says besides.
@@ -76,6 +87,7 @@ enum class NoteTag : std::uint8_t {
   reported = 1,  ///< reports on the endings of these recipients are durable
   delayed = 2,   ///< reports on their delay are; their number follows
   moved = 3,     ///< this copy counts from now on, another message number does not
+  account = 4,   ///< something besides outcomes that accounting shows
 };
 
 template <class Out>
@@ -108,6 +120,16 @@ void write_outcome_additions(Encoder<Out>& encode, const SettledRecord& record) 
     encode.number(static_cast<std::uint8_t>(OutcomeTag::way));
     encode.varint(sizeof record.way);
     encode.number(static_cast<std::uint8_t>(record.way));
+  }
+  if (record.first_attempt.us > 0) {
+    encode.number(static_cast<std::uint8_t>(OutcomeTag::first_attempt));
+    encode.varint(sizeof(std::uint32_t));
+    encode.number(static_cast<std::uint32_t>(record.first_attempt.unix_seconds()));
+  }
+  if (record.received_at.valid()) {
+    encode.number(static_cast<std::uint8_t>(OutcomeTag::received_at));
+    encode.varint(record.received_at.is_v4() ? 5 : 17);
+    write_address(encode, record.received_at);
   }
 }
 
@@ -151,9 +173,27 @@ void write_outcome_fields(Encoder<Out>& encode, const OutcomeFields& fields) {
     encode.number(record.id.low);
   }
 }
+/// Fields of a `dropped` record that drops nothing and tells accounting of `fields.record.type`.
+template <class Out>
+void write_account_note(Encoder<Out>& encode, const OutcomeFields& fields) {
+  encode.number(fields.message);
+  encode.varint(0);
+  encode.number(static_cast<std::uint8_t>(NoteTag::account));
+  encode.number(static_cast<std::uint8_t>(fields.record.type));
+  write_outcome_fields(encode, fields);
+}
+/// What follows the tag of such a note.
+bool read_account_note(std::string_view rest, OutcomeFields& out);
+
+IpAddress read_address(Decoder& decode);
 bool read_outcome(std::string_view fields, OutcomeFields& out);
 /// Only what changes state: message, recipient, kind, ambiguity, attempts, next attempt.
 bool read_outcome_state(std::string_view fields, OutcomeFields& out);
+
+/// What a journal record means to accounting.
+enum class AccountRead : std::uint8_t { nothing, record, damaged };
+/// Reads outcomes and notes for accounting; of others it takes no more than a look.
+AccountRead read_for_accounting(const JournalRecord& record, OutcomeFields& out);
 
 /// The batches of a journal segment, in order of place.
 struct JournalBatchView {
@@ -174,6 +214,8 @@ class PartWriter {
 
   void settled(std::uint64_t count = 1) { run(1, count); }
   void untouched() { run(2, 1); }
+  /// Nothing is said of the next message: its commit is under way.
+  void unsaid();
   void detail(const MessageSlot& slot);
   void finish() { flush(); }
 

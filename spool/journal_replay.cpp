@@ -233,6 +233,9 @@ void JournalReplay::apply_outcome(std::string_view fields) {
     }
   } else {
     state.next_s = seconds_up(outcome.next_attempt);
+    if (read_outcome(fields, outcome)) {
+      state.first_s = static_cast<std::uint32_t>(outcome.record.first_attempt.unix_seconds());
+    }
   }
 }
 
@@ -262,6 +265,9 @@ void JournalReplay::apply_note(std::uint64_t number, Decoder decode) {
   const auto tag = static_cast<NoteTag>(decode.number<std::uint8_t>());
   if (tag == NoteTag::moved) {
     return apply_moved(number, decode);
+  }
+  if (tag == NoteTag::account) {
+    return apply_receipt(slot, decode.rest());
   }
   const std::uint64_t count = decode.varint();
   Decoder recipients = decode;
@@ -295,9 +301,7 @@ void JournalReplay::apply_moved(std::uint64_t number, Decoder& decode) {
   }
   for (std::uint32_t i = 0; !gone && i < copy->recipients && decode.ok(); ++i) {
     RecipientState state;
-    state.flags = decode.number<std::uint8_t>();
-    state.attempts = static_cast<std::uint16_t>(decode.varint());
-    state.next_s = decode.varint32();
+    read_recipient(decode, state);
     copy->state(i) = state;
   }
   if (!gone) {
@@ -306,6 +310,14 @@ void JournalReplay::apply_moved(std::uint64_t number, Decoder& decode) {
   for (std::uint32_t i = 0; source != nullptr && i < source->recipients; ++i) {
     source->state(i) = RecipientState{};
     source->state(i).set(RecipientState::kSettled);
+  }
+}
+
+void JournalReplay::apply_receipt(MessageSlot* slot, std::string_view rest) {
+  OutcomeFields fields;
+  if (slot != nullptr && read_account_note(rest, fields) &&
+      fields.record.type == RecordType::received) {
+    slot->receipted = std::max(slot->receipted, fields.record.recipient_index + 1);
   }
 }
 
@@ -325,10 +337,9 @@ void JournalReplay::apply_part(std::string_view fields) {
       }
       for (std::uint64_t i = 0; i < count && decode.ok(); ++i) {
         RecipientState state;
-        state.flags = decode.number<std::uint8_t>();
-        state.attempts = static_cast<std::uint16_t>(decode.varint());
-        state.next_s = decode.varint32();
+        read_recipient(decode, state);
         if (slot != nullptr && i < slot->recipients) {
+          slot->receipted = slot->recipients;
           slot->state(static_cast<std::uint32_t>(i)) = state;
         }
       }
@@ -341,6 +352,7 @@ void JournalReplay::apply_part(std::string_view fields) {
       MessageSlot* slot = message(message_number(ordinal, static_cast<std::uint32_t>(l)));
       if (slot != nullptr) {
         prove(*slot);
+        slot->receipted = slot->recipients;
       }
       for (std::uint32_t r = 0; slot != nullptr && r < slot->recipients; ++r) {
         slot->state(r) = RecipientState{};

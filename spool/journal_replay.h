@@ -51,6 +51,7 @@ class JournalReplay {
   void apply_dropped(std::string_view fields);
   void apply_note(std::uint64_t number, Decoder decode);
   void apply_moved(std::uint64_t number, Decoder& decode);
+  void apply_receipt(MessageSlot* slot, std::string_view rest);
   void apply_part(std::string_view fields);
   MessageSlot* message(std::uint64_t number);
 

@@ -116,6 +116,37 @@ void Log::take_image(LogImage& image) {
   journal_.resume(std::max(image.next_sequence, ports_.outcomes.archived(number_) + 1));
   start_end_ = journal_.next_sequence();
   note_owed();
+  note_receipts();
+}
+
+// The crash came between a commit and the journal's next write: few messages, if any.
+void Log::note_receipts() {
+  Receipts receipts(journal_);
+  std::string room;
+  for (std::uint32_t index = 0; index < slots_.size(); ++index) {
+    MessageSlot& slot = slots_[index];
+    if (slot.recipients == 0 || slot.receipted >= slot.recipients) {
+      continue;
+    }
+    const Segment& segment = *acceptance_.table()[slot.segment];
+    room.resize(slot.bytes);
+    const auto got = ports_.disk.read(segment.file, slot.begin, room);
+    const bool readable = got && *got == room.size();
+    receipts_lost_ += readable && receipts.note(segment, slot, slot.receipted, true)
+                          ? 0
+                          : slot.recipients - slot.receipted;
+    slot.receipted = slot.recipients;
+  }
+}
+
+void Log::note_queue(const SettledRecord& record) {
+  if (stop_ > Stop::finishing) {
+    return;  // the clean mark is the journal's last record
+  }
+  OutcomeFields fields;
+  fields.record = record;
+  fields.record.type = RecordType::queue;
+  journal_.add(JournalKind::dropped, [&](auto& encode) { write_account_note(encode, fields); });
 }
 
 void Log::start_syncs() {
@@ -285,7 +316,7 @@ SpoolStats Log::stats() noexcept {
   stats.journal_bytes = journal_.used_bytes();
   stats.unsynced_outcomes = journal_.unsynced_outcomes();
   stats.accounted = feed_.delivered();
-  stats.accounting_lost = feed_.lost();
+  stats.accounting_lost = feed_.lost() + receipts_lost_;
   stats.reports_lost = reports_lost_;
   stats.accounting_behind =
       journal_.next_sequence() - std::min(feed_.next(), journal_.next_sequence());

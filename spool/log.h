@@ -118,6 +118,9 @@ class Log final : private ViewUser {
                       std::uint8_t count);
   /// When ReportSink::look_at() is to be asked next. 0: never again.
   void look_later(const SpoolHandle& message, std::uint32_t unix_seconds) noexcept;
+  /// Notes for accounting that a queue was put off: the record's queue, virtual MTA, outcome and
+  /// attempt. It is journaled in this turn and synced like outcomes.
+  void note_queue(const SettledRecord& record);
   void open(Job& job);
   void settle(Job& job);
   void inspect(InspectOp& op);
@@ -160,6 +163,7 @@ class Log final : private ViewUser {
   static SegmentPool::Config pool_config(const SpoolOptions& options, SegmentKind kind,
                                          std::uint16_t number, const Uuid& spool);
   void take_image(LogImage& image);
+  void note_receipts();
   void start_syncs();
   void on_start_synced(Completion& done);
   void on_housekeeping(Now now);
@@ -204,7 +208,8 @@ class Log final : private ViewUser {
   std::vector<std::pair<SpoolHandle, std::uint32_t>> owed_at_start_;
   std::uint64_t start_end_ = 0;  ///< sequences below were there at the start
   std::uint64_t reports_lost_ = 0;
-  std::uint32_t delay_cursor_ = 0;  ///< slot to be looked at next
+  std::uint64_t receipts_lost_ = 0;  ///< their record is damaged
+  std::uint32_t delay_cursor_ = 0;   ///< slot to be looked at next
   Views views_;
   MovedMessages moved_;
   Compactor compactor_;

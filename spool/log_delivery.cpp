@@ -292,6 +292,11 @@ void Log::record_outcome(const Job& job, const JobRecipient& recipient, MessageS
   const int attempt = outcome.phase == Phase::queue ? 0 : 1;
   record.attempts =
       static_cast<std::uint16_t>(std::max(recipient.attempts, state.attempts) + attempt);
+  if (attempt > 0 && record.attempts == 1) {
+    const WallTime begun = job.facts.started.us > 0 ? job.facts.started : record.settled;
+    state.first_s = static_cast<std::uint32_t>(begun.unix_seconds());
+  }
+  record.first_attempt = WallTime{std::int64_t{state.first_s} * 1'000'000};
   const std::uint64_t sequence = journal_.add(
       JournalKind::outcome, [&](auto& encode) { write_outcome_fields(encode, fields); });
   state.attempts = record.attempts;

@@ -38,6 +38,7 @@ struct SpoolOptions {
   std::uint32_t writers_max = 10'000;  ///< messages being received at once
   std::uint32_t streams_max = 256;     ///< of them large
 
+  bool receipts = false;             ///< accounting gets a record of each accepted recipient
   bool deliver_only = false;         ///< no message is accepted
   std::uint64_t min_free_bytes = 0;  ///< of the file system; below, none is accepted
 

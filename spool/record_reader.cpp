@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "spool/journal_record.h"
+
 namespace ringpost::spool {
 
 namespace {
@@ -57,6 +59,7 @@ bool read_envelope(Decoder& decode, OpenedRecord& out) {
   if (decode.ok() && !decode.at_end()) {
     read_signing(decode, out.signing);
   }
+  envelope.received_at = decode.ok() && !decode.at_end() ? read_address(decode) : IpAddress{};
   return decode.ok();
 }
 
@@ -124,6 +127,7 @@ IndexReader::IndexReader(std::string_view index) noexcept : decode_(index), choi
   if (has_choices_ && rest.ok() && !rest.at_end()) {
     const auto key = rest.number<std::uint64_t>();
     sender_rule_ = rest.ok() ? key : 0;
+    receipts_ = rest.ok() && !rest.at_end() && rest.varint() != 0;
   }
 }
 

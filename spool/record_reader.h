@@ -51,6 +51,8 @@ class IndexReader {
   bool alone() const noexcept { return alone_; }
   /// Key of the rule for the sender; 0: none.
   std::uint64_t sender_rule() const noexcept { return sender_rule_; }
+  /// Whether each recipient's receipt is to be accounted.
+  bool receipts() const noexcept { return receipts_; }
   /// The next group; false at the end.
   bool next(IndexGroup& group) noexcept;
 
@@ -63,6 +65,7 @@ class IndexReader {
   bool has_choices_ = false;
   bool alone_ = false;
   std::uint64_t sender_rule_ = 0;
+  bool receipts_ = false;
 };
 
 }  // namespace ringpost::spool

@@ -5,6 +5,7 @@
 #include "core/base/hash.h"
 #include "core/base/text.h"
 #include "spool/bytes.h"
+#include "spool/journal_record.h"
 
 namespace ringpost::spool {
 
@@ -19,7 +20,7 @@ std::size_t group_size(std::span<const Recipient> recipients, std::size_t first)
   return last - first;
 }
 
-void write_index(const Envelope& envelope, Encoder<ChunkChain>& encode) {
+void write_index(const Envelope& envelope, bool receipts, Encoder<ChunkChain>& encode) {
   encode.text(envelope.vmta);
   encode.text(envelope.job);
   std::size_t groups = 0;
@@ -36,18 +37,21 @@ void write_index(const Envelope& envelope, Encoder<ChunkChain>& encode) {
   }
   const bool alone = envelope.recipients.front().alone;
   const auto chooses = [](const Recipient& one) { return !one.vmta.empty() || one.pool_key != 0; };
-  const bool choices = alone || envelope.sender_rule != 0 ||
+  const bool choices = alone || envelope.sender_rule != 0 || receipts ||
                        std::any_of(envelope.recipients.begin(), envelope.recipients.end(), chooses);
   for (std::size_t i = 0; choices && i < envelope.recipients.size();) {
     encode.text(envelope.recipients[i].vmta);
     encode.varint(envelope.recipients[i].pool_key);
     i += group_size(envelope.recipients, i);
   }
-  if (alone || envelope.sender_rule != 0) {
+  if (alone || envelope.sender_rule != 0 || receipts) {
     encode.varint(alone ? 1 : 0);
   }
-  if (envelope.sender_rule != 0) {
+  if (envelope.sender_rule != 0 || receipts) {
     encode.number(envelope.sender_rule);
+  }
+  if (receipts) {
+    encode.varint(1);
   }
 }
 
@@ -67,7 +71,7 @@ void write_signing(const SigningFacts& signing, Encoder<ChunkChain>& encode) {
   encode.text(signing.options);
 }
 
-void write_envelope(const Submission& submission, Encoder<ChunkChain>& encode) {
+void write_envelope(const Submission& submission, bool receipts, Encoder<ChunkChain>& encode) {
   const Envelope& envelope = submission.envelope;
   encode.text(envelope.reverse_path);
   encode.text(envelope.envelope_id);
@@ -84,12 +88,15 @@ void write_envelope(const Submission& submission, Encoder<ChunkChain>& encode) {
     encode.number(recipient.notify);
   }
   encode.text(submission.edits.prefix);
-  const bool signing = submission.signing.any();
+  const bool signing = submission.signing.any() || receipts;
   if (signing || !envelope.noted.empty()) {
     encode.text(envelope.noted);
   }
   if (signing) {
     write_signing(submission.signing, encode);
+  }
+  if (receipts) {
+    write_address(encode, envelope.received_at);
   }
 }
 
@@ -110,14 +117,15 @@ void append_entry_front(const RecordHead& head, std::uint64_t offset, std::strin
 
 }  // namespace
 
-bool write_record_meta(const Submission& submission, ChunkChain& out, RecordHead& head) {
+bool write_record_meta(const Submission& submission, bool receipts, ChunkChain& out,
+                       RecordHead& head) {
   const Envelope& envelope = submission.envelope;
   RP_ASSERT(!envelope.recipients.empty() && submission.edits.kept.size() <= kKeptRangesMax);
   Encoder encode(out);
   encode.zeroes(kRecordHeadBytes);
-  write_index(envelope, encode);
+  write_index(envelope, receipts, encode);
   head.index_bytes = static_cast<std::uint32_t>(out.size() - kRecordHeadBytes);
-  write_envelope(submission, encode);
+  write_envelope(submission, receipts, encode);
   if (out.full()) {
     return false;
   }

@@ -10,8 +10,10 @@ namespace ringpost::spool {
 
 /// Writes room for the head, then index and envelope of an acceptance record into `out`, and
 /// fills `head` but for what depends on the place (local, content_offset) and the content's hash.
-/// False when the chain ran out of chunks.
-bool write_record_meta(const Submission& submission, ChunkChain& out, RecordHead& head);
+/// `receipts`: accounting is to have a record of each recipient. False when the chain ran out of
+/// chunks.
+bool write_record_meta(const Submission& submission, bool receipts, ChunkChain& out,
+                       RecordHead& head);
 
 /// Appends the summary entry of a record whose index bytes lie in `meta` behind the head.
 void append_summary_entry(const RecordHead& head, std::uint64_t offset, const ChunkChain& meta,

@@ -7,6 +7,7 @@
 #include "core/base/hash.h"
 #include "spool/bytes.h"
 #include "spool/journal_replay.h"
+#include "spool/record_reader.h"
 #include "spool/record_writer.h"
 #include "spool/segment_scan.h"
 
@@ -315,6 +316,9 @@ void LogReader::take_entry(Segment& segment, const SummaryEntry& entry, bool ver
   slot.bytes = entry.bytes;
   slot.flags = verified ? MessageSlot::kVerified : 0;
   slot.delay_look_s = kLookSoon;
+  // A copy was made long after its receipts were noted.
+  const bool asks = !entry.copy && IndexReader(entry.index).receipts();
+  slot.receipted = asks ? 0 : entry.recipients;
   segment.slots[entry.local] = index;
   if (entry.copy) {
     // It counts from the moment when the journal says so; until then the message is its source.

@@ -22,6 +22,7 @@ struct RecipientState {
   std::uint32_t next_s = 0;  ///< next attempt, unix seconds rounded up; 0: at once
   std::uint16_t attempts = 0;
   std::uint8_t flags = 0;
+  std::uint32_t first_s = 0;  ///< first attempt, unix seconds; 0: none yet
 
   bool has(std::uint8_t flag) const { return (flags & flag) != 0; }
   void set(std::uint8_t flag) { flags = static_cast<std::uint8_t>(flags | flag); }
@@ -33,10 +34,10 @@ struct RecipientState {
   }
   /// Its message is needed for it.
   bool open() const { return !has(kSettled) || has(kOwed); }
-  bool untouched() const { return flags == 0 && attempts == 0 && next_s == 0; }
+  bool untouched() const { return flags == 0 && attempts == 0 && next_s == 0 && first_s == 0; }
   bool operator==(const RecipientState&) const = default;
 };
-static_assert(sizeof(RecipientState) == 8);
+static_assert(sizeof(RecipientState) == 12);
 
 /// A wall time in whole seconds, rounded up; 0 stays 0.
 inline std::uint32_t seconds_up(WallTime time) {
@@ -64,6 +65,8 @@ struct MessageSlot {
   std::uint32_t delay_look_s = 0;
   std::uint32_t view = kNone;  ///< open view; next free slot while free
   std::uint8_t flags = 0;
+  /// Recipients, from the first on, whose receipt is in the journal or was not asked for.
+  std::uint32_t receipted = 0;
   union {
     RecipientState one;
     RecipientState* many;

@@ -39,6 +39,8 @@ class Spool final : public MessageSink, public BodySource, public TurnHook {
   void delay_reported(const SpoolHandle& message, std::span<const std::uint32_t> recipients,
                       std::uint8_t count);
   void look_later(const SpoolHandle& message, std::uint32_t unix_seconds) noexcept;
+  /// See Log::note_queue(); in the log that takes mail.
+  void note_queue(const SettledRecord& record) { logs_.front()->note_queue(record); }
   /// -ENOENT: no such message any more; -EIO: its record is damaged or unreadable, it is
   /// quarantined and must not be offered again; -ESHUTDOWN. Waits while may_issue() is false.
   void open(Job& job) override;

@@ -160,11 +160,10 @@ Status read_batch_outcomes(const JournalBatchView& batch, std::uint16_t log, Jou
       break;
     }
     OutcomeFields fields;
-    if (sequence < end.next || record->kind != JournalKind::outcome) {
-      continue;
-    }
-    if (!read_outcome(record->fields, fields)) {
-      ++lost;
+    const AccountRead read =
+        sequence < end.next ? AccountRead::nothing : read_for_accounting(*record, fields);
+    lost += read == AccountRead::damaged ? 1 : 0;
+    if (read != AccountRead::record) {
       continue;
     }
     fields.record.log = log;

@@ -47,7 +47,7 @@ bool Accountant::account(const SettledRecord& record) {
 }
 
 void Accountant::count_category(const SettledRecord& record) {
-  if (record.kind == OutcomeKind::delivered) {
+  if (record.type != RecordType::outcome || record.kind == OutcomeKind::delivered) {
     return;
   }
   std::string_view name = category_of(record);
@@ -63,6 +63,12 @@ void Accountant::count_category(const SettledRecord& record) {
     found = categories_.end() - 1;
   }
   ++(record.kind == OutcomeKind::deferred ? found->deferred : found->bounced);
+}
+
+bool Accountant::shows(std::uint8_t kinds) const noexcept {
+  const auto& files = writer_.options().files;
+  return std::any_of(files.begin(), files.end(),
+                     [kinds](const AccountFileSpec& spec) { return (spec.records & kinds) != 0; });
 }
 
 void Accountant::use(std::shared_ptr<const BounceRules> rules) {
@@ -84,11 +90,11 @@ std::string_view Accountant::make_entry(const SettledRecord& record) {
   head.sequence = record.sequence;
   head.log = record.log;
   std::size_t size = sizeof head;
-  const auto type =
-      static_cast<std::uint8_t>(record_of(record.kind) & ~unsigned{record.hidden_records});
+  const auto type = static_cast<std::uint8_t>(record_of(record) & ~unsigned{record.hidden_records});
   const auto& files = writer_.options().files;
-  const std::string_view category =
-      record.kind == OutcomeKind::delivered ? std::string_view{} : category_of(record);
+  const bool categorised =
+      record.type == RecordType::outcome && record.kind != OutcomeKind::delivered;
+  const std::string_view category = categorised ? category_of(record) : std::string_view{};
   for (std::uint32_t i = 0; i < files.size(); ++i) {
     if ((files[i].records & type) == 0 || !files[i].queues.takes(queue_of(record))) {
       continue;

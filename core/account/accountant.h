@@ -52,6 +52,9 @@ class Accountant final : public OutcomeSink {
   bool account(const SettledRecord& record) override;
   std::uint64_t archived(std::uint16_t log) const override { return writer_.archived(log); }
 
+  /// Whether some file has records of these kinds.
+  bool shows(std::uint8_t kinds) const noexcept;
+
   std::uint64_t accepted() const noexcept { return accepted_; }
   std::uint64_t refused() const noexcept { return refused_; }
 

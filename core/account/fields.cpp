@@ -9,8 +9,9 @@ namespace ringpost::account {
 namespace {
 
 constexpr std::array<FieldRow, kFieldCount> kFields = {{
-    {Field::type, "type", "d delivered, b bounced (expired, cancelled), t transient"},
-    {Field::time_logged, "timeLogged", "when the outcome was settled"},
+    {Field::type, "type",
+     "d delivered, b bounced (expired, cancelled), t transient, tq queue put off, r received"},
+    {Field::time_logged, "timeLogged", "when the outcome was settled; r: when it was accepted"},
     {Field::time_queued, "timeQueued", "when the message was accepted"},
     {Field::orig, "orig", "reverse-path"},
     {Field::rcpt, "rcpt", "recipient"},
@@ -43,11 +44,16 @@ constexpr std::array<FieldRow, kFieldCount> kFields = {{
     {Field::phase, "phase", "step of the session the outcome came from"},
     {Field::time, "time", "same as timeLogged"},
     {Field::domain, "domain", "destination domain, lower case"},
-    {Field::status, "status", "delivered, bounced, expired, cancelled or deferred"},
+    {Field::status, "status",
+     "delivered, bounced, expired, cancelled, deferred (t, tq) or received"},
     {Field::dsn_status_code, "dsn-status", "enhanced status alone, as in 5.1.1"},
     {Field::size, "size", "same as dlvSize"},
     {Field::dlv_tls_protocol, "dlvTlsProtocol", "TLS version of the attempt, as TLSv1.3"},
     {Field::dlv_tls_cipher, "dlvTlsCipher", "cipher of the attempt"},
+    {Field::time_first_attempt, "timeFirstAttempt", "when this recipient was first attempted"},
+    {Field::rcv_source_ip, "rcvSourceIp", "address of the injector alone"},
+    {Field::rcv_destination_ip, "rcvDestinationIp",
+     "r: our address that the injector connected to"},
     {Field::user_string, "userString", "user-string of the file, or the From field"},
 }};
 
@@ -64,9 +70,22 @@ static_assert(
 
 /// Columns that files written for other products may name.
 constexpr std::string_view kForeign[] = {
-    "timeFirstAttempt", "rcvSourceIp",  "rcvDestinationIp", "dsnReportingMta",
-    "format",           "feedbackType", "userAgent",        "reportingMta",
-    "reportedDomain",   "repSourceIp",  "timeImprinted",
+    "dsnReportingMta", "format",         "feedbackType", "userAgent",
+    "reportingMta",    "reportedDomain", "repSourceIp",  "timeImprinted",
+};
+
+/// What files of one kind alone show.
+constexpr Field kReceivedFields[] = {
+    Field::type,    Field::time_logged,   Field::orig,
+    Field::rcpt,    Field::orcpt,         Field::src_type,
+    Field::src_mta, Field::rcv_source_ip, Field::rcv_destination_ip,
+    Field::vmta,    Field::job_id,        Field::env_id,
+    Field::msg_id,  Field::log_id,        Field::seq,
+};
+constexpr Field kQueueFields[] = {
+    Field::type,          Field::time_logged,        Field::queue,   Field::vmta,
+    Field::dsn_status,    Field::dsn_diag,           Field::dsn_mta, Field::dlv_type,
+    Field::dlv_source_ip, Field::dlv_destination_ip, Field::log_id,  Field::seq,
 };
 
 constexpr std::string_view kHeaderPrefix = "header_";
@@ -137,9 +156,9 @@ FieldList::iterator find_column(FieldList& list, const Column& column) {
   });
 }
 
-Status add_item(FieldList& list, std::string_view item) {
+Status add_item(FieldList& list, std::string_view item, std::uint8_t kinds) {
   if (item == "*") {
-    for (const Column& column : default_fields()) {
+    for (const Column& column : default_fields(kinds)) {
       if (find_column(list, column) == list.end()) {
         list.push_back(column);
       }
@@ -184,10 +203,22 @@ std::string_view name_of(Field field) noexcept {
   return place < kFields.size() ? kFields[place].name : std::string_view{};
 }
 
-FieldList default_fields() {
+FieldList default_fields(std::uint8_t kinds) {
   FieldList list;
+  if (kinds == records::kReceived) {
+    list.assign(std::begin(kReceivedFields), std::end(kReceivedFields));
+    return list;
+  }
+  if (kinds == records::kQueue) {
+    list.assign(std::begin(kQueueFields), std::end(kQueueFields));
+    return list;
+  }
   for (std::size_t i = 0; i < kDefaultFieldCount; ++i) {
     list.emplace_back(kFields[i].field);
+  }
+  if ((kinds & records::kReceived) != 0) {
+    list.emplace_back(Field::rcv_source_ip);
+    list.emplace_back(Field::rcv_destination_ip);
   }
   return list;
 }
@@ -198,10 +229,10 @@ FieldName look_up_field(std::string_view name) {
                             : FieldName::recorded;
 }
 
-Result<FieldList> parse_fields(std::string_view text) {
+Result<FieldList> parse_fields(std::string_view text, std::uint8_t kinds) {
   FieldList list;
   for (auto item = next_item(text); !item.empty(); item = next_item(text)) {
-    const Status added = add_item(list, item);
+    const Status added = add_item(list, item, kinds);
     if (!added) {
       return added.error();
     }
@@ -283,8 +314,11 @@ void collect_headers(const FieldList& list, std::vector<std::string>& names) {
   }
 }
 
-std::uint8_t record_of(OutcomeKind kind) noexcept {
-  switch (kind) {
+std::uint8_t record_of(const SettledRecord& record) noexcept {
+  if (record.type != RecordType::outcome) {
+    return record.type == RecordType::received ? records::kReceived : records::kQueue;
+  }
+  switch (record.kind) {
     case OutcomeKind::delivered: return records::kDelivered;
     case OutcomeKind::bounced:
     case OutcomeKind::expired:
@@ -307,8 +341,9 @@ constexpr KindName kKinds[] = {
     {"d", "delivery", records::kDelivered},
     {"b", "bounce", records::kBounced},
     {"t", "transient", records::kTransient},
-    {"tq", "transient-queue", 0},
-    {"r", "receipt", 0},
+    {"tq", "transient-queue", records::kQueue},
+    {"r", "receipt", records::kReceived},
+    {"r", "received", records::kReceived},
     {"rb", "remote-bounce", 0},
     {"rs", "remote-status", 0},
     {"f", "feedback-loop", 0},

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/result.h"
+#include "core/mail/doors.h"
 #include "core/mail/outcome.h"
 
 namespace ringpost::account {
@@ -53,6 +54,9 @@ enum class Field : std::uint8_t {
   size,
   dlv_tls_protocol,
   dlv_tls_cipher,
+  time_first_attempt,
+  rcv_source_ip,
+  rcv_destination_ip,
   user_string,
   header,  ///< a header field of the message; not in the table
 };
@@ -73,6 +77,8 @@ namespace records {
 inline constexpr std::uint8_t kDelivered = record_bit::kDelivered;
 inline constexpr std::uint8_t kBounced = record_bit::kBounced;
 inline constexpr std::uint8_t kTransient = record_bit::kTransient;
+inline constexpr std::uint8_t kQueue = record_bit::kQueue;
+inline constexpr std::uint8_t kReceived = record_bit::kReceived;
 inline constexpr std::uint8_t kDefault = kDelivered | kBounced;
 inline constexpr std::uint8_t kAll = 0xff;
 }  // namespace records
@@ -94,7 +100,8 @@ struct Column {
 using FieldList = std::vector<Column>;
 inline constexpr std::size_t kColumnsMax = 64;
 
-FieldList default_fields();
+/// What a file of these kinds of records shows where nothing is said.
+FieldList default_fields(std::uint8_t kinds = records::kDefault);
 /// What a name in a list of fields stands for.
 enum class FieldName : std::uint8_t {
   recorded,
@@ -102,10 +109,11 @@ enum class FieldName : std::uint8_t {
   unknown,
 };
 FieldName look_up_field(std::string_view name);
-/// Reads names separated by commas and/or blanks, in any case, `_` for `-`; `*` is the default set,
-/// `!name` takes a field out again, `header_NAME` is a header field of the message. invalid:
-/// unknown or repeated name (the detail says which), nothing left, or more than kColumnsMax.
-Result<FieldList> parse_fields(std::string_view text);
+/// Reads names separated by commas and/or blanks, in any case, `_` for `-`; `*` is the default set
+/// of these kinds, `!name` takes a field out again, `header_NAME` is a header field of the message.
+/// invalid: unknown or repeated name (the detail says which), nothing left, or more than
+/// kColumnsMax.
+Result<FieldList> parse_fields(std::string_view text, std::uint8_t kinds = records::kDefault);
 
 /// Columns of some kinds of records.
 struct KindFields {
@@ -121,9 +129,9 @@ Status map_header(FieldList& list, std::uint8_t kinds, std::string_view header,
 /// Names of the header fields that the columns show, each once.
 void collect_headers(const FieldList& list, std::vector<std::string>& names);
 
-/// The bit of an outcome's record; 0 where it has none (pending, returned).
-std::uint8_t record_of(OutcomeKind kind) noexcept;
-/// The bits of the kinds named; names without records (r, tq...) have none.
+/// The bit of a record; 0 where it has none (pending, returned).
+std::uint8_t record_of(const SettledRecord& record) noexcept;
+/// The bits of the kinds named; names without records (rb, rs, f) have none.
 std::uint8_t records_of(std::span<const std::string_view> letters) noexcept;
 /// Reads `d,b,t` or `delivery bounce transient`. Errors as for fields.
 Result<std::uint8_t> parse_records(std::string_view text);

@@ -181,12 +181,28 @@ class Writer {
     if (!notice_.envelope_id.empty()) {
       line("Original-Envelope-Id: ", from_xtext(notice_.envelope_id));
     }
+    write_received_from();
     line("Arrival-Date: ", date_of(notice_.arrived));
     for (const NoticeRecipient& to : notice_.recipients) {
       line({});
       write_recipient(to, utf8);
     }
     line({});
+  }
+
+  /// RFC 3464 section 2.2.4: a name, or else the address as a literal.
+  void write_received_from() {
+    const std::string_view name = notice_.received_from;
+    const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
+      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+             c == '.' || c == '-' || c == '_' || c == ':' || c == '[' || c == ']';
+    });
+    if (plain && !name.empty()) {
+      line("Received-From-MTA: dns; ", name);
+    } else if (notice_.origin.valid()) {
+      const std::string address = notice_.origin.text();
+      line("Received-From-MTA: dns; [", notice_.origin.is_v4() ? "" : "IPv6:", address + "]");
+    }
   }
 
   void write_recipient(const NoticeRecipient& to, bool utf8) {
@@ -212,6 +228,9 @@ class Writer {
     }
     if (notice_.action == NoticeAction::delayed && to.retry_until.us > 0) {
       line("Will-Retry-Until: ", date_of(to.retry_until));
+    }
+    if (!notice_.log_id.empty()) {
+      line("Final-Log-ID: ", notice_.log_id);
     }
   }
 

@@ -35,11 +35,14 @@ struct NoticeRecipient {
 /// All that stands in a notification. Views hold while it is written.
 struct Notice {
   NoticeAction action = NoticeAction::failed;
-  std::string_view host_name;    ///< ours
-  std::string_view token;        ///< unique to this report, letters, digits and dots
-  std::string_view sender;       ///< return path of the message: whom it goes to
-  std::string_view envelope_id;  ///< ENVID in xtext as given, or empty
-  std::string_view contact;      ///< address of a human, or empty
+  std::string_view host_name;        ///< ours
+  std::string_view token;            ///< unique to this report, letters, digits and dots
+  std::string_view sender;           ///< return path of the message: whom it goes to
+  std::string_view envelope_id;      ///< ENVID in xtext as given, or empty
+  std::string_view contact;          ///< address of a human, or empty
+  std::string_view received_from{};  ///< what the injector called itself, or empty
+  IpAddress origin{};                ///< its address
+  std::string_view log_id{};         ///< the message in our logs and accounting
   WallTime arrived;
   WallTime now;
   bool smtputf8 = false;  ///< the message needed it

@@ -88,10 +88,12 @@ std::string_view action_of(OutcomeKind kind) noexcept {
   return kind == OutcomeKind::deferred ? "delayed" : "failed";
 }
 
-std::string_view letter_of(OutcomeKind kind) noexcept {
-  switch (record_of(kind)) {
+std::string_view letter_of(const SettledRecord& record) noexcept {
+  switch (record_of(record)) {
     case records::kDelivered: return "d";
     case records::kBounced: return "b";
+    case records::kQueue: return "tq";
+    case records::kReceived: return "r";
     default: return "t";
   }
 }
@@ -303,13 +305,70 @@ std::string_view RowFormatter::format(const SettledRecord& record, std::string_v
   return line.finish();
 }
 
+namespace {
+
+using FieldSet = std::uint64_t;
+static_assert(kFieldCount < 64);
+
+constexpr FieldSet set_of(std::initializer_list<Field> fields) {
+  FieldSet set = 0;
+  for (const Field field : fields) {
+    set |= FieldSet{1} << static_cast<unsigned>(field);
+  }
+  return set;
+}
+
+constexpr FieldSet kOfReceipts = set_of({Field::type,
+                                         Field::time_logged,
+                                         Field::time_queued,
+                                         Field::orig,
+                                         Field::rcpt,
+                                         Field::orcpt,
+                                         Field::src_type,
+                                         Field::src_mta,
+                                         Field::vmta,
+                                         Field::job_id,
+                                         Field::env_id,
+                                         Field::msg_id,
+                                         Field::log_id,
+                                         Field::seq,
+                                         Field::rcv_smtp_user,
+                                         Field::time,
+                                         Field::domain,
+                                         Field::status,
+                                         Field::size,
+                                         Field::user_string,
+                                         Field::header,
+                                         Field::rcv_source_ip,
+                                         Field::rcv_destination_ip});
+constexpr FieldSet kOfQueues =
+    set_of({Field::type, Field::time_logged, Field::queue, Field::vmta, Field::dsn_status,
+            Field::dsn_diag, Field::dsn_mta, Field::dlv_type, Field::dlv_source_ip,
+            Field::dlv_destination_ip, Field::log_id, Field::seq, Field::phase, Field::time,
+            Field::status, Field::dsn_status_code, Field::user_string});
+
+/// The fields that records of a type fill.
+constexpr FieldSet fields_of(RecordType type) {
+  switch (type) {
+    case RecordType::received: return kOfReceipts;
+    case RecordType::queue: return kOfQueues;
+    case RecordType::outcome: break;
+  }
+  return ~FieldSet{0};
+}
+
+}  // namespace
+
 void RowFormatter::write(Line& line, const SettledRecord& record, std::string_view category) {
-  const std::uint8_t kind = record_of(record.kind);
+  const std::uint8_t kind = record_of(record);
+  const FieldSet filled = fields_of(record.type);
   for (const Column& column : style_.fields) {
     line.title(column.title);
-    if ((column.records & kind) == 0) {
+    const bool mapped = column.field == Field::header || (column.mapped & kind) != 0;
+    const bool fills = (filled >> static_cast<unsigned>(column.field) & 1) != 0;
+    if ((column.records & kind) == 0 || !(mapped || fills)) {
       line.add({});
-    } else if (column.field == Field::header || (column.mapped & kind) != 0) {
+    } else if (mapped) {
       line.add(noted_value(record.noted, column.header));
     } else if (column.field == Field::bounce_cat) {
       line.add(category);
@@ -343,7 +402,7 @@ void RowFormatter::add_time(Line& line, WallTime time, ShownTime& last) const {
 
 void RowFormatter::add(Line& line, Field field, const SettledRecord& record) {
   switch (field) {
-    case Field::type: return line.add(letter_of(record.kind));
+    case Field::type: return line.add(letter_of(record));
     case Field::time:
     case Field::time_logged: return add_time(line, record.settled, logged_);
     case Field::time_queued: return add_time(line, record.received, queued_);
@@ -386,7 +445,14 @@ void RowFormatter::add(Line& line, Field field, const SettledRecord& record) {
       return line.add_number(seconds < 0 ? 0 : static_cast<std::uint64_t>(seconds));
     }
     case Field::phase: return line.add(ringpost::name_of(record.phase));
-    case Field::status: return line.add(ringpost::name_of(record.kind));
+    case Field::status:
+      return line.add(record.type == RecordType::received ? "received"
+                                                          : ringpost::name_of(record.kind));
+    case Field::time_first_attempt:
+      return record.first_attempt.us > 0 ? add_time(line, record.first_attempt, first_)
+                                         : line.add({});
+    case Field::rcv_source_ip: return add_address(line, record.origin);
+    case Field::rcv_destination_ip: return add_address(line, record.received_at);
     case Field::bounce_cat:
     case Field::user_string:
     case Field::header: return line.add({});  // written by the caller

@@ -57,6 +57,7 @@ class RowFormatter {
   RowStyle style_;
   ShownTime logged_;
   ShownTime queued_;
+  ShownTime first_;
 };
 
 /// The meaning of a status in RFC 3463's words, or "success" and the like for its class.

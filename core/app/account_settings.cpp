@@ -32,7 +32,7 @@ std::string joined(std::span<const std::string_view> names) {
 
 /// The columns of a file: record-fields for the kinds it names, `fields` for the others.
 Result<account::FieldList> columns_of(const config::AcctFile& file, std::uint8_t records) {
-  auto base = account::parse_fields(joined(file.fields));
+  auto base = account::parse_fields(joined(file.fields), records);
   if (!base) {
     return base.error();
   }
@@ -43,7 +43,7 @@ Result<account::FieldList> columns_of(const config::AcctFile& file, std::uint8_t
     if (meant == 0) {
       continue;  // kinds that the file does not show
     }
-    auto fields = account::parse_fields(joined(columns.fields));
+    auto fields = account::parse_fields(joined(columns.fields), meant);
     if (!fields) {
       return fields.error();
     }

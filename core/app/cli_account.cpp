@@ -171,9 +171,12 @@ class Rebuilder final : public spool::OutcomeReader {
     if (record.settled < from_ || record.settled >= to_) {
       return {};
     }
-    const auto kind = static_cast<std::uint8_t>(account::record_of(record.kind) &
-                                                ~unsigned{record.hidden_records});
-    const std::string_view category = account::bounce_category(record, files_.bounce_rules.get());
+    const auto kind =
+        static_cast<std::uint8_t>(account::record_of(record) & ~unsigned{record.hidden_records});
+    const std::string_view category =
+        record.type == RecordType::outcome
+            ? account::bounce_category(record, files_.bounce_rules.get())
+            : std::string_view();
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
       const account::AccountFileSpec& spec = files_.files[i];
       char queue[640];

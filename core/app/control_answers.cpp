@@ -53,6 +53,7 @@ Json counters_of(const ShardStatus& s) {
           {"reports_omitted", s.reports_omitted},
           {"notices_sent", s.notices_sent},
           {"notices_lost", s.notices_lost},
+          {"reports_suppressed", s.reports_suppressed},
           {"reports_refused", s.reports_refused},
           {"reports_lost", s.reports_lost},
           {"tls_handshakes", s.tls_handshakes},

@@ -121,6 +121,7 @@ struct ShardStatus {
   std::uint64_t reports_omitted = 0;      ///< owed, but the sender's domain gets none
   std::uint64_t notices_sent = 0;         ///< mails on modes of queues and source addresses
   std::uint64_t notices_lost = 0;         ///< changes of these that no mail could tell of
+  std::uint64_t reports_suppressed = 0;   ///< owed, over max-report-rate
   std::uint64_t reports_refused = 0;      ///< attempts to spool one that found no room
   std::uint64_t reports_lost = 0;         ///< owed, and their outcome cannot be read any more
   std::vector<account::CategoryCount> categories;  ///< of bounces and failed attempts

@@ -50,6 +50,8 @@ constexpr Metric kMetrics[] = {
                [](const Figures& f) { return f.log_lines_dropped; }),
     of_shards("ringpost_reports_made_total", kCounter, "Delivery status notifications spooled.",
               &S::reports_made),
+    of_shards("ringpost_reports_suppressed_total", kCounter, "Notifications over max-report-rate.",
+              &S::reports_suppressed),
     of_shards("ringpost_reports_refused_total", kCounter,
               "Attempts to spool a notification that found no room.", &S::reports_refused),
     of_shards("ringpost_reports_lost_total", kCounter,

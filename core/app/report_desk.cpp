@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "core/account/row.h"
+#include "core/app/log.h"
 #include "core/base/idn.h"
 #include "core/base/text.h"
 #include "core/mail/report.h"
@@ -40,7 +41,8 @@ char letter_of(account::NoticeAction action) {
 
 }  // namespace
 
-ReportDesk::ReportDesk(Loop& loop, PolicyBook& policies) : loop_(loop), policies_(policies) {
+ReportDesk::ReportDesk(Loop& loop, PolicyBook& policies, unsigned shards)
+    : loop_(loop), policies_(policies), limit_(shards) {
   due_.bind<&ReportDesk::on_due>(this);
   for (std::size_t i = 0; i < tasks_.size(); ++i) {
     tasks_[i].read.task = i;
@@ -59,6 +61,7 @@ ReportDesk::Task* ReportDesk::take_task() {
     return nullptr;
   }
   free->failures = 0;
+  free->permitted = false;
   free->not_before = Instant{};
   return &*free;
 }
@@ -76,6 +79,8 @@ ReportDesk::Task* ReportDesk::take_task(const SettledRecord& record) {
   free->period = 0;
   free->sender = record.reverse_path;
   free->envelope_id = record.envelope_id;
+  free->helo = record.helo;
+  free->origin = record.origin;
   free->arrived = record.received;
   return free;
 }
@@ -144,6 +149,8 @@ void ReportDesk::gather_delays(Task& task, const MessageView& view) {
   task.parts.clear();
   task.id = view.id;
   task.envelope_id = view.envelope.envelope_id;
+  task.helo = view.envelope.helo;
+  task.origin = view.envelope.origin;
   task.arrived = view.envelope.received;
   WallTime next;
   for (std::uint32_t i = 0; i < view.envelope.recipients.size(); ++i) {
@@ -162,6 +169,10 @@ void ReportDesk::gather_delays(Task& task, const MessageView& view) {
   if (!task.parts.empty() && !wanted(task)) {
     task.parts.clear();
     task.next_look = 0;
+  }
+  if (!task.parts.empty() && !permitted(task)) {
+    counts_.suppressed += task.parts.size();
+    task.parts.clear();  // the next interval may have room for it
   }
 }
 
@@ -203,7 +214,8 @@ void ReportDesk::add_part(Task& task, const SettledRecord& record) {
   part.fields.status = account::effective_status(record);
   part.fields.reply_code = record.reply_code;
   part.fields.host_address = record.remote.ip;
-  part.fields.last_attempt = record.settled;
+  // What was decided while waiting was no attempt.
+  part.fields.last_attempt = record.phase == Phase::queue ? WallTime{} : record.settled;
 }
 
 std::uint64_t ReportDesk::archived(std::uint16_t log) const {
@@ -267,11 +279,26 @@ bool ReportDesk::wanted(const Task& task) {
   return !domain.empty() && policies_.reports_to(domain);
 }
 
+bool ReportDesk::permitted(Task& task) {
+  bool said = false;
+  const config::Rate& rate = policies_.snapshot().global().max_report_rate;
+  task.permitted = task.permitted || limit_.take(task.sender, rate, loop_.now().instant, said);
+  if (said) {
+    log_warning("enough reports went to <" + task.sender +
+                "> or its domain for now (max-report-rate); further ones are suppressed, what they "
+                "are about is in the accounting files");
+  }
+  return task.permitted;
+}
+
 void ReportDesk::start(Task& task) {
-  if (task.action != account::NoticeAction::delayed && !wanted(task)) {
-    counts_.omitted += task.parts.size();
-    finish(task);
-    return;
+  if (task.action != account::NoticeAction::delayed) {
+    const bool asked = wanted(task);
+    if (!asked || !permitted(task)) {
+      (asked ? counts_.suppressed : counts_.omitted) += task.parts.size();
+      finish(task);
+      return;
+    }
   }
   task.state = State::reading;
   task.read.message = task.message;
@@ -344,6 +371,10 @@ bool ReportDesk::write(Task& task, const MessageView* view) {
   notice.sender = task.sender;
   notice.envelope_id = task.envelope_id;
   notice.contact = global.postmasters.empty() ? std::string_view{} : global.postmasters.front();
+  notice.received_from = task.helo;
+  notice.origin = task.origin;
+  const std::string log_id = task.id.text();
+  notice.log_id = log_id;
   notice.arrived = task.arrived;
   notice.now = loop_.now().wall;
   shown_.clear();

@@ -7,6 +7,7 @@
 
 #include "core/account/notice.h"
 #include "core/app/policy_book.h"
+#include "core/app/report_limit.h"
 #include "core/loop/loop.h"
 #include "core/mail/doors.h"
 #include "spool/spool.h"
@@ -15,10 +16,11 @@ namespace ringpost::app {
 
 /// What a desk has done since its start.
 struct ReportCounts {
-  std::uint64_t made = 0;     ///< notifications that are in the spool
-  std::uint64_t omitted = 0;  ///< owed, but the sender's domain gets none or cannot be reached
-  std::uint64_t refused = 0;  ///< attempts that the spool had no room for
-  std::uint64_t waiting = 0;  ///< now
+  std::uint64_t made = 0;        ///< notifications that are in the spool
+  std::uint64_t omitted = 0;     ///< owed, but the sender's domain gets none or cannot be reached
+  std::uint64_t suppressed = 0;  ///< owed, but the sender had as many as max-report-rate allows
+  std::uint64_t refused = 0;     ///< attempts that the spool had no room for
+  std::uint64_t waiting = 0;     ///< now
 };
 
 /// Tells senders what became of their mail. Takes outcomes that are owed a report from the
@@ -27,7 +29,8 @@ struct ReportCounts {
 /// under the same Message-ID. One per shard, used by its thread.
 class ReportDesk final : public ReportSink, public TurnHook {
  public:
-  ReportDesk(Loop& loop, PolicyBook& policies);
+  /// `shards`: so many desks share what a sender gets.
+  ReportDesk(Loop& loop, PolicyBook& policies, unsigned shards);
   ~ReportDesk() override;
 
   /// Where messages are read and notifications are put; before the first call of another kind.
@@ -73,9 +76,12 @@ class ReportDesk final : public ReportSink, public TurnHook {
     std::uint32_t next_look = 0;  ///< of a delay: unix seconds; 0: never
     std::string sender;
     std::string envelope_id;
+    std::string helo;  ///< of the injector
+    IpAddress origin;
     WallTime arrived;
     std::vector<Part> parts;
-    unsigned failures = 0;  ///< for its size: the next attempt shows less
+    bool permitted = false;  ///< it is counted with what its sender gets
+    unsigned failures = 0;   ///< for its size: the next attempt shows less
     Instant not_before;
     Read read;
     Commit commit;
@@ -90,6 +96,7 @@ class ReportDesk final : public ReportSink, public TurnHook {
   void gather_delays(Task& task, const MessageView& view);
   bool add_delay(Task& task, const MessageView& view, std::uint32_t index, WallTime& look);
   bool wanted(const Task& task);
+  bool permitted(Task& task);
   void start(Task& task);
   void on_read(Completion& completion);
   bool write(Task& task, const MessageView* view);
@@ -101,6 +108,7 @@ class ReportDesk final : public ReportSink, public TurnHook {
 
   Loop& loop_;
   PolicyBook& policies_;
+  ReportLimit limit_;
   spool::Spool* spool_ = nullptr;
   std::array<Task, kTasks> tasks_;
   std::size_t tasks_used_ = 0;

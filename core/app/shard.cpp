@@ -9,6 +9,13 @@ namespace {
 
 constexpr Duration kLookInterval = Duration::seconds(1);
 
+/// Records of receipts cost room in the journal: there are none unless a file shows them.
+spool::SpoolOptions spool_options(spool::SpoolOptions options,
+                                  const account::Accountant& accountant) {
+  options.receipts = accountant.shows(account::records::kReceived);
+  return options;
+}
+
 }  // namespace
 
 Shard::Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom,
@@ -19,9 +26,9 @@ Shard::Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom
       outbox_(loop_, mailroom.endpoints()),
       policies_(settings_.snapshot, 1, settings_.keys, &ports.tls.contexts()),
       accountant_(accounts, settings_.shard),
-      reports_(loop_, policies_),
+      reports_(loop_, policies_, settings_.shards),
       notices_(loop_, policies_, settings_.shard),
-      spool_(settings_.spool, settings_.spool_id, settings_.spool_logs,
+      spool_(spool_options(settings_.spool, accountant_), settings_.spool_id, settings_.spool_logs,
              {loop_, ports.disk, ports.entropy, *this, accountant_, &reports_}),
       carrier_(loop_, outbox_, spool_, settings_.shards),
       signer_(loop_, carrier_, ports.crypto, settings_.signer),
@@ -46,7 +53,8 @@ Status Shard::start(Dns& dns) {
                                                     signer_, settings_.deliver);
   scheduler_ = std::make_unique<schedule::Scheduler>(
       settings_.schedule,
-      schedule::Doors{*deliverer_, *this, policies_, *this, nullptr, &mover_, &decision_log_},
+      schedule::Doors{*deliverer_, *this, policies_, *this, nullptr, &mover_, &decision_log_,
+                      accountant_.shows(account::records::kQueue) ? this : nullptr},
       loop_.now());
   deliverer_->set_work_source(*scheduler_);
   if (ports_.store != nullptr) {
@@ -229,6 +237,24 @@ void Shard::on_settled(Completion& completion) {
 bool Shard::send(unsigned shard, const schedule::LeaseMessage& message) {
   outbox_.send(shard, Letter::of(kind_of(LetterKind::lease), message));
   return true;
+}
+
+void Shard::queue_deferred(const schedule::QueueDeferral& deferral) {
+  SettledRecord record;
+  record.kind = OutcomeKind::deferred;
+  record.phase = deferral.failure.phase;
+  record.reply_code = deferral.failure.reply_code;
+  record.status = deferral.failure.status;
+  record.text = deferral.at.text;
+  record.settled = loop_.now().wall;
+  record.queue = deferral.name;
+  record.vmta = deferral.vmta;
+  record.hidden_records = deferral.hidden_records;
+  record.way = deferral.at.way;
+  record.local = deferral.at.local;
+  record.remote = deferral.at.remote;
+  record.host = deferral.at.host;
+  spool_.note_queue(record);
 }
 
 void Shard::count_outcomes(const Job& job) {

@@ -78,6 +78,7 @@ class Shard final : public LetterHandler,
                     private AdmissionSink,
                     private schedule::SettleSink,
                     private schedule::LeaseTransport,
+                    private schedule::DeferralSink,
                     private TurnHook {
  public:
   Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom,
@@ -104,6 +105,7 @@ class Shard final : public LetterHandler,
   bool admit(const Admission& admission) override;
   void settle(Job& job) override;
   bool send(unsigned shard, const schedule::LeaseMessage& message) override;
+  void queue_deferred(const schedule::QueueDeferral& deferral) override;
   bool end_of_turn(Now now) override;
 
   void on_settled(Completion& completion);

@@ -143,6 +143,17 @@ void Shard::add_spool(ShardStatus& status) {
   status.quarantined = spool.quarantined;
 }
 
+namespace {
+
+void count_reports(const ReportCounts& reports, ShardStatus& status) {
+  status.reports_made = reports.made;
+  status.reports_omitted = reports.omitted;
+  status.reports_suppressed = reports.suppressed;
+  status.reports_refused = reports.refused;
+}
+
+}  // namespace
+
 ShardStatus Shard::status() {
   ShardStatus status = counters_;
   const schedule::Totals totals = scheduler_->totals();
@@ -187,12 +198,9 @@ ShardStatus Shard::status() {
     status.event_lines = ports_.events->told();
     status.event_lines_dropped = ports_.events->dropped();
   }
-  const ReportCounts reports = reports_.counts();
-  status.reports_made = reports.made;
-  status.reports_omitted = reports.omitted;
+  count_reports(reports_.counts(), status);
   status.notices_sent = notices_.sent();
   status.notices_lost = notices_.lost();
-  status.reports_refused = reports.refused;
   status.categories = accountant_.categories();
   status.loop = loop_.stats();
   return status;

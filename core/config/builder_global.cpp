@@ -40,7 +40,9 @@ std::vector<std::string_view> record_names() {
   return names;
 }
 
-bool is_written(std::string_view letter) { return letter == "d" || letter == "b" || letter == "t"; }
+bool is_written(std::string_view letter) {
+  return letter != "rb" && letter != "rs" && letter != "f";
+}
 
 }  // namespace
 
@@ -366,7 +368,7 @@ void Builder::check_records(const Directive& directive) {
       log_->error(word.span, "unknown kind of record", nearest_name(word.text, record_names()));
     } else if (!is_written(record_letter(word.text))) {
       log_->warning(word.span,
-                    "records of this kind are not written in this version, only d, b and t");
+                    "records of this kind are not written in this version, only d, b, t, tq and r");
     }
   }
 }

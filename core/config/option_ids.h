@@ -10,7 +10,7 @@ enum class OptionId : std::uint16_t {
   // clang-format off
   none,
   // The process as a whole.
-  host_name, postmaster, control_socket, shards, cpu_pinning, run_as_root,
+  host_name, postmaster, max_report_rate, control_socket, shards, cpu_pinning, run_as_root,
   run_as_user, log_file, log_format, log_level, total_max_smtp_out,
   total_max_smtp_in, largest_message, name_server, journal_max, spool_segment_size, spool_spare,
   settle_sync_interval, unsettled_max, zero_copy_threshold, shutdown_timeout, relay_domain,

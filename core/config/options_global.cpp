@@ -19,6 +19,9 @@ constexpr OptionRow kIdentityRows[] = {
     acting(Id::postmaster, "postmaster", kGlobal, T::word, "", "postmaster@example.com",
            "Address of the administrator, for mail and reports about this server.",
            {.traits = kRepeats}),
+    acting(Id::max_report_rate, "max-report-rate", kGlobal, T::rate, "1000/h", "200/h",
+           "Reports on failures and delays that one return path gets; a domain of return paths "
+           "gets ten times as many. Further ones are suppressed."),
     acting(Id::control_socket, "control-socket", kGlobal, T::path, "/run/ringpost/control",
            "/tmp/ringpost.sock", "Local socket that the command-line tool talks to.",
            {.reload = kRestart, .traits = kOwn}),

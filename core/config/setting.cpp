@@ -245,6 +245,7 @@ constexpr Field<S> kSourceFields[] = {
 
 constexpr Field<G> kGlobalFields[] = {
     {Id::control_socket, kSet<G, &G::control_socket>},
+    {Id::max_report_rate, kSet<G, &G::max_report_rate>},
     {Id::shards, kSet<G, &G::shards>},
     {Id::cpu_pinning, kSet<G, &G::cpu_pinning>},
     {Id::run_as_root, kSet<G, &G::run_as_root>},

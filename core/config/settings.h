@@ -130,6 +130,7 @@ enum class LogLevel : std::uint8_t { debug, info, warning, error };
 struct GlobalSettings {
   std::vector<std::string_view> host_names;  ///< at least one
   std::vector<std::string_view> postmasters;
+  Rate max_report_rate;  ///< notifications to one return path
   std::string_view control_socket;
   std::uint32_t shards = 0;  ///< 0: one per core
   bool cpu_pinning = false;

@@ -11,6 +11,7 @@
 #include "core/mail/message_id.h"
 #include "core/mail/outcome.h"
 #include "core/mail/policy.h"
+#include "core/mail/session_failure.h"
 
 // The doors through which sibling rooms meet. Each is implemented by one room, used by another,
 // and all calls stay on one shard; what crosses shards is carried by core/app over mailboxes.
@@ -126,10 +127,9 @@ class WorkSource {
   /// All recipients have an outcome; schedule decides next times and hands the job on to settle.
   /// The job's view must not be in use by the kernel any more.
   virtual void finished(Job& job, Now now) = 0;
-  /// The session's connection permit comes back. `failure` (phase, code, text) is given unless
-  /// `end` is normal; `reached_host` says whether any host greeted us on this session.
+  /// The session's connection permit comes back. `failure`, `at`: given unless `end` is normal.
   virtual void session_ended(QueueId queue, SessionEnd end, const Outcome& failure,
-                             std::string_view failure_text, Now now) = 0;
+                             const SessionFailure& at, Now now) = 0;
   /// The hosts that DNS names for the queue's destination are known, before any is connected.
   /// False: the mail goes to another queue because of them; the session ends without having tried.
   virtual bool route_found(QueueId queue, const Route& route, Now now) {
@@ -183,9 +183,11 @@ class SessionHost {
   }
 };
 
-/// One settled outcome with every accounting field, as read back from the journal below the synced
-/// watermark. Views hold until the call that hands it over returns.
+/// One settled outcome, or another event that accounting shows, with every field, as read back from
+/// the journal below the synced watermark. Views hold until the call that hands it over returns.
 struct SettledRecord {
+  /// received: nothing on outcome and attempt; queue: nothing on message and recipient.
+  RecordType type = RecordType::outcome;
   std::uint16_t log = 0;
   std::uint64_t sequence = 0;  ///< position in that log's journal; strictly increasing
   MessageId id;
@@ -214,7 +216,9 @@ struct SettledRecord {
   std::string_view tls_cipher;
   std::uint8_t hidden_records = 0;  ///< kinds of records that the queue's policy omits
   DeliveryWay way = DeliveryWay::smtp;
+  WallTime first_attempt;  ///< of this recipient, whole seconds; 0: none was made
   IpAddress origin;
+  IpAddress received_at;  ///< our address that the injector connected to; noted for `received`
   IpAddress local;        ///< source address of the attempt
   SocketAddress remote;   ///< host address of the attempt
   std::string_view host;  ///< host name of the attempt

@@ -63,8 +63,9 @@ struct Envelope {
   /// Header fields that accounting shows, as `name:value` lines ended by LF; the names in lower
   /// case, the values unfolded and printable. At most kNotedBytesMax octets.
   std::string_view noted;
-  IpAddress origin;   ///< address of the injector
-  WallTime received;  ///< when the final dot came
+  IpAddress origin;       ///< address of the injector
+  IpAddress received_at;  ///< our address that it connected to; kept where receipts are accounted
+  WallTime received;      ///< when the final dot came
   DsnReturn dsn_return = DsnReturn::unspecified;
   BodyType body = BodyType::unspecified;
   bool smtputf8 = false;     ///< SMTPUTF8 was given (RFC 6531)

@@ -24,7 +24,13 @@ namespace record_bit {
 inline constexpr std::uint8_t kDelivered = 1;  ///< d
 inline constexpr std::uint8_t kBounced = 2;    ///< b: bounced, expired and cancelled
 inline constexpr std::uint8_t kTransient = 4;  ///< t: an attempt that will be repeated
+inline constexpr std::uint8_t kQueue = 8;      ///< tq: a whole queue was put off
+inline constexpr std::uint8_t kReceived = 16;  ///< r: a recipient was accepted
 }  // namespace record_bit
+
+/// What a record for accounting tells of. Numbers stand in journals.
+enum class RecordType : std::uint8_t { outcome, received, queue };
+inline constexpr RecordType kLastRecordType = RecordType::queue;
 
 /// The step of a session an outcome came from.
 enum class Phase : std::uint8_t {

@@ -50,9 +50,11 @@ using ReplyRulesRef = std::shared_ptr<const ReplyRules>;
 /// A reply on which a rule acts, with the address it was sent from.
 struct JudgedReply {
   ReplyVerdict verdict;
-  Outcome outcome;        ///< what it means by its code alone; the text reference is not used
-  std::string_view text;  ///< printable, without its code
-  IpAddress source;       ///< family none: the host chose
+  Outcome outcome;          ///< what it means by its code alone; the text reference is not used
+  std::string_view text;    ///< printable, without its code
+  IpAddress source;         ///< family none: the host chose
+  std::string_view host{};  ///< who said it, and at which address
+  SocketAddress remote{};
 };
 
 }  // namespace ringpost

@@ -91,6 +91,23 @@ class DecisionSink {
   virtual void ended(const Decision& decision, std::string_view why) = 0;
 };
 
+/// A queue was put off: no host was reached, or one said something about the whole queue. Views
+/// hold during the call.
+struct QueueDeferral {
+  std::string_view name;
+  std::string_view vmta;
+  std::uint8_t hidden_records = 0;  ///< kinds of accounting records the queue's policy omits
+  const Outcome& failure;
+  const SessionFailure& at;
+};
+
+/// Hears of it, for accounting.
+class DeferralSink {
+ public:
+  virtual ~DeferralSink() = default;
+  virtual void queue_deferred(const QueueDeferral& deferral) = 0;
+};
+
 /// What a scheduler talks to. All outlive it and live on its shard.
 struct Doors {
   SessionHost& sessions;
@@ -100,6 +117,7 @@ struct Doors {
   SessionCloser* closer = nullptr;  ///< without it connections change hands by idle time-outs
   AdmissionSink* mover = nullptr;   ///< takes what leaves its queue; without it mail stays
   DecisionSink* decisions = nullptr;
+  DeferralSink* deferrals = nullptr;
 };
 
 }  // namespace ringpost::schedule

@@ -226,7 +226,9 @@ void HostGates::scouted(QueueId id, SessionEnd end, const Outcome& failure,
   if (Waiter* const next = scouts_wait_.front()) {
     scheduler_.evaluate(static_cast<Queue&>(*next), now);
   }
-  scheduler_.follow_end(queue, end, failure, failure_text, now);
+  SessionFailure at;
+  at.text = failure_text;
+  scheduler_.follow_end(queue, end, failure, at, now);
 }
 
 // Takes units in the fixed order, as far as there is room; where there is none is told.

@@ -34,7 +34,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   Job* take_from(QueueId queue, const IpAddress& source, Now now) override;
   void finished(Job& job, Now now) override;
   void session_ended(QueueId queue, SessionEnd end, const Outcome& failure,
-                     std::string_view failure_text, Now now) override;
+                     const SessionFailure& at, Now now) override;
   bool route_found(QueueId queue, const Route& route, Now now) override;
   void session_established(QueueId queue, Now now) override;
   void reply_judged(QueueId queue, const JudgedReply& reply, Now now) override;
@@ -154,9 +154,10 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   void go_on(Queue& queue);
   void serve_now(Queue& queue, Scope* served, Now now);
   void wait_for_room(Queue& queue, Now now);
-  void follow_end(Queue& queue, SessionEnd end, const Outcome& failure,
-                  std::string_view failure_text, Now now);
-  void defer(Queue& queue, Duration instead, Now now);
+  void follow_end(Queue& queue, SessionEnd end, const Outcome& failure, const SessionFailure& at,
+                  Now now);
+  void tell_deferral(const Queue& queue, const Outcome& failure, const SessionFailure& at);
+  bool defer(Queue& queue, Duration instead, Now now);
   // scheduler_rates.cpp: rates that queues share
   void apply_shared(Queue& queue, const QueueLimits& limits);
   std::uint32_t own_permits(Queue& queue, Now now);

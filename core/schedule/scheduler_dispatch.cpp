@@ -595,11 +595,11 @@ void Scheduler::session_gone(Queue& queue, bool was_established) {
   }
 }
 
-void Scheduler::defer(Queue& queue, Duration instead, Now now) {
+bool Scheduler::defer(Queue& queue, Duration instead, Now now) {
   if (queue.established > 0) {
     // The host is there and takes no more connections: no reason to stop those it has.
     queue.grow_after = now.instant + kGrowthPause;
-    return;
+    return false;
   }
   const QueuePolicy& policy = *queue.policy;
   const Duration wait = instead.ns > 0 ? instead
@@ -610,26 +610,35 @@ void Scheduler::defer(Queue& queue, Duration instead, Now now) {
   if (queue.clock_step < 0xffff) {
     ++queue.clock_step;
   }
+  return true;
+}
+
+void Scheduler::tell_deferral(const Queue& queue, const Outcome& failure,
+                              const SessionFailure& at) {
+  if (doors_.deferrals != nullptr) {
+    doors_.deferrals->queue_deferred(
+        {queue.name, queue.vmta->name, queue.policy->hidden_records, failure, at});
+  }
 }
 
 void Scheduler::session_ended(QueueId id, SessionEnd end, const Outcome& failure,
-                              std::string_view failure_text, Now now) {
+                              const SessionFailure& at, Now now) {
   Queue* found = table_.find(id);
   RP_ASSERT_NOTE(found != nullptr, "a session of a queue that is not");
   session_gone(*found, end == SessionEnd::normal || end == SessionEnd::lost);
   hosts_.session_over(*found, end, now);
-  follow_end(*found, end, failure, failure_text, now);
+  follow_end(*found, end, failure, at, now);
 }
 
 // What the end of a session says about its queue.
 void Scheduler::follow_end(Queue& queue, SessionEnd end, const Outcome& failure,
-                           std::string_view failure_text, Now now) {
+                           const SessionFailure& at, Now now) {
   if (end != SessionEnd::normal && end != SessionEnd::host_busy) {
     if (!queue.last_failure) {
       queue.last_failure = std::make_unique<Failure>();
     }
     queue.last_failure->outcome = failure;
-    queue.last_failure->text.assign(failure_text.substr(0, kOutcomeTextMax));
+    queue.last_failure->text.assign(at.text.substr(0, kOutcomeTextMax));
     queue.last_failure->at = now.wall;
   }
   const auto pause = [&](std::uint8_t streak, Gate gate) {
@@ -638,6 +647,7 @@ void Scheduler::follow_end(Queue& queue, SessionEnd end, const Outcome& failure,
     queue.open_gate = gate;
   };
   bool changed = false;
+  bool deferred = false;
   switch (end) {
     case SessionEnd::normal: break;
     case SessionEnd::host_busy: changed = true; break;
@@ -645,7 +655,7 @@ void Scheduler::follow_end(Queue& queue, SessionEnd end, const Outcome& failure,
       // At once the first time; then slower and slower while nothing gets through.
       if (++queue.lost_streak >= kLostMax) {
         queue.lost_streak = 0;
-        defer(queue, {}, now);
+        deferred = defer(queue, {}, now);
         changed = true;
       } else if (queue.lost_streak > 1) {
         pause(static_cast<std::uint8_t>(queue.lost_streak - 2), Gate::reconnect);
@@ -659,21 +669,24 @@ void Scheduler::follow_end(Queue& queue, SessionEnd end, const Outcome& failure,
       if (failure.kind == OutcomeKind::bounced) {
         queue.deferred_until = {};
         queue.clock_step = 0;
-        doom(queue, Ending::queue_failed, failure, failure_text, now);
+        doom(queue, Ending::queue_failed, failure, at.text, now);
         return;
       }
-      defer(queue, queue.policy->retry_after_dns_error, now);
+      deferred = defer(queue, queue.policy->retry_after_dns_error, now);
       changed = true;
       break;
     case SessionEnd::no_exchanger:
-      doom(queue, Ending::no_exchanger, failure, failure_text, now);
-      defer(queue, queue.policy->retry_after_dns_error, now);
+      doom(queue, Ending::no_exchanger, failure, at.text, now);
+      deferred = defer(queue, queue.policy->retry_after_dns_error, now);
       changed = true;
       break;
     case SessionEnd::unreachable:
-      defer(queue, {}, now);
+      deferred = defer(queue, {}, now);
       changed = true;
       break;
+  }
+  if (deferred) {
+    tell_deferral(queue, failure, at);
   }
   const bool own_gate = queue.state == QueueState::waiting && queue.place == nullptr &&
                         queue.until == Instant::never();

@@ -130,6 +130,12 @@ void Scheduler::defer_by_rule(Queue& queue, const JudgedReply& reply, Now now) {
   queue.last_failure->outcome = reply.outcome;
   queue.last_failure->text = reply_text(reply);
   queue.last_failure->at = now.wall;
+  SessionFailure at;
+  at.text = reply.text;
+  at.host = reply.host;
+  at.remote = reply.remote;
+  at.local = reply.source;
+  tell_deferral(queue, reply.outcome, at);
   evaluate(queue, now);
 }
 

@@ -137,10 +137,14 @@ void LocalSession::finish(Work& work) {
 }
 
 void LocalSession::end() {
+  const DeliveryWay way = policy_->local->way;
   policy_.reset();
   const Outcome failure = outcome_of(OutcomeKind::deferred, kLocalFault, {});
+  SessionFailure at;
+  at.text = failure_;
+  at.way = way;
   context_.work->session_ended(queue_, failed_ ? SessionEnd::unreachable : SessionEnd::normal,
-                               failure, failure_, context_.loop.now());
+                               failure, at, context_.loop.now());
   context_.keeper.session_free(*this);
 }
 

@@ -54,8 +54,7 @@ void DeliverySession::open(QueueId queue, std::string_view destination,
   route_.reset();
   candidate_ = nullptr;
   end_ = SessionEnd::normal;
-  failure_ = {};
-  failure_text_size_ = 0;
+  forget_failure();
   taken_ = answered_ = errors_ = 0;
   ahead_ = 1;
   on_backup_ = host_busy_ = false;
@@ -103,9 +102,10 @@ void DeliverySession::on_route(Completion&) {
     return;
   }
   if (query_.route == nullptr) {
+    forget_failure();
     failure_ = query_.failure;
     TextBuilder text(failure_text_);
-    failure_text_size_ = text.add(query_.failure_text).size();
+    failed_at_.text = text.add(query_.failure_text).view();
     conclude(query_.no_exchanger ? SessionEnd::no_exchanger : SessionEnd::no_route);
     return;
   }
@@ -224,26 +224,35 @@ void DeliverySession::note_failure(Phase phase, const smtp::Reply& reply, std::s
   }
   TextBuilder text(failure_text_);
   const RouteHost& host = route_->hosts[candidate_->host];
-  text.add(host.name).add(' ').add(candidate_->remote.text()).add(": ");
+  text.add(host.name);
+  failed_at_.host = text.view();
+  failed_at_.remote = candidate_->remote;
+  failed_at_.local = connect_.bound.ip.valid() ? connect_.bound.ip : connect_.local;
+  text.add(' ').add(candidate_->remote.text()).add(": ");
   if (close_reason_ == smtp::ClientClose::tls_failed) {
     text.add("TLS: ");
   } else if (phase == Phase::auth) {
     text.add("AUTH: ");
   }
   text.add(reply.code != 0 ? reply.text : words);
-  failure_text_size_ = text.size();
+  failed_at_.text = text.view();
+}
+
+void DeliverySession::forget_failure() {
+  failure_ = {};
+  failed_at_ = {};
 }
 
 void DeliverySession::note_local_failure(std::string_view words) {
   if (host_failed_) {
     return;  // what a host did is more to the point
   }
-  failure_ = {};
+  forget_failure();
   failure_.kind = OutcomeKind::deferred;
   failure_.phase = Phase::connect;
   failure_.status = {4, 3, 5};
   TextBuilder text(failure_text_);
-  failure_text_size_ = text.add("local failure: ").add(words).size();
+  failed_at_.text = text.add("local failure: ").add(words).view();
 }
 
 void DeliverySession::start_talking() {
@@ -430,11 +439,10 @@ void DeliverySession::maybe_end() {
   policy_.reset();
   query_.policy.reset();
   route_.reset();
-  const std::string_view words(failure_text_.data(), failure_text_size_);
   if (scout_) {
-    context_.gate->scouted(queue_, end_, failure_, words, context_.loop.now());
+    context_.gate->scouted(queue_, end_, failure_, failed_at_.text, context_.loop.now());
   } else if (!handed_over_) {
-    context_.work->session_ended(queue_, end_, failure_, words, context_.loop.now());
+    context_.work->session_ended(queue_, end_, failure_, failed_at_, context_.loop.now());
   }
   context_.keeper.session_free(*this);
 }

@@ -94,6 +94,7 @@ class DeliverySession final : private TransmitOwner {
   void start_talking();
   std::uint32_t window_for(const HostView& host) const;
   void note_failure(Phase phase, const smtp::Reply& reply, std::string_view words);
+  void forget_failure();
   void note_local_failure(std::string_view words);
 
   // Limits on connections to single hosts (session_hosts.cpp).
@@ -213,14 +214,13 @@ class DeliverySession final : private TransmitOwner {
   bool has_chunk_ = false;
   std::array<Work, kWorks> works_;
   std::array<std::uint32_t, Work::kStages> at_{};  // bit k of a stage: works_[k] is there
-
   smtp::ClientClose close_reason_ = smtp::ClientClose::none;
   Break break_ = Break::none;
   SessionEnd end_ = SessionEnd::normal;
   Outcome failure_;
   EventInterest interest_;
   std::array<char, kOutcomeTextMax> failure_text_;
-  std::size_t failure_text_size_ = 0;
+  SessionFailure failed_at_;  ///< its views lie in failure_text_
   std::uint64_t progress_seen_ = 0;
   Instant idle_deadline_, handshake_deadline_;
   Instant reply_begun_;         // of the reply that is not whole yet

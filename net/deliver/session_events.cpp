@@ -186,7 +186,7 @@ void DeliverySession::tell_failures(const Job& job) {
 }
 
 void DeliverySession::tell_end() {
-  if (end_ == SessionEnd::normal || failure_text_size_ == 0 || !told(EventKind::failure)) {
+  if (end_ == SessionEnd::normal || failed_at_.text.empty() || !told(EventKind::failure)) {
     return;
   }
   std::array<char, kOutcomeTextMax + 64> room;
@@ -195,7 +195,7 @@ void DeliverySession::tell_end() {
   if (failure_.reply_code != 0) {
     text.add_number(failure_.reply_code).add(' ');
   }
-  text.add({failure_text_.data(), failure_text_size_});
+  text.add(failed_at_.text);
   tell(EventKind::failure, EventSpeaker::bad, text.view());
 }
 

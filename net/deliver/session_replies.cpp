@@ -43,6 +43,8 @@ ReplyVerdict DeliverySession::heed(const smtp::Reply& reply, Phase phase) {
     judged.outcome = outcome_of(reply, phase);
     judged.text = reply.text;
     judged.source = policy_->sources[candidate_->source].ip;
+    judged.host = route_->hosts[candidate_->host].name;
+    judged.remote = candidate_->remote;
     context_.work->reply_judged(queue_, judged, context_.loop.now());
   }
   return verdict;

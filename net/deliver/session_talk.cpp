@@ -164,8 +164,7 @@ void DeliverySession::send_content(const smtp::ClientAction& action) {
 
 void DeliverySession::on_ready() {
   was_ready_ = true;
-  failure_ = {};
-  failure_text_size_ = 0;
+  forget_failure();
   ++context_.stats.sessions;
   if (!engine_.secured()) {
     ++context_.stats.clear_sessions;

@@ -202,6 +202,7 @@ void IngestSession::on_content_end(const smtp::ContentSummary& summary) {
   envelope.noted = {summary.noted.begin(), summary.noted.size()};
   envelope.user = facts.user;
   envelope.origin = peer_.ip;
+  envelope.received_at = local_;
   envelope.received = now.wall;
   submission.content = summary.info;
   submission.content.dated_late = shard_.edits.dated_late();

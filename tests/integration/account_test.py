@@ -76,6 +76,41 @@ class Accounting(PeerTest):
         self.assertEqual(0o644, columns.stat().st_mode & 0o777)
         daemon.final_row("u@b.test")
 
+    def test_receipts_and_queues(self):
+        """r and tq beside the others and alone; over a kill each recipient has one receipt."""
+        path, alone = self.folder / "r.csv", self.folder / "tq.csv"
+        daemon = self.daemon(
+            f"<acct-file {path}>\n  records d,r\n"
+            "  record-fields d,r timeLogged,rcpt,timeFirstAttempt,rcvSourceIp,rcvDestinationIp,"
+            "seq\n</acct-file>\n"
+            f"<acct-file {alone}>\n  records tq\n</acct-file>\n"
+            f"<domain dead.test>\n  route [127.0.0.1]:{free_port()}\n</domain>\n"
+            "<domain *>\n  retry-after 1s,1h\n</domain>\n")
+        send(daemon, ["a@live.test", "b@live.test", "c@dead.test"], "x")
+
+        def rows(kind, name=path):
+            with open(name, newline="") as file:
+                return [row for row in csv.DictReader(file) if row["type"] == kind]
+        wait_until(lambda: len(rows("d")) == 2 and len(rows("tq", alone)) == 2, "the rows")
+        daemon.kill()
+        daemon.start()
+        send(daemon, ["d@live.test"], "x")
+        wait_until(lambda: len(rows("d")) == 3, "the next delivery")
+        receipts = rows("r")
+        self.assertEqual(["a@live.test", "b@live.test", "c@dead.test", "d@live.test"],
+                         sorted(row["rcpt"] for row in receipts))
+        self.assertEqual({"127.0.0.1"}, {row["rcvSourceIp"] for row in receipts} |
+                         {row["rcvDestinationIp"] for row in receipts})
+        self.assertEqual({""}, {row["timeFirstAttempt"] for row in receipts})
+        for row in rows("d"):
+            self.assertLessEqual(row["timeFirstAttempt"], row["timeLogged"])
+            self.assertNotEqual("", row["timeFirstAttempt"])
+        queue = rows("tq", alone)[0]
+        self.assertEqual("dead.test/{default}", queue["queue"])
+        self.assertEqual("127.0.0.1", queue["dlvDestinationIp"])
+        self.assertIn("connection refused", queue["dsnDiag"])
+        self.assertTrue(queue["dsnStatus"].startswith("4.4.1 "))
+
     def test_flush_brings_away_what_is_finished(self):
         path = self.folder / "packed.csv"
         daemon = self.daemon(

@@ -27,6 +27,7 @@ QUEUED = int(os.environ.get("QUEUED", "10000"))
 EXT4_IOC_SHUTDOWN = 0x8004587D
 GOING_FLAGS_NOLOGFLUSH = 2
 
+ALL_RECORDS = "d,b,t,tq,r"
 DOMAINS = 20
 BASIC = ("journal-max 64M\nspool-spare 2\n"
          "<domain *>\n  retry-after 1s\n  retry-recipients-after 1s\n</domain>\n")
@@ -93,7 +94,7 @@ class CrashTest(PeerTest):
 class Kills(CrashTest):
     def test_kill_under_load(self):
         daemon = self.started(Ringpostd(self.folder, self.start_sinks(),
-                                        sink_port=self.sinks[0].port))
+                                        sink_port=self.sinks[0].port, records=ALL_RECORDS))
         generator = self.begin_load(daemon)
         for _ in range(KILLS):
             self.run_for_a_while(generator)
@@ -106,7 +107,7 @@ class Kills(CrashTest):
         """Logs are dealt anew: those of more shards than now are adopted and drained."""
         configuration = self.start_sinks()
         daemon = self.started(Ringpostd(self.folder, configuration,
-                                        sink_port=self.sinks[0].port))
+                                        sink_port=self.sinks[0].port, records=ALL_RECORDS))
         generator = self.begin_load(daemon)
         text = daemon.configuration
         for shards in (1, 3, 1, 2):
@@ -255,7 +256,8 @@ class PowerCuts(LoopDevice):
         configuration = self.start_sinks()
         daemon = self.started(Ringpostd(self.folder, configuration,
                                         sink_port=self.sinks[0].port,
-                                        spool=pathlib.Path(self.mount_point) / "spool"))
+                                        spool=pathlib.Path(self.mount_point) / "spool",
+                                        records=ALL_RECORDS))
         generator = self.begin_load(daemon)
         for _ in range(CUTS):
             self.run_for_a_while(generator)

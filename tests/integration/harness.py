@@ -168,7 +168,7 @@ class Ringpostd(Program):
     """The daemon, its configuration and its spool."""
 
     def __init__(self, folder, configuration="", spool=None, sink_port=None, shards=2,
-                 message_size="12M", segment_size="16M", reports=False):
+                 message_size="12M", segment_size="16M", reports=False, records="d,b,t"):
         self.folder = pathlib.Path(folder)
         self.port = free_port()
         self.control = self.folder / "control"
@@ -186,7 +186,7 @@ class Ringpostd(Program):
             "total-max-smtp-in 5000\n"
             f"max-message-size {message_size}\n"
             f"spool-segment-size {segment_size}\n"
-            f"<acct-file {self.accounting}>\n  records d,b,t\n</acct-file>\n"
+            f"<acct-file {self.accounting}>\n  records {records}\n</acct-file>\n"
             "<source 127.0.0.1>\n  always-allow-relaying yes\n"
             f"  suppress-local-dsn {'no' if reports else 'yes'}\n</source>\n"
             f"{route}{configuration}")

@@ -77,8 +77,9 @@ void FlowRun::draw_config() {
       "zero-copy-threshold 1500\n"
       "shutdown-timeout 60s\n"
       "total-max-smtp-out " +
-      std::to_string(total_max_) +
-      "\n<acct-file /acct.csv>\n</acct-file>\n"
+      std::to_string(total_max_) + "\n<acct-file /acct.csv>\n" +
+      (total_max_ % 2 == 0 ? "records d,b,tq,r\n" : "") +
+      "</acct-file>\n"
       "<source 127.0.0.1>\nalways-allow-relaying yes\nprocess-x-virtual-mta yes\n</source>\n";
   for (unsigned v = 0; v < 2; ++v) {
     vmta_max_[v] = static_cast<unsigned>(1 + random.below(random.chance(50) ? 5 : 25));

@@ -153,8 +153,18 @@ void Ledger::read_rows(const std::string& accounting) {
       complain("an accounting row has " + std::to_string(cells.size()) + " cells");
       continue;
     }
+    const std::string name = cells[columns["logId"]] + " " + cells[columns["seq"]];
+    if (!names_.insert(name).second) {
+      complain("TWICE: the accounting row " + name);
+    }
     Row row;
     row.type = cells[columns["type"]];
+    receipts_shown_ = receipts_shown_ || row.type == "r";
+    if (row.type == "r" || row.type == "tq") {
+      receipts_[cells[columns["rcpt"]]] += row.type == "r" ? 1 : 0;
+      queue_rows += row.type == "tq" ? 1 : 0;
+      continue;
+    }
     row.category = cells[columns["bounceCat"]];
     row.ambiguous = cells[columns["ambiguous"]] == "1";
     row.age_s = seconds_of(cells[columns["timeLogged"]]) - seconds_of(cells[columns["timeQueued"]]);
@@ -216,6 +226,10 @@ void Ledger::check_recipient(const Mail& mail, std::size_t index) {
   }
   if (rows.size() > 1) {
     complain("SEVERAL ENDINGS: " + to + " has " + std::to_string(rows.size()) + " final records");
+  }
+  if (receipts_shown_ && receipts_[to] != rows.size()) {
+    complain("RECEIPTS: " + to + " has " + std::to_string(receipts_[to]) + " and " +
+             std::to_string(rows.size()) + " final records");
   }
   if (mail.fate == MailFate::accepted && !mail.taken[index] && !(rows.empty() && came.empty())) {
     complain(to + " was refused at RCPT and yet delivered or recorded");

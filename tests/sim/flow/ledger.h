@@ -81,6 +81,7 @@ class Ledger {
   std::size_t cancellations = 0;
   std::size_t ambiguous_rows = 0;
   std::size_t reports = 0;
+  std::size_t queue_rows = 0;  ///< records of queues that were put off
 
  private:
   struct Delivery {
@@ -119,7 +120,10 @@ class Ledger {
   std::uint64_t named_total_ = 0;
   Instant life_began_;
   Duration life_ = Duration::hours(48);
-  std::map<std::string, std::vector<Row>> rows_;
+  std::map<std::string, std::vector<Row>> rows_;  ///< final records
+  std::map<std::string, std::size_t> receipts_;   ///< records of received recipients
+  std::set<std::string> names_;                   ///< log and sequence of each record
+  bool receipts_shown_ = false;
   std::map<std::string, std::vector<Delivery>> reports_;  ///< by the recipient they are about
   std::vector<Crash> crashes_;
   std::vector<std::string> complaints_;

@@ -130,6 +130,25 @@ TEST(Notice, OfADelaySaysHowLongItIsTried) {
   EXPECT_EQ(text.find("rfc822-headers"), std::string::npos) << "nothing of the message was given";
 }
 
+TEST(Notice, SaysWhereTheMessageCameFromAndItsNameHere) {
+  NoticeRecipient to = refused();
+  to.last_attempt = {};
+  const std::array recipients = {to};
+  Notice notice = notice_about(recipients);
+  notice.received_from = "app.example.com";
+  notice.origin = IpAddress::v4(198, 51, 100, 7);
+  notice.log_id = "0ABC";
+  std::string text;
+  write_notice(notice, text);
+  EXPECT_NE(text.find("Received-From-MTA: dns; app.example.com\r\nArrival-Date: "),
+            std::string::npos);
+  EXPECT_NE(text.find("Final-Log-ID: 0ABC\r\n"), std::string::npos);
+  EXPECT_EQ(text.find("Last-Attempt-Date"), std::string::npos) << "there was none";
+  notice.received_from = "what ever; (";
+  write_notice(notice, text);
+  EXPECT_NE(text.find("Received-From-MTA: dns; [198.51.100.7]\r\n"), std::string::npos);
+}
+
 TEST(Notice, CountsWhatIsStuffedAndWhatIsNotAscii) {
   const std::array recipients = {refused()};
   Notice notice = notice_about(recipients);

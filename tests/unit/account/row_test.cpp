@@ -132,6 +132,9 @@ TEST(Row, EveryFieldOfADelivery) {
       {"size", "4096"},
       {"dlvTlsProtocol", "TLSv1.3"},
       {"dlvTlsCipher", "TLS_AES_128_GCM_SHA256"},
+      {"timeFirstAttempt", ""},
+      {"rcvSourceIp", "192.0.2.1"},
+      {"rcvDestinationIp", ""},
       {"userString", ""},
   };
   ASSERT_EQ(expected.size(), kFieldCount);
@@ -221,7 +224,8 @@ TEST(Row, HugeValuesStayWithinTheMaximum) {
   record.envelope_id = record.vmta = record.job = record.user = record.host = huge;
   const auto fields = parse_fields(
       "* rcvSmtpUser totalSecondsQueued phase time domain status "
-      "dsn-status size dlvTlsProtocol dlvTlsCipher userString header_a header_b header_c");
+      "dsn-status size dlvTlsProtocol dlvTlsCipher timeFirstAttempt rcvSourceIp rcvDestinationIp "
+      "userString header_a header_b header_c");
   ASSERT_TRUE(fields.ok());
   ASSERT_EQ(fields->size(), kFieldCount + 3);
   const std::string noted = "a:" + huge + "\nb:" + huge;
@@ -255,7 +259,7 @@ TEST(Fields, WrongListsAreErrorsThatNameTheField) {
   ASSERT_FALSE(unknown.ok());
   EXPECT_EQ(unknown.error().code, ErrorCode::invalid);
   EXPECT_NE(unknown.error().detail.find("'colour'"), std::string::npos);
-  for (const auto* foreign : {"timeFirstAttempt", "rcvSourceIp", "arf_x"}) {
+  for (const auto* foreign : {"timeImprinted", "reportedDomain", "arf_x"}) {
     EXPECT_EQ(look_up_field(foreign), FieldName::empty) << "a column, so that others keep theirs";
     const auto list = parse_fields("rcpt," + std::string(foreign) + ",type");
     ASSERT_TRUE(list.ok());
@@ -416,14 +420,94 @@ TEST(Fields, TheManualListsThemAllInOrder) {
   }
 }
 
+TEST(Rows, OfReceiptsAndQueuesShowWhatConcernsThem) {
+  SettledRecord record;
+  record.type = RecordType::received;
+  record.log = 3;
+  record.sequence = 17;
+  record.received = record.settled = {1'800'000'000'000'000};
+  record.reverse_path = "list@example.com";
+  record.recipient = "bob@example.org";
+  record.helo = "app";
+  record.origin = IpAddress::v4(192, 0, 2, 9);
+  record.received_at = IpAddress::v4(192, 0, 2, 1);
+  record.vmta = "v1";
+  record.noted = "x-ref:r7\n";
+  RowStyle style;
+  style.fields = default_fields(records::kReceived);
+  EXPECT_EQ(header_of(style.fields),
+            "type,timeLogged,orig,rcpt,orcpt,srcType,srcMta,rcvSourceIp,rcvDestinationIp,vmta,"
+            "jobId,envId,msgId,logId,seq\r\n");
+  const std::string id = record.id.text();
+  EXPECT_EQ(row_of(style, record),
+            "r,2027-01-15 08:00:00+0000,list@example.com,bob@example.org,,smtp,app "
+            "(192.0.2.9),192.0.2.9,192.0.2.1,v1,,," +
+                id + ",3,17\r\n");
+  EXPECT_EQ(cell("status", record), "received");
+  EXPECT_EQ(cell("header_X-Ref", record), "r7");
+  for (const char* field : {"dsnAction", "dsnStatus", "dsnDiag", "bounceCat", "dlvType", "queue",
+                            "attempts", "phase", "timeFirstAttempt", "totalSecondsQueued"}) {
+    EXPECT_EQ(cell(field, record), "") << field;
+  }
+  SettledRecord queue;
+  queue.type = RecordType::queue;
+  queue.log = 3;
+  queue.sequence = 18;
+  queue.kind = OutcomeKind::deferred;
+  queue.settled = record.settled;
+  queue.queue = "Example.org";
+  queue.vmta = "v1";
+  queue.status = {4, 4, 1};
+  queue.text = "mx.example.org 192.0.2.7:25: connection refused";
+  queue.host = "mx.example.org";
+  queue.local = IpAddress::v4(192, 0, 2, 1);
+  queue.remote = {IpAddress::v4(192, 0, 2, 7), 25};
+  style.fields = default_fields(records::kQueue);
+  EXPECT_EQ(header_of(style.fields),
+            "type,timeLogged,queue,vmta,dsnStatus,dsnDiag,dsnMta,dlvType,dlvSourceIp,"
+            "dlvDestinationIp,logId,seq\r\n");
+  EXPECT_EQ(row_of(style, queue),
+            "tq,2027-01-15 08:00:00+0000,example.org/v1,v1,4.4.1 (no answer from "
+            "host),x-ringpost;mx.example.org 192.0.2.7:25: connection refused,mx.example.org "
+            "(192.0.2.7),smtp,192.0.2.1,192.0.2.7,3,18\r\n");
+  for (const char* field : {"rcpt", "orig", "msgId", "attempts", "ambiguous", "dlvSize", "domain",
+                            "dsnAction", "timeQueued", "bounceCat"}) {
+    EXPECT_EQ(cell(field, queue), "") << field;
+  }
+}
+
+TEST(Rows, FirstAttemptIsATimeOrNothing) {
+  SettledRecord record;
+  record.kind = OutcomeKind::delivered;
+  EXPECT_EQ(cell("timeFirstAttempt", record), "");
+  record.first_attempt = {1'800'000'000'000'000};
+  EXPECT_EQ(cell("TIMEFIRSTATTEMPT", record), "2027-01-15 08:00:00+0000");
+  EXPECT_EQ(cell("timeFirstAttempt", record, false), "1800000000");
+}
+
+TEST(Fields, AFileOfSeveralKindsHasTheirUnion) {
+  const FieldList both = default_fields(records::kDefault | records::kReceived);
+  EXPECT_EQ(both.size(), default_fields().size() + 2);
+  EXPECT_EQ(both.back().field, Field::rcv_destination_ip);
+  EXPECT_EQ(*parse_fields("*", records::kQueue), default_fields(records::kQueue));
+}
+
 TEST(Fields, RecordTypes) {
   EXPECT_EQ(*parse_records("d,b"), records::kDefault);
   EXPECT_EQ(*parse_records("transient, Delivery"), records::kTransient | records::kDelivered);
   EXPECT_EQ(parse_records("d,x").error().code, ErrorCode::invalid);
   EXPECT_EQ(parse_records("rb").error().code, ErrorCode::unsupported);
   EXPECT_FALSE(parse_records("").ok());
-  EXPECT_EQ(record_of(OutcomeKind::expired), records::kBounced);
-  EXPECT_EQ(record_of(OutcomeKind::returned), 0);
+  EXPECT_EQ(*parse_records("tq,receipt"), records::kQueue | records::kReceived);
+  SettledRecord record;
+  record.kind = OutcomeKind::expired;
+  EXPECT_EQ(record_of(record), records::kBounced);
+  record.kind = OutcomeKind::returned;
+  EXPECT_EQ(record_of(record), 0);
+  record.type = RecordType::received;
+  EXPECT_EQ(record_of(record), records::kReceived);
+  record.type = RecordType::queue;
+  EXPECT_EQ(record_of(record), records::kQueue);
 }
 
 }  // namespace

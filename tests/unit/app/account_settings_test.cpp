@@ -28,7 +28,7 @@ TEST(AccountingFields, EachUnknownNameIsOneErrorAtItsPlace) {
 }
 
 TEST(AccountingFields, WhatOthersRecordIsAnEmptyColumn) {
-  const config::CheckResult result = check("timeLogged,timeFirstAttempt,rcpt");
+  const config::CheckResult result = check("timeLogged,timeImprinted,rcpt");
   ASSERT_TRUE(result.ok()) << config::render_text(result.diagnostics);
   ASSERT_EQ(result.diagnostics.size(), 1U);
   EXPECT_EQ(result.diagnostics[0].severity, config::Severity::warning);

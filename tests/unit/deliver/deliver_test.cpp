@@ -209,6 +209,8 @@ TEST(Deliver, NoHostReachableIsTheQueuesMatter) {
   EXPECT_EQ(world.ended[0].failure.kind, OutcomeKind::deferred);
   EXPECT_NE(world.ended[0].text.find("mx2.example.org 192.0.2.2:25: "), std::string::npos)
       << world.ended[0].text;
+  EXPECT_EQ(world.ended[0].host, "mx2.example.org");
+  EXPECT_EQ(world.ended[0].remote.text(), "192.0.2.2:25");
   EXPECT_EQ(world.messages[0].taken, 0);
   EXPECT_EQ(world.established, 0);
 }

@@ -399,8 +399,9 @@ void DeliverWorld::finished(Job& job, Now) {
 }
 
 void DeliverWorld::session_ended(QueueId queue, SessionEnd end, const Outcome& failure,
-                                 std::string_view failure_text, Now) {
-  ended.push_back({end, failure, std::string(failure_text), queue.value});
+                                 const SessionFailure& at, Now) {
+  ended.push_back(
+      {end, failure, std::string(at.text), queue.value, std::string(at.host), at.remote});
 }
 
 void DeliverWorld::session_established(QueueId, Now) { ++established; }

@@ -144,7 +144,7 @@ class DeliverWorld : public LetterHandler,
   Job* take(QueueId queue, Now now) override;
   void finished(Job& job, Now now) override;
   void session_ended(QueueId queue, SessionEnd end, const Outcome& failure,
-                     std::string_view failure_text, Now now) override;
+                     const SessionFailure& at, Now now) override;
   bool route_found(QueueId, const Route&, Now) override { return !turn_away; }
   void session_established(QueueId queue, Now now) override;
   void reply_judged(QueueId, const JudgedReply& reply, Now) override {
@@ -178,6 +178,8 @@ class DeliverWorld : public LetterHandler,
     Outcome failure;
     std::string text;
     std::uint32_t queue = kQueue;
+    std::string host;
+    SocketAddress remote;
   };
 
   sim::SimWorld world;

@@ -546,7 +546,7 @@ void Crowd::scout_done(std::size_t index) {
   }
   Outcome failure;
   failure.kind = OutcomeKind::deferred;
-  gate.scouted(session.queue, end, failure, "failed", now);
+  gate.scouted(session.queue, end, failure, {"failed"}, now);
 }
 
 void Crowd::next_job(std::size_t index) {
@@ -635,7 +635,7 @@ void Crowd::close(std::size_t index, SessionEnd end) {
   session.state = Session::State::gone;
   Outcome failure;
   failure.kind = OutcomeKind::deferred;
-  shards_[session.shard]->scheduler->session_ended(session.queue, end, failure, "failed", now);
+  shards_[session.shard]->scheduler->session_ended(session.queue, end, failure, {"failed"}, now);
 }
 
 void Crowd::settle(unsigned shard, Job& job) {

@@ -16,7 +16,8 @@ class Hand : public SessionHost,
              public PolicySource,
              public LeaseTransport,
              public SessionCloser,
-             public DecisionSink {
+             public DecisionSink,
+             public DeferralSink {
  public:
   explicit Hand(SchedulerOptions options = {}) {
     policy = std::make_shared<QueuePolicy>();
@@ -29,8 +30,8 @@ class Hand : public SessionHost,
   Scheduler& scheduler() {
     if (!scheduler_) {
       scheduler_ = std::make_unique<Scheduler>(
-          options_, Doors{*this, *this, *this, *this, with_closer ? this : nullptr, mover, this},
-          now);
+          options_,
+          Doors{*this, *this, *this, *this, with_closer ? this : nullptr, mover, this, this}, now);
     }
     return *scheduler_;
   }
@@ -64,6 +65,10 @@ class Hand : public SessionHost,
   void decided(const Decision& decision) override { decided_ids.push_back(decision.id()); }
   void ended(const Decision& decision, std::string_view why) override {
     ended_ids.push_back(decision.id() + " by " + std::string(why));
+  }
+  void queue_deferred(const QueueDeferral& deferral) override {
+    deferrals.push_back(std::string(deferral.name) + "/" + std::string(deferral.vmta) + ": " +
+                        std::string(deferral.at.text));
   }
   GlobalLimits global_limits() override { return global; }
   bool send(unsigned shard, const LeaseMessage& message) override {
@@ -149,7 +154,7 @@ class Hand : public SessionHost,
     Outcome failure;
     failure.kind = kind;
     failure.phase = Phase::connect;
-    scheduler().session_ended(queue, how, failure, text, now);
+    scheduler().session_ended(queue, how, failure, {text}, now);
   }
   QueueRow row(std::string_view domain) {
     std::vector<QueueRow> rows;
@@ -174,6 +179,7 @@ class Hand : public SessionHost,
   std::vector<std::pair<QueueId, std::string>> opened;
   std::vector<QueueId> closed;
   std::vector<QueueId> rechecked;
+  std::vector<std::string> deferrals;  ///< as accounting hears of them
   std::vector<std::string> decided_ids;
   std::vector<std::string> ended_ids;
   std::shared_ptr<BackoffTwin> twin;

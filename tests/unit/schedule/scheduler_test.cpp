@@ -186,6 +186,8 @@ TEST(Scheduler, UnreachableDefersTheWholeQueueByItsLadder) {
   hand.end(hand.opened.back().first, SessionEnd::unreachable);
   EXPECT_EQ(hand.row("dead.com").next_retry, hand.now.wall + Duration::minutes(5));
   EXPECT_EQ(hand.scheduler().totals().queues_deferred, 1u);
+  EXPECT_EQ(hand.deferrals, std::vector<std::string>(4, "dead.com/v1: no answer"))
+      << "once a step, for accounting";
 }
 
 TEST(Scheduler, TheQueueClockGoesOnAfterAnOrderlyRestart) {
@@ -258,6 +260,7 @@ TEST(Scheduler, AFailedFurtherSessionOnlyPausesGrowth) {
   hand.run();
   EXPECT_EQ(hand.row("a.com").gate, Gate::growth);
   EXPECT_EQ(hand.opened.size(), 2u);
+  EXPECT_TRUE(hand.deferrals.empty()) << "the queue goes on";
   // Without any session the pause is none: the host was there a moment ago.
   hand.finish(*job, OutcomeKind::delivered);
   hand.end(queue, SessionEnd::normal);
@@ -308,7 +311,7 @@ TEST(Scheduler, NoRouteBouncesEveryRecipientInBoundedPieces) {
   failure.phase = Phase::route;
   failure.status = {5, 1, 2};
   hand.scheduler().session_ended(hand.opened[0].first, SessionEnd::no_route, failure,
-                                 "no such domain", hand.now);
+                                 {"no such domain"}, hand.now);
   hand.admit("gone.invalid", 9999);
   EXPECT_EQ(hand.row("gone.invalid").state, QueueState::ending);
   for (int turn = 0; turn < 10'000 && hand.finals[OutcomeKind::bounced] < 6000; ++turn) {

@@ -27,6 +27,7 @@ class CrashWorld {
         Duration::milliseconds(5 + static_cast<std::int64_t>(random_.below(40)));
     options_.compact_pause = Duration::milliseconds(1);
     options_.compact_bytes = random_.chance(50) ? 4096 : 16 << 10;
+    options_.receipts = seed % 2 == 0;
     errors_ = errors;
     outcomes_.refuse_every = random_.chance(30) ? 3 : 0;
     admissions_.refuse_every = random_.chance(30) ? 3 : 0;
@@ -119,12 +120,23 @@ class CrashWorld {
           if (random_.chance(20)) {
             outcomes_.archive_all();
           }
+          defer_queue();
           break;
         default: turns(random_.below(30)); break;
       }
       turns(random_.below(3));
       gather();
     }
+  }
+
+  /// A queue is put off; each time it has a name of its own.
+  void defer_queue() {
+    const std::string name = "queue" + std::to_string(queues_noted_++);
+    SettledRecord record;
+    record.kind = OutcomeKind::deferred;
+    record.queue = name;
+    record.text = "refused";
+    session_->spool->note_queue(record);
   }
 
   void turns(std::uint64_t count) {
@@ -175,7 +187,7 @@ class CrashWorld {
   std::size_t settled_durably(const MessageId& id, std::uint32_t index) {
     std::size_t finals = 0;
     for (const auto& [place, record] : outcomes_.ever) {
-      finals += record.id == id && is_final(record.kind) &&
+      finals += record.id == id && record.final() &&
                         record.recipient.rfind("user" + std::to_string(index) + "@", 0) == 0
                     ? 1
                     : 0;
@@ -261,6 +273,8 @@ class CrashWorld {
 
   /// Delivers everything that is left.
   void drain() {
+    first_kept_queue_ = queues_noted_;
+    defer_queue();
     for (int i = 0; i < 20'000 && !::testing::Test::HasFailure(); ++i) {
       issue();
       turns(2);
@@ -287,14 +301,26 @@ class CrashWorld {
     EXPECT_TRUE(outcomes_.consistent) << "seed " << seed_;
     EXPECT_EQ(0U, session_->spool->stats().accounting_lost) << "seed " << seed_;
     std::map<std::pair<std::string, std::string>, int> finals;
+    std::map<std::pair<std::string, std::string>, int> receipts;
+    std::map<std::string, int> queues;
     for (const Accounted& record : outcomes_.records) {
-      if (is_final(record.kind)) {
+      if (record.final()) {
         ++finals[{record.reverse_path, record.recipient}];
+      } else if (record.type == RecordType::received) {
+        ++receipts[{record.reverse_path, record.recipient}];
+      } else if (record.type == RecordType::queue) {
+        ++queues[record.queue];
       }
     }
+    for (const auto& [name, count] : queues) {
+      EXPECT_EQ(1, count) << name << ", seed " << seed_;
+    }
+    EXPECT_EQ(1, queues["queue" + std::to_string(first_kept_queue_)]) << "seed " << seed_;
     for (const Mail& mail : mails_) {
       for (const std::string& to : mail.mail.to) {
         const int count = finals[{mail.mail.from, to}];
+        EXPECT_EQ(options_.receipts ? count : 0, (receipts[{mail.mail.from, to}]))
+            << "receipts of " << mail.mail.from << " to " << to << ", seed " << seed_;
         if (mail.acknowledged) {
           EXPECT_EQ(1, count) << mail.mail.from << " to " << to << ", seed " << seed_;
         } else {
@@ -327,6 +353,8 @@ class CrashWorld {
   std::unique_ptr<Session> session_;
   std::uint64_t runs_ = 0;
   std::uint64_t moved_ = 0;
+  unsigned queues_noted_ = 0;
+  unsigned first_kept_queue_ = 0;  ///< of the last run, which is not cut
   std::deque<Mail> mails_;
   std::vector<Session::Commit*> commits_;
   std::vector<Out> out_;

@@ -120,6 +120,7 @@ Session::Commit& Session::submit(const TestMail& mail, std::uint64_t declared) {
   submission.envelope.job = "job-1";
   submission.envelope.helo = "client.example";
   submission.envelope.origin = IpAddress::v4(192, 0, 2, 7);
+  submission.envelope.received_at = IpAddress::v4(192, 0, 2, 25);
   submission.envelope.received = loop_.now().wall;
   submission.content.wire_bytes = static_cast<std::uint32_t>(mail.content.size());
   submission.content.size = submission.content.wire_bytes - 3;

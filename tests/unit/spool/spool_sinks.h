@@ -42,6 +42,7 @@ class TestAdmissions : public AdmissionSink {
 
 /// A settled record that owns its texts.
 struct Accounted {
+  RecordType type = RecordType::outcome;
   std::uint64_t sequence = 0;
   MessageId id;
   OutcomeKind kind = OutcomeKind::pending;
@@ -58,6 +59,10 @@ struct Accounted {
   std::string noted;
   std::uint16_t offered = 0;
   std::uint8_t hidden = 0;
+  WallTime first_attempt;
+  IpAddress received_at;
+
+  bool final() const { return type == RecordType::outcome && is_final(kind); }
 };
 
 /// Accounting whose file survives any crash; what is archived is set by the test. As the real one
@@ -68,7 +73,8 @@ class TestOutcomes : public OutcomeSink {
     if (closed || (refuse_every > 0 && ++asked % refuse_every == 0)) {
       return false;
     }
-    const Accounted now{r.sequence,
+    const Accounted now{r.type,
+                        r.sequence,
                         r.id,
                         r.kind,
                         r.ambiguous,
@@ -83,10 +89,13 @@ class TestOutcomes : public OutcomeSink {
                         std::string(r.helo),
                         std::string(r.noted),
                         r.offered,
-                        r.hidden_records};
+                        r.hidden_records,
+                        r.first_attempt,
+                        r.received_at};
     const auto [known, fresh] = ever.emplace(std::pair(r.log, r.sequence), now);
     consistent = consistent && known->second.id == now.id &&
-                 known->second.recipient == now.recipient && known->second.kind == now.kind;
+                 known->second.recipient == now.recipient && known->second.kind == now.kind &&
+                 known->second.type == now.type;
     std::uint64_t& last = last_sequence[r.log];
     if (r.sequence <= last) {
       consistent = consistent && !fresh;

@@ -34,6 +34,64 @@ TEST_F(SpoolTest, CommittedMessageIsOfferedAndLentAsItCame) {
   EXPECT_EQ("192.0.2.7", view.envelope.origin.text());
 }
 
+TEST_F(SpoolTest, ReceiptsComeOncePerRecipientHoweverTheRunEnds) {
+  options_.receipts = true;
+  const auto receipts = [&] {
+    std::vector<std::string> names;
+    for (const Accounted& record : outcomes_.records) {
+      if (record.type == RecordType::received) {
+        names.push_back(record.recipient);
+        EXPECT_EQ("192.0.2.25", record.received_at.text());
+        EXPECT_EQ(OutcomeKind::pending, record.kind);
+      }
+    }
+    return names;
+  };
+  auto run = start();
+  const TestMail first = make_mail(1, 500, 2);
+  ASSERT_EQ(0, run->deliver_in(first));
+  ASSERT_TRUE(run->turn_until([&] { return receipts().size() == 2; }));
+  // The commit is on disk, what the journal was told of it is not: a start makes good for it.
+  const TestMail second = make_mail(2, 500, 3);
+  ASSERT_EQ(0, run->deliver_in(second));
+  EXPECT_EQ(2U, receipts().size());
+  cut_power(run);
+  run = start();
+  ASSERT_TRUE(run->turn_until([&] { return receipts().size() == 5; }));
+  ASSERT_TRUE(run->stop());
+  kill(run);
+  options_.receipts = false;
+  run = start();
+  ASSERT_EQ(0, run->deliver_in(make_mail(3, 500)));
+  run->settle_down();
+  std::vector<std::string> wanted = first.to;
+  wanted.insert(wanted.end(), second.to.begin(), second.to.end());
+  EXPECT_EQ(wanted, receipts()) << "in their order, and none that nobody asks for";
+}
+
+TEST_F(SpoolTest, TheFirstAttemptIsRemembered) {
+  auto run = start();
+  ASSERT_EQ(0, run->deliver_in(make_mail(1, 500)));
+  Session::Work& work = run->open_now(take_offer(*run));
+  const std::int64_t tried = run->loop().now().wall.unix_seconds();
+  run->settle_now(work, OutcomeKind::deferred, "later");
+  run->driver.pass(Duration::hours(3));
+  ASSERT_TRUE(run->turn_until([&] { return outcomes_.records.size() == 1; }));
+  kill(run);  // found in an outcome
+  run = start();
+  run->settle_down();
+  ASSERT_TRUE(run->stop());
+  kill(run);  // found in a checkpoint
+  run = start();
+  const Offered again = take_offer(*run);
+  EXPECT_EQ(1, again.attempts);
+  run->settle_now(run->open_now(again), OutcomeKind::delivered);
+  ASSERT_TRUE(run->turn_until([&] { return outcomes_.records.size() == 2; }));
+  for (const Accounted& record : outcomes_.records) {
+    EXPECT_EQ(tried, record.first_attempt.unix_seconds());
+  }
+}
+
 // What reception noted for signatures comes back with the message, over a restart too.
 TEST_F(SpoolTest, FactsForSignaturesComeBack) {
   const auto same = [](const SigningFacts& a, const SigningFacts& b) {
