@@ -154,6 +154,11 @@ class MtaSts(PeerTest):
         web.stop()
         daemon = self.daemon(records=False)
         self.send(daemon, "foreign", "second")
+        before = self.wait_errors(daemon, ("foreign", "stranger"))  # kept over the restart
+        self.assertEqual(errors, before)
+        tried = daemon.status()["totals"]["resolutions"]
+        daemon.command("schedule", "queue", "*")
+        wait_until(lambda: daemon.status()["totals"]["resolutions"] >= tried + 2, "two attempts")
         errors = self.wait_errors(daemon, ("foreign", "stranger"))
         self.assertIn("self-signed", errors["foreign"])
         self.assertIn("MTA-STS", errors["stranger"])

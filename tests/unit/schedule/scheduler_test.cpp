@@ -216,6 +216,7 @@ TEST(Scheduler, TheQueueClockGoesOnAfterAnOrderlyRestart) {
   next.run();
   ASSERT_EQ(next.opened.size(), 1U) << "only the one whose hosts were not known to be dead";
   EXPECT_EQ(next.row("dead.com").state, QueueState::deferred);
+  EXPECT_EQ(next.row("dead.com").last_error, "no answer") << "why is known too";
   EXPECT_EQ(next.row("dead.com").next_retry, hand.now.wall + Duration::minutes(5));
   next.advance(Duration::minutes(3));
   ASSERT_EQ(next.opened.size(), 2U);
