@@ -146,13 +146,14 @@ AccountingFeed::Step AccountingFeed::hand_over(std::uint64_t limit, std::uint32_
       const AccountRead read = read_for_accounting(*record, fields);
       fields.record.log = log_;
       fields.record.sequence = sequence_;
-      if (read == AccountRead::record && !sink_.account(fields.record)) {
+      const bool ours = what_ != FeedOf::all_outcomes || !fields.elsewhere;
+      if (read == AccountRead::record && ours && !sink_.account(fields.record)) {
         return Step::wait;
       }
       if (read == AccountRead::record) {
         --budget;
-        ++delivered_;
-        last_outcome_ = sequence_;
+        delivered_ += ours ? 1 : 0;
+        last_outcome_ = ours ? sequence_ : last_outcome_;
       }
       lost_ += read == AccountRead::damaged ? 1 : 0;
     }

@@ -77,6 +77,15 @@ Result<std::vector<std::uint16_t>> find_logs(Disk& disk, const std::string& fold
 
 }  // namespace
 
+std::string uuid_text(const Uuid& id) {
+  char room[32];
+  TextBuilder text(room);
+  for (const unsigned char octet : id) {
+    text.add_hex(octet, 2);
+  }
+  return std::string(text.view());
+}
+
 std::string log_folder(const std::string& root, std::uint16_t number) {
   char digits[4];
   for (int i = 3; i >= 0; --i) {

@@ -13,6 +13,8 @@
 
 namespace ringpost::spool {
 
+/// In hexadecimal.
+std::string uuid_text(const Uuid& id);
 std::string log_folder(const std::string& root, std::uint16_t number);
 /// The log-id of a folder's name, or -1.
 std::int32_t log_number(std::string_view name);

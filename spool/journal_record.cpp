@@ -16,6 +16,7 @@ void read_state(Decoder& decode, OutcomeFields& out) {
   const auto flags = decode.number<std::uint8_t>();
   record.ambiguous = (flags & 1) != 0;
   record.report_owed = (flags & 2) != 0;
+  out.elsewhere = (flags & 4) != 0;
   record.phase = static_cast<Phase>(decode.number<std::uint8_t>());
   record.attempts = decode.number<std::uint16_t>();
   out.next_attempt.us = decode.number<std::int64_t>();

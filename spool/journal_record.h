@@ -56,6 +56,7 @@ struct OutcomeFields {
   SettledRecord record;       ///< log and sequence are not stored
   std::uint64_t message = 0;  ///< message number
   WallTime next_attempt;      ///< deferred only
+  bool elsewhere = false;     ///< accounted by the host that the message was imported from
 };
 
 template <class Out>
@@ -139,8 +140,8 @@ void write_outcome_fields(Encoder<Out>& encode, const OutcomeFields& fields) {
   encode.number(fields.message);
   encode.varint(record.recipient_index);
   encode.number(static_cast<std::uint8_t>(record.kind));
-  encode.number(
-      static_cast<std::uint8_t>((record.ambiguous ? 1 : 0) | (record.report_owed ? 2 : 0)));
+  encode.number(static_cast<std::uint8_t>(
+      (record.ambiguous ? 1 : 0) | (record.report_owed ? 2 : 0) | (fields.elsewhere ? 4 : 0)));
   encode.number(static_cast<std::uint8_t>(record.phase));
   encode.number(record.attempts);
   encode.number(fields.next_attempt.us);

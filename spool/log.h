@@ -126,6 +126,11 @@ class Log final : private ViewUser {
   void inspect(InspectOp& op);
   void release(InspectOp& op);
   bool end_of_turn(Now now);
+  /// For an import, which offers and accounts nothing: the recipient is in this state. `owed`, if
+  /// not empty, is its ending as in an outcome record: it is settled, and its sender is still to be
+  /// told. False: that ending cannot be read.
+  bool restore(const SpoolHandle& message, std::uint32_t recipient, RecipientState state,
+               std::string_view owed);
 
   /// Begins to stop; stopped() turns true when a clean checkpoint is durable.
   void stop() noexcept;

@@ -97,6 +97,28 @@ void Log::delay_reported(const SpoolHandle& message, std::span<const std::uint32
   }
 }
 
+bool Log::restore(const SpoolHandle& message, std::uint32_t recipient, RecipientState state,
+                  std::string_view owed) {
+  MessageSlot* slot = slots_.find(message.slot, message.generation);
+  RP_ASSERT(slot != nullptr);
+  if (!owed.empty()) {
+    OutcomeFields fields;
+    if (!read_outcome(owed, fields) || !is_final(fields.record.kind)) {
+      return false;
+    }
+    fields.message = number_of(*slot);
+    fields.record.id = brief(message.slot).id;
+    fields.record.recipient_index = recipient;
+    fields.record.report_owed = true;
+    fields.elsewhere = true;
+    journal_.add(JournalKind::outcome, [&](auto& encode) { write_outcome_fields(encode, fields); });
+    state.set(RecipientState::kSettled);
+    state.set(RecipientState::kOwed);
+  }
+  slot->state(recipient) = state;
+  return true;
+}
+
 bool Log::owes(const SpoolHandle& message, std::uint32_t recipient) noexcept {
   const MessageSlot* slot = slots_.find(message.slot, message.generation);
   return slot != nullptr && recipient < slot->recipients &&

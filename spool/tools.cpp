@@ -73,15 +73,6 @@ struct ReadLog {
   RecoveryReport report;
 };
 
-std::string hex_of(const Uuid& id) {
-  char room[32];
-  TextBuilder text(room);
-  for (const unsigned char octet : id) {
-    text.add_hex(octet, 2);
-  }
-  return std::string(text.view());
-}
-
 /// Calls visit(segment, entry, slot) for each unsettled message of the log.
 template <class Visit>
 void for_each_live(ReadLog& log, std::string_view purpose, Visit visit) {
@@ -166,6 +157,9 @@ Status read_batch_outcomes(const JournalBatchView& batch, std::uint16_t log, Jou
     if (read != AccountRead::record) {
       continue;
     }
+    if (fields.elsewhere && !reader.elsewhere_too()) {
+      continue;
+    }
     fields.record.log = log;
     fields.record.sequence = sequence;
     if (const Status taken = reader.on_outcome(fields.record); !taken) {
@@ -211,7 +205,7 @@ Result<SpoolFigures> look(Disk& disk, const std::string& folder, bool verify,
     return opened.error();
   }
   SpoolFigures all;
-  all.id = hex_of(opened->listing.id);
+  all.id = uuid_text(opened->listing.id);
   for (const std::uint16_t number : opened->listing.logs) {
     ReadLog log(disk, number, progress);
     if (const Status read = log.read(folder, opened->listing.id); !read) {
@@ -275,11 +269,52 @@ void add_json_number(std::string& out, std::string_view name, std::uint64_t valu
   out += after;
 }
 
-std::string describe(const MessageId& id, const OpenedRecord& record, const MessageSlot& slot) {
-  std::string line = "{";
+void add_json_flag(std::string& out, std::string_view name, bool value, char after) {
+  add_json_text(out, name);
+  out += value ? ":true" : ":false";
+  out += after;
+}
+
+/// Endings that senders are still to be told of, in the form of a journal, by message and
+/// recipient.
+class OwedOutcomes final : public OutcomeReader {
+ public:
+  Status on_outcome(const SettledRecord& record) override {
+    if (record.report_owed) {
+      OutcomeFields fields;
+      fields.record = record;
+      fields.message = record.id.low;
+      std::string& text = outcomes_[{record.id, record.recipient_index}];
+      text.clear();
+      StringOut out{text};
+      Encoder encode(out);
+      write_outcome_fields(encode, fields);
+    }
+    return {};
+  }
+  bool elsewhere_too() const override { return true; }
+  /// Empty: its record was lost.
+  std::string_view find(const MessageId& id, std::uint32_t recipient) const {
+    const auto found = outcomes_.find({id, recipient});
+    return found == outcomes_.end() ? std::string_view{} : found->second;
+  }
+
+ private:
+  std::map<std::pair<MessageId, std::uint32_t>, std::string> outcomes_;
+};
+
+std::string hex_of(std::string_view bytes) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string text;
+  for (const char c : bytes) {
+    text += kHex[static_cast<unsigned char>(c) >> 4];
+    text += kHex[static_cast<unsigned char>(c) & 15];
+  }
+  return text;
+}
+
+void describe_envelope(const OpenedRecord& record, std::string& line) {
   const Envelope& envelope = record.envelope;
-  add_json_field(line, "id", id.text());
-  add_json_field(line, "file", id.text() + ".eml");
   add_json_number(line, "received_us", static_cast<std::uint64_t>(envelope.received.us), ',');
   add_json_field(line, "from", envelope.reverse_path);
   add_json_field(line, "vmta", envelope.vmta);
@@ -287,12 +322,33 @@ std::string describe(const MessageId& id, const OpenedRecord& record, const Mess
   add_json_field(line, "user", envelope.user);
   add_json_field(line, "envelope_id", envelope.envelope_id);
   add_json_field(line, "origin", envelope.origin.valid() ? envelope.origin.text() : "");
+  add_json_field(line, "helo", envelope.helo);
+  add_json_field(line, "noted", envelope.noted);
+  add_json_field(line, "dkim_options", record.signing.options);
+  add_json_field(line, "verp", envelope.has_verp() ? hex_of({envelope.verp.data(), 2}) : "");
+  add_json_number(line, "sender_rule", envelope.sender_rule, ',');
+  add_json_number(line, "ret", static_cast<std::uint64_t>(envelope.dsn_return), ',');
+  add_json_number(line, "body", static_cast<std::uint64_t>(envelope.body), ',');
+  add_json_flag(line, "smtputf8", envelope.smtputf8, ',');
+  add_json_number(line, "reports", envelope.reports, ',');
   add_json_number(line, "size", record.head.content.size, ',');
+}
+
+std::string describe(const MessageId& id, const OpenedRecord& record, const MessageSlot& slot,
+                     bool alone, const OwedOutcomes& owed) {
+  std::string line = "{";
+  const Envelope& envelope = record.envelope;
+  add_json_field(line, "id", id.text());
+  add_json_field(line, "file", id.text() + ".eml");
+  describe_envelope(record, line);
+  add_json_flag(line, "alone", alone, ',');
   line += "\"recipients\":[";
   bool first = true;
   for (std::uint32_t i = 0; i < slot.recipients; ++i) {
     const RecipientState& state = slot.state(i);
-    if (state.has(RecipientState::kSettled)) {
+    const std::string_view ending =
+        state.has(RecipientState::kOwed) ? owed.find(id, i) : std::string_view{};
+    if (state.has(RecipientState::kSettled) && ending.empty()) {
       continue;
     }
     line += first ? "{" : ",{";
@@ -303,7 +359,10 @@ std::string describe(const MessageId& id, const OpenedRecord& record, const Mess
     add_json_number(line, "notify", envelope.recipients[i].notify, ',');
     add_json_number(line, "attempts", state.attempts, ',');
     add_json_number(line, "next_attempt", state.next_s, ',');
-    line += state.has(RecipientState::kAmbiguous) ? "\"ambiguous\":true}" : "\"ambiguous\":false}";
+    add_json_number(line, "pool_key", envelope.recipients[i].pool_key, ',');
+    add_json_number(line, "delays", state.delays(), ',');
+    add_json_field(line, "owed", hex_of(ending));
+    add_json_flag(line, "ambiguous", state.has(RecipientState::kAmbiguous), '}');
   }
   line += "]}\n";
   return line;
@@ -343,6 +402,14 @@ class Exporter {
     if (const Status read = log.read(folder, spool); !read) {
       return read;
     }
+    OwedOutcomes owed;
+    std::uint64_t count = 0;
+    std::uint64_t lost = 0;
+    if (log.report.reports_owed > 0) {
+      if (const Status read = read_log_outcomes(log, owed, count, lost); !read) {
+        return read;
+      }
+    }
     std::string bytes;
     const Segment* held = nullptr;
     Status status;
@@ -355,7 +422,7 @@ class Exporter {
                       held = &segment;
                       read_all(disk_, segment.file, segment.header.size, bytes);
                     }
-                    status = message(bytes, segment, entry, slot);
+                    status = message(bytes, segment, entry, slot, owed);
                   });
     figures.report.add(log.report);
     return status;
@@ -370,10 +437,16 @@ class Exporter {
 
  private:
   Status message(std::string_view bytes, const Segment& segment, const SummaryEntry& entry,
-                 const MessageSlot& slot) {
+                 const MessageSlot& slot, const OwedOutcomes& owed) {
+    const MessageId id = segment.id_of(entry.local);
+    std::uint32_t reports = 0;
+    for (std::uint32_t i = 0; i < slot.recipients; ++i) {
+      const bool owes = slot.state(i).has(RecipientState::kOwed);
+      reports += owes && !owed.find(id, i).empty() ? 1 : 0;
+    }
     const std::uint32_t unsettled = unsettled_of(slot);
-    if (unsettled == 0) {
-      return {};  // stays for a report only
+    if (unsettled + reports == 0) {
+      return {};  // stays for a report whose ending cannot be read any more
     }
     OpenedRecord record;
     if (!read_record(bytes, segment.header.generation, entry.head, true, record) ||
@@ -381,7 +454,6 @@ class Exporter {
       ++figures.damaged;
       return {};
     }
-    const MessageId id = segment.id_of(entry.local);
     std::string wire(record.prefix);
     for (const ByteRange& range : record.kept) {
       wire += record.content.substr(range.begin, range.size());
@@ -391,11 +463,12 @@ class Exporter {
         !written) {
       return written;
     }
-    const std::string line = describe(id, record, slot);
+    const std::string line = describe(id, record, slot, IndexReader(entry.index).alone(), owed);
     const Status listed = disk_.write_now(list_, list_bytes_, line, true);
     list_bytes_ += line.size();
     ++figures.messages;
     figures.recipients += unsettled;
+    figures.reports += reports;
     return listed;
   }
 
@@ -446,6 +519,10 @@ Result<ExportFigures> export_messages(Disk& disk, const std::string& folder,
   Exporter exporter(disk, target, progress);
   if (const Status begun = exporter.begin(); !begun) {
     return begun.error();
+  }
+  const Status named = write_file(disk, target + "/spool-id", uuid_text(opened->listing.id) + "\n");
+  if (!named) {
+    return named.error();
   }
   for (const std::uint16_t number : opened->listing.logs) {
     if (const Status done = exporter.log(folder, number, opened->listing.id); !done) {

@@ -46,6 +46,7 @@ Result<SpoolFigures> check(Disk& disk, const std::string& folder, ToolProgress* 
 struct ExportFigures {
   std::uint64_t messages = 0;
   std::uint64_t recipients = 0;
+  std::uint64_t reports = 0;  ///< endings that senders are still to be told of
   std::uint64_t damaged = 0;  ///< could not be exported
   RecoveryReport report;
 };
@@ -62,6 +63,8 @@ class OutcomeReader {
   virtual ~OutcomeReader() = default;
   /// The record's views hold during the call. An error ends the reading.
   virtual Status on_outcome(const SettledRecord& record) = 0;
+  /// Those too that the accounting of another host has.
+  virtual bool elsewhere_too() const { return false; }
 };
 /// All outcomes that the journals of a stopped spool still hold, log by log in their order; how
 /// many. What cannot be read is passed over and counted in `lost`.

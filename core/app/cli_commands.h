@@ -88,5 +88,6 @@ int account_rebuild(const CliOptions& options, const std::string& config_file,
 int spool_check(const CliOptions& options, const std::string& folder);
 int spool_stat(const CliOptions& options, const std::string& folder);
 int spool_export(const CliOptions& options, const std::string& folder, const std::string& target);
+int spool_import(const CliOptions& options, const std::string& folder, const std::string& archive);
 
 }  // namespace ringpost::app

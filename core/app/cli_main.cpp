@@ -281,6 +281,10 @@ void add_file_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
     exit_code = ringpost::app::account_rebuild(options, arguments.file, arguments.first,
                                                arguments.second, arguments.sender);
   });
+}
+
+void add_spool_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
+  auto& options = arguments.options;
   CLI::App* spool = app.add_subcommand("spool", "Tools for the spool of a stopped daemon");
   spool->require_subcommand(1);
   spool->add_subcommand("check", "Verify all segments and journals")
@@ -296,6 +300,12 @@ void add_file_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   exporting->add_option("target", arguments.first, "folder to write to")->required();
   exporting->callback(
       [&] { exit_code = ringpost::app::spool_export(options, arguments.file, arguments.first); });
+  CLI::App* importing = spool->add_subcommand(
+      "import", "Take over what an export of another spool has, each message once");
+  importing->add_option("folder", arguments.file, "spool folder, made if missing")->required();
+  importing->add_option("archive", arguments.first, "folder that an export wrote")->required();
+  importing->callback(
+      [&] { exit_code = ringpost::app::spool_import(options, arguments.file, arguments.first); });
 }
 
 }  // namespace
@@ -319,6 +329,7 @@ int main(int argc, char** argv) {
   add_queue_commands(app, arguments, exit_code);
   add_mode_commands(app, arguments, exit_code);
   add_file_commands(app, arguments, exit_code);
+  add_spool_commands(app, arguments, exit_code);
   app.add_subcommand("manual", "Print this tool's manual page, ringpost(1)")->callback([&] {
     std::cout << ringpost::app::man_page(app);
   });

@@ -1,11 +1,14 @@
+#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "core/app/cli_commands.h"
 #include "core/app/cli_progress.h"
 #include "core/app/cli_talk.h"
+#include "core/app/import_source.h"
 #include "core/app/plain_disk.h"
 #include "core/app/table.h"
+#include "net/wire/kernel_entropy.h"
 #include "spool/tools.h"
 
 namespace ringpost::app {
@@ -115,15 +118,50 @@ int spool_export(const CliOptions& options, const std::string& folder, const std
   if (options.json) {
     print(Json{{"messages", done->messages},
                {"recipients", done->recipients},
+               {"reports", done->reports},
                {"damaged", done->damaged}}
               .dump(2) +
           "\n");
   } else {
     print(std::to_string(done->messages) + " messages with " + std::to_string(done->recipients) +
-          " recipients written to " + target + ", " + std::to_string(done->damaged) +
-          " damaged ones could not be\n");
+          " recipients and " + std::to_string(done->reports) + " reports owed written to " +
+          target + ", " + std::to_string(done->damaged) + " damaged ones could not be\n");
   }
   return done->damaged > 0 ? kFaulty : kDone;
+}
+
+int spool_import(const CliOptions& options, const std::string& folder, const std::string& archive) {
+  ArchiveSource source(archive);
+  if (const Status opened = source.open(); !opened) {
+    return fail_on(archive, opened.error());
+  }
+  auto disk = PlainDisk::open();
+  if (!disk) {
+    return fail_on(folder, disk.error());
+  }
+  KernelEntropy entropy;
+  const auto wall = std::chrono::system_clock::now().time_since_epoch();
+  const WallTime now{std::chrono::duration_cast<std::chrono::microseconds>(wall).count()};
+  auto done = spool::import_messages(disk->disk(), entropy, folder, source.spool_id(),
+                                     {Instant{Duration::hours(1).ns}, now}, source);
+  if (!done) {
+    return fail_on(folder, done.error());
+  }
+  if (options.json) {
+    print(Json{{"messages", done->messages},
+               {"recipients", done->recipients},
+               {"reports", done->reports},
+               {"already", done->already},
+               {"faulty", source.faulty()}}
+              .dump(2) +
+          "\n");
+  } else {
+    print(std::to_string(done->messages) + " messages with " + std::to_string(done->recipients) +
+          " recipients and " + std::to_string(done->reports) + " reports owed taken into " +
+          folder + ", " + std::to_string(done->already) + " were there, " +
+          std::to_string(source.faulty()) + " faulty\n");
+  }
+  return source.faulty() > 0 ? kFaulty : kDone;
 }
 
 }  // namespace ringpost::app

@@ -253,6 +253,14 @@ Status SimDisk::rename(const std::string& from, const std::string& to) {
   }
   files_->names_[to] = found->second;
   files_->names_.erase(from);
+  // What a folder holds goes with it.
+  for (auto* names : {&files_->names_, &files_->durable_names_}) {
+    for (auto entry = names->lower_bound(from + "/");
+         entry != names->end() && entry->first.rfind(from + "/", 0) == 0;) {
+      (*names)[to + entry->first.substr(from.size())] = entry->second;
+      entry = names->erase(entry);
+    }
+  }
   return {};
 }
 

@@ -58,7 +58,7 @@ std::string body_of(const MessageView& view) {
 
 Session::Session(sim::SimFiles& the_files, const SpoolOptions& options, TestAdmissions& admissions,
                  TestOutcomes& outcomes, std::uint64_t seed, unsigned shards, unsigned shard,
-                 Now start)
+                 Now start, ReportSink* reports)
     : files(the_files),
       disk(the_files, seed),
       driver(disk, seed + 1, start),
@@ -71,7 +71,7 @@ Session::Session(sim::SimFiles& the_files, const SpoolOptions& options, TestAdmi
   }
   folder = std::make_unique<SpoolFolder>(std::move(*opened));
   spool = std::make_unique<Spool>(options, folder->id(), folder->logs_of(shard),
-                                  LogPorts{loop_, disk, entropy, admissions, outcomes});
+                                  LogPorts{loop_, disk, entropy, admissions, outcomes, reports});
   auto found = spool->start();
   if (!found) {
     error = found.error();

@@ -85,7 +85,8 @@ class Session {
  public:
   Session(sim::SimFiles& files, const SpoolOptions& options, TestAdmissions& admissions,
           TestOutcomes& outcomes, std::uint64_t seed, unsigned shards = 1, unsigned shard = 0,
-          Now start = {Instant{Duration::hours(1).ns}, WallTime{1'800'000'000'000'000}});
+          Now start = {Instant{Duration::hours(1).ns}, WallTime{1'800'000'000'000'000}},
+          ReportSink* reports = nullptr);
   ~Session();
 
   bool started() const { return error.code == ErrorCode::none; }
