@@ -295,10 +295,37 @@ Status make_folder(Disk& disk, const std::string& path) {
   return made || made.error().code == ErrorCode::already_exists ? Status{} : made;
 }
 
+/// Spares that were not used have this program's sizes, not the daemon's: it shall not meet them.
+Status drop_spares(Disk& disk, const std::string& log) {
+  const auto names = disk.list(log);
+  for (std::size_t i = 0; names && i < names->size(); ++i) {
+    const std::string path = log + "/" + (*names)[i];
+    char sector[kSector] = {};
+    const auto file = disk.open(path, false);
+    const auto got = file ? disk.read(*file, 0, sector) : Result<std::size_t>(file.error());
+    if (file) {
+      disk.close(*file);
+    }
+    if (!got) {
+      return got.error();
+    }
+    const auto header = decode_segment_header({sector, *got});
+    if (!header || header->kind == SegmentKind::free) {
+      if (const Status gone = disk.unlink(path); !gone) {
+        return gone;
+      }
+    }
+  }
+  return names ? Status{} : names.error();
+}
+
 Status put_in_place(Disk& disk, const std::string& folder, std::uint16_t number,
                     const std::string& ledger) {
   const std::string fresh = folder + std::string(kFresh);
   const std::string log = log_folder(fresh, number);
+  if (const Status dropped = drop_spares(disk, log); !dropped) {
+    return dropped;
+  }
   const auto file = disk.create(log + std::string(kLedger));
   if (!file) {
     return file.error();
