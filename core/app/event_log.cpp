@@ -8,7 +8,7 @@
 namespace ringpost::app {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr auto kBusyPause = std::chrono::milliseconds(20);
 constexpr auto kIdlePause = std::chrono::milliseconds(200);
@@ -80,11 +80,11 @@ std::string event_text(const EventLine& line, unsigned shard) {
 std::string event_json(const EventLine& line, unsigned shard) {
   std::string time;
   add_log_time(line.time, time);
-  Json out{{"time", time},
-           {"level", name_of(level_of(line))},
-           {"kind", name_of(line.kind)},
-           {"direction", line.incoming ? "in" : "out"},
-           {"session", session_of(line, shard)}};
+  OrderedJson out{{"time", time},
+                  {"level", name_of(level_of(line))},
+                  {"kind", name_of(line.kind)},
+                  {"direction", line.incoming ? "in" : "out"},
+                  {"session", session_of(line, shard)}};
   if (!line.incoming) {
     out["queue"] = printable(line.queue) + "/" + printable(line.vmta);
   }
