@@ -233,6 +233,20 @@ class Tidy:
             other = first.setdefault((path.rsplit("/", 1)[0], spaces, name, parameters), path)
             if other != path:
                 self.report(path, line, f"'{name}' is defined in {other} too; share or rename it")
+        self.check_aliases(names)
+
+    def check_aliases(self, names):
+        """One alias in two sources of a folder is one alias only if it stands for the same."""
+        first = {}
+        for path in names:
+            for number, line in enumerate((ROOT / path).read_text().splitlines(), 1):
+                found = re.match(r"using (\w+) = (.+);$", line)
+                if found is None:
+                    continue
+                name, meaning = found.groups()
+                other, meant = first.setdefault((path.rsplit("/", 1)[0], name), (path, meaning))
+                if meant != meaning:
+                    self.report(path, number, f"'{name}' is {meant} in {other}; rename it")
 
     def check_dead_headers(self, names):
         for name in names:
