@@ -58,10 +58,12 @@ void Shard::on_control(ControlTask& task, unsigned from, Now now) {
   answer_control(task, from);
 }
 
-// Sessions under way, in and out, hold what they began with; limits and clocks keep their state.
+// Sessions under way, in and out, hold what they began with; those that idle end, lest new mail
+// leaves under old settings. Limits and clocks keep their state.
 void Shard::reload(const ControlTask& task, Now now) {
   policies_.use(task.snapshot, task.version, task.keys);
   scheduler_->refresh(now);
+  deliverer_->end_idle();
   accountant_.use(bounce_rules(task.snapshot));
   if (ingest_ != nullptr) {
     ingest_->use(task.ingest);

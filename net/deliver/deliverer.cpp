@@ -150,6 +150,14 @@ void Deliverer::rows(std::size_t max, std::vector<SessionRow>& out) const {
   }
 }
 
+void Deliverer::end_idle() {
+  for (DeliverySession& session : sessions_) {
+    if (session.idle_listed) {
+      session.drain();
+    }
+  }
+}
+
 void Deliverer::drain() {
   draining_ = true;
   for (DeliverySession& session : sessions_) {

@@ -40,6 +40,8 @@ class Deliverer final : public SessionHost, private SessionKeeper {
                     const QueuePolicyRef& policy) override;
   bool scout(QueueId queue, std::string_view destination, const QueuePolicyRef& policy) override;
 
+  /// Idle sessions say QUIT: the settings that they were opened under are no longer in force.
+  void end_idle();
   /// Graceful end: no more jobs are taken, idle sessions say QUIT, transactions in hand are
   /// finished, no new session opens. Done when sessions_open() is 0.
   void drain();

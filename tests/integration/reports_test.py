@@ -164,8 +164,10 @@ class Reports(PeerTest):
         rows = [row for row in daemon.accounted() if row["rcpt"] == "s1@home.test"]
         self.assertEqual([("d", "", "{default}")],
                          [(row["type"], row["orig"], row["vmta"]) for row in rows])
-        bounces = json.loads(daemon.command("show", "bounces", "--json"))
-        self.assertEqual([{"category": "bad-mailbox", "bounced": 9, "deferred": 0}], bounces)
+        def bounces():
+            return json.loads(daemon.command("show", "bounces", "--json"))
+        expected = [{"category": "bad-mailbox", "bounced": 9, "deferred": 0}]
+        wait_until(lambda: bounces() == expected, f"{expected}, not {bounces()}")
         self.assertIn("bad-mailbox", daemon.command("show", "bounces"))
         totals = daemon.status()["totals"]
         self.assertEqual((4, 1), (totals["reports_made"], totals["reports_omitted"]))

@@ -510,6 +510,22 @@ TEST(Deliver, AnySessionStaysAMomentForMoreMail) {
   EXPECT_EQ(world.deliverer->sessions_open(), 0U) << "a moment, not longer";
 }
 
+TEST(Deliver, IdleSessionsEndWithTheSettingsTheyWereOpenedUnder) {
+  DeliverWorld world;
+  TestHost& host = world.add_host(kA);
+  world.add_route("mx.example.org", 10, kA);
+  world.policy->idle_timeout = Duration::hours(1);
+  world.add_message("x: y\r\n\r\n", {"a@example.org"});
+  ASSERT_TRUE(world.open());
+  ASSERT_TRUE(world.run_until([&] { return world.messages[0].finished == 1; }));
+  world.world.run_for(Duration::seconds(1));
+  world.deliverer->end_idle();
+  ASSERT_TRUE(world.run());
+  EXPECT_EQ(host.commands.back(), "QUIT");
+  ASSERT_EQ(world.ended.size(), 1U);
+  EXPECT_EQ(world.ended[0].end, SessionEnd::normal);
+}
+
 TEST(Deliver, LargeContentGoesByZeroCopyAndIsHeldUntilReleased) {
   DeliverWorld world(5, grouping_at_once());
   TestHost& host = world.add_host(kA);
