@@ -128,7 +128,7 @@ std::string state_text(const schedule::QueueState state, const schedule::Gate ga
 
 std::string answer_flushed() { return answer_ok({{"flushed", true}}); }
 
-std::string answer_status(const ControlTask& task, const ProcessFacts& facts,
+std::string answer_status(const ControlTask& task, const ProcessFacts& facts, bool draining,
                           const account::LogWriterStats& accounts, WallTime now) {
   Json shards = Json::array();
   Json totals = counters_of({});
@@ -160,7 +160,7 @@ std::string answer_status(const ControlTask& task, const ProcessFacts& facts,
   }
   return answer_ok({{"version", facts.version},
                     {"pid", ::getpid()},
-                    {"state", facts.draining ? "draining" : "running"},
+                    {"state", draining ? "draining" : "running"},
                     {"uptime_seconds", (now - facts.started).whole_seconds()},
                     {"shards", facts.shards},
                     {"alarms", std::move(alarms)},

@@ -19,7 +19,7 @@ std::string answer_ok(nlohmann::json result);
 std::string answer_error(const std::string& text);
 /// "waiting: message-rate".
 std::string state_text(schedule::QueueState state, schedule::Gate gate);
-std::string answer_status(const ControlTask& task, const ProcessFacts& facts,
+std::string answer_status(const ControlTask& task, const ProcessFacts& facts, bool draining,
                           const account::LogWriterStats& accounts, WallTime now);
 std::string answer_flushed();
 std::string answer_queues(const ControlTask& task);

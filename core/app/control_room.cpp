@@ -32,7 +32,8 @@ ControlRoom::ControlRoom(Mailroom& mailroom, RingPeers& peers, unsigned endpoint
       peers_(peers),
       endpoint_(endpoint),
       facts_(std::move(facts)),
-      reloader_(reloader) {
+      reloader_(reloader),
+      in_force_(reloader.current()) {
   // The shards refuse to start with a list that cannot be read.
   static_cast<void>(moves_.restore(facts_.move_rules, read_clocks().wall).ok());
 }
@@ -52,13 +53,13 @@ std::string ControlRoom::answer(const std::string& request) {
   if (parsed.is_discarded() || !parsed.is_object()) {
     return answer_error("the request is not a JSON object");
   }
-  const std::lock_guard lock(mutex_);
   try {
     const auto command = parsed.value("command", std::string());
     const auto pattern = parsed.value("pattern", std::string());
     if (command == "status") {
       return status();
     }
+    const std::lock_guard lock(mutex_);
     if (command == "queues" || command == "domains" || command == "vmtas" ||
         command == "sessions" || command == "hosts") {
       return view(command, pattern);
@@ -152,39 +153,50 @@ void ControlRoom::collect() {
     Letter letter;
     while (mailroom_.take(endpoint_, shard, letter)) {
       auto* task = letter.as<ControlTask*>();
-      ++task->answers;
-      if (task != waiting_ && task->answers == facts_.shards) {
+      if (++task->answers == facts_.shards) {
         std::erase_if(late_, [&](const TaskRef& late) { return late.get() == task; });
       }
     }
   }
 }
 
+// Whoever comes first waits for letters on behalf of all, and hands over when it has its own.
+void ControlRoom::listen(std::unique_lock<std::mutex>& held, Instant deadline) {
+  const auto left =
+      std::max<std::int64_t>((deadline - read_clocks().instant).whole_milliseconds(), 0);
+  if (listening_) {
+    heard_.wait_for(held, std::chrono::milliseconds(left + 1));
+    return;
+  }
+  listening_ = true;
+  mailroom_.announce_sleep(endpoint_);
+  if (mailroom_.empty(endpoint_)) {
+    held.unlock();
+    pollfd entry{wake_.descriptor(), POLLIN, 0};
+    ::poll(&entry, 1, static_cast<int>(left + 1));
+    wake_.lower();
+    held.lock();
+  }
+  mailroom_.announce_awake(endpoint_);
+  collect();
+  listening_ = false;
+  heard_.notify_all();
+}
+
 Result<ControlRoom::TaskRef> ControlRoom::ask(TaskRef task) {
+  std::unique_lock held(room_mutex_);
   collect();
   if (!send_round(*task)) {
-    return Error::of(ErrorCode::timed_out, "a shard does not read its letters");
+    return Error::of(ErrorCode::no_capacity, "a shard does not read its letters");
   }
-  waiting_ = task.get();
   const Instant deadline = read_clocks().instant + kAnswerTime;
   while (task->answers < facts_.shards) {
-    mailroom_.announce_sleep(endpoint_);
-    if (mailroom_.empty(endpoint_)) {
-      const auto left =
-          std::max<std::int64_t>((deadline - read_clocks().instant).whole_milliseconds(), 0);
-      pollfd entry{wake_.descriptor(), POLLIN, 0};
-      ::poll(&entry, 1, static_cast<int>(left));
-      wake_.lower();
-    }
-    mailroom_.announce_awake(endpoint_);
-    collect();
-    if (task->answers < facts_.shards && read_clocks().instant >= deadline) {
-      waiting_ = nullptr;
+    if (read_clocks().instant >= deadline) {
       late_.push_back(std::move(task));
       return Error::of(ErrorCode::timed_out, "a shard did not answer in time");
     }
+    listen(held, deadline);
   }
-  waiting_ = nullptr;
   return task;
 }
 
@@ -193,8 +205,16 @@ std::string ControlRoom::status() {
   task->kind = ControlKind::status;
   auto done = ask(std::move(task));
   const auto accounts = accounts_ != nullptr ? accounts_->stats() : account::LogWriterStats{};
-  return done ? answer_status(**done, facts_, accounts, read_clocks().wall)
-              : answer_error(done.error().describe());
+  if (!done) {
+    return answer_error(done.error().describe());
+  }
+  const bool drains = draining();
+  return answer_status(**done, facts_, drains, accounts, read_clocks().wall);
+}
+
+bool ControlRoom::draining() {
+  const std::lock_guard lock(room_mutex_);
+  return draining_;
 }
 
 std::string ControlRoom::view(const std::string& command, const std::string& pattern) {
@@ -291,10 +311,14 @@ std::string ControlRoom::reload() {
   task->keys = plan.keys;
   task->version = plan.version;
   auto done = ask(std::move(task));
-  if (!done && late_.empty()) {
+  if (!done && done.error().code == ErrorCode::no_capacity) {
     return answer_error(done.error().describe() + "; nothing was changed");
   }
   reloader_.applied(plan);
+  {
+    const std::lock_guard lock(room_mutex_);
+    in_force_ = reloader_.current();
+  }
   set_log_level(log_level_of(plan.snapshot->global(), facts_.debug));
   check_sources_locked(true);
   std::string said = "reload: configuration " + std::to_string(plan.version) + " is in force";
@@ -318,16 +342,19 @@ std::string ControlRoom::drain() {
   if (!done) {
     return answer_error(done.error().describe());
   }
-  if (!facts_.draining) {
+  if (!draining()) {
     log_info("drains by an operator's command: takes no mail until the next start");
   }
-  facts_.draining = true;
+  {
+    const std::lock_guard lock(room_mutex_);
+    draining_ = true;
+  }
   return answer_ok({{"state", "draining"}});
 }
 
 // As a service manager would: the main thread ends everything in order.
 std::string ControlRoom::end() {
-  if (!facts_.draining) {
+  if (!draining()) {
     return answer_error("only a daemon that drains is ended this way");
   }
   log_info("drained; ends by an operator's command");
@@ -370,12 +397,11 @@ std::string ControlRoom::sources() {
 }
 
 std::shared_ptr<const config::Snapshot> ControlRoom::settings() {
-  const std::lock_guard lock(mutex_);
-  return reloader_.current();
+  const std::lock_guard lock(room_mutex_);
+  return in_force_;
 }
 
 Result<MonitorFigures> ControlRoom::figures() {
-  const std::lock_guard lock(mutex_);
   auto task = std::make_unique<ControlTask>();
   task->kind = ControlKind::status;
   auto done = ask(std::move(task));
@@ -390,7 +416,7 @@ Result<MonitorFigures> ControlRoom::figures() {
     figures.accounts = accounts_->stats();
   }
   figures.log_lines_dropped = log_lines_dropped();
-  figures.draining = facts_.draining;
+  figures.draining = draining();
   figures.started = facts_.started;
   figures.now = read_clocks().wall;
   figures.memory_bytes = resident_memory();

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -32,11 +33,12 @@ struct ProcessFacts {
   std::string move_file;    ///< likewise mail that was moved
   std::string move_rules;   ///< what that file holds
   bool debug = false;       ///< the log has everything
-  bool draining = false;    ///< takes no mail any more
 };
 
 /// Turns requests of the control socket, and of the main thread, into tasks for all shards and
-/// their parts into JSON. An endpoint of the mailroom; one request at a time, whoever asks.
+/// their parts into JSON. An endpoint of the mailroom. One request at a time, whoever asks; but
+/// figures, settings and the request `status` wait for no other, so that what watches the daemon
+/// has its answer while a long command goes on.
 class ControlRoom : public ControlHandler {
  public:
   /// `endpoint` is the control thread's place in the mailroom.
@@ -65,11 +67,14 @@ class ControlRoom : public ControlHandler {
  private:
   using TaskRef = std::unique_ptr<ControlTask>;
 
-  /// Sends the task round and waits. timed_out: some shard did not answer; the task is then kept
-  /// until it does.
+  /// Sends the task round and waits. no_capacity: nothing was sent. timed_out: some shard did
+  /// not answer; the task is then kept until it does. Any thread, several at once.
   Result<TaskRef> ask(TaskRef task);
+  /// Waits for letters, or while another thread does so, for that one. `held` is of room_mutex_.
+  void listen(std::unique_lock<std::mutex>& held, Instant deadline);
   void collect();
   bool send_round(ControlTask& task);
+  bool draining();
   static Status save_rules(const std::string& file_name, const std::string& rules);
 
   std::string status();
@@ -119,10 +124,14 @@ class ControlRoom : public ControlHandler {
   MoveRules moves_;
   account::LogWriter* accounts_ = nullptr;
   EventLog* events_ = nullptr;
-  std::mutex mutex_;  ///< held while a request is answered
+  std::mutex mutex_;       ///< held while a request is answered; taken before room_mutex_
+  std::mutex room_mutex_;  ///< guards the place in the mailroom and what follows
+  std::condition_variable heard_;
+  bool listening_ = false;  ///< a thread waits for letters, for all
   WakeEvent wake_;
   std::vector<TaskRef> late_;  ///< given up waiting for, still with a shard
-  ControlTask* waiting_ = nullptr;
+  std::shared_ptr<const config::Snapshot> in_force_;
+  bool draining_ = false;
 };
 
 }  // namespace ringpost::app

@@ -96,7 +96,8 @@ std::vector<Trouble> HealthWatch::look(const MonitorFigures& figures, const Host
   return out;
 }
 
-// Between two looks with few resolutions nothing is learnt: the judgement stays.
+// Between two looks with few resolutions nothing is learnt: the judgement stays. Figures may be
+// older than those of the last look, when two visitors ask at once.
 void HealthWatch::look_at_dns(const MonitorFigures& figures, std::vector<Trouble>& out) {
   std::uint64_t all = 0;
   std::uint64_t failed = 0;
@@ -104,7 +105,7 @@ void HealthWatch::look_at_dns(const MonitorFigures& figures, std::vector<Trouble
     all += shard.resolutions;
     failed += shard.resolutions_failed;
   }
-  if (all - resolutions_ >= kResolutionsLeast) {
+  if (all >= resolutions_ + kResolutionsLeast) {
     dns_failing_ = (failed - resolutions_failed_) * 2 > all - resolutions_;
     resolutions_ = all;
     resolutions_failed_ = failed;
@@ -123,7 +124,7 @@ void HealthWatch::look_at_damage(const MonitorFigures& figures, Now now,
   if (damaged > damaged_) {
     damage_told_until_ = now.instant + kDamageMemory;
   }
-  damaged_ = damaged;
+  damaged_ = std::max(damaged_, damaged);
   if (damaged > 0 && now.instant < damage_told_until_) {
     out.push_back({"spool", std::to_string(damaged) +
                                 " messages are quarantined: damaged on disk; the log names them"});

@@ -18,6 +18,9 @@ namespace {
 constexpr const char* kText = "text/plain; charset=utf-8";
 constexpr unsigned kConnectionsMax = 64;
 constexpr unsigned kPatienceSeconds = 10;
+/// A thread for each visitor: who waits for a long command keeps nobody from /health.
+constexpr auto kThreads = static_cast<unsigned>(MHD_USE_INTERNAL_POLLING_THREAD) |
+                          static_cast<unsigned>(MHD_USE_THREAD_PER_CONNECTION);
 
 IpAddress address_of(const sockaddr* from) {
   IpAddress address;
@@ -142,8 +145,7 @@ HttpAnswer Monitor::redirect(std::string_view host, std::string_view path) {
 
 // The servers do not listen: the door passes each visitor to the right one.
 Status Monitor::start_encrypted(std::uint16_t port, const sockaddr* address, socklen_t size) {
-  constexpr auto kFlags = static_cast<unsigned>(MHD_USE_INTERNAL_POLLING_THREAD) |
-                          static_cast<unsigned>(MHD_USE_NO_LISTEN_SOCKET) |
+  constexpr auto kFlags = kThreads | static_cast<unsigned>(MHD_USE_NO_LISTEN_SOCKET) |
                           static_cast<unsigned>(MHD_USE_ITC);
   server_ = ::MHD_start_daemon(kFlags, 0, nullptr, nullptr, &on_request, &plain_,
                                MHD_OPTION_CONNECTION_LIMIT, kConnectionsMax,
@@ -197,8 +199,7 @@ Status Monitor::start(std::uint16_t port) {
     return start_encrypted(port, static_cast<const sockaddr*>(address),
                            outside ? sizeof all : sizeof six_less);
   }
-  const unsigned flags = static_cast<unsigned>(MHD_USE_INTERNAL_POLLING_THREAD) |
-                         (outside ? static_cast<unsigned>(MHD_USE_DUAL_STACK) : 0U);
+  const unsigned flags = kThreads | (outside ? static_cast<unsigned>(MHD_USE_DUAL_STACK) : 0U);
   errno = 0;
   server_ = ::MHD_start_daemon(flags, port, nullptr, nullptr, &on_request, &plain_,
                                MHD_OPTION_SOCK_ADDR, address, MHD_OPTION_CONNECTION_LIMIT,
@@ -279,7 +280,7 @@ HttpAnswer Monitor::command(const config::GlobalSettings& global, const HttpQues
   return {200, "application/json", source_.command(std::string(question.body)) + "\n", {}, {}};
 }
 
-Result<MonitorFigures> Monitor::look() {
+Result<MonitorFigures> Monitor::look(std::vector<Trouble>& troubles) {
   auto figures = source_.figures();
   if (!figures) {
     return figures;
@@ -298,13 +299,16 @@ Result<MonitorFigures> Monitor::look() {
     add(file.path.substr(0, file.path.rfind('/') + 1));
     add(file.move_to);
   }
-  troubles_ = watch_.look(*figures, read_host(folders), source_.now());
-  figures->trouble = troubles_.size();
+  const HostFacts host = read_host(folders);
+  const std::lock_guard lock(watch_mutex_);
+  troubles = watch_.look(*figures, host, source_.now());
+  figures->trouble = troubles.size();
   return figures;
 }
 
 HttpAnswer Monitor::metrics() {
-  const auto figures = look();
+  std::vector<Trouble> troubles;
+  const auto figures = look(troubles);
   if (!figures) {
     return {503, kText, figures.error().describe() + "\n", {}, {}};
   }
@@ -312,11 +316,12 @@ HttpAnswer Monitor::metrics() {
 }
 
 HttpAnswer Monitor::health() {
-  const auto figures = look();
+  std::vector<Trouble> troubles;
+  const auto figures = look(troubles);
   if (!figures) {
     return {503, "application/json", health_json({{"shard", figures.error().describe()}}), {}, {}};
   }
-  return {troubles_.empty() ? 200U : 503U, "application/json", health_json(troubles_), {}, {}};
+  return {troubles.empty() ? 200U : 503U, "application/json", health_json(troubles), {}, {}};
 }
 
 }  // namespace ringpost::app

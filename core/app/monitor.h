@@ -26,7 +26,7 @@ struct HttpAnswer {
   std::string allows{};    ///< methods, of an answer that refuses one
 };
 
-/// What the management port shows. Called on the server's own thread.
+/// What the management port shows. Called on threads of the server, several at once.
 class MonitorSource {
  public:
   virtual ~MonitorSource() = default;
@@ -78,8 +78,7 @@ class Monitor {
   HttpAnswer health();
   HttpAnswer command(const config::GlobalSettings& global, const HttpQuestion& question);
   HttpAnswer token(const config::GlobalSettings& global, const HttpQuestion& question);
-  /// Figures and, in troubles_, what is wrong.
-  Result<MonitorFigures> look();
+  Result<MonitorFigures> look(std::vector<Trouble>& troubles);
 
   MonitorSource& source_;
   Entrance plain_{this, false};
@@ -91,8 +90,8 @@ class Monitor {
   MonitorDoor door_;
   CommandGate gate_;
   std::uint16_t port_ = 0;
+  std::mutex watch_mutex_;
   HealthWatch watch_;
-  std::vector<Trouble> troubles_;
 };
 
 }  // namespace ringpost::app

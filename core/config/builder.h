@@ -85,6 +85,7 @@ class Builder {
   void add_host_limit(const Directive& directive, bool by_name);
   void check_records(const Directive& directive);
   void check_hidden_records(const Directive& directive);
+  void check_mechanisms(const Directive& directive);
   void resolve_listener_sources();
 
   // builder_domains.cpp

@@ -162,6 +162,20 @@ void Builder::add_relay_list(SourceEntry& source, const OptionRow& row,
   }
 }
 
+/// A mechanism that is misspelt would not be offered, and nobody would hear why.
+void Builder::check_mechanisms(const Directive& directive) {
+  static constexpr std::string_view kMechanisms[] = {"plain", "login", "cram-md5"};
+  for (const Word& word : ValueReader::list_of(directive.values)) {
+    const bool known =
+        std::any_of(std::begin(kMechanisms), std::end(kMechanisms),
+                    [&](const auto name) { return equals_ignoring_case(word.text, name); });
+    if (!known && !word.text.empty()) {
+      log_->error(word.span, "the mechanisms are plain, login and cram-md5",
+                  nearest_name(word.text, kMechanisms));
+    }
+  }
+}
+
 /// A relay block is a listener with a source of its own.
 void Builder::add_relay(const Section& section) {
   SourceEntry source;
@@ -187,12 +201,8 @@ void Builder::add_relay(const Section& section) {
     switch (row->id) {
       case OptionId::relay_listen: addresses.push_back(directive.values[0]); break;
       case OptionId::relay_auth:
+        check_mechanisms(directive);
         for (const Word& word : ValueReader::list_of(directive.values)) {
-          if (!equals_ignoring_case(word.text, "plain") &&
-              !equals_ignoring_case(word.text, "login") &&
-              !equals_ignoring_case(word.text, "cram-md5")) {
-            log_->error(word.span, "the mechanisms are plain, login and cram-md5");
-          }
           mechanisms.push_back(values_.keep(to_lower(word.text)));
         }
         break;

@@ -44,6 +44,9 @@ bool is_written(std::string_view letter) {
   return letter != "rb" && letter != "rs" && letter != "f";
 }
 
+/// Mail that comes in has no queue yet.
+bool belongs_to_a_queue(std::string_view letter) { return letter != "r" && is_written(letter); }
+
 }  // namespace
 
 bool Listener::single() const {
@@ -373,13 +376,17 @@ void Builder::check_records(const Directive& directive) {
   }
 }
 
-/// What is misspelt here hides nothing.
+/// What is misspelt here hides nothing, nor does a kind that is noted before a queue is chosen.
 void Builder::check_hidden_records(const Directive& directive) {
   for (const Word& word : ValueReader::list_of(directive.values)) {
     if (!word.text.empty() && record_letter(word.text).empty()) {
       log_->warning(word.span,
                     "'" + std::string(word.text) + "' is no kind of record and hides none",
                     nearest_name(word.text, record_names()));
+    } else if (!word.text.empty() && !belongs_to_a_queue(record_letter(word.text))) {
+      log_->warning(word.span, "records of kind '" + std::string(record_letter(word.text)) +
+                                   "' belong to no queue and are written all the same; 'records' "
+                                   "of an acct-file chooses them");
     }
   }
 }

@@ -88,6 +88,8 @@ void Builder::add_source(const Section& section) {
       for (const Word& name : ValueReader::list_of(directive.values)) {
         vmta_uses_.emplace_back(name.text, name.span);
       }
+    } else if (row->id == OptionId::auth_mechanisms) {
+      check_mechanisms(directive);
     } else if (row->id == OptionId::source_pattern_list) {
       routing_list_uses_.emplace_back(std::get<std::string_view>(*value), directive.values[0].span);
     } else if (row->id == OptionId::source_group) {

@@ -37,7 +37,7 @@ struct SyncOp : Completion {
 
 /// Makes a segment file ready off-thread: creates `path` (or takes the existing file), allocates
 /// and writes zeroes over `size` bytes, syncs the file and its folder. result 0 or negative errno.
-/// An existing file keeps its content unless `zero` is set.
+/// An existing file keeps its content unless `zero` is set; then a longer one is cut to `size`.
 struct PrepareOp : Completion {
   std::string path;
   std::uint64_t size = 0;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -79,6 +80,12 @@ std::int32_t write_zeroes(int file, const PrepareTask& task) {
 }
 
 std::int32_t fill_file(int file, const PrepareTask& task) {
+  struct ::stat facts {};
+  if (task.zero && ::fstat(file, &facts) == 0 &&
+      static_cast<std::uint64_t>(facts.st_size) > task.size &&
+      ::ftruncate(file, static_cast<::off_t>(task.size)) != 0) {
+    return -errno;
+  }
   if (::fallocate(file, 0, 0, static_cast<::off_t>(task.size)) != 0 && errno != EOPNOTSUPP) {
     return -errno;
   }

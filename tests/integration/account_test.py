@@ -6,9 +6,11 @@ import gzip
 import http.client
 import io
 import json
+import os
 import pathlib
 import smtplib
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 
@@ -27,9 +29,9 @@ def send(daemon, recipients, subject):
         assert code == 250, text
 
 
-def fetch(port, path, key=None):
+def fetch(port, path, key=None, body=None):
     """Status and body of one request to the management port."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}",
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body,
                                      headers={"X-API-Key": key} if key else {})
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
@@ -179,9 +181,11 @@ class Accounting(PeerTest):
         self.assertEqual(2, refused.returncode)
 
     def test_metrics_and_health(self):
-        port = free_port()
+        port, folder = free_port(), self.folder / "own"
+        folder.mkdir()
         daemon = self.daemon(f"http-mgmt-port {port}\nhttp-api-key s3cret\n"
-                             "http-access 127.0.0.1 none\n")
+                             f"http-access 127.0.0.1 none\n<acct-file {folder}/a.csv>\n"
+                             "</acct-file>\n")
         self.assertEqual(403, fetch(port, "/metrics")[0])
         send(daemon, ["u@a.test"], "x")
         daemon.final_row("u@a.test")
@@ -204,6 +208,19 @@ class Accounting(PeerTest):
         daemon.file.write_text(daemon.configuration.replace("127.0.0.1 none", "127.0.0.1 monitor"))
         daemon.command("reload")
         self.assertEqual(200, fetch(port, "/metrics")[0])
+        # A command that takes its time keeps nobody from looking: this one waits for a folder.
+        folder.rename(self.folder / "elsewhere")
+        told = []
+        flush = threading.Thread(target=lambda: told.append(fetch(
+            port, "/command", "s3cret", b'{"command":"acct-flush"}')))
+        flush.start()
+        wait_until(lambda: "accounting files cannot" in fetch(port, "/status")[1], "the failure")
+        self.assertEqual(200, fetch(port, "/metrics")[0])
+        self.assertIn("log-writer", fetch(port, "/health")[1])
+        self.assertTrue(flush.is_alive())
+        (self.folder / "elsewhere").rename(folder)
+        flush.join()
+        self.assertEqual((200, True), (told[0][0], json.loads(told[0][1])["ok"]), told)
 
     def test_commands_by_http_are_safe_from_other_pages(self):
         port = free_port()

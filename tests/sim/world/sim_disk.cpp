@@ -69,6 +69,13 @@ void SimFiles::Inode::settle(std::uint64_t begin, std::uint64_t end, bool keep) 
   }
 }
 
+void SimFiles::Inode::cut(std::uint64_t size) {
+  RP_ASSERT_NOTE(seen.use_count() == 1, "a mapped file must not shrink");
+  seen->resize(size);
+  durable.resize(std::min<std::size_t>(durable.size(), size));
+  dirty.resize((size + kSector - 1) / kSector);
+}
+
 void SimFiles::end_disks(bool) {
   for (SimDisk* disk : disks_) {
     disk->cut_short();
@@ -399,6 +406,9 @@ std::int32_t SimDisk::finish_prepare(PrepareOp& op) {
   if (!inode) {
     inode = std::make_shared<SimFiles::Inode>();
     files_->names_[op.path] = inode;
+  }
+  if (op.zero && have > op.size) {
+    inode->cut(op.size);
   }
   const std::string zeroes(op.zero ? op.size : 0, '\0');
   inode->put(0, zeroes);

@@ -60,6 +60,8 @@ class SimFiles {
 
     void put(std::uint64_t offset, std::string_view bytes);
     void settle(std::uint64_t begin, std::uint64_t end, bool keep);
+    /// What lies behind is gone at once and for good. Nobody may have it mapped.
+    void cut(std::uint64_t size);
   };
   using InodeRef = std::shared_ptr<Inode>;
   struct Broken {

@@ -8,8 +8,10 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "core/config/check.h"
 
@@ -312,6 +314,45 @@ TEST(Monitor, SpeaksHttpOnLoopback) {
   EXPECT_TRUE(post.starts_with("HTTP/1.1 405")) << post;
   Monitor second(source);
   EXPECT_FALSE(second.start(monitor.port()).ok()) << "the port is taken";
+}
+
+/// Whose commands go on until it is told otherwise.
+class SlowSource final : public MonitorSource {
+ public:
+  std::shared_ptr<const config::Snapshot> settings() override { return snapshot; }
+  Result<MonitorFigures> figures() override { return MonitorFigures{}; }
+  std::string status_json() override { return "{}"; }
+  std::string command(const std::string&) override {
+    begun.set_value();
+    in_time = over.get_future().wait_for(std::chrono::seconds(30)) == std::future_status::ready;
+    return "{}";
+  }
+  Now now() override { return {Instant{1}, WallTime{1}}; }
+
+  std::shared_ptr<const config::Snapshot> snapshot = load("http-api-key s3cret\n");
+  std::promise<void> begun;
+  std::promise<void> over;
+  bool in_time = false;
+};
+
+TEST(Monitor, AnswersWhileACommandGoesOn) {
+  SlowSource source;
+  Monitor monitor(source);
+  ASSERT_TRUE(monitor.start(0).ok());
+  std::string told;
+  std::thread operating([&] {
+    told = fetch(monitor.port(),
+                 "POST /command HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                 "X-API-Key: s3cret\r\nContent-Length: 20\r\n\r\n{\"command\":\"queues\"}");
+  });
+  source.begun.get_future().wait();
+  const std::string tail = " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  EXPECT_NE(fetch(monitor.port(), "GET /health" + tail).find("\"healthy\":"), std::string::npos);
+  EXPECT_TRUE(fetch(monitor.port(), "GET /metrics" + tail).starts_with("HTTP/1.1 200"));
+  source.over.set_value();
+  operating.join();
+  EXPECT_TRUE(source.in_time) << "they waited for the command";
+  EXPECT_TRUE(told.starts_with("HTTP/1.1 200")) << told;
 }
 
 }  // namespace

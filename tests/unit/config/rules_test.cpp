@@ -179,6 +179,32 @@ TEST(AccountingRecords, MisspeltKindsToHideAreNamed) {
   EXPECT_EQ(result.diagnostics[0].suggestion, "delivery");
 }
 
+TEST(AccountingRecords, KindsThatBelongToNoQueueAreNotHidden) {
+  const CheckResult result = test::check(
+      "<domain a.example>\ndisable-acct-records r,t,remote-bounce\n</domain>\n"
+      "<domain b.example>\ndisable-acct-records received\n</domain>\n");
+  const std::string why =
+      " belong to no queue and are written all the same; 'records' of an acct-file chooses them";
+  EXPECT_EQ(test::messages(result),
+            (std::vector<std::string>{"2:22 warning records of kind 'r'" + why,
+                                      "2:26 warning records of kind 'rb'" + why,
+                                      "5:22 warning records of kind 'r'" + why}));
+}
+
+TEST(Mechanisms, MisspeltOnesAreErrors) {
+  const CheckResult result = test::check(
+      "<source 10.1/16>\nauth-mechanisms plain, cram_md5\n</source>\n"
+      "<source 10/8>\nauth-mechanisms LOGIN xoauth\n</source>\n"
+      "relay r {\nlisten 127.0.0.1:2525\nauth plian\n}\n");
+  EXPECT_EQ(test::messages(result),
+            (std::vector<std::string>{"2:24 error the mechanisms are plain, login and cram-md5",
+                                      "5:23 error the mechanisms are plain, login and cram-md5",
+                                      "9:6 error the mechanisms are plain, login and cram-md5"}));
+  ASSERT_EQ(result.diagnostics.size(), 3U);
+  EXPECT_EQ(result.diagnostics[0].suggestion, "cram-md5");
+  EXPECT_EQ(result.diagnostics[2].suggestion, "plain");
+}
+
 TEST(DomainKeys, NearestLayerAndAncestors) {
   const auto snapshot = load(
       "domain-key all,*,/k/all\ndomain-key own,example.com,/k/own\n"

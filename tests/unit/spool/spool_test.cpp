@@ -388,6 +388,33 @@ TEST_F(SpoolTest, SegmentsAndJournalAreRecycled) {
   EXPECT_TRUE(outcomes_.consistent);
 }
 
+// Spares of larger segments, used before or never, as an earlier configuration or an import leave
+// them: they are used in the new size or go.
+TEST_F(SpoolTest, SparesOfAnotherSizeAreNotInTheWay) {
+  options_.segment_bytes = 128 << 10;
+  options_.journal_segment_bytes = 32 << 10;
+  auto run = start();
+  run->settle_down(200);
+  kill(run);
+  options_.segment_bytes = 64 << 10;
+  options_.journal_segment_bytes = 16 << 10;
+  run = start();
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    ASSERT_EQ(0, run->deliver_in(make_mail(i, 2'000)));
+    run->settle_now(run->open_now(take_offer(*run)), OutcomeKind::delivered);
+    outcomes_.archive_all();
+  }
+  run->settle_down(400);
+  std::map<std::uint64_t, unsigned> sizes;
+  for (const std::string& name : files_.names("/spool/log-0000")) {
+    if (name.starts_with("a-") || name.starts_with("j-")) {
+      ++sizes[files_.read("/spool/log-0000/" + name).size()];
+    }
+  }
+  EXPECT_EQ(sizes.size(), 2U);
+  EXPECT_TRUE(sizes.contains(64 << 10) && sizes.contains(16 << 10));
+}
+
 TEST_F(SpoolTest, JournalStaysUntilTheArchiveHasPassedIt) {
   auto run = start();
   for (std::uint64_t i = 0; i < 200; ++i) {

@@ -159,6 +159,9 @@ TEST_F(DiskTest, PrepareMakesZeroesAndKeepsWhereAsked) {
   op.zero = true;
   ASSERT_EQ(finish(op, &RingDisk::prepare), 0);
   EXPECT_EQ(content(*file), std::string(op.size, '\0'));
+  op.size = 70'000;
+  ASSERT_EQ(finish(op, &RingDisk::prepare), 0);
+  EXPECT_EQ(content(*file), std::string(op.size, '\0')) << "a longer file is cut";
 }
 
 TEST_F(DiskTest, PreparedZeroesFillNoMemory) {
