@@ -3,34 +3,14 @@
 // queues. Run: schedule_bench --benchmark_min_time=1
 
 #include <algorithm>
-#include <atomic>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
 #include <benchmark/benchmark.h>
 
+#include "bench/counting.h"
 #include "core/schedule/scheduler.h"
-
-namespace {
-
-std::atomic<std::uint64_t> allocations{0};
-
-}  // namespace
-
-// Not inlined: g++ would see malloc and free without their pairs and warn.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  void* memory = std::malloc(size);
-  if (memory == nullptr) {
-    std::abort();
-  }
-  return memory;
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace ringpost::schedule {
 namespace {
@@ -104,7 +84,7 @@ void BM_Message(benchmark::State& state) {
   std::uint64_t before = 0;
   for (auto _ : state) {
     if (next == queues) {
-      before = allocations.load();
+      before = bench::allocations();
     }
     const std::uint32_t queue = next++ % queues;
     setup.tick();
@@ -117,7 +97,7 @@ void BM_Message(benchmark::State& state) {
   }
   const std::uint64_t counted = next > queues ? next - queues : 1;
   state.counters["allocations"] =
-      static_cast<double>(allocations.load() - before) / static_cast<double>(counted);
+      static_cast<double>(bench::allocations() - before) / static_cast<double>(counted);
 }
 BENCHMARK(BM_Message)->Arg(1)->Arg(1'000)->Arg(100'000);
 
@@ -141,7 +121,7 @@ void BM_ConnectionPermit(benchmark::State& state) {
     waiter.place = nullptr;
     book.waiter_left(*scope);
   }
-  const std::uint64_t before = allocations.load();
+  const std::uint64_t before = bench::allocations();
   for (auto _ : state) {
     bool all = true;
     for (Scope* scope : scopes) {
@@ -159,7 +139,7 @@ void BM_ConnectionPermit(benchmark::State& state) {
     }
   }
   state.counters["allocations"] =
-      static_cast<double>(allocations.load() - before) /
+      static_cast<double>(bench::allocations() - before) /
       static_cast<double>(std::max<std::int64_t>(1, state.iterations()));
 }
 BENCHMARK(BM_ConnectionPermit)->Arg(1)->Arg(2)->Arg(8);
@@ -199,11 +179,11 @@ void BM_SharedRatePermit(benchmark::State& state) {
     }
     RateBook::take(scope, each, 0, now);
     if (before == 0) {
-      before = allocations.load();
+      before = bench::allocations();
     }
   }
   const double permits = static_cast<double>(state.iterations()) * each;
-  state.counters["allocations"] = static_cast<double>(allocations.load() - before) / permits;
+  state.counters["allocations"] = static_cast<double>(bench::allocations() - before) / permits;
   state.SetItemsProcessed(static_cast<std::int64_t>(permits));
 }
 BENCHMARK(BM_SharedRatePermit)->Arg(1)->Arg(2)->Arg(8);

@@ -68,7 +68,8 @@ class Ringpost(Sender):
     name = "ringpost"
     synced = "content and envelope"
 
-    def __init__(self, folder, sink_port, extra="", shards=2, accounting=1, **options):
+    def __init__(self, folder, sink_port, extra="", shards=2, accounting=1,
+                 sink_host="127.0.0.1", **options):
         super().__init__(folder, sink_port, **options)
         lines = [extra, "<domain *>"]
         if self.connections:
@@ -83,7 +84,8 @@ class Ringpost(Sender):
                 key = make_key(folder, kind)
                 lines.append(f"domain-key {selector},{DKIM_DOMAIN},{key}")
         self.daemon = harness.Ringpostd(folder, "\n".join(filter(None, lines)) + "\n",
-                                        sink_port=sink_port, shards=shards)
+                                        sink_port=sink_port, shards=shards,
+                                        sink_host=sink_host)
         self.daemon.configuration = self.daemon.configuration.replace(
             "total-max-smtp-in 5000", "total-max-smtp-in 20000")
         self.port = self.daemon.port

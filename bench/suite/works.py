@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import harness
-from suite import process, relay
+from suite import process, relay, zero_copy
 from suite.senders import SENDERS, Ringpost
 
 # Messages a run of each sender takes at scale 1, so that runs last some seconds each.
@@ -139,6 +139,16 @@ class Catalogue:
                     return relay.latency(self.maker(sender), self.disk, rate, 5, connections)
                 yield Case("latency", sender, f"{name}, {rate}/s", run)
 
+    def zero_copy(self):
+        if not self.chosen("ringpost"):
+            return
+        for size in zero_copy.SIZES:
+            messages = max(100, int(min(20_000, 600_000_000 / size) * self.scale))
+            for name, without in (("copied", False), ("not copied", True)):
+                yield Case("zero-copy", "ringpost", f"{size // 1024} KiB, {name}",
+                           functools.partial(zero_copy.drained, self.maker("ringpost"), self.disk,
+                                             size, messages, without))
+
     def accounting(self):
         for number in (0, 1, 4):
             if self.chosen("ringpost"):
@@ -177,7 +187,7 @@ class Catalogue:
 ONCE = {"checks", "distance", "start", "idle", "micro"}
 WORKS = {name.replace("_", "-"): getattr(Catalogue, name) for name in (
     "checks", "end_to_end", "large", "dkim", "tls", "queue", "distance", "many_domains",
-    "connections", "receivers", "latency", "accounting", "start", "idle", "micro")}
+    "connections", "receivers", "latency", "zero_copy", "accounting", "start", "idle", "micro")}
 
 
 def signatures_a_second():

@@ -1,12 +1,16 @@
 #include "net/deliver/transmitter.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace ringpost::deliver {
 
 namespace {
 
 constexpr std::uint32_t kFinalDotBytes = 3;
+constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
+// A way that copies copies all; a single copy may come of a moment's watching of the traffic.
+constexpr unsigned kCopiesMax = 8;
 
 }  // namespace
 
@@ -26,6 +30,7 @@ void Transmitter::start(StreamId stream, std::uint64_t zero_copy_threshold_bytes
   RP_ASSERT(released());
   stream_ = stream;
   threshold_ = zero_copy_threshold_bytes;
+  copies_ = 0;
 }
 
 void Transmitter::add_command(std::string_view bytes) noexcept {
@@ -194,6 +199,10 @@ void Transmitter::Flight::on_released(Completion&) {
   Job& job = *bodies[0].job;
   const bool copied = op.copied;
   Transmitter& mine = *owner;
+  mine.copies_ = copied ? mine.copies_ + 1 : 0;
+  if (mine.copies_ == kCopiesMax) {
+    mine.threshold_ = kNever;  // to ask and be copied nevertheless costs more than to be copied
+  }
   mine.give_back(*this);
   mine.owner_->on_released(job, copied);
 }

@@ -25,8 +25,10 @@ class TransmitOwner {
 
 /// Gathers what a session has to say into vectored sends, one at a time: commands and contents,
 /// the latter from where the spool has them, leave in one, in order. Large content goes by zero
-/// copy, alone among commands, and is held until the kernel lets go. What it needs to send is lent
-/// by the shard for as long as something waits or is on its way: most connections rest.
+/// copy, alone among commands, and is held until the kernel lets go; once the kernel has said a
+/// few times in a row that it copied nevertheless, the rest of the connection's content goes
+/// plainly. What it needs to send is lent by the shard for as long as something waits or is on its
+/// way: most connections rest.
 class Transmitter {
  public:
   /// Contents between two flushes, at most: as many as a session has jobs.
@@ -61,7 +63,7 @@ class Transmitter {
 
  private:
   static constexpr std::size_t kSlicesMax = 32;
-  static constexpr std::size_t kFlights = 3;
+  static constexpr std::size_t kFlights = 6;
   static constexpr std::size_t kBodiesPerFlight = 8;
   using Slices = FixedVector<Slice, kSlicesMax>;
 
@@ -112,7 +114,8 @@ class Transmitter {
   TransmitOwner* owner_ = nullptr;
   Net* net_ = nullptr;
   StreamId stream_;
-  std::uint64_t threshold_ = 0;
+  std::uint64_t threshold_ = 0;  ///< octets of content from which on it goes by zero copy
+  unsigned copies_ = 0;          ///< in a row, though zero copy was asked for
   Flights* flights_ = nullptr;
   Waiting* waiting_ = nullptr;
   Pieces* pending_ = nullptr;  ///< none: nothing waits

@@ -168,7 +168,8 @@ class Ringpostd(Program):
     """The daemon, its configuration and its spool."""
 
     def __init__(self, folder, configuration="", spool=None, sink_port=None, shards=2,
-                 message_size="12M", segment_size="16M", reports=False, records="d,b,t"):
+                 message_size="12M", segment_size="16M", reports=False, records="d,b,t",
+                 sink_host="127.0.0.1"):
         self.folder = pathlib.Path(folder)
         self.port = free_port()
         self.control = self.folder / "control"
@@ -176,7 +177,7 @@ class Ringpostd(Program):
         self.spool = pathlib.Path(spool) if spool else self.folder / "spool"
         route = ""
         if sink_port:
-            route = f"<domain *>\n  route [127.0.0.1]:{sink_port}\n</domain>\n"
+            route = f"<domain *>\n  route [{sink_host}]:{sink_port}\n</domain>\n"
         self.configuration = (
             "host-name mta.test\n"
             f"smtp-listener 127.0.0.1:{self.port}\n"
