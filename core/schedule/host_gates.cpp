@@ -549,14 +549,17 @@ bool HostGates::gives_way(ConnectPermit& permit, bool idle, Now now) {
                                                            : Reach::nobody;
   for (const std::uint64_t key : permit.shared) {
     Scope* const scope = key == 0 ? nullptr : leases_.find(key);
+    const bool overdue = scope != nullptr && scope->overdue(now.instant, Scheduler::kLongSlice);
+    const Reach here = overdue && reach != Reach::nobody ? Reach::everybody : reach;
     if (scope == nullptr ||
-        scope->pressure_on(permit.priority, permit.standing, reach) <= scope->yields) {
+        scope->pressure_on(permit.priority, permit.standing, here) <= scope->yields) {
       continue;
     }
     permit.yields = true;
+    scope->since = Instant::never();
     if (!idle &&
         scope->pressure_on(permit.priority, permit.standing, Reach::equal) <= scope->yields) {
-      ++scope->alms;  // it is for a lower one: else a higher one would have it back at once
+      LeaseBook::give_alms(*scope);  // it is for a lower one
     }
   }
   for (const std::uint64_t key : permit.shared) {

@@ -22,7 +22,7 @@ struct LeaseMessage {
 
   std::uint64_t scope = 0;  ///< hash of the scope's key
   std::uint32_t units = 0;
-  std::uint32_t adopted = 0;
+  std::uint32_t adopted = 0;  ///< grant, give_back: units for whoever has waited longest
   std::uint32_t limit = 0;    ///< request, census, rate_want: the limit as the sender knows it
   std::uint32_t version = 0;  ///< of the configuration that gave it
   /// rate_want: the plan that holds beside `limit`. request: how many wait of that priority.

@@ -62,6 +62,9 @@ void LeaseBook::give_up(Scope& scope, std::uint32_t units) {
   const std::uint32_t untold = std::min(scope.to_adopt, units);
   scope.to_adopt -= untold;
   scope.to_return += units - untold;
+  const std::uint32_t alms = std::min(scope.alms_away, units - untold);
+  scope.alms_away -= alms;
+  scope.to_return_alms += alms;
   scope.debt -= std::min(scope.debt, units);
   scope.debt_priority = scope.debt > 0 ? scope.debt_priority : 0;
   scope.surrender -= std::min(scope.surrender, units);
@@ -146,6 +149,15 @@ void LeaseBook::release(Scope& scope, std::uint8_t standing) {
     return_spare(scope);
   }
   update(scope);
+}
+
+// Of a limit that is kept on lease a unit goes to who waits here, of others back to the owner.
+void LeaseBook::give_alms(Scope& scope) {
+  if (scope.leased && scope.waiting() > 0) {
+    ++scope.alms;
+  } else if (!scope.unlimited()) {
+    ++scope.alms_away;
+  }
 }
 
 void LeaseBook::restand(Scope& scope, std::uint8_t from, std::uint8_t to, std::uint32_t units) {
@@ -239,6 +251,10 @@ void LeaseBook::update(Scope& scope) {
   if (scope.alms > 0 && scope.waiting() == 0) {
     scope.alms = 0;
   }
+  if (scope.pressure() == 0) {
+    scope.alms_away = 0;
+    scope.since = Instant::never();
+  }
   const bool open = scope.head() != nullptr && has_unit(scope);
   const bool listed = static_cast<ListLink<OpenTag>&>(scope).linked();
   if (open && !listed) {
@@ -277,6 +293,7 @@ void LeaseBook::on_holder_message(const LeaseMessage& message) {
       mark(scope);
     } else {
       scope.held += message.units;
+      scope.alms += message.adopted;
     }
   } else {
     scope.contended = true;
@@ -327,7 +344,7 @@ void LeaseBook::withdraw_unsent(Account& account) {
     peer.at_top += peer.to_grant;
     peer.granted -= peer.to_grant;
     account.granted -= peer.to_grant;
-    peer.to_grant = 0;
+    peer.to_grant = peer.alms = 0;
   }
 }
 
@@ -383,6 +400,7 @@ void LeaseBook::on_give_back(const LeaseMessage& message, unsigned from) {
   peer.granted -= message.units;
   peer.owed -= std::min(peer.owed, message.units);
   account.granted -= message.units;
+  account.alms += message.adopted;
   pump(account);
 }
 
@@ -399,12 +417,14 @@ void LeaseBook::pump(Account& account) {
     if (free == 0) {
       break;
     }
-    const auto next = account.turn.begin() + static_cast<std::ptrdiff_t>(whose_turn(account));
+    bool alms = false;
+    const auto next = account.turn.begin() + static_cast<std::ptrdiff_t>(whose_turn(account, alms));
     const std::uint16_t shard = *next;
     account.turn.erase(next);
     Peer& peer = account.peers[shard];
-    const auto units =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(std::min(peer.wanted, most), free));
+    const auto units = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(std::min(peer.wanted, alms ? 1 : most), free));
+    peer.alms += alms ? 1 : 0;
     peer.wanted -= units;
     peer.at_top -= std::min(peer.at_top, units);
     peer.granted += units;
@@ -417,6 +437,7 @@ void LeaseBook::pump(Account& account) {
     }
     mark(account);
   }
+  account.alms = account.turn.empty() ? 0 : account.alms;
   if (!account.turn.empty() || (account.limit != 0 && account.granted > account.limit)) {
     recall(account);
   }
@@ -431,9 +452,28 @@ bool LeaseBook::urgent_beside(const Account& account, unsigned shard) const {
   return false;
 }
 
-std::size_t LeaseBook::whose_turn(Account& account) {
+// Its place among the shards that want units; `alms`: the unit is for whoever waits longest there.
+std::size_t LeaseBook::whose_turn(Account& account, bool& alms) {
+  const bool regular = ++account.turns % kAlmsEvery == 0;
+  if (account.alms > 0 || regular) {
+    Peer* longest = nullptr;
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < account.turn.size(); ++i) {
+      Peer& peer = account.peers[account.turn[i]];
+      if (peer.urgent && (longest == nullptr || peer.alms_at < longest->alms_at)) {
+        longest = &peer;
+        at = i;
+      }
+    }
+    account.alms -= account.alms > 0 ? 1 : 0;
+    if (longest != nullptr) {
+      alms = true;
+      longest->alms_at = ++account.alms_given;
+      return at;
+    }
+  }
   std::size_t best = 0;
-  if (++account.turns % kAlmsEvery != 0) {
+  if (!regular) {
     for (std::size_t i = 1; i < account.turn.size(); ++i) {
       if (account.peers[account.turn[i]].priority > account.peers[account.turn[best]].priority) {
         best = i;
@@ -551,10 +591,13 @@ bool LeaseBook::flush_scope(Scope& scope, LeaseTransport& transport) {
   if (scope.to_return > 0) {
     message.kind = LeaseMessage::Kind::give_back;
     message.units = std::exchange(scope.to_return, 0);
+    message.adopted = std::exchange(scope.to_return_alms, 0);
     if (!send(scope.owner, message, transport)) {
       scope.to_return += message.units;
+      scope.to_return_alms += message.adopted;
       return false;
     }
+    message.adopted = 0;
   }
   if (scope.to_request > 0 || scope.to_adopt > 0 || scope.tell_limit) {
     message.kind = LeaseMessage::Kind::request;
@@ -600,6 +643,7 @@ bool LeaseBook::flush_account(Account& account, LeaseTransport& transport) {
     if (peer.to_grant > 0) {
       message.kind = LeaseMessage::Kind::grant;
       message.units = std::exchange(peer.to_grant, 0);
+      message.adopted = std::exchange(peer.alms, 0);
       message.contended = !account.turn.empty();
       message.urgent = urgent_beside(account, shard);
       message.priority = peer.told_priority = priority_beside(account, shard);
@@ -607,8 +651,10 @@ bool LeaseBook::flush_account(Account& account, LeaseTransport& transport) {
       peer.told_urgent = message.urgent;
       if (!send(shard, message, transport)) {
         peer.to_grant += message.units;
+        peer.alms += message.adopted;
         return false;
       }
+      message.adopted = 0;
     }
     if (peer.tell) {
       message.kind = LeaseMessage::Kind::recall;

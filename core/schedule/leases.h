@@ -26,8 +26,9 @@ struct AccountTag;
 /// share what they give up next.
 ///
 /// Higher priorities go first at both: in the queues' turn, in the shards' turn, and in what is
-/// recalled, which shards then take from queues below that priority. One unit in kAlmsEvery goes to
-/// whoever has waited longest.
+/// recalled, which shards then take from queues below that priority. One unit in kAlmsEvery, and
+/// each that give_alms() announces, goes to whoever has waited longest without having any; of
+/// several shards to the one whose last such unit is the oldest.
 ///
 /// Reload: a lowered limit takes back everything not in use; what is in use goes back as it closes
 /// and is granted anew only below the new limit. The owner grants from a new snapshot's limit only
@@ -74,6 +75,9 @@ class LeaseBook {
   void take(Scope& scope, std::uint8_t standing = kNormalPriority);
   /// The connection is closed for certain.
   void release(Scope& scope, std::uint8_t standing = kNormalPriority);
+  /// The unit that is given up next is for whoever has waited longest: else a higher one would have
+  /// it back at once.
+  static void give_alms(Scope& scope);
   /// So many units in use stand elsewhere from now on.
   void restand(Scope& scope, std::uint8_t from, std::uint8_t to, std::uint32_t units);
 
@@ -107,6 +111,8 @@ class LeaseBook {
     std::uint32_t heard = 0;  ///< version of its latest request
     std::uint32_t to_grant = 0;
     std::uint32_t to_recall = 0;
+    std::uint32_t alms = 0;                 ///< of `to_grant`
+    std::uint32_t alms_at = 0;              ///< Account::alms_given when it last got one
     std::uint32_t at_top = 0;               ///< of `wanted`: by its highest priority
     std::uint8_t priority = 0;              ///< the highest that wants some
     std::uint8_t lowest = kNormalPriority;  ///< Scope::lowest() there
@@ -124,6 +130,8 @@ class LeaseBook {
     std::uint32_t census = 0;  ///< version from which all shards must have been heard
     std::uint64_t granted = 0;
     std::uint32_t turns = 0;
+    std::uint32_t alms = 0;  ///< free units that are for whoever has waited longest
+    std::uint32_t alms_given = 0;
     std::vector<Peer> peers;
     std::vector<std::uint16_t> turn;  ///< shards that want units, in order
     bool of_host = false;
@@ -150,7 +158,7 @@ class LeaseBook {
   void begin_census(Account& account, std::uint32_t version);
   void withdraw_unsent(Account& account);
   static bool complete(const Account& account);
-  static std::size_t whose_turn(Account& account);
+  static std::size_t whose_turn(Account& account, bool& alms);
   static std::uint8_t wanted_priority(const Account& account, std::uint32_t& units);
   void tell_lowest(Scope& scope);
   void mark(Account& account);

@@ -110,6 +110,8 @@ struct Queue : Waiter {
   std::uint16_t asking = 0;       ///< sessions that got nothing while some did
   std::uint8_t lost_streak = 0;   ///< broken sessions in a row without any progress
   std::uint8_t fault_streak = 0;  ///< faults of our own in a row
+  std::uint8_t grow_streak = 0;   ///< further sessions in a row that failed
+  std::uint8_t grew_to = 0;       ///< established when the last of them did, 255 at most
   /// Counts endings of the whole queue. Entries of an earlier epoch were in it when the last one
   /// was decided and share it; later mail does not.
   std::uint8_t epoch = 0;
@@ -119,9 +121,9 @@ struct Queue : Waiter {
   Ending doom_kind = Ending::none;
   /// Scopes, in their fixed order, of which it holds a unit while it waits for the next one's.
   std::uint8_t reserved = 0;
+  std::uint8_t rule_deferrals = 0;    ///< in a row, without a delivery between them
   bool approaching = false;           ///< on its way to a connect permit; counted in its scope
   bool invited : 1 = false;           ///< its turn for a shared permit has come
-  std::uint8_t rule_deferrals = 0;    ///< in a row, without a delivery between them
   bool deferred_by_rule : 1 = false;  ///< the queue's clock runs because a reply asked for it
   bool backoff : 1 = false;           ///< in back-off mode
   bool ends_on_delivery : 1 = false;  ///< one delivery ends that

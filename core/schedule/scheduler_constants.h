@@ -15,7 +15,7 @@ struct SchedulerConstants {
   static constexpr Duration kLongSlice = Duration::seconds(60);  ///< before lower ones
   static constexpr Duration kRoomRetry = Duration::seconds(1);
   static constexpr Duration kMoveRetry = Duration::milliseconds(20);
-  static constexpr Duration kGrowthPause = Duration::minutes(1);
+  static constexpr Duration kGrowthPauseMax = Duration::minutes(1);
   static constexpr Duration kPauseMax = Duration::minutes(1);
   static constexpr std::uint8_t kLostMax = 6;
   static constexpr std::uint32_t kRecipientsPerEndingJob = 1000;

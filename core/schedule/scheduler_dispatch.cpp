@@ -438,12 +438,16 @@ bool Scheduler::must_yield(Queue& queue, Now now) {
     return false;
   }
   const Instant opened = queue.slice_until - kSlice;
-  const Reach reach = now.instant < opened + kShortSlice  ? Reach::nobody
-                      : now.instant < opened + kSlice     ? Reach::higher
-                      : now.instant < opened + kLongSlice ? Reach::equal
-                                                          : Reach::everybody;
+  Reach reach = now.instant < opened + kShortSlice  ? Reach::nobody
+                : now.instant < opened + kSlice     ? Reach::higher
+                : now.instant < opened + kLongSlice ? Reach::equal
+                                                    : Reach::everybody;
   if (reach == Reach::nobody) {
     return false;
+  }
+  for (unsigned rank = 0; rank < kScopes; ++rank) {
+    const bool overdue = scope_of(queue, rank).overdue(now.instant, kLongSlice);
+    reach = overdue ? Reach::everybody : reach;
   }
   if (queue.yielding > queue.closing) {
     // Whichever of its sessions falls idle first is the one; until then none gets new work.
@@ -458,7 +462,9 @@ bool Scheduler::must_yield(Queue& queue, Now now) {
   }
   if (reach == Reach::everybody && has_pressure(queue, reach)) {
     for (unsigned rank = 0; rank < kScopes; ++rank) {
-      ++scope_of(queue, rank).alms;  // else a higher one would have it back at once
+      Scope& scope = scope_of(queue, rank);
+      LeaseBook::give_alms(scope);
+      scope.since = Instant::never();
     }
     note_yield(queue);
     return true;
@@ -555,6 +561,7 @@ void Scheduler::session_established(QueueId id, Now now) {
   hosts_.session_over(*queue, SessionEnd::normal, now);
   queue->clock_step = 0;
   queue->fault_streak = 0;
+  queue->grow_streak = queue->established > queue->grew_to ? 0 : queue->grow_streak;
   const bool was_deferred = queue->deferred_until > now.instant && !queue->deferred_by_rule;
   if (was_deferred) {
     queue->deferred_until = {};
@@ -598,7 +605,12 @@ void Scheduler::session_gone(Queue& queue, bool was_established) {
 bool Scheduler::defer(Queue& queue, Duration instead, Now now) {
   if (queue.established > 0) {
     // The host is there and takes no more connections: no reason to stop those it has.
-    queue.grow_after = now.instant + kGrowthPause;
+    // Once is chance; a host that takes so many and no more is asked once a minute in the end.
+    const Duration wait =
+        Duration::seconds(std::int64_t{1} << std::min<unsigned>(6, queue.grow_streak));
+    queue.grow_after = now.instant + std::min(wait, kGrowthPauseMax);
+    queue.grow_streak = static_cast<std::uint8_t>(std::min(queue.grow_streak + 1, 6));
+    queue.grew_to = static_cast<std::uint8_t>(std::min(255u, queue.established));
     return false;
   }
   const QueuePolicy& policy = *queue.policy;

@@ -115,4 +115,13 @@ std::uint32_t Scope::pressure_on(std::uint8_t priority, std::uint8_t standing, R
   return sum;
 }
 
+bool Scope::overdue(Instant now, Duration patience) {
+  if (waiting() + remote() <= yields) {
+    since = Instant::never();
+    return false;
+  }
+  since = std::min(since, now);
+  return now - since >= patience;
+}
+
 }  // namespace ringpost::schedule

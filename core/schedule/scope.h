@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/list.h"
+#include "core/base/time.h"
 
 namespace ringpost::schedule {
 
@@ -54,7 +55,10 @@ struct Scope : ListLink<DirtyTag>, ListLink<OpenTag> {
   std::uint32_t to_return = 0;   ///< not yet sent
   std::uint32_t to_adopt = 0;    ///< not yet sent: in use before there was a limit
   std::uint32_t yields = 0;      ///< connections on their way to be given up
-  std::uint32_t alms = 0;  ///< units that go to whoever has waited longest, not to the highest
+  std::uint32_t alms = 0;       ///< units that go to whoever has waited longest, not to the highest
+  std::uint32_t alms_away = 0;  ///< of those given up next: the same, over all shards
+  std::uint32_t to_return_alms = 0;  ///< of `to_return`
+  Instant since = Instant::never();  ///< somebody has been waiting without getting a unit
   std::uint32_t passed_over =
       0;  ///< units taken while lower ones had nothing, since their last one
   std::uint8_t debt_priority = 0;  ///< of those at other shards for whom units are called back
@@ -88,6 +92,9 @@ struct Scope : ListLink<DirtyTag>, ListLink<OpenTag> {
   std::uint32_t pressure() const;
   /// The same by queues of this priority; `standing`: kUntouchable where nothing interrupts them.
   std::uint32_t pressure_on(std::uint8_t priority, std::uint8_t standing, Reach reach) const;
+  /// Whether somebody waits for so long that one of whatever priority has to give way; asked of
+  /// those that have a unit, time after time.
+  bool overdue(Instant now, Duration patience);
 
  private:
   std::uint32_t remote() const { return !leased && urgent && debt == 0 ? 1 : debt; }

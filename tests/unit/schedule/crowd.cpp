@@ -227,7 +227,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
   std::unique_ptr<Scheduler> scheduler;
 };
 
-Crowd::Crowd(CrowdPlan plan, std::uint64_t seed) : plan_(std::move(plan)), random_(seed) {
+Crowd::Crowd(CrowdPlan plan, std::uint64_t seed) : plan_(std::move(plan)), random_(seed + shift()) {
   now.instant = Instant{} + Duration::hours(1);
   now.wall = WallTime{1'800'000'000'000'000};
   sessions_.reserve(100'000);
@@ -380,7 +380,10 @@ void Crowd::admit(std::size_t destination, std::size_t vmta, std::uint32_t count
   admission.count = count;
   admission.received = now.wall;
   admission.size_bytes =
-      plan_.size_max == 1 ? 1 : static_cast<std::uint32_t>(1 + random_.below(plan_.size_max));
+      plan_.size_max == 1
+          ? 1
+          : static_cast<std::uint32_t>(plan_.size_min +
+                                       random_.below(plan_.size_max - plan_.size_min + 1));
   sizes_[admission.message.slot] = admission.size_bytes;
   if (sender > 0) {
     admission.sender_rule = rule_of(sender);
@@ -489,7 +492,7 @@ void Crowd::count_host(const Session& session, int change) {
   const auto count = [&](const std::string& key, std::uint32_t limit) {
     std::uint32_t& open = open_[key];
     std::int64_t& since = host_since_[key];
-    host_use[key] += open * (now.instant.ns - since);
+    host_use_[key] += open * (now.instant.ns - since);
     since = now.instant.ns;
     open += static_cast<std::uint32_t>(change);
     if (limit != 0 && change > 0) {
@@ -662,7 +665,7 @@ void Crowd::handle(const Event& event) {
     case What::opened:
       if (sessions_[event.session].scout) {
         scout_done(event.session);
-      } else if (random_.chance(plan_.failing_sessions)) {
+      } else if (plan_.failing_starts && random_.chance(plan_.failing_sessions)) {
         constexpr SessionEnd kEnds[] = {SessionEnd::unreachable, SessionEnd::local_failure,
                                         SessionEnd::no_route};
         close(event.session, kEnds[random_.below(3)]);

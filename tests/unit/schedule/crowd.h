@@ -18,12 +18,14 @@
 namespace ringpost::schedule::test {
 
 /// Seeds of each property are first_seed() to seeds_or(N); RINGPOST_SEED_FIRST and RINGPOST_SEEDS
-/// ask for others.
+/// ask for others. RINGPOST_SHIFT gives all crowds another sequence of chances, those of tests with
+/// one seed too.
 inline std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
   const char* text = std::getenv(variable);
   return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 inline std::uint64_t seeds_or(std::uint64_t most) { return number_from("RINGPOST_SEEDS", most); }
+inline std::uint64_t shift() { return number_from("RINGPOST_SHIFT", 0) * 1'000'003; }
 inline std::uint64_t first_seed() { return number_from("RINGPOST_SEED_FIRST", 1); }
 
 /// What one simulated run is like.
@@ -37,9 +39,10 @@ struct CrowdPlan {
   RateLimit messages;                    ///< of each queue
   std::vector<RateLimit> vmta_messages;  ///< of each virtual MTA as a whole; may be shorter
   std::vector<RateLimit> vmta_connects;
-  ByteLimit octets;                        ///< of each queue
-  std::vector<ByteLimit> vmta_octets;      ///< of each virtual MTA as a whole; may be shorter
-  std::uint32_t size_max = 1;              ///< of a message, in octets
+  ByteLimit octets;                    ///< of each queue
+  std::vector<ByteLimit> vmta_octets;  ///< of each virtual MTA as a whole; may be shorter
+  std::uint32_t size_min = 1;          ///< of a message, in octets
+  std::uint32_t size_max = 1;
   std::vector<RateLimit> sender_messages;  ///< of each rule for senders
   RateLimit pool_messages;                 ///< of all virtual MTAs together
   bool pooled = false;                     ///< `pool_messages` applies
@@ -65,6 +68,7 @@ struct CrowdPlan {
   unsigned refused_letters = 5;      ///< percent of sends that find the mailbox full
   unsigned refused_sessions = 2;     ///< percent
   unsigned failing_sessions = 10;    ///< percent that end as one of the failures
+  bool failing_starts = true;        ///< so do attempts that come to no session
   unsigned failing_recipients = 20;  ///< percent deferred or returned
   bool closer = true;
   bool prefetch = false;   ///< sessions ask for a job ahead while busy
@@ -129,8 +133,10 @@ class Crowd {
   std::uint64_t taken = 0;  ///< recipients in transactions
   std::uint64_t scouts = 0;
   std::uint64_t busy_ends = 0;  ///< sessions that might connect nowhere
-  /// Connections of each limit of hosts, summed up over time in ns.
-  std::map<std::string, std::int64_t> host_use;
+  /// Connections of a limit of hosts, summed up over time so far, in ns.
+  std::int64_t host_use(const std::string& limit) {
+    return host_use_[limit] + open_[limit] * (now.instant.ns - host_since_[limit]);
+  }
   /// First time a queue's job was taken, by queue name.
   std::map<std::string, Instant> first_take;
   std::map<std::string, std::uint64_t> delivered;
@@ -218,8 +224,9 @@ class Crowd {
   std::vector<Session> sessions_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::map<std::pair<unsigned, unsigned>, std::int64_t> last_letter_;
-  std::map<std::string, std::uint32_t> open_;              ///< by queue, virtual MTA, "total"
-  std::map<std::string, std::int64_t> host_since_;         ///< of what host_use sums up
+  std::map<std::string, std::uint32_t> open_;     ///< by queue, virtual MTA, "total"
+  std::map<std::string, std::int64_t> host_use_;  ///< up to host_since_
+  std::map<std::string, std::int64_t> host_since_;
   std::map<std::string, std::vector<std::int64_t>> sent_;  ///< times of permits used, by limit
   std::map<std::pair<std::uint32_t, std::uint32_t>, int> ends_;  ///< (slot, recipient)
   std::map<std::string, std::set<std::int64_t>> warm_days_;      ///< on which something was sent

@@ -270,6 +270,36 @@ TEST(Scheduler, AFailedFurtherSessionOnlyPausesGrowth) {
   EXPECT_NE(hand.row("a.com").state, QueueState::deferred);
 }
 
+// A single failure among many connections costs a second; a host that takes no more is asked less
+// and less often.
+TEST(Scheduler, GrowthPausesLongerWhileItFails) {
+  SchedulerOptions options;
+  options.backlog_per_session = 1;
+  Hand hand(options);
+  for (std::uint32_t i = 0; i < 10; ++i) {
+    hand.admit("a.com", i);
+  }
+  hand.run();
+  const QueueId queue = hand.establish();
+  hand.run();
+  for (const std::int64_t pause : {1, 2, 4, 8, 16, 32, 60, 60}) {
+    const std::size_t opened = hand.opened.size();
+    hand.end(queue, SessionEnd::unreachable);
+    hand.run();
+    hand.advance(Duration::seconds(pause) - Duration::milliseconds(1));
+    EXPECT_EQ(hand.opened.size(), opened) << pause;
+    hand.advance(Duration::milliseconds(1));
+    ASSERT_EQ(hand.opened.size(), opened + 1) << pause;
+  }
+  hand.scheduler().session_established(queue, hand.now);  // it takes more after all
+  hand.run();
+  const std::size_t opened = hand.opened.size();
+  hand.end(queue, SessionEnd::unreachable);
+  hand.run();
+  hand.advance(Duration::seconds(1));
+  EXPECT_EQ(hand.opened.size(), opened + 1);
+}
+
 TEST(Scheduler, HeldMailWaitsExpiresAndLeavesOnceItMay) {
   Hand hand;
   const auto open = hand.policy;

@@ -158,12 +158,12 @@ TEST(SourceLimits, ConnectionsAreUsedUp) {
     crowd.admit(0, 0, 1);
   }
   crowd.run(Duration::seconds(5));
-  auto before = crowd.host_use;
+  const std::string names[] = {"d0.example/v0 from 0", "d0.example/v0 from 1"};
+  const std::int64_t before[] = {crowd.host_use(names[0]), crowd.host_use(names[1])};
   crowd.run(Duration::seconds(400));
   ASSERT_FALSE(HasFatalFailure());
   for (std::size_t i = 0; i < 2; ++i) {
-    const std::string name = "d0.example/v0 from " + std::to_string(i);
-    EXPECT_GE(crowd.host_use[name] - before[name],
+    EXPECT_GE(crowd.host_use(names[i]) - before[i],
               Duration::seconds(380).ns * plan.sources[i].connections_max)
         << crowd.report();
   }
