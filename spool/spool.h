@@ -32,6 +32,8 @@ class Spool final : public MessageSink, public BodySource, public TurnHook {
   Result<MessageWriter*> begin(std::uint64_t declared_bytes) override;
   /// As begin(), for a report on mail that ended here: see Log::begin_report().
   Result<MessageWriter*> begin_report(std::uint64_t declared_bytes);
+  /// Largest message taken, in wire form.
+  std::uint64_t message_max() const noexcept { return options_.message_max; }
   /// See Log::owes() and Log::reported().
   bool owes(const SpoolHandle& message, std::uint32_t recipient) noexcept;
   void reported(const SpoolHandle& message, std::span<const std::uint32_t> recipients);

@@ -518,7 +518,10 @@ bool LogWriter::sync_due(Instant now) {
   if (!state.unsynced) {
     return false;
   }
-  if (now >= state.unsynced_since + options_.sync_interval ||
+  // In a file system that was full a moment ago each batch is made sure of at once: if it is full
+  // again before the next sync, all since the last one is taken back, and nothing would get on.
+  const bool cramped = state.batch_bytes < kBatchBytes;
+  if (cramped || now >= state.unsynced_since + options_.sync_interval ||
       stopping_.load(std::memory_order_relaxed) || reopening_.load(std::memory_order_relaxed) ||
       rotation_due()) {
     return true;

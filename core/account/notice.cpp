@@ -82,12 +82,16 @@ class Writer {
   Writer(const Notice& notice, std::string& out)
       : notice_(notice), out_(out), boundary_("=_report." + std::string(notice.token)) {}
 
-  void write() {
-    out_.clear();
+  void write_front() {
     write_head();
     write_words();
     write_fields();
-    write_original();
+    begin_original();
+  }
+  void write_end() {
+    if (!notice_.original.empty()) {
+      line({});
+    }
     out_.append("--").append(boundary_).append("--\r\n.\r\n");
   }
 
@@ -109,10 +113,6 @@ class Writer {
            std::any_of(notice_.recipients.begin(), notice_.recipients.end(),
                        [](const NoticeRecipient& to) { return !is_ascii(to.address); });
   }
-  bool original_is_ascii() const {
-    return std::all_of(notice_.original.begin(), notice_.original.end(), is_ascii);
-  }
-
   void write_head() {
     line("Date: ", date_of(notice_.now));
     line("From: Mail Delivery System <MAILER-DAEMON@", notice_.host_name, ">");
@@ -124,7 +124,7 @@ class Writer {
     line("MIME-Version: 1.0");
     line("Content-Type: multipart/report; report-type=delivery-status;");
     line(" boundary=\"", boundary_, "\"");
-    if (foreign() || !original_is_ascii()) {
+    if (foreign() || notice_.original_eight_bit) {
       line("Content-Transfer-Encoding: 8bit");
     }
     line({});
@@ -179,7 +179,7 @@ class Writer {
     begin_part(utf8 ? "message/global-delivery-status" : "message/delivery-status", utf8);
     line("Reporting-MTA: dns; ", notice_.host_name);
     if (!notice_.envelope_id.empty()) {
-      line("Original-Envelope-Id: ", from_xtext(notice_.envelope_id));
+      line("Original-Envelope-Id: ", from_xtext(notice_.envelope_id, true));
     }
     write_received_from();
     line("Arrival-Date: ", date_of(notice_.arrived));
@@ -209,7 +209,7 @@ class Writer {
     const std::size_t semicolon = to.original.find(';');
     if (semicolon != std::string_view::npos) {
       out_.append("Original-Recipient: ").append(to.original.substr(0, semicolon));
-      line("; ", from_xtext(to.original.substr(semicolon + 1)));
+      line("; ", from_xtext(to.original.substr(semicolon + 1), !utf8));
     }
     const bool plain = !utf8 || is_ascii(to.address);
     line("Final-Recipient: ", plain ? "rfc822; " : "utf-8; ", on_one_line(to.address, false));
@@ -234,20 +234,16 @@ class Writer {
     }
   }
 
-  void write_original() {
+  void begin_original() {
     if (notice_.original.empty()) {
       return;
     }
-    const bool eight_bit = !original_is_ascii();
+    const bool eight_bit = notice_.original_eight_bit;
     if (notice_.whole) {
       begin_part(notice_.smtputf8 ? "message/global" : "message/rfc822", eight_bit);
     } else {
       begin_part(notice_.smtputf8 ? "message/global-headers" : "text/rfc822-headers", eight_bit);
     }
-    for (const std::string_view run : notice_.original) {
-      out_.append(run);
-    }
-    line({});
   }
 
  public:
@@ -261,35 +257,67 @@ class Writer {
 
 }  // namespace
 
-std::string from_xtext(std::string_view xtext) {
+std::string from_xtext(std::string_view xtext, bool ascii) {
   std::string text;
   for (std::size_t i = 0; i < xtext.size(); ++i) {
     char c = xtext[i];
     if (c == '+' && i + 2 < xtext.size() && hex_digit(xtext[i + 1]) >= 0 &&
         hex_digit(xtext[i + 2]) >= 0) {
-      c = static_cast<char>(hex_digit(xtext[i + 1]) * 16 + hex_digit(xtext[i + 2]));
-      i += 2;
+      const int octet = hex_digit(xtext[i + 1]) * 16 + hex_digit(xtext[i + 2]);
+      if (!ascii || octet < 0x80) {
+        c = static_cast<char>(octet);
+        i += 2;
+      }
     }
     text += c;
   }
-  return on_one_line(text, false);
+  return on_one_line(text, ascii);
+}
+
+void WireCount::add(std::string_view run) {
+  if (run.empty()) {
+    return;
+  }
+  dots_ += line_ended_ && run.front() == '.' ? 1 : 0;
+  for (std::size_t at = run.find("\n."); at != std::string_view::npos;
+       at = run.find("\n.", at + 1)) {
+    ++dots_;
+  }
+  line_ended_ = run.back() == '\n';
+  eight_bit_ = eight_bit_ || !is_ascii(run);
+  bytes_ += run.size();
+}
+
+ContentInfo WireCount::info(std::uint32_t header_bytes) const {
+  ContentInfo info;
+  info.wire_bytes = static_cast<std::uint32_t>(bytes_);
+  info.header_bytes = header_bytes;
+  info.eight_bit = eight_bit_;
+  // The last dot is that of the final line: dot, CR, LF.
+  info.dot_lines = dots_ > 1;
+  info.size = info.wire_bytes - 3 - (dots_ - 1);
+  return info;
 }
 
 ContentInfo write_notice(const Notice& notice, std::string& out) {
+  out.clear();
   Writer writer(notice, out);
-  writer.write();
-  ContentInfo info;
-  info.wire_bytes = static_cast<std::uint32_t>(out.size());
-  info.header_bytes = static_cast<std::uint32_t>(writer.header_bytes_);
-  info.eight_bit = !is_ascii(out);
-  std::uint32_t stuffed = 0;
-  for (std::size_t at = out.find("\n."); at != std::string::npos; at = out.find("\n.", at + 1)) {
-    ++stuffed;
+  writer.write_front();
+  for (const std::string_view run : notice.original) {
+    out.append(run);
   }
-  // The last dot is that of the final line: dot, CR, LF.
-  info.dot_lines = stuffed > 1;
-  info.size = info.wire_bytes - 3 - (stuffed - 1);
-  return info;
+  writer.write_end();
+  WireCount count;
+  count.add(out);
+  return count.info(static_cast<std::uint32_t>(writer.header_bytes_));
+}
+
+void write_frame(const Notice& notice, NoticeFrame& frame) {
+  frame = {};
+  Writer front(notice, frame.before);
+  front.write_front();
+  frame.header_bytes = static_cast<std::uint32_t>(front.header_bytes_);
+  Writer(notice, frame.after).write_end();
 }
 
 }  // namespace ringpost::account

@@ -50,14 +50,40 @@ struct Notice {
   /// The message's header section, or all of it, in runs of wire form without the final dot line;
   /// empty: it is not shown.
   std::span<const std::string_view> original;
-  bool whole = false;  ///< `original` is all of it
+  bool whole = false;               ///< `original` is all of it
+  bool original_eight_bit = false;  ///< some octet of it has the high bit set
+};
+
+/// What stands before and after the message that a notification shows.
+struct NoticeFrame {
+  std::string before;
+  std::string after;
+  std::uint32_t header_bytes = 0;
+};
+
+/// Learns what is to be known of content in wire form while its runs go by, the final dot line
+/// among them.
+class WireCount {
+ public:
+  void add(std::string_view run);
+  ContentInfo info(std::uint32_t header_bytes) const;
+
+ private:
+  std::uint64_t bytes_ = 0;
+  std::uint32_t dots_ = 0;  ///< lines that begin with one
+  bool line_ended_ = false;
+  bool eight_bit_ = false;
 };
 
 /// Writes the notification in wire form to `out` (RFC 3461, 3462, 3464): multipart/report with
 /// words for a human, the fields, and the message. Equal notices give equal octets.
 ContentInfo write_notice(const Notice& notice, std::string& out);
 
-/// The octets that xtext stands for (RFC 3461 section 4), control characters as '?'.
-std::string from_xtext(std::string_view xtext);
+/// The same without the octets of `original`, for one that is large.
+void write_frame(const Notice& notice, NoticeFrame& frame);
+
+/// The octets that xtext stands for (RFC 3461 section 4), control characters as '?'. With `ascii`,
+/// what stands for other than ASCII is left as it is.
+std::string from_xtext(std::string_view xtext, bool ascii = false);
 
 }  // namespace ringpost::account

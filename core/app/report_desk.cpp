@@ -14,9 +14,11 @@ namespace ringpost::app {
 namespace {
 
 constexpr Duration kRetry = Duration::seconds(1);
-/// What is shown of a message stays below what the spool takes in one piece.
+/// What is shown of a message in one piece stays below what the spool takes so.
 constexpr std::size_t kShownHeaderMax = 16 << 10;
 constexpr std::size_t kShownMessageMax = 96 << 10;
+/// What a notification is beside the message, at most.
+constexpr std::size_t kFrameMax = 160 << 10;
 /// Notifications leave by the default virtual MTA: they are no part of a campaign.
 constexpr std::string_view kVmta = "{default}";
 
@@ -42,13 +44,19 @@ char letter_of(account::NoticeAction action) {
 }  // namespace
 
 ReportDesk::ReportDesk(Loop& loop, PolicyBook& policies, unsigned shards)
-    : loop_(loop), policies_(policies), limit_(shards) {
+    : loop_(loop),
+      policies_(policies),
+      limit_(shards),
+      flows_{Flow(loop), Flow(loop), Flow(loop), Flow(loop)} {
   due_.bind<&ReportDesk::on_due>(this);
   for (std::size_t i = 0; i < tasks_.size(); ++i) {
     tasks_[i].read.task = i;
     tasks_[i].read.bind<&ReportDesk::on_read>(this);
     tasks_[i].commit.task = i;
     tasks_[i].commit.bind<&ReportDesk::on_committed>(this);
+  }
+  for (Flow& each : flows_) {
+    each.bind<&ReportDesk::on_flowed>(this);
   }
 }
 
@@ -320,14 +328,15 @@ void ReportDesk::on_read(Completion& completion) {
       finish(task);
     }
   }
-  if (task.state == State::unused) {
-    // There was nothing to tell.
-  } else if (write(task, readable ? &read.view : nullptr)) {
+  Written written = Written::all;
+  if (task.state != State::unused) {  // there is something to tell
+    written = write(task, readable ? &read.view : nullptr);
     task.state = State::writing;
-  } else {
-    postpone(task);
+    if (written == Written::no) {
+      postpone(task);
+    }
   }
-  if (readable) {
+  if (readable && written != Written::flowing) {
     spool_->release(read);
   }
 }
@@ -338,8 +347,11 @@ void ReportDesk::show_message(const Task& task, const MessageView& view, account
   const bool asked =
       envelope.dsn_return == DsnReturn::full || (envelope.dsn_return == DsnReturn::unspecified &&
                                                  (envelope.reports & report_rule::kFull) != 0);
+  const std::uint64_t most = std::min<std::uint64_t>(
+      policies_.snapshot().global().dsn_return_full_max,
+      spool_->message_max() - std::min<std::uint64_t>(spool_->message_max(), kFrameMax));
   notice.whole = asked && task.action == account::NoticeAction::failed && task.failures == 0 &&
-                 view.sent_bytes() <= kShownMessageMax;
+                 view.sent_bytes() <= most;
   // The empty line that ends the header section is left to the part's end.
   const std::uint32_t end =
       notice.whole ? view.content.wire_bytes - 3 : std::max(view.content.header_bytes, 2U) - 2;
@@ -354,26 +366,26 @@ void ReportDesk::show_message(const Task& task, const MessageView& view, account
   for (const std::string_view run : original_) {
     bytes += run.size();
   }
+  // Whether a large message has other octets was seen when it came in.
+  notice.original_eight_bit = notice.whole
+                                  ? view.content.eight_bit || !is_ascii(view.prefix)
+                                  : !std::all_of(original_.begin(), original_.end(), is_ascii);
   const bool shown = task.failures < 3 && (notice.whole || bytes <= kShownHeaderMax);
   notice.original =
       shown ? std::span<const std::string_view>(original_) : std::span<const std::string_view>{};
 }
 
-bool ReportDesk::write(Task& task, const MessageView* view) {
+void ReportDesk::describe(const Task& task, const std::string& token, const std::string& log_id,
+                          account::Notice& notice) {
   const config::GlobalSettings& global = policies_.snapshot().global();
-  account::Notice notice;
   notice.action = task.action;
   notice.host_name = global.host_names.front();
-  const std::string token = task.id.text() + "." + std::to_string(task.parts.front().index) + "." +
-                            letter_of(task.action) +
-                            (task.period > 0 ? std::to_string(task.period) : "");
   notice.token = token;
   notice.sender = task.sender;
   notice.envelope_id = task.envelope_id;
   notice.contact = global.postmasters.empty() ? std::string_view{} : global.postmasters.front();
   notice.received_from = task.helo;
   notice.origin = task.origin;
-  const std::string log_id = task.id.text();
   notice.log_id = log_id;
   notice.arrived = task.arrived;
   notice.now = loop_.now().wall;
@@ -386,34 +398,86 @@ bool ReportDesk::write(Task& task, const MessageView* view) {
     to.host = part.host;
   }
   notice.recipients = shown_;
+}
+
+ReportDesk::Written ReportDesk::write(Task& task, const MessageView* view) {
+  const std::string log_id = task.id.text();
+  const std::string token = log_id + "." + std::to_string(task.parts.front().index) + "." +
+                            letter_of(task.action) +
+                            (task.period > 0 ? std::to_string(task.period) : "");
+  account::Notice notice;
+  describe(task, token, log_id, notice);
   if (view != nullptr) {
     notice.smtputf8 = view->envelope.smtputf8;
     show_message(task, *view, notice);
+    if (notice.whole && view->sent_bytes() > kShownMessageMax) {
+      return flow(task, notice);
+    }
   }
-  Submission submission;
-  submission.content = account::write_notice(notice, text_);
+  const ContentInfo content = account::write_notice(notice, text_);
   auto writer = spool_->begin_report(text_.size());
   if (!writer) {
-    return false;
+    return Written::no;
   }
   if (!(*writer)->append(text_)) {
     (*writer)->abandon();
     ++task.failures;
-    return false;
+    return Written::no;
   }
+  commit(task, **writer, content);
+  return Written::all;
+}
+
+// Few at a time: others have as much to do with the disk.
+ReportDesk::Written ReportDesk::flow(Task& task, const account::Notice& notice) {
+  const auto free = std::find_if(flows_.begin(), flows_.end(),
+                                 [](const Flow& each) { return each.stream.idle(); });
+  if (free == flows_.end()) {
+    return Written::no;
+  }
+  account::NoticeFrame frame;
+  account::write_frame(notice, frame);
+  std::uint64_t bytes = frame.before.size() + frame.after.size();
+  for (const std::string_view run : notice.original) {
+    bytes += run.size();
+  }
+  auto writer = spool_->begin_report(bytes);
+  if (!writer) {
+    return Written::no;
+  }
+  free->task = static_cast<std::size_t>(&task - tasks_.data());
+  free->stream.start(**writer, std::move(frame), notice.original, *free);
+  return Written::flowing;
+}
+
+void ReportDesk::on_flowed(Completion& completion) {
+  auto& flow = static_cast<Flow&>(completion);
+  Task& task = tasks_[flow.task];
+  if (flow.result == 0) {
+    commit(task, flow.stream.writer(), flow.stream.info());
+    flow.stream.release();
+  } else {
+    ++task.failures;  // the next one shows less
+    postpone(task);
+  }
+  spool_->release(task.read);
+}
+
+void ReportDesk::commit(Task& task, MessageWriter& writer, const ContentInfo& content) {
+  Submission submission;
+  submission.content = content;
   Recipient to;
   to.address = task.sender;
-  const ByteRange all{0, submission.content.wire_bytes};
+  const ByteRange all{0, content.wire_bytes};
   submission.envelope.recipients = {&to, 1};
   submission.envelope.vmta = kVmta;
   submission.envelope.received = loop_.now().wall;
   submission.envelope.smtputf8 = !is_ascii(task.sender);
-  if (submission.content.eight_bit) {
+  if (content.eight_bit) {
     submission.envelope.body = BodyType::eight_bit_mime;
   }
   submission.edits.kept = {&all, 1};
-  (*writer)->commit(submission, task.commit);
-  return true;
+  writer.commit(submission, task.commit);
 }
 
 void ReportDesk::on_committed(Completion& completion) {

@@ -8,6 +8,7 @@
 #include "core/account/notice.h"
 #include "core/app/policy_book.h"
 #include "core/app/report_limit.h"
+#include "core/app/report_stream.h"
 #include "core/loop/loop.h"
 #include "core/mail/doors.h"
 #include "spool/spool.h"
@@ -86,7 +87,15 @@ class ReportDesk final : public ReportSink, public TurnHook {
     Read read;
     Commit commit;
   };
+  /// A large message on its way into its notification.
+  struct Flow : Completion {
+    explicit Flow(Loop& loop) : stream(loop) {}
+    ReportStream stream;
+    std::size_t task = 0;
+  };
+  enum class Written : std::uint8_t { no, all, flowing };
   static constexpr std::size_t kTasks = 256;
+  static constexpr std::size_t kFlows = 4;
   static constexpr std::size_t kStartsPerTurn = 64;
   static constexpr std::size_t kPartsMax = 50;
 
@@ -99,7 +108,12 @@ class ReportDesk final : public ReportSink, public TurnHook {
   bool permitted(Task& task);
   void start(Task& task);
   void on_read(Completion& completion);
-  bool write(Task& task, const MessageView* view);
+  void describe(const Task& task, const std::string& token, const std::string& log_id,
+                account::Notice& notice);
+  Written write(Task& task, const MessageView* view);
+  Written flow(Task& task, const account::Notice& notice);
+  void on_flowed(Completion& completion);
+  void commit(Task& task, MessageWriter& writer, const ContentInfo& content);
   void show_message(const Task& task, const MessageView& view, account::Notice& notice);
   void on_committed(Completion& completion);
   void postpone(Task& task);
@@ -120,6 +134,7 @@ class ReportDesk final : public ReportSink, public TurnHook {
   std::vector<std::string_view> original_;
   std::vector<std::uint32_t> indexes_;
   std::string text_;
+  std::array<Flow, kFlows> flows_;
 };
 
 }  // namespace ringpost::app

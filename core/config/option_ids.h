@@ -10,8 +10,8 @@ enum class OptionId : std::uint16_t {
   // clang-format off
   none,
   // The process as a whole.
-  host_name, postmaster, max_report_rate, control_socket, shards, cpu_pinning, run_as_root,
-  run_as_user, log_file, log_format, log_level, total_max_smtp_out,
+  host_name, postmaster, max_report_rate, dsn_return_full_max, control_socket, shards,
+  cpu_pinning, run_as_root, run_as_user, log_file, log_format, log_level, total_max_smtp_out,
   total_max_smtp_in, largest_message, name_server, journal_max, spool_segment_size, spool_spare,
   settle_sync_interval, unsettled_max, zero_copy_threshold, shutdown_timeout, relay_domain,
   domain_macro, include, domain_suffix, host_id, relay_address, invalid_vmta_fallback,

@@ -22,6 +22,10 @@ constexpr OptionRow kIdentityRows[] = {
     acting(Id::max_report_rate, "max-report-rate", kGlobal, T::rate, "1000/h", "200/h",
            "Reports on failures and delays that one return path gets; a domain of return paths "
            "gets ten times as many. Further ones are suppressed."),
+    acting(Id::dsn_return_full_max, "dsn-return-full-max", kGlobal, T::size, "1M", "96K",
+           "Largest message that a report returns as a whole where it is asked to; of larger ones "
+           "it returns the header section.",
+           {.traits = kEndless | kOwn}),
     acting(Id::control_socket, "control-socket", kGlobal, T::path, "/run/ringpost/control",
            "/tmp/ringpost.sock", "Local socket that the command-line tool talks to.",
            {.reload = kRestart, .traits = kOwn}),

@@ -246,6 +246,7 @@ constexpr Field<S> kSourceFields[] = {
 constexpr Field<G> kGlobalFields[] = {
     {Id::control_socket, kSet<G, &G::control_socket>},
     {Id::max_report_rate, kSet<G, &G::max_report_rate>},
+    {Id::dsn_return_full_max, kSet<G, &G::dsn_return_full_max>},
     {Id::shards, kSet<G, &G::shards>},
     {Id::cpu_pinning, kSet<G, &G::cpu_pinning>},
     {Id::run_as_root, kSet<G, &G::run_as_root>},

@@ -130,7 +130,8 @@ enum class LogLevel : std::uint8_t { debug, info, warning, error };
 struct GlobalSettings {
   std::vector<std::string_view> host_names;  ///< at least one
   std::vector<std::string_view> postmasters;
-  Rate max_report_rate;  ///< notifications to one return path
+  Rate max_report_rate;                   ///< notifications to one return path
+  std::uint64_t dsn_return_full_max = 0;  ///< bytes
   std::string_view control_socket;
   std::uint32_t shards = 0;  ///< 0: one per core
   bool cpu_pinning = false;

@@ -65,7 +65,8 @@ const SourcePolicy& IngestConfig::policy_for(const IpAddress& client,
 
 bool IngestConfig::is_for_postmasters(const smtp::Mailbox& address) const {
   const bool role = equals_ignoring_case(address.local_part, "postmaster") ||
-                    equals_ignoring_case(address.local_part, "abuse");
+                    equals_ignoring_case(address.local_part, "abuse") ||
+                    equals_ignoring_case(address.local_part, "mailer-daemon");
   return !postmasters.empty() && role &&
          (address.domain.empty() ||
           std::any_of(own_names.begin(), own_names.end(), [&](const std::string& name) {

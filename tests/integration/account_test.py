@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Accounting files and the management port of a running daemon."""
 
+import collections
 import csv
 import gzip
 import http.client
@@ -14,7 +15,8 @@ import threading
 import urllib.error
 import urllib.request
 
-from harness import PeerTest, Ringpostd, Sink, free_port, main, need_ringpostd, wait_until
+from harness import (PeerTest, Ringpostd, Sink, acknowledged, free_port, main, need_ringpostd,
+                     need_root, reconcile, start_load, wait_until)
 
 INSTALL = pathlib.Path(__file__).parents[2] / "tuning" / "accounting" / "install"
 
@@ -139,6 +141,51 @@ class Accounting(PeerTest):
         self.assertEqual(0, daemon.stop())
         daemon.command("acct", "flush", "-c", daemon.file)  # without a daemon nothing is closed
         self.assertEqual("type,rcpt\r\nd,late@a.test\r\n", path.read_bytes().decode())
+
+    def test_a_full_memory_loses_and_doubles_nothing(self):
+        """Rows of all kinds, many times what the tmpfs holds, while the writer is killed."""
+        need_root("mounts a file system")
+        memory = self.folder / "memory"
+        memory.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", memory],
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            self.skipTest(f"mounting is not permitted here: {done.stderr.strip()}")
+        self.addCleanup(subprocess.run, ["umount", "-l", memory], check=False)
+        sink = self.started(Sink(self.folder, "--defer-first", "1"))
+        daemon = self.started(Ringpostd(
+            self.folder, f"<acct-file {memory}/packed.csv>\n  records d,b,t,tq,r\n"
+            f"  move-to {self.archive}\n  compress gzip\n</acct-file>\n"
+            "<domain *>\n  retry-recipients-after 1s\n  retry-after 1s\n</domain>\n"
+            f"<domain dead.test>\n  route [127.0.0.1]:{free_port()}\n  bounce-after 4s\n"
+            "</domain>\n", sink_port=sink.port))
+        generator = start_load(self.folder, daemon.port, "-n", "1500", "-c", "8", "--rate", "800",
+                               "--size", "300", "--domains", "5", "--allow-failures")
+        self.programs.append(generator)
+        for number in range(2):
+            wait_until(lambda n=number: acknowledged(generator.ledger) > 300 * (n + 1), "mail")
+            send(daemon, [f"u{number}@dead.test"], "x")
+            daemon.kill()
+            daemon.start()
+        self.assertEqual(0, generator.wait(60), generator.tail())
+        wait_until(lambda: daemon.status()["totals"]["spool_messages"] == 0, "the last ending", 60)
+        daemon.command("acct", "flush", "-c", daemon.file)
+        self.assertEqual(0, daemon.stop())
+        files = [memory / "packed.csv"]
+        for number, packed in enumerate(self.archived()):
+            files.append(self.folder / f"unpacked-{number}.csv")
+            files[-1].write_bytes(gzip.decompress(packed.read_bytes()))
+        self.assertGreater(len(files), 3, "it was full more than once")
+        kinds = collections.Counter()
+        for path in files:
+            with open(path, newline="") as file:
+                kinds.update((row["type"], row["rcpt"]) for row in csv.DictReader(file))
+        told = collections.Counter(kind for kind, _ in kinds)
+        self.assertLess(0, min(told[kind] for kind in ("d", "b", "t", "tq", "r")), told)
+        dead = [kinds[kind, f"u{number}@dead.test"] for kind in "br" for number in range(2)]
+        self.assertEqual([1, 1, 1, 1], dead)
+        holds, summary = reconcile(generator.ledger, sink.record, files)
+        self.assertTrue(holds, summary)
 
     def test_rebuild_from_the_journal(self):
         daemon = self.daemon("")

@@ -193,6 +193,23 @@ class Reports(PeerTest):
         self.assertIn("Subject: hello", report.parts[2].as_string())
         self.assertNotIn("body", report.parts[2].as_string())
 
+    def test_large_messages_are_returned_up_to_the_limit(self):
+        receiver = self.receiver()
+        daemon = self.daemon(receiver, "dsn-return-full-max 800K\n")
+        line = b".x" * 38 + b"\r\n"
+        whole = b"Subject: whole\r\n\r\n" + line * 9000
+        for number in range(6):  # more than go at once
+            self.submit(daemon, f"s{number}@home.test", ["bad@d.test"], whole, ["RET=FULL"])
+        self.submit(daemon, "s6@home.test", ["bad@d.test"], whole + line * 2000, ["RET=FULL"])
+        self.quiet(daemon)
+        reports = {arrival.recipients[0]: arrival for arrival in receiver.reports()}
+        self.assertEqual({f"<s{number}@home.test>" for number in range(7)}, set(reports))
+        for number in range(6):
+            content = reports[f"<s{number}@home.test>"].content
+            self.assertIn(b"Content-Type: message/rfc822\r\n\r\nReceived: ", content)
+            self.assertEqual(1, content.count(whole + b"\r\n--=_report."), number)
+        self.assertLess(len(reports["<s6@home.test>"].content), 4096)
+
     def test_a_next_host_that_reports_gets_what_the_client_said(self):
         receiver = self.receiver(dsn=True)
         daemon = self.daemon(receiver)

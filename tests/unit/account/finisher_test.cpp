@@ -422,9 +422,9 @@ int fill_memory(const Host& host) {
     int sync(int) override { return 0; }
   } files;
   LogWriterOptions options = host.options(Packing::gzip);
-  options.sync_interval = Duration::milliseconds(10);
   options.stop_patience = Duration::minutes(10);  // a starved machine takes its time
   options.files[0].style.fields = {Field::log_id, Field::seq, Field::dsn_diag};
+  options.files[0].records = records::kAll;
   auto writer = LogWriter::open(std::move(options), files);
   if (!writer) {
     return 2;
@@ -436,6 +436,9 @@ int fill_memory(const Host& host) {
   for (std::uint64_t i = 1; i <= kRecords; ++i) {
     SettledRecord record = sample_record(4, i);
     record.text = text;
+    record.type = i % 4 == 0   ? RecordType::received
+                  : i % 4 == 1 ? RecordType::queue
+                               : RecordType::outcome;
     while (!accountant.account(record)) {
       ::usleep(1000);  // the rings are full, for as long as the writer needs
     }

@@ -154,6 +154,7 @@ TEST(Notice, CountsWhatIsStuffedAndWhatIsNotAscii) {
   Notice notice = notice_about(recipients);
   const std::array<std::string_view, 1> original = {"Subject: \xc3\xa4\r\n\r\n..dot\r\nend\r\n"};
   notice.original = original;
+  notice.original_eight_bit = true;
   notice.whole = true;
   std::string text;
   const ContentInfo info = write_notice(notice, text);
@@ -174,6 +175,47 @@ TEST(Notice, AddressesBeyondAsciiHaveTheirOwnForm) {
   EXPECT_NE(text.find("Content-Type: message/global-delivery-status\r\n"), std::string::npos);
   EXPECT_NE(text.find("Final-Recipient: utf-8; \xc3\xa4@example.org\r\n"), std::string::npos);
   EXPECT_NE(text.find("Final-Recipient: rfc822; bob@example.org\r\n"), std::string::npos);
+}
+
+TEST(Notice, AFrameAroundALargeMessageIsTheSameNotice) {
+  const std::array recipients = {refused()};
+  Notice notice = notice_about(recipients);
+  const std::array<std::string_view, 2> original = {"Subject: x\r\n\r\n..dot\r", "\n..a\r\nb\r\n"};
+  notice.original = original;
+  notice.whole = true;
+  std::string text;
+  const ContentInfo info = write_notice(notice, text);
+  NoticeFrame frame;
+  write_frame(notice, frame);
+  WireCount count;
+  std::string pieces;
+  for (const std::string_view run :
+       {std::string_view(frame.before), original[0], original[1], std::string_view(frame.after)}) {
+    for (std::size_t at = 0; at < run.size(); at += 7) {
+      count.add(run.substr(at, 7));
+    }
+    pieces.append(run);
+  }
+  EXPECT_EQ(pieces, text);
+  const ContentInfo counted = count.info(frame.header_bytes);
+  EXPECT_EQ(counted.wire_bytes, info.wire_bytes);
+  EXPECT_EQ(counted.size, text.size() - 3 - 2);
+  EXPECT_EQ(info.size, counted.size);
+  EXPECT_EQ(counted.header_bytes, info.header_bytes);
+  EXPECT_TRUE(counted.dot_lines && info.dot_lines);
+}
+
+// RFC 3464 section 2.2.1 and 2.3.1 have these fields in ASCII.
+TEST(Notice, WhatXtextHidesIsShownWhereItIsAscii) {
+  NoticeRecipient to = refused();
+  to.original = "rfc822;a+2Bb+E4@example.org";
+  const std::array recipients = {to};
+  Notice notice = notice_about(recipients);
+  notice.envelope_id = "run+3D+FF";
+  std::string text;
+  EXPECT_FALSE(write_notice(notice, text).eight_bit);
+  EXPECT_NE(text.find("Original-Recipient: rfc822; a+b+E4@example.org\r\n"), std::string::npos);
+  EXPECT_NE(text.find("Original-Envelope-Id: run=+FF\r\n"), std::string::npos);
 }
 
 TEST(Notice, NobodyWritesLinesOfTheirOwn) {

@@ -185,7 +185,7 @@ class Dump {
         .add(g.total_max_smtp_out)
         .add(g.total_max_smtp_in);
     add(g.max_message_size).add(g.journal_max).add(g.spool_segment_size).add(g.spool_spare);
-    add(g.max_report_rate);
+    add(g.max_report_rate).add(g.dsn_return_full_max);
     add(g.unsettled_max).add(g.zero_copy_threshold).add(g.control_socket).add(g.log_file);
     add(g.shutdown_timeout).add(g.settle_sync_interval).add(g.domain_suffix).add(g.host_id);
     add(g.invalid_vmta_fallback).add(g.auth_file).add(g.http_port);

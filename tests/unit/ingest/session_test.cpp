@@ -373,11 +373,13 @@ TEST(IngestSession, MailForOurPostmasterReachesThoseNamed) {
   TestClient& client = w.connect(kStranger);
   client.send(
       "EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<abuse@other.example>\r\n"
-      "RCPT TO:<Abuse@MX.example>\r\nRCPT TO:<postmaster>\r\nBDAT 3 LAST\r\n.ab");
+      "RCPT TO:<Abuse@MX.example>\r\nRCPT TO:<postmaster>\r\n"
+      "RCPT TO:<MAILER-DAEMON@mx.example>\r\nBDAT 3 LAST\r\n.ab");
   ASSERT_TRUE(w.hears(client, "250 2.0.0 Ok: queued"));
   EXPECT_EQ(w.service->stats().relay_denied, 1U);
   EXPECT_EQ(w.sink.stored.at(0).addresses(),
-            "ops@a.example ops@a.example night@b.example night@b.example");
+            "ops@a.example ops@a.example ops@a.example "
+            "night@b.example night@b.example night@b.example");
 }
 
 TEST(IngestSession, RecipientsAreGroupedByDomain) {
