@@ -169,8 +169,8 @@ Status Importer::take(const ImportMessage& message, const std::string& wire,
   commit.bind<&Commit::on_done>(&commit);
   std::vector<Recipient> recipients;
   for (const ImportRecipient& from : message.recipients) {
-    recipients.push_back(
-        {from.address, from.original, from.notify, from.vmta, from.pool_key, from.alone});
+    recipients.push_back({from.address, from.original, from.notify, from.vmta, from.pool_key,
+                          from.alone, from.priority});
     RecipientState state;
     state.attempts = from.attempts;
     state.next_s = from.next_attempt;

@@ -21,6 +21,7 @@ struct ImportRecipient {
   std::uint32_t next_attempt = 0;  ///< unix seconds; 0: at once
   std::uint16_t attempts = 0;
   std::uint8_t notify = 0;
+  std::uint8_t priority = kNormalPriority;
   std::uint8_t delays = 0;  ///< reports on its delay that were made
   bool alone = false;
   bool ambiguous = false;

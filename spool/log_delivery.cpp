@@ -393,6 +393,7 @@ bool Log::admit_entry(Segment& segment, const SummaryEntry& entry, std::uint32_t
     admission.domain = group.domain;
     admission.vmta = group.vmta;
     admission.pool_key = group.pool_key;
+    admission.priority = group.priority;
     std::uint32_t at = group_end;
     group_end = std::min(slot.recipients, group_end + group.count);
     at = std::max(at, segment.admitted_recipients);

@@ -1,5 +1,6 @@
 #include "spool/record_reader.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "spool/journal_record.h"
@@ -92,6 +93,7 @@ bool read_record(std::string_view segment, std::uint64_t generation, std::uint64
     for (std::uint32_t i = 0; i < group.count && at < out.recipients.size(); ++i, ++at) {
       out.recipients[at].vmta = group.vmta;
       out.recipients[at].pool_key = group.pool_key;
+      out.recipients[at].priority = group.priority;
     }
   }
   out.envelope.recipients = out.recipients;
@@ -108,7 +110,8 @@ bool read_record(std::string_view segment, std::uint64_t generation, std::uint64
   return true;
 }
 
-IndexReader::IndexReader(std::string_view index) noexcept : decode_(index), choices_("") {
+IndexReader::IndexReader(std::string_view index) noexcept
+    : decode_(index), choices_(""), priorities_("") {
   vmta_ = decode_.text();
   job_ = decode_.text();
   groups_ = decode_.varint();
@@ -128,6 +131,8 @@ IndexReader::IndexReader(std::string_view index) noexcept : decode_(index), choi
     const auto key = rest.number<std::uint64_t>();
     sender_rule_ = rest.ok() ? key : 0;
     receipts_ = rest.ok() && !rest.at_end() && rest.varint() != 0;
+    priorities_ = rest;
+    has_priorities_ = rest.ok() && !rest.at_end();
   }
 }
 
@@ -140,10 +145,15 @@ bool IndexReader::next(IndexGroup& group) noexcept {
   group.domain = decode_.text();
   group.vmta = vmta_;
   group.pool_key = 0;
+  group.priority = kNormalPriority;
   if (has_choices_) {
     const std::string_view own = choices_.text();
     group.vmta = own.empty() ? vmta_ : own;
     group.pool_key = choices_.varint();
+  }
+  if (has_priorities_) {
+    const auto own = priorities_.number<std::uint8_t>();
+    group.priority = priorities_.ok() ? std::min(own, kPriorityMax) : kNormalPriority;
   }
   return decode_.ok() && choices_.ok() && group.count > 0;
 }

@@ -34,6 +34,7 @@ struct IndexGroup {
   std::string_view domain;
   std::string_view vmta;  ///< their own virtual MTA or pool, or the message's
   std::uint64_t pool_key = 0;
+  std::uint8_t priority = kNormalPriority;
 };
 
 /// Walks the groups of an index section.
@@ -45,7 +46,7 @@ class IndexReader {
   /// Of recipients that have none of their own.
   std::string_view vmta() const noexcept { return vmta_; }
   std::string_view job() const noexcept { return job_; }
-  /// Whether groups differ in their choice of a virtual MTA.
+  /// Whether groups say more than their domain.
   bool has_choices() const noexcept { return has_choices_; }
   /// No two recipients share a transaction.
   bool alone() const noexcept { return alone_; }
@@ -66,6 +67,8 @@ class IndexReader {
   bool alone_ = false;
   std::uint64_t sender_rule_ = 0;
   bool receipts_ = false;
+  Decoder priorities_;  ///< stands at the priority of the next group
+  bool has_priorities_ = false;
 };
 
 }  // namespace ringpost::spool

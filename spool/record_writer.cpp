@@ -11,7 +11,7 @@ namespace ringpost::spool {
 
 namespace {
 
-/// Number of neighbours from `first` on that share a domain.
+/// Number of neighbours from `first` on that travel together.
 std::size_t group_size(std::span<const Recipient> recipients, std::size_t first) {
   std::size_t last = first + 1;
   while (last < recipients.size() && recipients[last].travels_with(recipients[first])) {
@@ -36,22 +36,31 @@ void write_index(const Envelope& envelope, bool receipts, Encoder<ChunkChain>& e
     i += count;
   }
   const bool alone = envelope.recipients.front().alone;
-  const auto chooses = [](const Recipient& one) { return !one.vmta.empty() || one.pool_key != 0; };
-  const bool choices = alone || envelope.sender_rule != 0 || receipts ||
-                       std::any_of(envelope.recipients.begin(), envelope.recipients.end(), chooses);
+  const auto any = [&envelope](auto fits) {
+    return std::any_of(envelope.recipients.begin(), envelope.recipients.end(), fits);
+  };
+  const bool priorities = any([](const Recipient& one) { return one.priority != kNormalPriority; });
+  const bool rule = envelope.sender_rule != 0 || receipts || priorities;
+  const bool choices = alone || rule || any([](const Recipient& one) {
+                         return !one.vmta.empty() || one.pool_key != 0;
+                       });
   for (std::size_t i = 0; choices && i < envelope.recipients.size();) {
     encode.text(envelope.recipients[i].vmta);
     encode.varint(envelope.recipients[i].pool_key);
     i += group_size(envelope.recipients, i);
   }
-  if (alone || envelope.sender_rule != 0 || receipts) {
+  if (alone || rule) {
     encode.varint(alone ? 1 : 0);
   }
-  if (envelope.sender_rule != 0 || receipts) {
+  if (rule) {
     encode.number(envelope.sender_rule);
   }
-  if (receipts) {
-    encode.varint(1);
+  if (receipts || priorities) {
+    encode.varint(receipts ? 1 : 0);
+  }
+  for (std::size_t i = 0; priorities && i < envelope.recipients.size();) {
+    encode.number(envelope.recipients[i].priority);
+    i += group_size(envelope.recipients, i);
   }
 }
 

@@ -360,6 +360,7 @@ std::string describe(const MessageId& id, const OpenedRecord& record, const Mess
     add_json_number(line, "attempts", state.attempts, ',');
     add_json_number(line, "next_attempt", state.next_s, ',');
     add_json_number(line, "pool_key", envelope.recipients[i].pool_key, ',');
+    add_json_number(line, "priority", envelope.recipients[i].priority, ',');
     add_json_number(line, "delays", state.delays(), ',');
     add_json_field(line, "owed", hex_of(ending));
     add_json_flag(line, "ambiguous", state.has(RecipientState::kAmbiguous), '}');

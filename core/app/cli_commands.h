@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace ringpost::app {
@@ -34,6 +35,7 @@ struct ListOptions {
   std::string sender = "*";
   std::string job = "*";
   std::string vmta = "*";
+  std::optional<unsigned> priority;  ///< none: any
   std::size_t limit = 100;
 };
 int list_messages(const CliOptions& options, const ListOptions& what);
@@ -54,6 +56,9 @@ int change_jobs(const CliOptions& options, const std::string& verb, const std::s
 /// `what` is a pattern of queues, or of jobs where `by_job`.
 int move_mail(const CliOptions& options, bool by_job, const std::string& what,
               const std::string& to);
+/// Of mail in these queues and of these jobs, both patterns.
+int set_priority(const CliOptions& options, const std::string& queues, const std::string& job,
+                 unsigned priority);
 
 int show_bounces(const CliOptions& options);
 int show_backoff(const CliOptions& options);

@@ -19,15 +19,13 @@ std::optional<Json> search(const CliOptions& options, const ListOptions& what, b
   std::uint64_t examined = 0;
   ProgressLine progress;
   for (bool finished = false; !finished && rows.size() <= what.limit;) {
-    const auto round = ask(options,
-                           {{"command", "list"},
-                            {"recipient", what.recipient},
-                            {"sender", what.sender},
-                            {"job", what.job},
-                            {"vmta", what.vmta},
-                            {"limit", what.limit + 1},
-                            {"cursor", cursor}},
-                           code);
+    Json request = {{"command", "list"}, {"recipient", what.recipient}, {"sender", what.sender},
+                    {"job", what.job},   {"vmta", what.vmta},           {"limit", what.limit + 1},
+                    {"cursor", cursor}};
+    if (what.priority) {
+      request["priority"] = *what.priority;
+    }
+    const auto round = ask(options, request, code);
     if (!round) {
       return std::nullopt;
     }
@@ -60,15 +58,16 @@ int list_messages(const CliOptions& options, const ListOptions& what) {
     print(rows->dump(2) + "\n");
     return 0;
   }
-  Table table(
-      {"id", "recipient", "sender", "virtual MTA", "job", "received", "attempts", "next attempt"});
+  Table table({"id", "recipient", "sender", "virtual MTA", "job", "priority", "received",
+               "attempts", "next attempt"});
   for (const auto& row : *rows) {
     const std::string next = row.value("under_way", false)       ? "under way"
                              : row.value("next_attempt", 0) == 0 ? "now"
                                                                  : time_of(row, "next_attempt");
     table.add({text_of(row, "id"), text_of(row, "recipient"),
                "<" + row.value("sender", std::string()) + ">", text_of(row, "vmta"),
-               text_of(row, "job"), time_of(row, "received"), count_of(row, "attempts"), next});
+               text_of(row, "job"), count_of(row, "priority"), time_of(row, "received"),
+               count_of(row, "attempts"), next});
   }
   print(table.empty() ? "no such mail is queued\n" : table.text(terminal_width()));
   if (more) {

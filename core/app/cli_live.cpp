@@ -84,12 +84,13 @@ int trace(const CliOptions& options, const std::string& id) {
     return 0;
   }
   print(result->value("message", std::string()) + "\n");
-  Table table(
-      {"recipient", "state", "queue", "until", "attempts", "setting", "place", "last error"});
+  Table table({"recipient", "state", "queue", "priority", "until", "attempts", "setting", "place",
+               "last error"});
   for (const auto& row : (*result)["recipients"]) {
     table.add({text_of(row, "recipient"), text_of(row, "state"), text_of(row, "queue"),
-               time_of(row, "until"), count_of(row, "attempts"), text_of(row, "setting"),
-               text_of(row, "place"), text_of(row, "last_error")});
+               row.contains("priority") ? count_of(row, "priority") : "", time_of(row, "until"),
+               count_of(row, "attempts"), text_of(row, "setting"), text_of(row, "place"),
+               text_of(row, "last_error")});
   }
   print(table.text(terminal_width()));
   return 0;
@@ -145,6 +146,15 @@ int move_mail(const CliOptions& options, bool by_job, const std::string& what,
   return change(options, {{"command", "move"},
                           {by_job ? "job" : "pattern", what},
                           {"to", to},
+                          {"dry_run", options.dry_run}});
+}
+
+int set_priority(const CliOptions& options, const std::string& queues, const std::string& job,
+                 unsigned priority) {
+  return change(options, {{"command", "priority"},
+                          {"pattern", queues},
+                          {"job", job},
+                          {"priority", priority},
                           {"dry_run", options.dry_run}});
 }
 

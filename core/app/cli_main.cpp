@@ -29,6 +29,7 @@ struct Arguments {
   ringpost::app::TraceOptions trace;
   ringpost::app::DrainOptions drain;
   bool live = false;
+  unsigned priority = 50;
   unsigned every = 2;
   unsigned rounds = 0;
   bool strict = false;
@@ -97,6 +98,8 @@ void add_live_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   list->add_option("--sender", arguments.list.sender, "ADDRESS, * as wildcard");
   list->add_option("--job", arguments.list.job, "job id, * as wildcard");
   list->add_option("--vmta", arguments.list.vmta, "virtual MTA, * as wildcard");
+  list->add_option("--priority", arguments.list.priority, "0 to 100, only mail that has it")
+      ->check(CLI::Range(0, 100));
   list->add_option("--limit", arguments.list.limit, "rows at most")->check(CLI::Range(1, 10'000));
   list->callback([&] { exit_code = ringpost::app::list_messages(options, arguments.list); });
 }
@@ -210,6 +213,26 @@ void add_mode_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   CLI::App* cancel = automation->add_subcommand("cancel", "Take a decision back");
   cancel->add_option("id", arguments.first, "as listed")->required();
   cancel->callback([&] { exit_code = ringpost::app::automation_cancel(options, arguments.first); });
+}
+
+void add_priority_command(CLI::App& app, Arguments& arguments, int& exit_code) {
+  CLI::App* what = app.get_subcommand("set")->add_subcommand(
+      "priority",
+      "Which mail of a queue goes first: what waits now gets another priority; "
+      "survives a restart");
+  CLI::Option_group* which = what->add_option_group("which mail");
+  which->require_option(1, 2);
+  auto* queues = which->add_option("--queue", arguments.first, "DOMAIN[/VMTA], * as wildcard");
+  auto* job = which->add_option("--job", arguments.second, "job id, * as wildcard");
+  what->add_option("priority", arguments.priority, "0 to 100, higher goes first; mail has 50")
+      ->required()
+      ->check(CLI::Range(0, 100));
+  what->add_flag("--dry-run", arguments.options.dry_run, "Only count what it would touch");
+  what->callback([&arguments, &exit_code, queues, job] {
+    exit_code =
+        ringpost::app::set_priority(arguments.options, queues->count() == 0 ? "*" : arguments.first,
+                                    job->count() == 0 ? "*" : arguments.second, arguments.priority);
+  });
 }
 
 void add_config_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
@@ -328,6 +351,7 @@ int main(int argc, char** argv) {
   add_drain_command(app, arguments, exit_code);
   add_queue_commands(app, arguments, exit_code);
   add_mode_commands(app, arguments, exit_code);
+  add_priority_command(app, arguments, exit_code);
   add_file_commands(app, arguments, exit_code);
   add_spool_commands(app, arguments, exit_code);
   app.add_subcommand("manual", "Print this tool's manual page, ringpost(1)")->callback([&] {

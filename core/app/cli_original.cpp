@@ -40,9 +40,6 @@ constexpr Instead kInstead[] = {
     {"show vmta-settings",
      "use 'ringpost show settings DOMAIN/VMTA': settings are those of a "
      "queue"},
-    {"set priority",
-     "priorities belong to queues: set queue-priority in a <domain> section and "
-     "'ringpost reload'"},
     {"reset counters",
      "counters run from the start of the daemon, so that monitors can take "
      "differences: see http-mgmt-port and /metrics"},
@@ -202,8 +199,19 @@ void remove_mail(Translated& out) {
   }
 }
 
+void set_priority(Translated& out) {
+  if (has_option(out.words, {"--orig", "--rcpt", "--envId"})) {
+    out.instead =
+        "priorities are set by queue and job: 'ringpost set priority --queue DOMAIN/VMTA "
+        "--job JOB N'; by sender, recipient or header a <pattern-list> gives them to mail "
+        "that comes in";
+    return;
+  }
+  rename_option(out.words, "--jobId", "--job");
+}
+
 void list(Translated& out) {
-  if (has_option(out.words, {"--priority", "--schedule", "--pause", "--envId", "--queue"})) {
+  if (has_option(out.words, {"--schedule", "--pause", "--envId", "--queue"})) {
     out.instead =
         "mail is listed by --recipient, --sender, --job and --vmta; queues by 'ringpost "
         "show queues'";
@@ -302,6 +310,8 @@ Translated translate_words(Words words) {
     out.words[0] = "check";
   } else if (command == "delete") {
     remove_mail(out);
+  } else if (two == "set priority") {
+    set_priority(out);
   } else if (command == "list") {
     list(out);
   } else if (two == "disable source" || two == "enable source") {

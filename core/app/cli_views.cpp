@@ -49,6 +49,7 @@ constexpr ViewColumn kJobColumns[] = {
     {"ready", "ready", CellKind::count},
     {"deferred", "deferred", CellKind::count},
     {"in flight", "in_flight", CellKind::count},
+    {"priority", "priority"},
 };
 constexpr ViewColumn kSessionColumns[] = {
     {"queue", "queue"},

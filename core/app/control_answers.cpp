@@ -203,6 +203,7 @@ std::string answer_trace(const ControlTask& found, const ControlTask& waiting,
       row["expires"] = where[i]->expires.unix_seconds();
       row["attempts"] = where[i]->attempts;
       row["job"] = where[i]->job;
+      row["priority"] = where[i]->priority;
       row["last_error"] = where[i]->last_error;
       add_setting(row, snapshot, facts.recipients[i], *where[i]);
     } else {

@@ -133,19 +133,61 @@ std::string ControlRoom::move(const Json& request) {
   }
   auto task = make(false);
   const MoveRule rule = (*task)->move;
-  MoveRules all = moves_;
-  Status kept = all.add(rule, rule.before);
-  kept = kept ? save_rules(facts_.move_file, all.serialized()) : kept;
-  if (!kept) {
+  if (auto kept = keep_move(rule); !kept) {
     return answer_error("nothing was moved: " + kept.error().describe());
   }
-  moves_ = std::move(all);
   auto done = ask(std::move(*task));
   if (!done) {
     return answer_error(done.error().describe());
   }
   log_info("mail of " + (rule.by_job ? "job " + rule.job : rule.queues.text()) + " moves to " +
            (rule.name.empty() ? "" : rule.name + "/") + rule.vmta);
+  return answer_change(**done);
+}
+
+Status ControlRoom::keep_move(const MoveRule& rule) {
+  MoveRules all = moves_;
+  Status kept = all.add(rule, rule.before);
+  kept = kept ? save_rules(facts_.move_file, all.serialized()) : kept;
+  if (kept) {
+    moves_ = std::move(all);
+  }
+  return kept;
+}
+
+// On disk before any of it is done, like a move.
+std::string ControlRoom::prioritize(const Json& request) {
+  auto task = std::make_unique<ControlTask>();
+  task->kind = ControlKind::priority;
+  task->dry_run = request.value("dry_run", false);
+  MoveRule& rule = task->move;
+  rule.before = read_clocks().wall;
+  rule.job = request.value("job", std::string("*"));
+  if (auto good = schedule::JobRules::check(rule.job); !good) {
+    return answer_error(good.error().describe());
+  }
+  auto queues = schedule::QueuePattern::parse(request.value("pattern", std::string("*")));
+  if (!queues) {
+    return answer_error(queues.error().describe());
+  }
+  rule.queues = *queues;
+  const auto wanted = request.value("priority", std::int64_t{-1});
+  if (wanted < 0 || wanted > kPriorityMax) {
+    return answer_error("a priority is a number from 0 to 100; mail has 50 by itself");
+  }
+  rule.priority = static_cast<std::uint8_t>(wanted);
+  if (Status kept = task->dry_run ? Status{} : keep_move(rule); !kept) {
+    return answer_error("nothing was changed: " + kept.error().describe());
+  }
+  const std::string said = "mail of job " + rule.job + " in " + rule.queues.text() +
+                           " gets priority " + std::to_string(wanted);
+  auto done = ask(std::move(task));
+  if (!done) {
+    return answer_error(done.error().describe());
+  }
+  if (!(*done)->dry_run) {
+    log_info(said);
+  }
   return answer_change(**done);
 }
 
@@ -158,19 +200,25 @@ std::string answer_jobs(const ControlTask& task) {
       sum.ready += row.ready;
       sum.deferred += row.deferred;
       sum.in_flight += row.in_flight;
+      sum.lowest = std::min(sum.lowest, row.lowest);
+      sum.highest = std::max(sum.highest, row.highest);
       sum.paused = sum.paused || row.paused;
     }
   }
   Json rows = Json::array();
   for (const auto& [name, sum] : jobs) {
-    rows.push_back({{"job", name},
-                    {"state", sum.paused ? "paused" : "active"},
-                    {"queues", sum.queues},
-                    {"queued", sum.ready + sum.deferred + sum.in_flight},
-                    {"ready", sum.ready},
-                    {"deferred", sum.deferred},
-                    {"in_flight", sum.in_flight},
-                    {"paused", sum.paused}});
+    const std::string lowest = std::to_string(sum.lowest);
+    rows.push_back(
+        {{"job", name},
+         {"state", sum.paused ? "paused" : "active"},
+         {"queues", sum.queues},
+         {"queued", sum.ready + sum.deferred + sum.in_flight},
+         {"ready", sum.ready},
+         {"deferred", sum.deferred},
+         {"in_flight", sum.in_flight},
+         {"priority",
+          sum.lowest == sum.highest ? lowest : lowest + "-" + std::to_string(sum.highest)},
+         {"paused", sum.paused}});
   }
   return answer_ok(std::move(rows));
 }

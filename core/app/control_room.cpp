@@ -109,6 +109,9 @@ std::string ControlRoom::answer_other(const std::string& command, const std::str
   if (command == "move") {
     return move(request);
   }
+  if (command == "priority") {
+    return prioritize(request);
+  }
   if (command == "decisions") {
     return decisions(request.value("kind", std::string()));
   }
@@ -258,6 +261,9 @@ std::string ControlRoom::list(const nlohmann::json& request) {
   task->query.sender = request.value("sender", std::string("*"));
   task->query.job = request.value("job", std::string("*"));
   task->query.vmta = request.value("vmta", std::string("*"));
+  if (request.contains("priority")) {
+    task->query.priority = request.value("priority", std::uint8_t{0});
+  }
   task->query.rows_max = std::min<std::size_t>(request.value("limit", std::size_t{100}), 10'000);
   for (const Json& cursor : request.value("cursor", Json::array())) {
     task->cursors.push_back(

@@ -113,6 +113,8 @@ class ControlRoom : public ControlHandler {
   /// Has all shards do what `verb` says to the task's queues or job, and keeps the rules of pauses.
   std::string change(const std::string& verb, TaskRef task, bool dry_run);
   std::string move(const nlohmann::json& request);
+  std::string prioritize(const nlohmann::json& request);
+  Status keep_move(const MoveRule& rule);
   std::string bounces();
 
   Mailroom& mailroom_;

@@ -27,6 +27,10 @@ struct Sum {
 };
 
 Json json_of(const schedule::QueueRow& row) {
+  Json priorities = Json::object();
+  for (const auto& [priority, ready] : row.priorities) {
+    priorities[std::to_string(priority)] = ready;
+  }
   return {
       {"queue", row.name + "/" + row.vmta},
       {"domain", row.name},
@@ -45,6 +49,7 @@ Json json_of(const schedule::QueueRow& row) {
       {"gate_host", row.gate_host.empty() ? std::string()
                                           : row.gate_host + " [" + row.gate_address.text() + "]"},
       {"next_attempt", row.next_retry.unix_seconds()},
+      {"priorities", std::move(priorities)},
       {"last_error", row.last_error}};
 }
 
@@ -155,6 +160,7 @@ std::string answer_list(const ControlTask& task) {
                       {"sender", row.sender},
                       {"vmta", row.vmta},
                       {"job", row.job},
+                      {"priority", row.priority},
                       {"received", row.received.unix_seconds()},
                       {"size", row.size_bytes},
                       {"attempts", row.attempts},

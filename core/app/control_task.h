@@ -52,6 +52,7 @@ enum class ControlKind : std::uint8_t {
   undo,             ///< the decision named `decision` is taken back
   jobs,             ///< those with mail, for `show jobs`
   move,             ///< mail goes to another queue
+  priority,         ///< mail gets another priority: `move`
 };
 
 /// What a spool knows of one message.

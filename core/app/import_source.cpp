@@ -96,6 +96,9 @@ ImportRecipient recipient_of(const Json& object, bool alone, std::string& fault)
   out.attempts = static_cast<std::uint16_t>(fields.number("attempts", 65535, true));
   out.next_attempt = static_cast<std::uint32_t>(fields.number("next_attempt", ~0U, true));
   out.pool_key = fields.number("pool_key");
+  out.priority = object.contains("priority")
+                     ? static_cast<std::uint8_t>(fields.number("priority", kPriorityMax))
+                     : kNormalPriority;
   out.delays = static_cast<std::uint8_t>(fields.number("delays", 15));
   out.owed = fields.octets("owed");
   out.ambiguous = fields.flag("ambiguous");

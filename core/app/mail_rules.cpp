@@ -123,6 +123,9 @@ std::uint32_t MailRules::add_source(const config::SourcePolicy& source) {
   out.fallback = source.default_vmta;
   out.by_local_address = source.vmta_by_local_address;
   out.fallback_is_listeners = source.default_vmta_of_listener;
+  if (out.list >= 0) {
+    note_list(out, static_cast<std::size_t>(out.list), 0);
+  }
   const auto lists = snapshot_.address_lists();
   for (const std::string_view name : source.suppression_lists) {
     for (std::uint32_t i = 0; i < lists.size(); ++i) {
@@ -157,23 +160,26 @@ std::vector<std::string_view> MailRules::fields_of(const config::SourcePolicy& s
   return names;
 }
 
-bool MailRules::list_looks_at_recipients(std::size_t list, unsigned depth) const {
-  const auto rules = snapshot_.routing_lists();
-  return depth < kDeepestCall && list < rules.size() &&
-         std::any_of(
-             rules[list].rules.begin(), rules[list].rules.end(),
-             [&](const config::RoutingRule& rule) {
-               return rule.part == config::RoutingRule::Part::rcpt_to ||
-                      (rule.list >= 0 &&
-                       list_looks_at_recipients(static_cast<std::size_t>(rule.list), depth + 1));
-             });
+void MailRules::note_list(Source& source, std::size_t list, unsigned depth) const {
+  if (depth == kDeepestCall || list >= snapshot_.routing_lists().size()) {
+    return;
+  }
+  for (const config::RoutingRule& rule : snapshot_.routing_lists()[list].rules) {
+    source.has_priorities = source.has_priorities || rule.priority.has_value();
+    source.looks_at_recipients =
+        source.looks_at_recipients || rule.part == config::RoutingRule::Part::rcpt_to;
+    if (rule.list >= 0) {
+      note_list(source, static_cast<std::size_t>(rule.list), depth + 1);
+    }
+  }
 }
 
 bool MailRules::same_for_all(std::uint32_t source, std::string_view named) const {
   const Source& rules = sources_[source];
-  return !named.empty() ||
-         (!(rules.list >= 0 && list_looks_at_recipients(static_cast<std::size_t>(rules.list), 0)) &&
-          (rules.fallback_is_listeners || !routes_domains_));
+  if (rules.looks_at_recipients && (rules.has_priorities || named.empty())) {
+    return false;
+  }
+  return !named.empty() || rules.fallback_is_listeners || !routes_domains_;
 }
 
 config::VmtaRef MailRules::find(const ingest::ChoiceQuestion& question) const {
@@ -190,7 +196,7 @@ config::VmtaRef MailRules::find(const ingest::ChoiceQuestion& question) const {
     const RuleFields fields(question.fields);
     const std::string_view name =
         config::choose_virtual_mta(snapshot_.routing_lists(), static_cast<std::size_t>(rules.list),
-                                   question.reverse_path, question.recipient, &fields);
+                                   {question.reverse_path, question.recipient, &fields});
     if (!name.empty()) {
       return snapshot_.find_vmta(name);
     }
@@ -252,7 +258,7 @@ SharedCount* MailRules::sessions_of(std::string_view reverse_path) const {
 
 ingest::Choice MailRules::named(config::VmtaRef ref, std::string_view recipient) const {
   if (ref.kind == config::VmtaRef::Kind::vmta) {
-    return {snapshot_.virtual_mtas()[ref.id].name, 0};
+    return {snapshot_.virtual_mtas()[ref.id].name};
   }
   const config::VmtaPool& pool = snapshot_.pools()[ref.id];
   const bool by_recipient = pool.source_hash == config::SourceHash::recipient;
@@ -261,13 +267,26 @@ ingest::Choice MailRules::named(config::VmtaRef ref, std::string_view recipient)
   return {pool.name, key};
 }
 
+std::uint8_t MailRules::priority(const Source& source,
+                                 const ingest::ChoiceQuestion& question) const {
+  if (!source.has_priorities) {
+    return kNormalPriority;
+  }
+  const RuleFields fields(question.fields);
+  return config::choose_priority(snapshot_.routing_lists(), static_cast<std::size_t>(source.list),
+                                 {question.reverse_path, question.recipient, &fields})
+      .value_or(kNormalPriority);
+}
+
 ingest::Choice MailRules::choose(const ingest::ChoiceQuestion& question) const {
   config::VmtaRef ref = find(question);
   if (ref.kind == config::VmtaRef::Kind::none) {
     ref = snapshot_.find_vmta(snapshot_.global().invalid_vmta_fallback);
   }
-  return ref.kind == config::VmtaRef::Kind::none ? ingest::Choice{}
-                                                 : named(ref, question.recipient);
+  ingest::Choice choice =
+      ref.kind == config::VmtaRef::Kind::none ? ingest::Choice{} : named(ref, question.recipient);
+  choice.priority = priority(sources_[question.source], question);
+  return choice;
 }
 
 std::string_view MailRules::return_path(std::string_view sender) const {

@@ -14,7 +14,8 @@ namespace ringpost::app {
 /// The snapshot's rules on incoming mail, as ingest asks them. The virtual MTA of a recipient is
 /// chosen by the first of these that names one: the message's own header field, the rule for its
 /// sender, the pattern-list of its source, the virtual MTA of the listener's named source, the
-/// `source` block by recipient domain, that of the source by address, `{default}`.
+/// `source` block by recipient domain, that of the source by address, `{default}`. Its priority is
+/// that of the first rule of the pattern-list that fits and has one, whoever chose the virtual MTA.
 class MailRules final : public ingest::MailRules {
  public:
   /// Reads the files of address lists. Sessions of senders go on being counted as in the rules
@@ -52,6 +53,8 @@ class MailRules final : public ingest::MailRules {
     config::VmtaRef fallback;
     bool fallback_is_listeners = false;
     bool by_local_address = false;
+    bool has_priorities = false;             ///< rules of the list give some
+    bool looks_at_recipients = false;        ///< rules of the list do
     std::vector<std::uint32_t> suppression;  ///< in lists_
   };
 
@@ -63,7 +66,8 @@ class MailRules final : public ingest::MailRules {
   config::VmtaRef by_local_address(const IpAddress& local) const;
   config::VmtaRef find(const ingest::ChoiceQuestion& question) const;
   ingest::Choice named(config::VmtaRef ref, std::string_view recipient) const;
-  bool list_looks_at_recipients(std::size_t list, unsigned depth) const;
+  void note_list(Source& source, std::size_t list, unsigned depth) const;
+  std::uint8_t priority(const Source& source, const ingest::ChoiceQuestion& question) const;
   void add_fields(std::size_t list, unsigned depth, std::vector<std::string_view>& out) const;
 
   std::shared_ptr<const config::Snapshot> kept_;

@@ -2,22 +2,48 @@
 
 #include <algorithm>
 
+#include "core/base/text.h"
+#include "core/mail/envelope.h"
 #include "core/schedule/job_rules.h"
 #include "core/schedule/kept_line.h"
 
 namespace ringpost::app {
 namespace {
 
+/// QUEUES JOBS N TIME.
+Result<MoveRule> read_priority(std::string_view line) {
+  MoveRule rule;
+  const auto queues = schedule::QueuePattern::parse(schedule::next_field(line));
+  rule.job = schedule::next_field(line);
+  std::uint32_t number = 0;
+  const bool good = parse_decimal(schedule::next_field(line), number) && number <= kPriorityMax;
+  if (!good || !schedule::read_time(schedule::next_field(line), rule.before) || !line.empty()) {
+    return Error::of(ErrorCode::invalid, "expected priority, QUEUES, JOBS, N, TIME");
+  }
+  if (!queues) {
+    return queues.error();
+  }
+  if (Status jobs = schedule::JobRules::check(rule.job); !jobs) {
+    return jobs.error();
+  }
+  rule.queues = *queues;
+  rule.priority = static_cast<std::uint8_t>(number);
+  return rule;
+}
+
 Result<MoveRule> read_rule(std::string_view line) {
   MoveRule rule;
   const std::string_view kind = schedule::next_field(line);
+  if (kind == "priority") {
+    return read_priority(line);
+  }
   const std::string_view what = schedule::next_field(line);
   rule.by_job = kind == "job";
   rule.vmta = schedule::next_field(line);
   rule.name = schedule::next_field(line);
   const bool timed = schedule::read_time(schedule::next_field(line), rule.before);
   if ((kind != "job" && kind != "queue") || rule.vmta.empty() || !timed || !line.empty()) {
-    return Error::of(ErrorCode::invalid, "expected queue or job, PATTERN, VMTA, NAME, TIME");
+    return Error::of(ErrorCode::invalid, "expected queue, job or priority, and what they need");
   }
   if (rule.by_job) {
     rule.job = what;
@@ -38,17 +64,46 @@ Result<MoveRule> read_rule(std::string_view line) {
 
 Status MoveRules::add(const MoveRule& rule, WallTime now) {
   std::erase_if(rules_, [&](const MoveRule& old) { return old.before + kLife < now; });
+  drop_covered(rule);
   if (rules_.size() >= kMax) {
-    return Error::of(ErrorCode::no_capacity, "too many moves are remembered");
+    return Error::of(ErrorCode::no_capacity, "too many moves and priorities are remembered");
   }
   rules_.push_back(rule);
+  rules_.back().serial = next_serial_++;
   newest_ = std::max(newest_, rule.before);
   return {};
+}
+
+// Priorities of mail that all gets another one now. What was moved since may have left the queues
+// that a rule names.
+void MoveRules::drop_covered(const MoveRule& by) {
+  if (!by.priority) {
+    return;
+  }
+  bool moved = false;
+  for (std::size_t i = rules_.size(); i > 0; --i) {
+    const MoveRule& old = rules_[i - 1];
+    moved = moved || !old.priority;
+    const bool everywhere = by.queues.domain == "*" && by.queues.vmta == "*";
+    if (old.priority && (!moved || everywhere) && by.queues.covers(old.queues) &&
+        schedule::glob_matches(by.job, old.job)) {
+      rules_.erase(rules_.begin() + static_cast<std::ptrdiff_t>(i - 1));
+    }
+  }
 }
 
 std::string MoveRules::serialized() const {
   std::string text;
   for (const MoveRule& rule : rules_) {
+    if (rule.priority) {
+      std::string line = "priority";
+      schedule::add_field(line, rule.queues.text());
+      schedule::add_field(line, rule.job);
+      schedule::add_field(line, std::to_string(*rule.priority));
+      schedule::add_field(line, std::to_string(rule.before.us));
+      text += line + '\n';
+      continue;
+    }
     std::string line = rule.by_job ? "job" : "queue";
     schedule::add_field(line, rule.by_job ? rule.job : rule.queues.text());
     schedule::add_field(line, rule.vmta);

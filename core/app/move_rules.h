@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,17 +13,20 @@
 
 namespace ringpost::app {
 
-/// Mail that an operator moved: what waited in some queues, or of some jobs, at a time.
+/// Mail that an operator moved, or gave another priority: what waited in some queues, or of some
+/// jobs, at a time.
 struct MoveRule {
-  bool by_job = false;
-  std::string job;                ///< pattern, where it goes by job
-  schedule::QueuePattern queues;  ///< else
-  std::string vmta;               ///< virtual MTA or pool that takes it
-  std::string name;               ///< of the queue that takes it; empty: of the same name
-  WallTime before;                ///< what was received later was not meant
+  bool by_job = false;                   ///< a move
+  std::string job;                       ///< pattern, where it goes by job, or of priorities
+  schedule::QueuePattern queues;         ///< else, or of priorities
+  std::string vmta;                      ///< virtual MTA or pool that takes it
+  std::string name;                      ///< of the queue that takes it; empty: of the same name
+  std::optional<std::uint8_t> priority;  ///< nothing moves, this is what it gets
+  WallTime before;                       ///< what was received later was not meant
+  std::uint32_t serial = 0;              ///< set by MoveRules
 };
 
-/// All moves, in the order in which they were made. A start places the mail that it finds by these
+/// All these, in the order in which they were made. A start places the mail that it finds by them
 /// once more, so that a recipient is where it was moved to and nowhere else. Alike on all shards.
 class MoveRules {
  public:
@@ -29,9 +34,11 @@ class MoveRules {
   /// Older ones are forgotten: their mail is long settled.
   static constexpr Duration kLife = Duration::hours(24 * 60);
 
-  /// no_capacity: kMax moves are remembered.
+  /// no_capacity: kMax of them are remembered.
   Status add(const MoveRule& rule, WallTime now);
-  /// Whether some move may concern mail received then.
+  /// Of the rule that comes next.
+  std::uint32_t next_serial() const { return next_serial_; }
+  /// Whether some rule may concern mail received then.
   bool concern(WallTime received) const { return !rules_.empty() && received <= newest_; }
   const std::vector<MoveRule>& rules() const { return rules_; }
 
@@ -41,8 +48,11 @@ class MoveRules {
   Status restore(std::string_view text, WallTime now);
 
  private:
+  void drop_covered(const MoveRule& by);
+
   std::vector<MoveRule> rules_;
   WallTime newest_;
+  std::uint32_t next_serial_ = 0;
 };
 
 }  // namespace ringpost::app

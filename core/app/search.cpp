@@ -4,7 +4,8 @@
 
 namespace ringpost::app {
 
-MessageSearch::MessageSearch(Loop& loop, spool::Spool& spool) : loop_(loop), spool_(spool) {
+MessageSearch::MessageSearch(Loop& loop, spool::Spool& spool, PriorityView& priorities)
+    : loop_(loop), spool_(spool), priorities_(priorities) {
   for (Read& read : reads_) {
     read.bind<&MessageSearch::on_read>(this);
   }
@@ -70,6 +71,10 @@ void MessageSearch::collect(const Read& read) {
       continue;
     }
     SearchRow row;
+    row.priority = priorities_.priority_now(read.view.id, envelope, envelope.recipients[i]);
+    if (query.priority && row.priority != *query.priority) {
+      continue;
+    }
     row.id = read.view.id;
     row.recipient = envelope.recipients[i].address;
     row.sender = envelope.reverse_path;

@@ -2,12 +2,14 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/completion.h"
 #include "core/base/time.h"
 #include "core/loop/loop.h"
+#include "core/mail/envelope.h"
 #include "core/mail/message_id.h"
 #include "spool/spool.h"
 
@@ -19,6 +21,7 @@ struct SearchQuery {
   std::string sender = "*";
   std::string job = "*";
   std::string vmta = "*";
+  std::optional<std::uint8_t> priority;  ///< none: any
   std::size_t rows_max = 100;
 };
 
@@ -29,6 +32,7 @@ struct SearchRow {
   std::string sender;  ///< reverse path; empty for the null path
   std::string vmta;
   std::string job;
+  std::uint8_t priority = kNormalPriority;
   WallTime received;
   std::uint32_t size_bytes = 0;
   std::uint16_t attempts = 0;
@@ -45,6 +49,15 @@ struct SearchRound {
   std::vector<SearchRow> rows;
 };
 
+/// Knows the priority that mail has by now.
+class PriorityView {
+ public:
+  virtual ~PriorityView() = default;
+  /// Of a recipient of a message in the spool; its views hold until this returns.
+  virtual std::uint8_t priority_now(const MessageId& id, const Envelope& envelope,
+                                    const Recipient& recipient) = 0;
+};
+
 /// Reads the messages of one shard's spool for an operator, a bounded number a round and a few at a
 /// time, so that delivery beside it goes on. On its shard's thread; one round at a time.
 class MessageSearch {
@@ -53,7 +66,7 @@ class MessageSearch {
   static constexpr std::uint32_t kMessagesPerRound = 8192;
   static constexpr std::uint32_t kSlotsPerRound = 262'144;
 
-  MessageSearch(Loop& loop, spool::Spool& spool);
+  MessageSearch(Loop& loop, spool::Spool& spool, PriorityView& priorities);
 
   bool idle() const { return round_ == nullptr; }
   /// `done` completes when the round is over; both live until then.
@@ -70,6 +83,7 @@ class MessageSearch {
 
   Loop& loop_;
   spool::Spool& spool_;
+  PriorityView& priorities_;
   SearchRound* round_ = nullptr;
   Completion* done_ = nullptr;
   std::array<Read, kReadsAtOnce> reads_;

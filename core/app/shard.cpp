@@ -33,7 +33,7 @@ Shard::Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom
       carrier_(loop_, outbox_, spool_, settings_.shards),
       signer_(loop_, carrier_, ports.crypto, settings_.signer),
       parcels_(settings_.parcels, settings_.shard),
-      search_(loop_, spool_) {
+      search_(loop_, spool_, *this) {
   reports_.set_spool(spool_);
   notices_.set_spool(spool_);
   decision_log_.set_notify(notices_);
@@ -137,17 +137,20 @@ void Shard::on_letter(const Letter& letter, Now now) {
 // ---- spool -> schedule -------------------------------------------------------------------------
 
 bool Shard::admit(const Admission& admission) {
-  return moves_.concern(admission.received) ? admit_as_moved(admission) : admit_placed(admission);
+  return moves_.concern(admission.received) ? admit_placed(as_moved(admission))
+                                            : admit_placed(admission);
 }
 
 bool Shard::admit_placed(const Admission& admission) {
   constexpr std::size_t kHeldMax = 64;
-  return held_admissions_.size() < kHeldMax && place_mail(admission);
+  return held_admissions_.size() < kHeldMax && place_mail(admission, moves_.next_serial());
 }
 
-bool Shard::place_mail(const Admission& admission) {
+// `seen`: rules of operators below that number are heeded in it.
+bool Shard::place_mail(const Admission& admission, std::uint32_t seen) {
   const Placement place = policies_.place(admission, loop_.now().instant);
   Admission chosen = admission;
+  chosen.rules_seen = seen;
   chosen.vmta = place.vmta;
   chosen.pooled = place.pooled;
   if (place.counted) {
@@ -159,7 +162,7 @@ bool Shard::place_mail(const Admission& admission) {
   const auto home =
       static_cast<unsigned>(schedule::queue_hash(name, place.vmta) % settings_.shards);
   if (home == loop_.shard()) {
-    const schedule::Taken taken = scheduler_->admit_some(chosen, name, loop_.now());
+    const schedule::Taken taken = give(chosen, name);
     if (taken == schedule::Taken::some) {
       pass_on(chosen);
     }
@@ -175,7 +178,7 @@ bool Shard::place_mail(const Admission& admission) {
 
 // The rest of an admission that was taken in part, so it cannot be refused any more.
 void Shard::pass_on(const Admission& rest) {
-  if (!held_admissions_.empty() || !place_mail(rest)) {
+  if (!held_admissions_.empty() || !place_mail(rest, rest.rules_seen)) {
     held_admissions_.emplace_back(rest);
   }
 }
@@ -185,12 +188,13 @@ void Shard::pass_on(const Admission& rest) {
 bool Shard::take_in(AdmissionParcel& parcel, Now now) {
   const std::string_view shared = policies_.known_rollup(parcel.queue_name, now.instant);
   if (shared.empty()) {
-    const schedule::Taken taken = scheduler_->admit_some(parcel.admission, parcel.queue_name, now);
+    const schedule::Taken taken = give(parcel.admission, parcel.queue_name);
     parcel.again = taken == schedule::Taken::some;
     return taken != schedule::Taken::none;
   }
   Admission admission = parcel.admission;
   admission.domain = shared;
+  admission.rolled_up = true;
   return admit_placed(admission);
 }
 
@@ -210,7 +214,11 @@ void Shard::on_parcel_back(AdmissionParcel& parcel) {
 }
 
 void Shard::retry_parcels(Now now) {
-  while (!held_admissions_.empty() && place_mail(held_admissions_.front().admission)) {
+  while (!held_admissions_.empty()) {
+    const Admission& held = held_admissions_.front().admission;
+    if (!place_mail(held, held.rules_seen)) {
+      break;
+    }
     held_admissions_.pop_front();
   }
   std::erase_if(waiting_parcels_, [&](AdmissionParcel* parcel) {

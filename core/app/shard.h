@@ -79,6 +79,7 @@ class Shard final : public LetterHandler,
                     private schedule::SettleSink,
                     private schedule::LeaseTransport,
                     private schedule::DeferralSink,
+                    private PriorityView,
                     private TurnHook {
  public:
   Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom,
@@ -110,7 +111,7 @@ class Shard final : public LetterHandler,
 
   void on_settled(Completion& completion);
   bool take_in(AdmissionParcel& parcel, Now now);
-  bool place_mail(const Admission& admission);
+  bool place_mail(const Admission& admission, std::uint32_t seen);
   void pass_on(const Admission& rest);
   void on_parcel_back(AdmissionParcel& parcel);
   void on_parcel(AdmissionParcel& parcel, Now now);
@@ -145,7 +146,11 @@ class Shard final : public LetterHandler,
   Status restore_jobs();
   void change_jobs(const ControlTask& task, ControlTask::Part& part, Now now);
   void move_mail(const ControlTask& task, ControlTask::Part& part, Now now);
-  bool admit_as_moved(const Admission& admission);
+  void prioritize(const ControlTask& task, ControlTask::Part& part, Now now);
+  schedule::Taken give(Admission& admission, std::string_view name);
+  Admission as_moved(const Admission& admission);
+  std::uint8_t priority_now(const MessageId& id, const Envelope& envelope,
+                            const Recipient& recipient) override;
   bool admit_placed(const Admission& admission);
 
   /// Takes what leaves its queue; no earlier move concerns it.

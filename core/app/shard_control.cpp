@@ -31,6 +31,7 @@ void Shard::on_control(ControlTask& task, unsigned from, Now now) {
     case ControlKind::retry_now: change_queues(task, part, now); break;
     case ControlKind::jobs: change_jobs(task, part, now); break;
     case ControlKind::move: move_mail(task, part, now); break;
+    case ControlKind::priority: prioritize(task, part, now); break;
     case ControlKind::reload: reload(task, now); break;
     case ControlKind::sources_checked:
       deliverer_->sources().set_missing(task.missing_sources, now.wall);

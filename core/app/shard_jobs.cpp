@@ -1,6 +1,7 @@
 // Commands on jobs, and mail that operators move to other queues.
 
 #include "core/app/shard.h"
+#include "core/schedule/priorities.h"
 
 namespace ringpost::app {
 
@@ -70,12 +71,61 @@ void Shard::move_mail(const ControlTask& task, ControlTask::Part& part, Now now)
   }
 }
 
+void Shard::prioritize(const ControlTask& task, ControlTask::Part& part, Now now) {
+  schedule::PriorityOrder order;
+  order.queues = task.move.queues;
+  order.job = task.move.job;
+  order.priority = task.move.priority.value_or(kNormalPriority);
+  if (auto added = task.dry_run ? Status{} : moves_.add(task.move, now.wall); !added) {
+    part.error = added.error().describe();
+    return;
+  }
+  part.touched = schedule::set_priorities(*scheduler_, order, task.dry_run);
+}
+
+// Into a queue of this shard. Mail that was under way when a command changed priorities gets its
+// own here, and so does what comes into its queue only when its mail hosts are known.
+schedule::Taken Shard::give(Admission& admission, std::string_view name) {
+  const std::uint32_t seen = admission.rolled_up ? 0 : admission.rules_seen;
+  if (seen >= moves_.next_serial() || !moves_.concern(admission.received)) {
+    return scheduler_->admit_some(admission, name, loop_.now());
+  }
+  const std::string queue(name);
+  const std::string_view vmta = admission.vmta;  // of the configuration, or of a parcel
+  const std::string group(policies_.settings_of(queue, vmta).policy->group);
+  for (const MoveRule& rule : moves_.rules()) {
+    if (rule.serial >= seen && rule.priority && admission.received <= rule.before &&
+        schedule::glob_matches(rule.job, admission.job) &&
+        rule.queues.matches(queue, vmta, group)) {
+      admission.priority = *rule.priority;
+    }
+  }
+  return scheduler_->admit_some(admission, queue, loop_.now());
+}
+
+std::uint8_t Shard::priority_now(const MessageId& id, const Envelope& envelope,
+                                 const Recipient& recipient) {
+  if (!moves_.concern(envelope.received)) {
+    return recipient.priority;
+  }
+  Admission admission;
+  admission.id = id;
+  admission.domain = recipient.domain();
+  admission.vmta = recipient.vmta.empty() ? envelope.vmta : recipient.vmta;
+  admission.job = envelope.job;
+  admission.pool_key = recipient.pool_key;
+  admission.priority = recipient.priority;
+  admission.received = envelope.received;
+  return as_moved(admission).priority;
+}
+
 // What a start finds is placed as it was moved, in the order of the moves.
-bool Shard::admit_as_moved(const Admission& admission) {
+Admission Shard::as_moved(const Admission& admission) {
   const Instant now = loop_.now().instant;
   Admission moved = admission;
   for (const MoveRule& rule : moves_.rules()) {
-    if (admission.received > rule.before) {
+    if (admission.received > rule.before ||
+        (rule.priority && !schedule::glob_matches(rule.job, admission.job))) {
       continue;
     }
     bool fits = false;
@@ -87,12 +137,14 @@ bool Shard::admit_as_moved(const Admission& admission) {
       const std::string vmta(place.vmta);
       fits = rule.queues.matches(queue, vmta, policies_.settings_of(queue, vmta).policy->group);
     }
-    if (fits) {
+    if (fits && rule.priority) {
+      moved.priority = *rule.priority;
+    } else if (fits) {
       moved.vmta = rule.vmta;
       moved.domain = rule.name.empty() ? moved.domain : std::string_view(rule.name);
     }
   }
-  return admit_placed(moved);
+  return moved;
 }
 
 }  // namespace ringpost::app

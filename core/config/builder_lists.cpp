@@ -203,17 +203,21 @@ void Builder::add_routing_rule(const Directive& directive, const OptionRow& row,
     if (equals_ignoring_case(name, "virtual-mta") && !value.empty()) {
       rule.virtual_mta = values_.keep(value);
       vmta_uses_.emplace_back(rule.virtual_mta, word.span);
-    } else if (equals_ignoring_case(name, "recipient-priority") &&
-               parse_decimal(value, rule.priority)) {
-      log_->warning(word.span,
-                    "recipient-priority has no effect: queues have priorities, mail has none");
+    } else if (equals_ignoring_case(name, "recipient-priority")) {
+      std::uint32_t number = 0;
+      if (!parse_decimal(value, number) || number > kRecipientPriorityMax) {
+        return log_->error(word.span, "recipient-priority is a number from 0 to 100, 50 by itself");
+      }
+      rule.priority = static_cast<std::uint8_t>(number);
     } else if (equals_ignoring_case(name, "call-to") && !value.empty()) {
       rule.list_name = values_.keep(value);
       routing_list_uses_.emplace_back(rule.list_name, word.span);
     } else {
+      constexpr std::string_view kNames[] = {"virtual-mta", "call-to", "recipient-priority"};
       return log_->error(word.span,
                          "the results are virtual-mta=NAME, call-to:LIST, recipient-priority=N "
-                         "and a pattern-list of its own");
+                         "and a pattern-list of its own",
+                         nearest_name(name, kNames));
     }
   }
   for (const Section& inner : section.sections) {
@@ -222,7 +226,7 @@ void Builder::add_routing_rule(const Directive& directive, const OptionRow& row,
       rule.list = static_cast<std::int32_t>(add_routing_list(inner));
     }
   }
-  if (rule.virtual_mta.empty() && rule.list < 0 && rule.list_name.empty() && rule.priority == 0) {
+  if (rule.virtual_mta.empty() && rule.list < 0 && rule.list_name.empty() && !rule.priority) {
     return log_->error(ValueReader::span_of(directive), "nothing follows from the pattern");
   }
   snapshot_->routing_lists_[list].rules.push_back(std::move(rule));

@@ -69,7 +69,10 @@ constexpr OptionRow kListRows[] = {
            "Pattern of enhanced status, semicolon and diagnostic text, and the category.",
            {.traits = kRepeats}),
     acting(Id::route_mail_from, "mail-from", kPatterns, T::pattern, "",
-           "/@example\\.com$/ virtual-mta=mta1", "Pattern of a sender, and what follows.",
+           "/@example\\.com$/ virtual-mta=mta1",
+           "Pattern of a sender, and what follows: virtual-mta=NAME, recipient-priority=N (0 to "
+           "100, 50 by itself; higher ones leave a queue first), call-to:LIST. Virtual MTA and "
+           "priority are each decided by the first line that fits and has one.",
            {.traits = kRepeats}),
     acting(Id::route_rcpt_to, "rcpt-to", kPatterns, T::pattern, "",
            "/@example\\.com$/ virtual-mta=mta1", "Pattern of a recipient, and what follows.",

@@ -153,47 +153,58 @@ std::string_view BounceCategories::find(std::string_view text) const {
 
 namespace {
 
-bool fits(const RoutingRule& rule, std::string_view mail_from, std::string_view rcpt_to,
-          const HeaderView* header) {
+bool fits(const RoutingRule& rule, const RoutedMail& mail) {
   switch (rule.part) {
     case RoutingRule::Part::any: return true;
-    case RoutingRule::Part::mail_from: return rule.pattern.first_match(mail_from) >= 0;
-    case RoutingRule::Part::rcpt_to: return rule.pattern.first_match(rcpt_to) >= 0;
+    case RoutingRule::Part::mail_from: return rule.pattern.first_match(mail.mail_from) >= 0;
+    case RoutingRule::Part::rcpt_to: return rule.pattern.first_match(mail.rcpt_to) >= 0;
     case RoutingRule::Part::header:
-      return header != nullptr && rule.pattern.first_match(header->field(rule.header)) >= 0;
+      return mail.header != nullptr &&
+             rule.pattern.first_match(mail.header->field(rule.header)) >= 0;
   }
   return false;
 }
 
-std::string_view choose(std::span<const RoutingList> lists, std::size_t start,
-                        std::string_view mail_from, std::string_view rcpt_to,
-                        const HeaderView* header, std::size_t depth) {
+/// The first rule that fits and of which `has(rule)` is true, in the order in which lists call each
+/// other; nullptr: there is none.
+template <class Has>
+const RoutingRule* first_rule(std::span<const RoutingList> lists, std::size_t start,
+                              const RoutedMail& mail, Has has, std::size_t depth = 0) {
   if (depth == kDeepestCall || start >= lists.size()) {
-    return {};
+    return nullptr;
   }
   for (const RoutingRule& rule : lists[start].rules) {
-    const bool called = rule.list >= 0;
-    if ((rule.virtual_mta.empty() && !called) || !fits(rule, mail_from, rcpt_to, header)) {
+    const bool own = has(rule);
+    if ((!own && rule.list < 0) || !fits(rule, mail)) {
       continue;
     }
-    if (!called) {
-      return rule.virtual_mta;
+    if (own) {
+      return &rule;
     }
-    const std::string_view chosen =
-        choose(lists, static_cast<std::size_t>(rule.list), mail_from, rcpt_to, header, depth + 1);
-    if (!chosen.empty()) {
-      return chosen;
+    const RoutingRule* called =
+        first_rule(lists, static_cast<std::size_t>(rule.list), mail, has, depth + 1);
+    if (called != nullptr) {
+      return called;
     }
   }
-  return {};
+  return nullptr;
 }
 
 }  // namespace
 
 std::string_view choose_virtual_mta(std::span<const RoutingList> lists, std::size_t start,
-                                    std::string_view mail_from, std::string_view rcpt_to,
-                                    const HeaderView* header) {
-  return choose(lists, start, mail_from, rcpt_to, header, 0);
+                                    const RoutedMail& mail) {
+  const RoutingRule* rule = first_rule(lists, start, mail, [](const RoutingRule& one) {
+    return one.list < 0 && !one.virtual_mta.empty();
+  });
+  return rule == nullptr ? std::string_view{} : rule->virtual_mta;
+}
+
+std::optional<std::uint8_t> choose_priority(std::span<const RoutingList> lists, std::size_t start,
+                                            const RoutedMail& mail) {
+  const RoutingRule* rule = first_rule(
+      lists, start, mail, [](const RoutingRule& one) { return one.priority.has_value(); });
+  return rule == nullptr ? std::nullopt : rule->priority;
 }
 
 namespace {

@@ -106,30 +106,42 @@ class HeaderView {
   virtual std::string_view field(std::string_view name) const = 0;
 };
 
+inline constexpr std::uint32_t kRecipientPriorityMax = 100;
+
 /// One line of a `pattern-list`.
 struct RoutingRule {
   enum class Part : std::uint8_t { mail_from, rcpt_to, header, any };
   Part part = Part::any;
-  std::string_view header;       ///< name of the field, for Part::header
-  PatternSet pattern;            ///< of one pattern; empty for Part::any
-  std::string_view virtual_mta;  ///< virtual MTA or pool; empty if `list` or `priority` is meant
-  std::int32_t list = -1;        ///< index of another list to go on with
-  std::string_view list_name;    ///< its name as written, for call-to
-  std::uint32_t priority = 0;    ///< recipient-priority
+  std::string_view header;               ///< name of the field, for Part::header
+  PatternSet pattern;                    ///< of one pattern; empty for Part::any
+  std::string_view virtual_mta;          ///< virtual MTA or pool; empty: it chooses none
+  std::int32_t list = -1;                ///< index of another list to go on with
+  std::string_view list_name;            ///< its name as written, for call-to
+  std::optional<std::uint8_t> priority;  ///< recipient-priority; none: it chooses none
   std::uint32_t line = 0;
 };
 
-/// A `pattern-list`: rules that choose a virtual MTA, the first that fits decides.
+/// A `pattern-list`: rules that choose a virtual MTA and a priority. Each is decided by the first
+/// rule that fits and has one.
 struct RoutingList {
   std::string_view name;  ///< empty for one written inside another
   std::vector<RoutingRule> rules;
 };
 
+/// What routing rules look at. `header` may be nullptr.
+struct RoutedMail {
+  std::string_view mail_from;
+  std::string_view rcpt_to;
+  const HeaderView* header = nullptr;
+};
+
 /// The virtual MTA or pool that the list `start` of `lists` chooses, or an empty name. Lists that
 /// call each other in a circle choose nothing.
 std::string_view choose_virtual_mta(std::span<const RoutingList> lists, std::size_t start,
-                                    std::string_view mail_from, std::string_view rcpt_to,
-                                    const HeaderView* header);
+                                    const RoutedMail& mail);
+/// The recipient's priority by the same rules.
+std::optional<std::uint8_t> choose_priority(std::span<const RoutingList> lists, std::size_t start,
+                                            const RoutedMail& mail);
 
 /// The shipped list of replies by which large receivers ask for a slower pace.
 const ReplyPatterns& shipped_reply_patterns();

@@ -13,8 +13,8 @@
 #include "core/mail/policy.h"
 #include "core/mail/session_failure.h"
 
-// The doors through which sibling rooms meet. Each is implemented by one room, used by another,
-// and all calls stay on one shard; what crosses shards is carried by core/app over mailboxes.
+// Doors through which sibling rooms meet. Each is implemented by one room, used by another, all on
+// one shard; what crosses shards is carried by core/app over mailboxes.
 
 namespace ringpost {
 
@@ -53,8 +53,8 @@ class MessageSink {
 };
 
 /// Recipients [first, first+count) of a durable message that now need scheduling: all of one
-/// destination domain and virtual MTA or pool, equal in attempts and next time. Views point into
-/// the spool and hold until admit() returns.
+/// destination domain, virtual MTA or pool, and priority, equal in attempts and next time. Views
+/// point into the spool and hold until admit() returns.
 struct Admission {
   SpoolHandle message;
   MessageId id;
@@ -69,10 +69,12 @@ struct Admission {
   bool pooled = false;            ///< its virtual MTA was chosen out of a pool
   std::uint64_t sender_rule = 0;  ///< key of the rule for its sender; 0: none
   bool alone = false;             ///< no other recipient may share its transactions
+  std::uint8_t priority = kNormalPriority;
+  bool rolled_up = false;         ///< its queue was found by its mail hosts, after it was placed
+  std::uint32_t rules_seen = 0;   ///< operators' rules below this number are heeded in it
   bool ambiguous_before = false;  ///< issued before an unclean stop and never settled
   WallTime received;
   WallTime next_attempt;  ///< 0: at once
-
   // Where a virtual MTA takes only so many of the destination on a day (PolicySource::day_caps).
   bool counted = false;       ///< that holds for this one
   std::uint8_t choice = 0;    ///< which of several it was given to
@@ -124,8 +126,8 @@ class WorkSource {
     static_cast<void>(source);
     return take(queue, now);
   }
-  /// All recipients have an outcome; schedule decides next times and hands the job on to settle.
-  /// The job's view must not be in use by the kernel any more.
+  /// All recipients have an outcome, and the kernel does not use the view any more; schedule
+  /// decides next times and hands the job on to settle.
   virtual void finished(Job& job, Now now) = 0;
   /// The session's connection permit comes back. `failure`, `at`: given unless `end` is normal.
   virtual void session_ended(QueueId queue, SessionEnd end, const Outcome& failure,
@@ -138,8 +140,7 @@ class WorkSource {
   }
   /// A session of the queue has been established: the queue's own clock is reset.
   virtual void session_established(QueueId queue, Now now) = 0;
-  /// A rule of the queue fits a host's reply and says something about the whole queue. Not from
-  /// inside take().
+  /// A rule fits a host's reply and says something about the whole queue. Not from inside take().
   virtual void reply_judged(QueueId queue, const JudgedReply& reply, Now now) {
     static_cast<void>(queue), static_cast<void>(reply), static_cast<void>(now);
   }
@@ -175,8 +176,7 @@ class SessionHost {
   virtual bool open_session(QueueId queue, std::string_view destination,
                             const QueuePolicyRef& policy) = 0;
   /// Begins a session that only finds out where it would connect to: it tells ConnectGate of each
-  /// address, connects nowhere, needs no permit and ends through ConnectGate::scouted(). False: no
-  /// capacity.
+  /// address, connects nowhere, needs no permit and ends by scouted(). False: no capacity.
   virtual bool scout(QueueId queue, std::string_view destination, const QueuePolicyRef& policy) {
     static_cast<void>(queue), static_cast<void>(destination), static_cast<void>(policy);
     return false;

@@ -6,7 +6,7 @@ namespace ringpost {
 
 bool Recipient::travels_with(const Recipient& other) const {
   return !alone && !other.alone && pool_key == other.pool_key && vmta == other.vmta &&
-         equals_ignoring_case(domain(), other.domain());
+         priority == other.priority && equals_ignoring_case(domain(), other.domain());
 }
 
 }  // namespace ringpost

@@ -31,6 +31,10 @@ inline constexpr std::uint8_t kNone = 1;  ///< no report leaves from here
 inline constexpr std::uint8_t kFull = 2;  ///< with the whole content, where RET does not say
 }  // namespace report_rule
 
+/// Order of recipients inside a queue: 0 to 100, higher ones first.
+inline constexpr std::uint8_t kNormalPriority = 50;
+inline constexpr std::uint8_t kPriorityMax = 100;
+
 /// One RCPT TO. Views belong to whoever built the envelope.
 struct Recipient {
   std::string_view address;   ///< without angle brackets, as given
@@ -39,8 +43,10 @@ struct Recipient {
   std::string_view vmta{};     ///< its own virtual MTA or pool; empty: the envelope's
   std::uint64_t pool_key = 0;  ///< what a pool that goes by recipients goes by; 0: by the message
   bool alone = false;          ///< its return path is its own: it travels with no other
+  std::uint8_t priority = kNormalPriority;
 
-  /// Whether it may stand in one group with `other`: they share domain, virtual MTA and pool key.
+  /// Whether it may stand in one group with `other`: they share domain, virtual MTA, pool key and
+  /// priority.
   bool travels_with(const Recipient& other) const;
   /// What follows the last '@', e.g. "example.com" or "[192.0.2.1]"; case as given.
   std::string_view domain() const {

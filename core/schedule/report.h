@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/address.h"
 #include "core/base/time.h"
+#include "core/mail/envelope.h"
 #include "core/mail/job.h"
 #include "core/schedule/queue_state.h"
 
@@ -32,6 +34,8 @@ struct QueueRow {
                            ///< 0: none
   std::string last_error;  ///< empty: none
   WallTime last_error_at;
+  /// Ready recipients by priority, the highest first; empty: all are of normal priority.
+  std::vector<std::pair<std::uint8_t, std::uint32_t>> priorities;
 };
 
 /// Where some recipients of a message are and what they wait for.
@@ -52,6 +56,7 @@ struct WhyRow {
   WallTime expires;
   std::string last_error;  ///< of the queue
   std::string job;         ///< empty: none
+  std::uint8_t priority = kNormalPriority;
 };
 
 /// Sums over one shard.

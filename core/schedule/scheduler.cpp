@@ -138,7 +138,7 @@ void Scheduler::add(Queue& queue, const Admission& admission, Now now) {
   model.pooled = admission.pooled;
   model.alone = admission.alone;
   model.epoch = queue.epoch;
-  model.share = shares_.share_for(queue, admission.job, kNormalPriority);
+  model.share = shares_.share_for(queue, admission.job, admission.priority);
   const bool later = admission.next_attempt > now.wall;
   const std::uint32_t index =
       add_entry(queue, model, later ? admission.next_attempt : WallTime{}, now);

@@ -92,12 +92,12 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   Touched schedule_jobs(std::string_view pattern, Now now);
   Touched count_jobs(std::string_view pattern);
   ShareBook& shares() { return shares_; }
+  QueueTable& queues() { return table_; }
   /// What was received before and waits, or comes back from a transaction, goes to another queue.
   /// no_capacity: an earlier move is under way.
   Result<Touched> move_away(const LeaveOrder& order, Now now);
   Touched count_leaving(const LeaveOrder& order);
   bool moving_away() const { return leaving_.has_value() && sweep_.cursor != kNil; }
-  // ---- looking in -------------------------------------------------------------------------------
   void rows(const QueuePattern& pattern, std::size_t max, std::vector<QueueRow>& out, Now now);
   /// Where the message's recipients of this shard are; cursor and budget as cancel_message().
   bool why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t budget,

@@ -299,6 +299,7 @@ void Scheduler::rows(const QueuePattern& pattern, std::size_t max, std::vector<Q
     row.connections_max = queue.policy->connections_max;
     row.paused = queue.paused;
     row.backoff = queue.backoff;
+    row.priorities = ShareBook::priorities(queue);
     if (queue.deferred_until > now.instant) {
       row.next_retry = now.wall + (queue.deferred_until - now.instant);
     } else if (!queue.deferred.empty() && queue.aside == 0) {
@@ -360,6 +361,7 @@ bool Scheduler::why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t bu
       row.attempts = job.recipients.front().attempts;
       row.gate = job.ending ? Gate::ending : Gate::in_flight;
       row.job = shares_.job_of(job.share);
+      row.priority = shares_.priority_of(*queue, job.share);
       row.gate_opens = {};
       out.push_back(std::move(row));
     }
@@ -372,6 +374,7 @@ bool Scheduler::why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t bu
     Queue& queue = table_.at(entry.queue);
     WhyRow row = row_of(queue, entry.received());
     row.job = shares_.job_of(entry.share);
+    row.priority = shares_.priority_of(queue, entry.share);
     row.first = entry.first;
     row.count = entry.count;
     row.attempts = entry.attempts;

@@ -80,6 +80,8 @@ bool Scheduler::hand_on(const MoveOrder& order, const Queue& queue, std::uint32_
   admission.domain = order.name.empty() ? queue.name : order.name;
   admission.vmta = order.vmta;
   admission.job = shares_.job_of(entry.share);
+  admission.priority = shares_.priority_of(queue, entry.share);
+  admission.rolled_up = order.once;
   admission.alone = entry.alone;
   admission.pooled = entry.pooled && order.once;  // the taker chose no member anew
   admission.first = entry.first;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "core/base/assert.h"
@@ -14,10 +15,12 @@ namespace ringpost::schedule {
 
 Touched Scheduler::count_jobs(std::string_view pattern) {
   Touched touched;
+  std::unordered_set<std::uint32_t> queues;
   shares_.for_matching(pattern, [&](const Share& share) {
-    ++touched.queues;
+    queues.insert(share.queue);
     touched.recipients += share.waiting;
   });
+  touched.queues = static_cast<std::uint32_t>(queues.size());
   return touched;
 }
 

@@ -7,11 +7,11 @@
 
 #include "core/base/list.h"
 #include "core/base/time.h"
+#include "core/mail/envelope.h"
 
 namespace ringpost::schedule {
 
 /// Of queues and of mail, 0 to 100.
-inline constexpr std::uint8_t kNormalPriority = 50;
 /// Stands above every priority: what no other may interrupt.
 inline constexpr std::uint8_t kUntouchable = 255;
 

@@ -1,6 +1,8 @@
 #include "core/schedule/shares.h"
 
 #include <algorithm>
+#include <map>
+#include <unordered_set>
 #include <utility>
 
 #include "core/base/assert.h"
@@ -31,18 +33,13 @@ ShareBook::~ShareBook() = default;
 // ---- which share -------------------------------------------------------------------------------
 
 std::uint32_t ShareBook::share_for(Queue& queue, std::string_view job, std::uint8_t priority) {
-  if (job.empty() && priority == kNormalPriority) {
+  if (job.empty() && priority == priority_of(queue, 0)) {
     return 0;
   }
   JobRecord* const record = job.empty() ? nullptr : &job_named(job);
   const std::uint32_t serial = record == nullptr ? 0 : record->serial;
-  const std::size_t mask = buckets_.size() - 1;
-  std::size_t at = hash_of(queue.slot, serial, priority) & mask;
-  for (; buckets_[at] != kNil; at = (at + 1) & mask) {
-    const Share& share = shares_[buckets_[at]];
-    if (share.queue == queue.slot && share.serial == serial && share.priority == priority) {
-      return share.index;
-    }
+  if (const std::uint32_t known = indexed(queue.slot, serial, priority); known != kNil) {
+    return known;
   }
   const std::uint32_t index = shares_.take();
   if (index == kNil) {
@@ -105,6 +102,54 @@ Share& ShareBook::of(Queue& queue, std::uint32_t index) {
   return index == 0 ? queue.ready.turns->plain : shares_[index];
 }
 
+std::uint8_t ShareBook::priority_of(const Queue& queue, std::uint32_t index) const {
+  if (index != 0) {
+    return shares_[index].priority;
+  }
+  return queue.ready.turns == nullptr ? kNormalPriority : queue.ready.turns->plain.priority;
+}
+
+std::vector<std::pair<std::uint8_t, std::uint32_t>> ShareBook::priorities(const Queue& queue) {
+  std::map<std::uint8_t, std::uint32_t> sums;
+  if (Turns* const turns = queue.ready.turns.get()) {
+    for (Share* one = turns->all.front(); one != nullptr; one = turns->all.after(*one)) {
+      if (!one->ready.empty()) {
+        sums[one->priority] += one->ready.recipients;
+      }
+    }
+  }
+  if (sums.size() == 1 && sums.count(kNormalPriority) == 1) {
+    return {};
+  }
+  return {sums.rbegin(), sums.rend()};
+}
+
+// Entries name their share by number, so all of them change places at once. Where there is a share
+// of that job and priority already, the two take one turn between them: see link().
+void ShareBook::set_priority(Queue& queue, Share& share, std::uint8_t priority) {
+  if (share.priority == priority || share.doomed) {
+    return;
+  }
+  Turns& turns = *queue.ready.turns;
+  const bool plain = &share == &turns.plain;
+  unlink(turns, share);
+  if (!plain) {
+    erase(share);
+  }
+  turns.twins -= share.twin ? 1 : 0;
+  share.priority = priority;
+  share.twin = indexed(queue.slot, share.serial, priority) != kNil ||
+               (!plain && share.job == nullptr && turns.plain.priority == priority);
+  turns.twins += share.twin ? 1 : 0;
+  if (!plain) {
+    ++indexed_;
+    insert(share.index);
+  }
+  if (!share.ready.empty() && !share.parked()) {
+    link(turns, share);
+  }
+}
+
 void ShareBook::use(std::uint32_t share, std::uint32_t recipients) {
   if (share != 0) {
     ++shares_[share].users;
@@ -135,6 +180,7 @@ void ShareBook::drop(Queue& queue, Share& share) {
   Turns& turns = *queue.ready.turns;
   unlink(turns, share);
   turns.all.remove(share);
+  turns.twins -= share.twin ? 1 : 0;
   if (!share.doomed) {
     erase(share);
     if (JobRecord* job = share.job) {
@@ -162,6 +208,20 @@ std::size_t ShareBook::hash_of(std::uint32_t queue, std::uint32_t serial, std::u
   std::uint64_t mixed = (std::uint64_t{serial} << 32 | queue) + priority * 0x9e3779b97f4a7c15ULL;
   mixed = (mixed ^ (mixed >> 31)) * 0xbf58476d1ce4e5b9ULL;
   return mixed ^ (mixed >> 29);
+}
+
+/// The share of that key, or kNil.
+std::uint32_t ShareBook::indexed(std::uint32_t queue, std::uint32_t serial,
+                                 std::uint8_t priority) const {
+  const std::size_t mask = buckets_.size() - 1;
+  std::size_t at = hash_of(queue, serial, priority) & mask;
+  for (; buckets_[at] != kNil; at = (at + 1) & mask) {
+    const Share& share = shares_[buckets_[at]];
+    if (share.queue == queue && share.serial == serial && share.priority == priority) {
+      return share.index;
+    }
+  }
+  return kNil;
 }
 
 void ShareBook::insert(std::uint32_t index) {
@@ -217,14 +277,36 @@ Turns::Level& ShareBook::level_of(Turns& turns, std::uint8_t priority) {
   return **at;
 }
 
+bool ShareBook::akin(const Share& one, const Share& other) {
+  return one.serial == other.serial && one.priority == other.priority;
+}
+
+// Of shares alike in job and priority one at a time is in the ring, so that a job has one turn.
 void ShareBook::link(Turns& turns, Share& share) {
+  List<Share, TurnTag>& ring = level_of(turns, share.priority).ring;
+  if (turns.twins > 0) {
+    for (Share* one = ring.front(); one != nullptr; one = ring.after(*one)) {
+      if (akin(*one, share)) {
+        return;
+      }
+    }
+  }
   share.credit = turns.quantum;
-  level_of(turns, share.priority).ring.push_back(share);
+  ring.push_back(share);
 }
 
 void ShareBook::unlink(Turns& turns, Share& share) {
-  if (in_ring(share)) {
-    level_of(turns, share.priority).ring.remove(share);
+  if (!in_ring(share)) {
+    return;
+  }
+  level_of(turns, share.priority).ring.remove(share);
+  if (turns.twins == 0) {
+    return;
+  }
+  for (Share* one = turns.all.front(); one != nullptr; one = turns.all.after(*one)) {
+    if (one != &share && akin(*one, share) && !one->ready.empty() && !one->parked()) {
+      return link(turns, *one);
+    }
   }
 }
 
@@ -442,8 +524,11 @@ void ShareBook::rows(std::string_view pattern, std::size_t max, std::vector<JobR
     JobRow row;
     row.name = name;
     row.paused = job->paused;
+    std::unordered_set<std::uint32_t> queues;
     for (Share* one = job->shares.front(); one != nullptr; one = job->shares.after(*one)) {
-      ++row.queues;
+      row.queues += queues.insert(one->queue).second ? 1 : 0;
+      row.lowest = std::min(row.lowest, one->priority);
+      row.highest = std::max(row.highest, one->priority);
       row.ready += one->ready.recipients;
       row.deferred += one->waiting - one->ready.recipients;
       row.in_flight += one->in_flight;

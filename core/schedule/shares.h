@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/base/list.h"
@@ -28,7 +29,7 @@ struct Share : ListLink<TurnTag>, ListLink<InQueueTag>, ListLink<InJobTag> {
   EntryList ready;
   JobRecord* job = nullptr;      ///< nullptr: mail of no job, or of a deleted one
   std::uint32_t queue = 0;       ///< slot
-  std::uint32_t index = 0;       ///< in the slab; 0: mail of no job, of normal priority
+  std::uint32_t index = 0;       ///< in the slab; 0: mail of no job, mostly of normal priority
   std::uint32_t next = kNil;     ///< of the slab's free ones
   std::uint32_t serial = 0;      ///< of its job
   std::uint32_t waiting = 0;     ///< recipients in all lists of the queue
@@ -41,6 +42,7 @@ struct Share : ListLink<TurnTag>, ListLink<InQueueTag>, ListLink<InJobTag> {
   bool paused = false;   ///< its job is
   bool doomed = false;   ///< what is in it is to be cancelled
   bool leaving = false;  ///< what is in it goes to another queue
+  bool twin = false;     ///< others may have the same job and priority, since a command
 
   bool parked() const { return paused || doomed || leaving; }
 };
@@ -62,23 +64,24 @@ struct Turns {
     List<Share, TurnTag> ring;
   };
 
-  Share plain;                                 ///< mail of no job
+  Share plain;                                 ///< mail of no job, of its priority
   List<Share, InQueueTag> all;                 ///< `plain` included
   std::vector<std::unique_ptr<Level>> levels;  ///< the highest priority first
   std::uint32_t parked = 0;                    ///< recipients that are ready but held
   std::int32_t quantum = 1;  ///< the largest transaction since there was one share only
   std::uint32_t picks = 0;   ///< transactions from the highest level while lower ones waited
+  std::uint32_t twins = 0;   ///< shares with `twin`
 };
 
-/// A queue's mail that is ready. Without jobs one list.
+/// A queue's mail that is ready. Without jobs and priorities one list.
 struct ReadyMail {
   EntryList plain;               ///< with `turns` only counts, of what may go out
-  std::unique_ptr<Turns> turns;  ///< once there was mail of a job
+  std::unique_ptr<Turns> turns;  ///< once there was mail of a job, or of another priority
 
   bool empty() const { return plain.entries == 0; }
   std::uint32_t entries() const { return plain.entries; }        ///< that may go out
   std::uint32_t recipients() const { return plain.recipients; }  ///< likewise
-  /// Some share of a job is in use, if only by a command.
+  /// Some share beside the plain one is in use, if only by a command.
   bool shared() const { return turns != nullptr && turns->all.size() > 1; }
   std::uint32_t parked() const { return turns == nullptr ? 0 : turns->parked; }
 };
@@ -90,6 +93,8 @@ struct JobRow {
   std::uint64_t ready = 0;      ///< recipients
   std::uint64_t deferred = 0;   ///< recipients
   std::uint64_t in_flight = 0;  ///< recipients
+  std::uint8_t lowest = kPriorityMax;
+  std::uint8_t highest = 0;  ///< priority of some of its mail
   bool paused = false;
 };
 
@@ -102,12 +107,19 @@ class ShareBook {
   explicit ShareBook(EntrySlab& entries);
   ~ShareBook();
 
-  /// Index of the share for Entry::share, made when new; 0 for mail of no job, and where there is
-  /// no room for another one. The share lives until its last user is gone.
+  /// Index of the share for Entry::share, made when new; 0 for mail of no job and normal priority,
+  /// and where there is no room for another one. The share lives until its last user is gone.
   std::uint32_t share_for(Queue& queue, std::string_view job, std::uint8_t priority);
   /// nullptr for 0.
   Share* find(std::uint32_t index) { return index == 0 ? nullptr : &shares_[index]; }
   Share& of(Queue& queue, std::uint32_t index);
+  std::uint8_t priority_of(const Queue& queue, std::uint32_t index) const;
+  /// As QueueRow::priorities.
+  static std::vector<std::pair<std::uint8_t, std::uint32_t>> priorities(const Queue& queue);
+  /// Gives what is in the share another priority; what comes later keeps its own.
+  void set_priority(Queue& queue, Share& share, std::uint8_t priority);
+  /// Once a queue has them its mail is told apart by job and priority.
+  Turns& turns_of(Queue& queue);
   /// An entry, or a job, names the share from now on, or no longer.
   void use(std::uint32_t share, std::uint32_t recipients);
   void leave(Queue& queue, std::uint32_t share, std::uint32_t recipients);
@@ -198,7 +210,7 @@ class ShareBook {
       std::unordered_map<std::string, std::unique_ptr<JobRecord>, TextHash, std::equal_to<>>;
 
   JobRecord& job_named(std::string_view name);
-  Turns& turns_of(Queue& queue);
+  std::uint32_t indexed(std::uint32_t queue, std::uint32_t serial, std::uint8_t priority) const;
   static Turns::Level& level_of(Turns& turns, std::uint8_t priority);
   static std::size_t hash_of(std::uint32_t queue, std::uint32_t serial, std::uint8_t priority);
   void insert(std::uint32_t index);
@@ -208,6 +220,7 @@ class ShareBook {
   void drop_empty();
   void link(Turns& turns, Share& share);
   void unlink(Turns& turns, Share& share);
+  static bool akin(const Share& one, const Share& other);
   void park(Queue& queue, Share& share, bool parked);
 
   EntrySlab& entries_;

@@ -5,6 +5,7 @@
 
 #include "core/base/address.h"
 #include "core/base/shared_count.h"
+#include "core/mail/envelope.h"
 
 namespace ringpost::ingest {
 
@@ -16,7 +17,7 @@ class FieldValues {
   virtual std::string_view value(std::string_view name) const = 0;
 };
 
-/// One recipient of a complete message for which the virtual MTA is to be found.
+/// One recipient of a complete message for which virtual MTA and priority are to be found.
 struct ChoiceQuestion {
   std::uint32_t source = 0;       ///< SourcePolicy::rules
   std::string_view named;         ///< what an obeyed header field says; empty: nothing
@@ -30,6 +31,7 @@ struct ChoiceQuestion {
 struct Choice {
   std::string_view vmta;       ///< virtual MTA or pool; empty: the rules name one that is unknown
   std::uint64_t pool_key = 0;  ///< of the recipient, where a pool goes by it; else 0
+  std::uint8_t priority = kNormalPriority;
 };
 
 /// The configuration's rules on incoming mail, asked on the shards' threads. Immutable; what it

@@ -289,7 +289,11 @@ const ServerReply* IngestSession::choose_vmtas(Envelope& envelope,
       recipient.vmta = choice.vmta;
     }
     recipient.pool_key = choice.pool_key;
+    recipient.priority = choice.priority;
     if (choice.pool_key == 0 && rules->same_for_all(question.source, named)) {
+      for (Recipient& other : shard_.recipients.added()) {
+        other.priority = choice.priority;
+      }
       break;
     }
   }

@@ -17,7 +17,8 @@ std::uint64_t hash_of_group(const Recipient& recipient) {
   std::transform(domain.begin(), domain.begin() + static_cast<std::ptrdiff_t>(size), lower,
                  ascii_lower);
   const std::uint64_t seed = recipient.vmta.empty() ? 0 : hash64(recipient.vmta);
-  return hash64({lower, size}, seed + recipient.pool_key);
+  const std::uint64_t other = recipient.pool_key + (std::uint64_t{recipient.priority} << 32);
+  return hash64({lower, size}, seed + other);
 }
 
 char* put(char* to, std::string_view text) {

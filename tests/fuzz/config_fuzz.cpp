@@ -54,8 +54,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       static_cast<void>(list.match("421 4.7.0 too many connections from 192.0.2.1, try later"));
     }
     static_cast<void>(result.snapshot->bounce_categories().find("5.1.1;smtp;550 no such user"));
-    static_cast<void>(choose_virtual_mta(result.snapshot->routing_lists(), 0, "a@b.example",
-                                         "c@d.example", nullptr));
+    const RoutedMail mail{"a@b.example", "c@d.example"};
+    static_cast<void>(choose_virtual_mta(result.snapshot->routing_lists(), 0, mail));
+    static_cast<void>(choose_priority(result.snapshot->routing_lists(), 0, mail));
     static_cast<void>(result.snapshot->sender_rule("a@b.example"));
     static_cast<void>(result.snapshot->routed_vmta("b.example"));
     static_cast<void>(result.snapshot->find_domain_key("b.example", kDefaultVmta));

@@ -7,7 +7,12 @@ import subprocess
 
 from harness import BIN, PeerTest, Ringpostd, Sink, free_port, main, need_ringpostd, wait_until
 
-CONFIGURATION = """<source 127.0.0.1>
+CONFIGURATION = """<pattern-list ranks>
+  rcpt-to /^first-/ recipient-priority=90
+  rcpt-to /^last-/ recipient-priority=10
+</pattern-list>
+<source 127.0.0.1>
+  pattern-list ranks
   process-x-job yes
   process-x-virtual-mta yes
 </source>
@@ -79,6 +84,50 @@ class Jobs(PeerTest):
         self.assertEqual(4, sink.received())
         daemon.command("resume", "job", "news")
         wait_until(lambda: sink.received() == 10, "the resumed job")
+
+    def test_priorities_of_lists_and_commands_hold_over_a_kill(self):
+        port = free_port()
+        daemon = self.started(Ringpostd(
+            self.folder, CONFIGURATION.replace("retry-after", "max-smtp-out 1\n  retry-after"),
+            sink_port=port))
+        daemon.command("pause", "queue", "d.test")
+        for job in ("last", "common", "raised", "first"):
+            self.send(daemon, job, 15)
+        refused = subprocess.run([BIN / "ringpost", "set", "priority", "101", "--job", "raised",
+                                  "--control", daemon.control], capture_output=True, text=True,
+                                 timeout=30, check=False)
+        self.assertNotEqual(0, refused.returncode)
+        self.assertIn("101", refused.stderr)
+
+        def ranks():
+            return {row["job"]: row["priority"] for row in self.rows(daemon, "show", "jobs")}
+        expected = {"last": "10", "common": "50", "raised": "50", "first": "90"}
+        wait_until(lambda: ranks() == expected, "what the list gives")
+        self.assertIn("would touch 1 queues with 15",
+                      daemon.command("set", "priority", "--jobId", "raised", "70", "--dry-run"))
+        self.assertEqual(expected, ranks())
+        daemon.command("set", "priority", "--queue", "d.test", "--job", "raised", "70")
+        expected["raised"] = "70"
+        self.assertEqual(expected, ranks())
+        daemon.kill()
+        daemon.start()
+        wait_until(lambda: ranks() == expected, "what the start found")
+        self.assertEqual({"raised"}, {row["job"] for row in self.rows(daemon, "list", "--priority",
+                                                                      "70")})
+        self.assertEqual({"90": 15, "70": 15, "50": 15, "10": 15},
+                         self.rows(daemon, "show", "queues")[0]["priorities"])
+        later = self.send(daemon, "raised", 1)[0]
+        wait_until(lambda: self.rows(daemon, "trace", later)["recipients"][0].get("priority") == 50,
+                   "mail that came later")
+        sink = self.started(Sink(self.folder, port=port))
+        daemon.command("resume", "queue", "d.test")
+        wait_until(lambda: sink.received() == 61, "all mail")
+        order = [line.split("\t")[1].split("-")[0]
+                 for line in sink.record.read_text().splitlines()]
+        # Messages that a session has taken ahead may overtake each other, and lower ones get turns.
+        places = {job: sum(at for at, one in enumerate(order) if one == job) / order.count(job)
+                  for job in expected}
+        self.assertEqual(["first", "raised", "common", "last"], sorted(places, key=places.get))
 
     def test_a_deleted_job_ends_and_a_scheduled_one_is_tried(self):
         daemon = self.daemon(free_port())

@@ -90,6 +90,30 @@ TEST(MailRules, PatternsLookAtSenderRecipientAndHeaderInTheirOrder) {
             std::vector<std::string_view>{"Subject"});
 }
 
+TEST(MailRules, AListGivesPrioritiesWhoeverChoosesTheVirtualMta) {
+  Rules r(
+      "<sender s@x.example>\nvmta a\n</sender>\n"
+      "<pattern-list p>\nrcpt-to /@vip[.]/ recipient-priority=90\n"
+      "mail-from /^bulk/ recipient-priority=10,virtual-mta=b\n</pattern-list>\n"
+      "<source 192.0.2.0/24>\npattern-list p\n</source>\n");
+  const auto priority = [&r](std::string_view from, std::string_view to,
+                             std::string_view named = {}) {
+    ingest::ChoiceQuestion question;
+    question.source = r.plain;
+    question.named = named;
+    question.reverse_path = from;
+    question.recipient = to;
+    question.domain = to.substr(to.rfind('@') + 1);
+    return int{r.rules->choose(question).priority};
+  };
+  EXPECT_EQ(priority("s@x.example", "u@vip.example"), 90);
+  EXPECT_EQ(priority("s@x.example", "u@vip.example", "c"), 90);
+  EXPECT_EQ(priority("bulk@x.example", "u@vip.example"), 90);
+  EXPECT_EQ(priority("bulk@x.example", "u@y.example"), 10);
+  EXPECT_EQ(priority("t@x.example", "u@y.example"), kNormalPriority);
+  EXPECT_FALSE(r.rules->same_for_all(r.plain, "c")) << "its recipients differ in priority";
+}
+
 TEST(MailRules, AnUnknownNameFallsBackOrIsToldSo) {
   Rules strict("");
   EXPECT_EQ(strict.choose(strict.plain, "a@b", "u@x.example", "nowhere"), "");

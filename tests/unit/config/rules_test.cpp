@@ -100,24 +100,65 @@ TEST(RoutingLists, TheFirstRuleThatFitsChooses) {
   ASSERT_GE(source.pattern_list_index, 0);
   const auto start = static_cast<std::size_t>(source.pattern_list_index);
   const auto lists = snapshot->routing_lists();
-  EXPECT_EQ(choose_virtual_mta(lists, start, "News@x.example", "r@one.example", nullptr), "a");
-  EXPECT_EQ(choose_virtual_mta(lists, start, "u@other.example", "r@one.example", nullptr), "b");
-  EXPECT_EQ(choose_virtual_mta(lists, start, "u@other.example", "r@two.example", nullptr), "c");
-  EXPECT_EQ(choose_virtual_mta(lists, start, "u@x.example", "r@one.example", nullptr), "");
+  EXPECT_EQ(choose_virtual_mta(lists, start, {"News@x.example", "r@one.example"}), "a");
+  EXPECT_EQ(choose_virtual_mta(lists, start, {"u@other.example", "r@one.example"}), "b");
+  EXPECT_EQ(choose_virtual_mta(lists, start, {"u@other.example", "r@two.example"}), "c");
+  EXPECT_EQ(choose_virtual_mta(lists, start, {"u@x.example", "r@one.example"}), "");
   class Bulk : public HeaderView {
     std::string_view field(std::string_view name) const override {
       return name == "X-Kind" ? "Bulk mail" : "";
     }
   };
   const Bulk bulk;
-  EXPECT_EQ(choose_virtual_mta(lists, start, "news@x.example", "r@one.example", &bulk), "c");
+  EXPECT_EQ(choose_virtual_mta(lists, start, {"news@x.example", "r@one.example", &bulk}), "c");
+}
+
+TEST(RoutingLists, PrioritiesAreChosenBesideVirtualMtas) {
+  const auto snapshot = load(
+      "<virtual-mta a>\n</virtual-mta>\n<virtual-mta b>\n</virtual-mta>\n"
+      "<pattern-list l>\nmail-from /^bulk@/ recipient-priority=0\n"
+      "rcpt-to /@vip/ virtual-mta=a,recipient-priority=100\nheader X-Kind /slow/ call-to:slow\n"
+      "mail-from /@other/ <pattern-list>\n* recipient-priority=60\n</pattern-list>\n"
+      "* virtual-mta=b\n</pattern-list>\n"
+      "<pattern-list slow>\n* recipient-priority=20\n</pattern-list>\n");
+  const auto lists = snapshot->routing_lists();
+  class Slow : public HeaderView {
+    std::string_view field(std::string_view) const override { return "slow"; }
+  };
+  const Slow slow;
+  EXPECT_EQ(choose_priority(lists, 0, {"bulk@x.example", "r@vip.example"}), 0);
+  EXPECT_EQ(choose_virtual_mta(lists, 0, {"bulk@x.example", "r@vip.example"}), "a");
+  EXPECT_EQ(choose_priority(lists, 0, {"u@x.example", "r@vip.example"}), 100);
+  EXPECT_EQ(choose_priority(lists, 0, {"u@x.example", "r@y.example", &slow}), 20);
+  EXPECT_EQ(choose_virtual_mta(lists, 0, {"u@x.example", "r@y.example", &slow}), "b");
+  EXPECT_EQ(choose_priority(lists, 0, {"u@other.example", "r@y.example"}), 60);
+  EXPECT_EQ(choose_priority(lists, 0, {"u@x.example", "r@y.example"}), std::nullopt);
+}
+
+TEST(RoutingLists, APriorityThatIsNoneIsOneError) {
+  for (const char* wrong : {"101", "-1", "high", "", "5x", "4294967346"}) {
+    const CheckResult result =
+        check_text("p.conf",
+                   std::string("<pattern-list l>\nmail-from /a/ recipient-priority=") + wrong +
+                       "\nmail-from /b/ recipient-prority=5\n</pattern-list>\n",
+                   {});
+    EXPECT_EQ(result.snapshot, nullptr) << wrong;
+    const std::string text = render_text(result.diagnostics);
+    EXPECT_NE(text.find("p.conf:2:15: error: recipient-priority is a number from 0 to 100"),
+              std::string::npos)
+        << text;
+    EXPECT_NE(text.find("p.conf:3:15: error: "), std::string::npos) << text;
+    EXPECT_EQ(std::count(text.begin(), text.end(), '^') > 0, true) << text;
+    EXPECT_EQ(result.diagnostics.size(), 2U) << text;
+    EXPECT_NE(text.find("did you mean 'recipient-priority'"), std::string::npos) << text;
+  }
 }
 
 TEST(RoutingLists, CirclesChooseNothing) {
   const auto snapshot = load(
       "<pattern-list l>\n* call-to:m\n</pattern-list>\n"
       "<pattern-list m>\n* call-to:l\n</pattern-list>\n");
-  EXPECT_EQ(choose_virtual_mta(snapshot->routing_lists(), 0, "a@b", "c@d", nullptr), "");
+  EXPECT_EQ(choose_virtual_mta(snapshot->routing_lists(), 0, {"a@b", "c@d"}), "");
 }
 
 TEST(BounceCategories, TheFirstPatternSorts) {

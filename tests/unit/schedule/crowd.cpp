@@ -367,7 +367,7 @@ Scheduler& Crowd::home_of(std::size_t destination, std::size_t vmta) {
 }
 
 void Crowd::admit(std::size_t destination, std::size_t vmta, std::uint32_t count,
-                  std::size_t sender, std::string_view job) {
+                  std::size_t sender, std::string_view job, std::uint8_t priority) {
   const std::string name = domain(destination);
   const std::string from = this->vmta(vmta);
   Admission admission;
@@ -375,6 +375,7 @@ void Crowd::admit(std::size_t destination, std::size_t vmta, std::uint32_t count
   const std::string drawn =
       plan_.jobs > 0 ? "j" + std::to_string(random_.below(plan_.jobs)) : std::string(job);
   admission.job = drawn;
+  admission.priority = priority;
   admission.domain = name;
   admission.vmta = from;
   admission.count = count;

@@ -86,7 +86,7 @@ class Crowd {
 
   /// `sender`: which of the plan's rules for senders it goes by, counted from 1; 0: none.
   void admit(std::size_t destination, std::size_t vmta, std::uint32_t count, std::size_t sender = 0,
-             std::string_view job = {});
+             std::string_view job = {}, std::uint8_t priority = kNormalPriority);
   /// Of the message that was admitted last.
   std::uint32_t last_slot() const { return slots_ - 1; }
   std::uint32_t last_size() const { return sizes_.at(last_slot()); }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/base/random.h"
+#include "core/schedule/priorities.h"
 #include "tests/unit/schedule/crowd.h"
 #include "tests/unit/schedule/hand.h"
 
@@ -28,8 +29,10 @@ class JobHand : public test::Hand, public AdmissionSink {
     return scheduler().admit(admission, admission.domain, now);
   }
   void mail(std::string_view job, std::uint32_t slot, std::uint32_t count = 1,
-            std::string_view domain = "a.example", std::string_view vmta = "v1") {
+            std::string_view domain = "a.example", std::string_view vmta = "v1",
+            std::uint8_t priority = kNormalPriority) {
     Admission admission;
+    admission.priority = priority;
     admission.message = {1, slot, 7};
     admission.domain = domain;
     admission.vmta = vmta;
@@ -63,6 +66,16 @@ class JobHand : public test::Hand, public AdmissionSink {
     std::vector<JobRow> rows;
     scheduler().shares().rows(name, 10, rows);
     return rows.empty() ? JobRow{} : rows.front();
+  }
+  int priority_of(std::uint32_t slot) {
+    std::vector<WhyRow> rows;
+    std::uint32_t cursor = 0;
+    scheduler().why({1, slot, 7}, cursor, ~0U, rows, now);
+    return rows.empty() ? -1 : rows.front().priority;
+  }
+  Touched prioritize(const char* queues, const char* job, std::uint8_t priority,
+                     bool dry_run = false) {
+    return set_priorities(scheduler(), {*QueuePattern::parse(queues), job, priority}, dry_run);
   }
   Gate gate_of(std::uint32_t slot) {
     std::vector<WhyRow> rows;
@@ -170,6 +183,88 @@ TEST(Shares, LowerPrioritiesInAQueueGetOneTransactionInSixteen) {
   EXPECT_EQ(sent[high], 90);
   EXPECT_EQ(sent[low], 3);
   EXPECT_EQ(sent[lowest], 3);
+}
+
+TEST(Priorities, TheHighestGoesFirstAndIsKeptByRetriesAndMoves) {
+  JobHand hand;
+  for (std::uint32_t i = 0; i < 5; ++i) {
+    hand.mail("", i);
+    hand.mail("", 10 + i, 1, "a.example", "v1", 90);
+    hand.mail("job", 20 + i, 1, "a.example", "v1", 10);
+  }
+  const QueueId queue = hand.session();
+  EXPECT_EQ(hand.deliver(queue, 4), (std::vector<std::uint32_t>{10, 11, 12, 13}));
+  Job* job = hand.scheduler().take(queue, hand.now);
+  ASSERT_NE(job, nullptr);
+  EXPECT_EQ(job->message.slot, 14U);
+  hand.finish(*job, OutcomeKind::deferred, "later", 451);
+  hand.retire_all();
+  EXPECT_EQ(hand.deliver(queue, 1), (std::vector<std::uint32_t>{0}));
+  EXPECT_EQ(hand.priority_of(14), 90) << "deferred";
+  LeaveOrder order = hand.order_to("v2");
+  ASSERT_TRUE(hand.scheduler().move_away(order, hand.now).ok());
+  hand.run();
+  EXPECT_EQ(hand.queued("v2"), 10U);
+  EXPECT_EQ(hand.priority_of(14), 90);
+  EXPECT_EQ(hand.priority_of(24), 10);
+  EXPECT_EQ(hand.priority_of(4), 50);
+  EXPECT_EQ(hand.job_row("job").lowest, 10);
+}
+
+TEST(Priorities, ACommandOrdersWhatWaitsAnewAndNotWhatComes) {
+  JobHand hand;
+  hand.mail("", 1);
+  hand.mail("a", 2);
+  hand.mail("b", 3);
+  hand.mail("", 4, 1, "b.example");
+  EXPECT_EQ(hand.prioritize("a.example", "*", 80, true).recipients, 3U);
+  EXPECT_EQ(hand.priority_of(1), 50) << "a dry run";
+  EXPECT_EQ(hand.prioritize("a.example", "*", 80).recipients, 3U);
+  EXPECT_EQ(hand.prioritize("*", "b", 20).queues, 1U);
+  const QueueId queue = hand.session();
+  Job* under_way = hand.scheduler().take(queue, hand.now);
+  ASSERT_NE(under_way, nullptr);
+  EXPECT_EQ(under_way->message.slot, 1U);
+  hand.prioritize("a.example", "*", 60);
+  hand.finish(*under_way, OutcomeKind::deferred, "later", 451);
+  hand.retire_all();
+  EXPECT_EQ(hand.priority_of(1), 60) << "it was in transit";
+  hand.mail("", 5);
+  hand.mail("a", 6);
+  EXPECT_EQ(hand.priority_of(5), 50);
+  EXPECT_EQ(hand.priority_of(6), 50);
+  EXPECT_EQ(hand.priority_of(2), 60);
+  EXPECT_EQ(hand.priority_of(3), 60);
+  EXPECT_EQ(hand.priority_of(4), 50);
+  EXPECT_EQ(hand.row("a.example").priorities,
+            (std::vector<std::pair<std::uint8_t, std::uint32_t>>{{60, 2}, {50, 2}}));
+  hand.prioritize("*", "a", 0);
+  EXPECT_EQ(hand.job_row("a").highest, 0);
+  EXPECT_EQ(hand.job_row("a").queues, 1U) << "shares are no queues";
+  const auto left = hand.deliver(queue, 9);
+  EXPECT_EQ(left, (std::vector<std::uint32_t>{3, 5, 2, 6}));
+}
+
+// A job that got its priorities by several commands has one turn all the same.
+TEST(Priorities, SharesThatBecomeAlikeTakeOneTurn) {
+  JobHand hand;
+  std::map<char, int> sent;
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    for (std::uint32_t k = 0; k < 100; ++k) {
+      hand.mail("a", 1000 * (i + 1) + k, 1, "a.example", "v1", static_cast<std::uint8_t>(60 + i));
+    }
+  }
+  for (std::uint32_t k = 0; k < 400; ++k) {
+    hand.mail("", 9000 + k);
+  }
+  hand.prioritize("*", "*", 70);
+  const QueueId queue = hand.session();
+  for (const std::uint32_t slot : hand.deliver(queue, 400)) {
+    ++sent[slot < 9000 ? 'a' : '-'];
+  }
+  EXPECT_NEAR(sent['a'], 200, 2);
+  EXPECT_EQ(hand.deliver(queue, 1000).size(), 400U);
+  EXPECT_EQ(hand.job_row("*").name, "");
 }
 
 TEST(Shares, APausedJobWaitsAndTheOthersGo) {
@@ -309,7 +404,7 @@ class Meddler : public JobHand {
   explicit Meddler(std::uint64_t seed) : random_(seed) {}
 
   void step() {
-    command(random_.below(14));
+    command(random_.below(15));
     run();
     for (const auto& [queue, name] : std::exchange(opened, {})) {
       scheduler().session_established(queue, now);
@@ -362,11 +457,16 @@ class Meddler : public JobHand {
       case 6: ASSERT_TRUE(scheduler().pause({}, random_.chance(50), now).ok()); break;
       case 7: scheduler().schedule_now({}, now); break;
       case 8: advance(Duration{random_.between(0, 4'000'000'000'000)}); break;
-      case 9: random_.chance(10) ? scheduler().cancel({}, now) : Touched{}; break;
+      case 9:
+        prioritize(random_.chance(50) ? "a.example" : "*", job.c_str(),
+                   static_cast<std::uint8_t>(random_.below(4) * 25));
+        break;
+      case 10: random_.chance(10) ? scheduler().cancel({}, now) : Touched{}; break;
       default: {
         const auto count = static_cast<std::uint32_t>(1 + random_.below(5));
         mail(random_.chance(20) ? "" : job, ++slot_, count,
-             random_.chance(50) ? "a.example" : "b.example", random_.chance(50) ? "v1" : "v2");
+             random_.chance(50) ? "a.example" : "b.example", random_.chance(50) ? "v1" : "v2",
+             static_cast<std::uint8_t>(random_.chance(60) ? 50 : random_.below(3) * 50));
         admitted += count;
       }
     }
@@ -399,6 +499,42 @@ TEST(Shares, EveryRecipientEndsOnceWhateverTheCommands) {
 }
 
 // The bound that the documentation states: two tenants, one with a million queued.
+TEST(Priorities, ASingleMessageStartsWithinItsBoundBesideAMillionOfLowOnes) {
+  CrowdPlan plan;
+  plan.shards = 2;
+  plan.vmta_max = {4};
+  plan.queue_max = {4};
+  plan.failing_sessions = plan.failing_recipients = plan.refused_sessions = 0;
+  plan.jobs_max = 64;
+  plan.service_max = Duration::milliseconds(300);
+  plan.jobs_per_session_max = 1'000'000'000;
+  plan.prefetch = true;
+  Crowd crowd(plan, 12);
+  for (int i = 0; i < 2'000; ++i) {
+    crowd.admit(0, 0, 500, 0, "large", 10);
+  }
+  crowd.run(Duration::seconds(20));
+  struct One {
+    const char* job;
+    std::uint8_t priority;
+  };
+  // Of higher priority, of no job, of the same job; then equal ones of jobs of their own.
+  for (const One one :
+       {One{"", 50}, One{"large", 11}, One{"", 100}, One{"small", 10}, One{"other", 10}}) {
+    crowd.admit(0, 0, 1, 0, one.job, one.priority);
+    const Instant start = crowd.now.instant;
+    const std::uint32_t slot = crowd.last_slot();
+    const std::uint64_t before = crowd.taken;
+    crowd.run(Duration::seconds(5));
+    ASSERT_FALSE(testing::Test::HasFatalFailure());
+    const auto found = crowd.started.find(slot);
+    ASSERT_NE(found, crowd.started.end());
+    // What four sessions take ahead, one of lower priority or the turn of the other job, itself.
+    EXPECT_LE(found->second.taken - before, 3U * (1 + 4) + 1) << one.job << int{one.priority};
+    EXPECT_LE(found->second.at - start, Duration::seconds(1));
+  }
+}
+
 TEST(Shares, ASingleMessageStartsWithinItsBoundBesideAMillion) {
   CrowdPlan plan;
   plan.shards = 2;

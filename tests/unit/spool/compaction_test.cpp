@@ -25,12 +25,14 @@ class CompactionTest : public SpoolTest {
   void fill(Session& run, std::uint64_t messages, std::uint64_t keep, std::size_t bytes = 2500) {
     for (std::uint64_t i = 0; i < messages; ++i) {
       const std::size_t size = i % (4 * keep) == 0 ? 12'000 : bytes;
-      ASSERT_EQ(0, run.deliver_in(make_mail(i, size)));
+      TestMail mail = make_mail(i, size);
+      mail.priorities = {static_cast<std::uint8_t>(i % 101)};
+      ASSERT_EQ(0, run.deliver_in(mail));
       Session::Work& work = run.open_now(take_offer(run));
       ASSERT_EQ(0, work.job.opened.result);
       const bool stays = i % keep == 0;
       if (stays) {
-        left_[work.job.view.id] = make_mail(i, size);
+        left_[work.job.view.id] = mail;
       }
       run.settle_now(work, stays ? OutcomeKind::deferred : OutcomeKind::delivered);
       ASSERT_TRUE(run.turn_until([&] { return work.settled; }));
@@ -72,6 +74,7 @@ class CompactionTest : public SpoolTest {
       ASSERT_EQ(1U, left_.count(offered.id));
       EXPECT_TRUE(seen.insert(offered.id).second);
       EXPECT_EQ(1, offered.attempts);
+      EXPECT_EQ(left_.at(offered.id).priorities.at(0), offered.priority);
       EXPECT_FALSE(offered.ambiguous);
       Session::Work& work = run.open_now(offered);
       ASSERT_EQ(0, work.job.opened.result);

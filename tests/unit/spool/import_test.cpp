@@ -74,6 +74,7 @@ class ImportTest : public SpoolTest {
     ImportRecipient to;
     to.address = "u" + std::to_string(number) + "@d.test";
     to.attempts = 3;
+    to.priority = 81;
     to.next_attempt = 1'800'000'900;
     out.recipients.push_back(to);
     out.content = "Subject: x\r\n\r\n.dot\r\n" + std::string(number % 9 * 500, 'x') + "\r\n";
@@ -115,6 +116,7 @@ TEST_F(ImportTest, EachMessageComesOnceHoweverOftenItIsInterrupted) {
   while (!admissions_.offered.empty()) {
     const Offered offered = take_offer(*run);
     EXPECT_EQ(3, offered.attempts);
+    EXPECT_EQ(81, offered.priority);
     EXPECT_EQ(1'800'000'900'000'000, offered.next.us);
     EXPECT_EQ("v1", offered.vmta);
     Session::Work& work = run->open_now(offered);

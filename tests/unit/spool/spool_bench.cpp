@@ -107,7 +107,9 @@ Session::Commit& Session::submit(const TestMail& mail, std::uint64_t declared) {
   }
   std::vector<Recipient> recipients;
   for (const std::string& address : mail.to) {
+    const std::size_t at = recipients.size();
     recipients.push_back({address, {}, notify::kUnspecified});
+    recipients[at].priority = at < mail.priorities.size() ? mail.priorities[at] : kNormalPriority;
   }
   const ByteRange kept[] = {{0, 9}, {9, static_cast<std::uint32_t>(mail.content.size())}};
   Submission submission;

@@ -75,6 +75,8 @@ struct TestMail {
   std::string vmta = "default";
   std::string noted;
   std::uint64_t sender_rule = 0;
+  std::vector<std::uint8_t>
+      priorities;  ///< of the first recipients; the others have the normal one
   SigningFacts signing;
   bool dated_late = false;
 };

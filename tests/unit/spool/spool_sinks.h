@@ -21,6 +21,7 @@ struct Offered {
   std::uint16_t attempts = 0;
   bool ambiguous = false;
   WallTime next;
+  std::uint8_t priority = kNormalPriority;
 };
 
 class TestAdmissions : public AdmissionSink {
@@ -30,7 +31,7 @@ class TestAdmissions : public AdmissionSink {
       return false;
     }
     offered.push_back({a.message, a.id, std::string(a.domain), std::string(a.vmta), a.first,
-                       a.count, a.attempts, a.ambiguous_before, a.next_attempt});
+                       a.count, a.attempts, a.ambiguous_before, a.next_attempt, a.priority});
     return true;
   }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "spool/record_reader.h"
 #include "tests/unit/spool/spool_fixture.h"
 
 namespace ringpost::spool::testing {
@@ -601,6 +602,68 @@ TEST_F(SpoolTest, SteadyStateKeepsWritersWithinTheirBounds) {
   EXPECT_EQ(ErrorCode::no_capacity, refused.error().code);
   writers[1]->abandon();
   EXPECT_TRUE(run->spool->begin(0).ok());
+}
+
+TEST_F(SpoolTest, PrioritiesOfGroupsSurviveAKill) {
+  auto run = start();
+  TestMail plain = make_mail(1, 700, 2);
+  TestMail mixed = make_mail(2, 700);
+  mixed.to = {"a@one.test", "b@one.test", "c@one.test", "d@two.test"};
+  mixed.priorities = {0, 0, 100, 30};
+  TestMail ruled = make_mail(3, 700);
+  ruled.sender_rule = 0x1234567890abcdefULL;
+  ruled.priorities = {51};
+  for (const TestMail& mail : {plain, mixed, ruled}) {
+    ASSERT_EQ(0, run->deliver_in(mail));
+  }
+  for (const bool killed : {false, true}) {
+    if (killed) {
+      kill(run);
+      admissions_.offered.clear();
+      run = start();
+    }
+    ASSERT_TRUE(run->turn_until([&] { return admissions_.offered.size() >= 5; }));
+    std::map<std::uint64_t, std::vector<std::pair<std::uint32_t, int>>> told;
+    for (const Offered& offered : admissions_.offered) {
+      told[offered.id.low & 0xff].emplace_back(offered.first, offered.priority);
+    }
+    std::vector<std::vector<std::pair<std::uint32_t, int>>> all;
+    for (const auto& [id, groups] : told) {
+      all.push_back(groups);
+    }
+    using Groups = std::vector<std::pair<std::uint32_t, int>>;
+    EXPECT_EQ(all, (std::vector<Groups>{{{0, 50}}, {{0, 0}, {2, 100}, {3, 30}}, {{0, 51}}}));
+  }
+  const Offered offered = admissions_.offered[2];
+  Session::Work& work = run->open_now(offered);
+  ASSERT_EQ(0, work.job.opened.result);
+  EXPECT_EQ(100, work.job.view.envelope.recipients[2].priority);
+}
+
+// What an earlier revision wrote ends before the priorities, and is all of normal priority.
+TEST(IndexReader, TheEndStandsForNormalPriorities) {
+  const std::string groups = std::string(
+      "\x02v1\x00\x02\x01\x05"
+      "a.one\x03\x05"
+      "b.two",
+      19);
+  const std::string choices("\x00\x00\x00\x00", 4);
+  const std::string older = choices + std::string("\x00\x01\x02\x03\x04\x05\x06\x07\x08\x01", 10);
+  const auto read = [](const std::string& index) {
+    IndexReader reader(index);
+    std::vector<int> priorities;
+    for (IndexGroup group; reader.next(group);) {
+      priorities.push_back(group.priority);
+    }
+    return priorities;
+  };
+  for (const std::string& more : {std::string(), choices, older}) {
+    EXPECT_EQ(read(groups + more), (std::vector<int>{50, 50})) << more.size();
+  }
+  EXPECT_EQ(read(groups + older + std::string("\x00\x64", 2)), (std::vector<int>{0, 100}));
+  EXPECT_EQ(read(groups + older + "\xff\x07"), (std::vector<int>{100, 7})) << "no more than can be";
+  EXPECT_EQ(read(groups + older + "\x07"), (std::vector<int>{7, 50}));
+  EXPECT_TRUE(IndexReader(groups + older + "\x07\x08").receipts());
 }
 
 }  // namespace
