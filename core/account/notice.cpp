@@ -208,7 +208,8 @@ class Writer {
   void write_recipient(const NoticeRecipient& to, bool utf8) {
     const std::size_t semicolon = to.original.find(';');
     if (semicolon != std::string_view::npos) {
-      out_.append("Original-Recipient: ").append(to.original.substr(0, semicolon));
+      out_.append("Original-Recipient: ");
+      out_.append(on_one_line(to.original.substr(0, semicolon), true));
       line("; ", from_xtext(to.original.substr(semicolon + 1), !utf8));
     }
     const bool plain = !utf8 || is_ascii(to.address);

@@ -11,6 +11,7 @@
 #include <iterator>
 
 #include "core/app/log.h"
+#include "core/base/text.h"
 
 namespace ringpost::app {
 namespace {
@@ -144,18 +145,20 @@ HttpAnswer Monitor::redirect(std::string_view host, std::string_view path) {
 }
 
 // The servers do not listen: the door passes each visitor to the right one.
-Status Monitor::start_encrypted(std::uint16_t port, const sockaddr* address, socklen_t size) {
+Status Monitor::start_encrypted(std::uint16_t port, const std::string& certificate,
+                                const std::string& password, const sockaddr* address,
+                                socklen_t size) {
   constexpr auto kFlags = kThreads | static_cast<unsigned>(MHD_USE_NO_LISTEN_SOCKET) |
                           static_cast<unsigned>(MHD_USE_ITC);
   server_ = ::MHD_start_daemon(kFlags, 0, nullptr, nullptr, &on_request, &plain_,
                                MHD_OPTION_CONNECTION_LIMIT, kConnectionsMax,
                                MHD_OPTION_CONNECTION_TIMEOUT, kPatienceSeconds,
                                MHD_OPTION_NOTIFY_COMPLETED, &on_over, nullptr, MHD_OPTION_END);
-  const char* const password = password_.empty() ? nullptr : password_.c_str();
+  const char* const word = password.empty() ? nullptr : password.c_str();
   tls_server_ = ::MHD_start_daemon(
       kFlags | static_cast<unsigned>(MHD_USE_TLS), 0, nullptr, nullptr, &on_request, &encrypted_,
-      MHD_OPTION_HTTPS_MEM_CERT, certificate_.c_str(), MHD_OPTION_HTTPS_MEM_KEY,
-      certificate_.c_str(), MHD_OPTION_HTTPS_KEY_PASSWORD, password, MHD_OPTION_HTTPS_PRIORITIES,
+      MHD_OPTION_HTTPS_MEM_CERT, certificate.c_str(), MHD_OPTION_HTTPS_MEM_KEY, certificate.c_str(),
+      MHD_OPTION_HTTPS_KEY_PASSWORD, word, MHD_OPTION_HTTPS_PRIORITIES,
       "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2", MHD_OPTION_CONNECTION_LIMIT, kConnectionsMax,
       MHD_OPTION_CONNECTION_TIMEOUT, kPatienceSeconds, MHD_OPTION_NOTIFY_COMPLETED, &on_over,
       nullptr, MHD_OPTION_END);
@@ -193,11 +196,16 @@ Status Monitor::start(std::uint16_t port) {
   const void* address = outside ? static_cast<const void*>(&all) : &six_less;
   if (const config::CertificateFile* file = settings->global().server_tls.certificate;
       file != nullptr) {
-    certificate_ = read_text(std::string(file->file));
-    password_ = file->password.reveal();
+    std::string certificate = read_text(std::string(file->file));
+    std::string password(file->password.reveal());
     plain_.redirects = settings->global().http_redirect_to_https;
-    return start_encrypted(port, static_cast<const sockaddr*>(address),
-                           outside ? sizeof all : sizeof six_less);
+    const Status started =
+        start_encrypted(port, certificate, password, static_cast<const sockaddr*>(address),
+                        outside ? sizeof all : sizeof six_less);
+    // The server has read them.
+    wipe(certificate.data(), certificate.size());
+    wipe(password.data(), password.size());
+    return started;
   }
   const unsigned flags = kThreads | (outside ? static_cast<unsigned>(MHD_USE_DUAL_STACK) : 0U);
   errno = 0;

@@ -73,7 +73,9 @@ class Monitor {
   static constexpr std::size_t kBodyBytesMax = 64 * 1024;
 
  private:
-  Status start_encrypted(std::uint16_t port, const sockaddr* address, socklen_t size);
+  /// `certificate` is a PEM with its key.
+  Status start_encrypted(std::uint16_t port, const std::string& certificate,
+                         const std::string& password, const sockaddr* address, socklen_t size);
   HttpAnswer metrics();
   HttpAnswer health();
   HttpAnswer command(const config::GlobalSettings& global, const HttpQuestion& question);
@@ -85,8 +87,6 @@ class Monitor {
   Entrance encrypted_{this, false};
   MHD_Daemon* server_ = nullptr;
   MHD_Daemon* tls_server_ = nullptr;
-  std::string certificate_;  ///< PEM with its key
-  std::string password_;
   MonitorDoor door_;
   CommandGate gate_;
   std::uint16_t port_ = 0;

@@ -370,8 +370,9 @@ void Builder::check_records(const Directive& directive) {
     if (record_letter(word.text).empty()) {
       log_->error(word.span, "unknown kind of record", nearest_name(word.text, record_names()));
     } else if (!is_written(record_letter(word.text))) {
-      log_->warning(word.span,
-                    "records of this kind are not written in this version, only d, b, t, tq and r");
+      log_->warning(word.span, "no records of kind '" + std::string(record_letter(word.text)) +
+                                   "' are written: they tell of returned reports, which are not "
+                                   "read; d, b, t, tq and r are");
     }
   }
 }
@@ -428,7 +429,7 @@ void Builder::add_acct_file(const Section& section) {
   }
   if (path.front() == '|') {
     log_->warning(section.kind.span,
-                  "accounting into a command is not built yet; the section has no effect");
+                  "accounting goes into files, not to commands; the section has no effect");
     check_names(section);
     return;
   }

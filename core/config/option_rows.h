@@ -58,12 +58,20 @@ inline constexpr std::string_view kTls = "this part of TLS is not built yet";
 inline constexpr std::string_view kMessageKeys = "keys are taken from the configuration only";
 inline constexpr std::string_view kMonitor =
     "the management port changes nothing and has its encryption from smtp-server-tls-certificate";
-inline constexpr std::string_view kReports = "processing of returned reports is not built yet";
-inline constexpr std::string_view kDsn = "delivery status notifications are not built yet";
-inline constexpr std::string_view kAccounting = "accounting files have one form so far";
-inline constexpr std::string_view kRotation = "accounting files are not rotated yet";
+inline constexpr std::string_view kReports =
+    "returned reports are not read, mail to these addresses is queued like any other; a domain of "
+    "type pipe hands it to a program that reads them";
+inline constexpr std::string_view kDsn = "notifications have a form of their own";
+inline constexpr std::string_view kCopies = "no copies are made of mail";
+inline constexpr std::string_view kPipe = "accounting goes into files, not to commands";
+inline constexpr std::string_view kWebhook = "accounting goes into files, not to web servers";
+inline constexpr std::string_view kPrivacy = "recipients are shown as they are";
+inline constexpr std::string_view kFirstAttempt =
+    "the first attempt is always noted, for the field timeFirstAttempt";
+inline constexpr std::string_view kRotation = "records of moved files are not counted";
 inline constexpr std::string_view kChecks = "checks of incoming mail are not built yet";
-inline constexpr std::string_view kOtherWays = "only delivery by SMTP is built so far";
+inline constexpr std::string_view kFiles = "a few threads deliver into files, however much waits";
+inline constexpr std::string_view kByHttp = "mail of type http-delivery is held in its queue";
 inline constexpr std::string_view kSubmission = "mail is accepted by SMTP only so far";
 inline constexpr std::string_view kRewrite = "rewriting of addresses is not built yet";
 inline constexpr std::string_view kHeaders = "this header processing is not built yet";

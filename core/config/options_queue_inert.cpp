@@ -24,8 +24,8 @@ constexpr OptionRow kOldRows[] = {
 };
 
 constexpr OptionRow kDeliveryRows[] = {
-    inert("http-delivery-url", kDomain, T::text, why::kOtherWays, "Where mail is posted."),
-    inert("http-delivery-extra-headers", kDomain, T::path, why::kOtherWays,
+    inert("http-delivery-url", kDomain, T::text, why::kByHttp, "Where mail is posted."),
+    inert("http-delivery-extra-headers", kDomain, T::path, why::kByHttp,
           "Header lines of such a post."),
     inert("bounce-upon-pix-transfer-failure", kDomain, T::boolean, why::kDialogue,
           "The same behind an old firewall."),
@@ -33,7 +33,7 @@ constexpr OptionRow kDeliveryRows[] = {
     inert("replace-smtp-421-service-response", kDomain, T::boolean, why::kDialogue,
           "Replaces the text of a 421."),
     inert("dsn-format", kDomain, T::word, why::kDsn, "Form of notifications."),
-    inert("bcc-upon-delivery", kDomain, T::word, why::kDsn, "Address that gets copies."),
+    inert("bcc-upon-delivery", kDomain, T::word, why::kCopies, "Address that gets copies."),
     inert("check-spf-outbound", kDomain, T::boolean, why::kChecks,
           "Sends only what SPF allows us."),
     inert("track-recipient-events", kDomain, T::boolean, why::kEvents,

@@ -19,7 +19,7 @@ constexpr OptionRow kRows[] = {
     inert("process-x-dkim-key", kSource, T::boolean, why::kMessageKeys,
           "Signs with the key in X-DKIM-Key."),
     inert("retain-x-dkim-key", kSource, T::boolean, why::kMessageKeys, "Leaves X-DKIM-Key there."),
-    inert("bcc", kSource, T::word, why::kDsn, "Address that gets a copy of all mail received."),
+    inert("bcc", kSource, T::word, why::kCopies, "Address that gets a copy of all mail received."),
     inert("allow-mailmerge", kSource, T::boolean, why::kSubmission,
           "Offers the mail merge commands."),
     inert("always-allow-api-submission", kSource, T::boolean, why::kSubmission,
