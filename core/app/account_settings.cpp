@@ -151,10 +151,8 @@ std::vector<config::Diagnostic> check_accounts(const config::Snapshot& snapshot)
   for (const config::AcctFile& file : snapshot.global().acct_files) {
     account::AccountFileSpec spec;
     if (const Status filled = fill(spec, file); !filled) {
-      config::Diagnostic& fault = found.emplace_back();
-      fault.file = snapshot.files()[file.origin.file];
-      fault.line = file.origin.line;
-      fault.message = "acct-file: " + filled.error().detail;
+      found.push_back(
+          config::finding_at(snapshot, file.origin, "acct-file: " + filled.error().detail));
     }
   }
   return found;

@@ -18,6 +18,7 @@
 #include "core/app/child.h"
 #include "core/app/log.h"
 #include "core/app/users.h"
+#include "core/config/check.h"
 #include "net/wire/ring_driver.h"
 
 namespace ringpost::app {
@@ -97,13 +98,9 @@ std::string trouble_with_accounts(const config::GlobalSettings& global) {
 
 config::Diagnostic about(const config::Snapshot& snapshot, const config::SmtpUser& user,
                          std::string message) {
-  config::Diagnostic found;
+  config::Diagnostic found = config::finding_at(
+      snapshot, user.origin, "user " + std::string(user.name) + ": " + std::move(message));
   found.severity = config::Severity::warning;
-  if (!user.origin.is_default() && user.origin.file < snapshot.files().size()) {
-    found.file = snapshot.files()[user.origin.file];
-    found.line = user.origin.line;
-  }
-  found.message = "user " + std::string(user.name) + ": " + std::move(message);
   return found;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <variant>
 
+#include "core/config/check.h"
+
 namespace ringpost::app {
 namespace {
 
@@ -51,15 +53,17 @@ TlsServerSettings server_settings(const config::Snapshot& snapshot,
   return out;
 }
 
-config::Diagnostic finding(const config::Snapshot& snapshot, const config::Origin& origin,
-                           std::string message) {
-  config::Diagnostic found;
-  if (!origin.is_default() && origin.file < snapshot.files().size()) {
-    found.file = snapshot.files()[origin.file];
-    found.line = origin.line;
+/// Where the certificate is named; the listener, if that is not known.
+config::Origin place_of(const config::Snapshot& snapshot, const config::Listener& listener,
+                        const std::vector<TlsCertificate>& certificates) {
+  for (const config::Setting& setting : snapshot.global_written()) {
+    const auto* named = std::get_if<const config::CertificateFile*>(&setting.value);
+    if (named != nullptr && std::any_of(certificates.begin(), certificates.end(),
+                                        [&](const auto& c) { return c.file == (*named)->file; })) {
+      return setting.origin;
+    }
   }
-  found.message = std::move(message);
-  return found;
+  return listener.origin;
 }
 
 /// What a setting of a queue makes of a context on its own; nothing where it has no part in one.
@@ -137,7 +141,7 @@ std::vector<config::Diagnostic> check_tls(const config::Snapshot& snapshot, TlsC
   const auto look = [&](std::span<const config::Setting> settings) {
     for (const config::Setting& setting : settings) {
       if (auto tried = try_setting(setting, contexts); !tried) {
-        found.push_back(finding(snapshot, setting.origin, tried.error().detail));
+        found.push_back(config::finding_at(snapshot, setting.origin, tried.error().detail));
       }
     }
   };
@@ -152,12 +156,18 @@ std::vector<config::Diagnostic> check_tls(const config::Snapshot& snapshot, TlsC
     const TlsServerSettings settings = server_settings(snapshot, listener);
     if (settings.certificates.empty()) {
       if (listener.immediate_tls) {
-        found.push_back(finding(snapshot, listener.origin,
-                                "immediate-tls needs tls-certificate or "
-                                "smtp-server-tls-certificate"));
+        found.push_back(config::finding_at(snapshot, listener.origin,
+                                           "immediate-tls needs tls-certificate or "
+                                           "smtp-server-tls-certificate"));
       }
     } else if (auto made = contexts.server_context(settings); !made) {
-      found.push_back(finding(snapshot, listener.origin, made.error().detail));
+      const config::Origin origin = place_of(snapshot, listener, settings.certificates);
+      const bool known = std::any_of(found.begin(), found.end(), [&](const auto& one) {
+        return one.line == origin.line && one.message == made.error().detail;
+      });
+      if (!known) {
+        found.push_back(config::finding_at(snapshot, origin, made.error().detail));
+      }
     }
   }
   return found;

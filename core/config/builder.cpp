@@ -208,6 +208,24 @@ template void Builder::read_fields(const Section&, Warmup&);
 
 void Builder::report_unknown(const Directive& directive, Scope scope) {
   const Severity severity = lenient_ ? Severity::warning : Severity::error;
+  if (directive.name.text.empty()) {
+    constexpr std::size_t kFew = 8;
+    const std::vector<std::string_view> known = names_in(scope);
+    std::string names;
+    for (std::size_t i = 0; i < known.size() && known.size() <= kFew; ++i) {
+      names.append(i == 0 ? ": " : ", ").append(known[i]);
+    }
+    log_->add(severity, ValueReader::span_of(directive),
+              "the name of a directive is missing before this" + names);
+    return;
+  }
+  const SectionRow* section = find_section(directive.name.text, directive.values.size());
+  if (section != nullptr && has(section->parents, scope)) {
+    log_->add(severity, directive.name.span,
+              quoted(directive.name.text) + " opens a section: written '<" +
+                  std::string(section->kind) + " ...>', or with '{' at the end of the line");
+    return;
+  }
   const ScopeSet elsewhere = scopes_of(directive.name.text);
   if (elsewhere != 0) {
     log_->add(severity, directive.name.span,
@@ -215,13 +233,22 @@ void Builder::report_unknown(const Directive& directive, Scope scope) {
                   located(scope));
     return;
   }
+  std::string message = "unknown directive " + quoted(directive.name.text) + " " + located(scope);
   std::string suggestion;
   if (!log_->full()) {
     suggestion = nearest_name(directive.name.text, names_in(scope));
   }
-  log_->add(severity, directive.name.span,
-            "unknown directive " + quoted(directive.name.text) + " " + located(scope),
-            std::move(suggestion));
+  if (suggestion.empty() && !log_->full()) {
+    std::vector<std::string_view> all;
+    for (const OptionRow& row : option_rows()) {
+      all.push_back(row.name);
+    }
+    suggestion = nearest_name(directive.name.text, all);
+    if (!suggestion.empty()) {
+      message += "; the nearest one belongs in " + shown_scopes(scopes_of(suggestion));
+    }
+  }
+  log_->add(severity, directive.name.span, std::move(message), std::move(suggestion));
 }
 
 /// Keeps one value per setting, the last one; what it replaces is told.

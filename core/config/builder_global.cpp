@@ -32,6 +32,8 @@ std::string_view record_letter(std::string_view name) {
   return {};
 }
 
+constexpr const char* kNoRecordKind = "unknown kind of record; d, b, t, tq and r are written";
+
 std::vector<std::string_view> record_names() {
   std::vector<std::string_view> names;
   for (const RecordKind& kind : kRecordKinds) {
@@ -368,7 +370,7 @@ void Builder::add_spool(const Section& section) {
 void Builder::check_records(const Directive& directive) {
   for (const Word& word : ValueReader::list_of(directive.values)) {
     if (record_letter(word.text).empty()) {
-      log_->error(word.span, "unknown kind of record", nearest_name(word.text, record_names()));
+      log_->error(word.span, kNoRecordKind, nearest_name(word.text, record_names()));
     } else if (!is_written(record_letter(word.text))) {
       log_->warning(word.span, "no records of kind '" + std::string(record_letter(word.text)) +
                                    "' are written: they tell of returned reports, which are not "
@@ -400,7 +402,7 @@ void Builder::add_record_fields(AcctFile& file, const Directive& directive) {
   std::vector<std::string_view>& letters = snapshot_->lists_.emplace_back();
   for (const Word& kind : kinds) {
     if (record_letter(kind.text).empty()) {
-      return log_->error(kind.span, "unknown kind of record");
+      return log_->error(kind.span, kNoRecordKind, nearest_name(kind.text, record_names()));
     }
     letters.push_back(record_letter(kind.text));
   }

@@ -1,8 +1,10 @@
 #include "core/config/check.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/config/builder.h"
+#include "core/config/files.h"
 #include "core/config/parser.h"
 #include "core/config/value_reader.h"
 
@@ -92,6 +94,32 @@ CheckResult check_text(const std::string& name, const std::string& text,
   MemoryFiles files;
   files.put(name, text);
   return check_file(name, options, files);
+}
+
+Diagnostic finding_at(const Snapshot& snapshot, const Origin& origin, std::string message) {
+  Diagnostic found;
+  found.message = std::move(message);
+  if (origin.is_default() || origin.file >= snapshot.files().size()) {
+    return found;
+  }
+  found.file = snapshot.files()[origin.file];
+  found.line = origin.line;
+  found.column = found.length = 1;
+  DiskFiles disk;
+  Result<LoadedFile> loaded = disk.load(found.file, ParseLimits{}.file_bytes);
+  if (!loaded.ok()) {
+    return found;
+  }
+  SourceMap sources;
+  const std::uint32_t file = sources.add(found.file, std::move(loaded->text));
+  sources.mask({file, origin.line, 0, 0});  // there may be secrets anywhere: it is wiped
+  const std::string_view line = sources.line(file, origin.line);
+  const std::size_t begin = std::min(line.find_first_not_of(" \t"), line.size());
+  const std::size_t end = std::min(line.find_first_of(" \t=>", begin), line.size());
+  found.source_line = line.substr(0, end);
+  found.column = static_cast<std::uint32_t>(begin + 1);
+  found.length = static_cast<std::uint32_t>(std::max<std::size_t>(end - begin, 1));
+  return found;
 }
 
 }  // namespace ringpost::config

@@ -57,4 +57,8 @@ CheckResult check_file(const std::string& path, const CheckOptions& options, Fil
 CheckResult check_text(const std::string& name, const std::string& text,
                        const CheckOptions& options);
 
+/// A fault that only shows when all is read. Of its line the name of the directive is shown, which
+/// is no secret; nothing where the file has gone meanwhile. Blocks on disk.
+Diagnostic finding_at(const Snapshot& snapshot, const Origin& origin, std::string message);
+
 }  // namespace ringpost::config

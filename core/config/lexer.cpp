@@ -14,6 +14,11 @@ constexpr std::string_view kCommentEnd = "-->";
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\v' || c == '\f' || c == '\r'; }
 
+bool ends_section(std::string_view rest) {
+  return rest.size() > 2 && rest[0] == '<' && rest[1] == '/' &&
+         std::isalpha(static_cast<unsigned char>(rest[2])) != 0;
+}
+
 std::size_t first_word(std::string_view text) {
   std::size_t at = 0;
   while (at < text.size() && is_blank(text[at])) {
@@ -127,7 +132,8 @@ Word Lexer::word(std::string_view stops) {
       position_ = quoted(position_, &text);
       continue;
     }
-    if (is_blank(c) || c == '#' || stops.find(c) != std::string_view::npos) {
+    if (is_blank(c) || c == '#' || stops.find(c) != std::string_view::npos ||
+        (position_ > start && ends_section(text_.substr(position_)))) {
       break;
     }
     text += c;

@@ -63,7 +63,7 @@ constexpr OptionRow kListRows[] = {
            "Pattern of a reply, and what follows: mode=backoff, mode=normal, "
            "backoff-to-normal-after=T, skip-mx, bounce-queue, bounce-rcpt, defer-queue, "
            "disable-source-ip[=T], reenable-after=T, type=CATEGORY.",
-           {.traits = kRepeats}),
+           {.traits = kRepeats | kContinues}),
     acting(Id::bounce_category, "//", in(Scope::bounce_category_patterns), T::pattern, "",
            "/mailbox full/ quota-issues",
            "Pattern of enhanced status, semicolon and diagnostic text, and the category.",
@@ -73,14 +73,15 @@ constexpr OptionRow kListRows[] = {
            "Pattern of a sender, and what follows: virtual-mta=NAME, recipient-priority=N (0 to "
            "100, 50 by itself; higher ones leave a queue first), call-to:LIST. Virtual MTA and "
            "priority are each decided by the first line that fits and has one.",
-           {.traits = kRepeats}),
+           {.traits = kRepeats | kContinues}),
     acting(Id::route_rcpt_to, "rcpt-to", kPatterns, T::pattern, "",
            "/@example\\.com$/ virtual-mta=mta1", "Pattern of a recipient, and what follows.",
-           {.traits = kRepeats}),
+           {.traits = kRepeats | kContinues}),
     acting(Id::route_header, "header", kPatterns, T::pattern, "", "Subject /news/ virtual-mta=mta1",
-           "Name and pattern of a header field, and what follows.", {.traits = kRepeats}),
+           "Name and pattern of a header field, and what follows.",
+           {.traits = kRepeats | kContinues}),
     acting(Id::route_any, "*", kPatterns, T::words, "", "virtual-mta=mta1",
-           "What follows for all mail that came to this line.", {.traits = kRepeats}),
+           "What follows for all mail that came to this line.", {.traits = kRepeats | kContinues}),
     acting(Id::mx_rollup, "mx", in(Scope::mx_rollup_list), T::words, "",
            "*.mx.example.com example.rollup",
            "Name of a mail host, `*.d` for any below d, and the queue its domains share; "

@@ -29,6 +29,20 @@ bool is_end_tag(std::string_view rest) {
   return rest.size() > 1 && rest[0] == '<' && rest[1] == '/';
 }
 
+/// Why it cannot be a configuration; empty: it can.
+std::string fault_of_text(std::string_view text) {
+  const std::size_t zero = text.find('\0');
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
+    return "it is in UTF-16; save it in UTF-8";
+  }
+  if (zero == std::string_view::npos) {
+    return {};
+  }
+  const auto line =
+      1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(zero), '\n');
+  return "it is not a text file: line " + std::to_string(line) + " has a zero octet";
+}
+
 bool same_kind(const Section& section, const Word& kind) {
   if (equals_ignoring_case(section.kind.text, kind.text)) {
     return true;
@@ -79,7 +93,9 @@ void Parser::open_file(const std::string& path, const Span& where) {
   }
   Result<LoadedFile> loaded = files_->load(path, limits_.file_bytes);
   if (!loaded.ok()) {
-    return refuse(std::string(text_of(loaded.error().code)));
+    return refuse(loaded.error().code == ErrorCode::unsupported
+                      ? "it is no regular file"
+                      : std::string(text_of(loaded.error().code)));
   }
   for (const Reading& reading : reading_) {
     if (reading.identity == loaded->identity) {
@@ -90,8 +106,8 @@ void Parser::open_file(const std::string& path, const Span& where) {
   if (total_bytes_ > limits_.total_bytes) {
     return refuse("all files together are too large");
   }
-  if (loaded->text.find('\0') != std::string::npos) {
-    return refuse("it is not a text file");
+  if (const std::string fault = fault_of_text(loaded->text); !fault.empty()) {
+    return refuse(fault);
   }
   if (loaded->text.compare(0, 3, "\xef\xbb\xbf") == 0) {
     loaded->text.erase(0, 3);
@@ -139,9 +155,30 @@ void Parser::step() {
     const Span where = lexer.here(1);
     lexer.skip(1);
     close_brace(where);
-  } else {
+  } else if (!opens_last(lexer)) {
     read_line_item(lexer);
   }
+}
+
+/// A `{` on a line of its own, below the kind and the argument of the section that it opens.
+bool Parser::opens_last(Lexer& lexer) {
+  std::vector<Directive>& directives = top().section.directives;
+  if (!opens_block(lexer) || directives.empty()) {
+    return false;
+  }
+  Directive& last = directives.back();
+  const Span& where = last.name.span;
+  constexpr std::uint32_t kLinesBetween = 2;
+  if (where.file != lexer.file() || lexer.line() > where.line + kLinesBetween ||
+      find_section(last.name.text, last.values.size()) == nullptr ||
+      find_option(last.name.text, top().section.scope) != nullptr) {
+    return false;
+  }
+  Directive header = std::move(last);
+  directives.pop_back();
+  lexer.skip(1);
+  open_section(header.name, std::move(header.values), true);
+  return true;
 }
 
 void Parser::read_tag(Lexer& lexer) {
@@ -314,7 +351,8 @@ bool Parser::continue_list(Lexer& lexer, const Directive& directive, const Optio
                      directive.values.back().text.ends_with(',');
   const bool bare_macro = row->id == OptionId::domain_macro && directive.values.size() == 1;
   std::size_t lines = 0;
-  const std::string_view ahead = comma || bare_macro ? lexer.word_ahead(lines) : std::string_view{};
+  std::string_view ahead = comma || bare_macro ? lexer.word_ahead(lines) : std::string_view{};
+  ahead = in_patterns() && ahead.starts_with('/') ? std::string_view{} : ahead;
   const bool block = find_section(ahead, 0) != nullptr || find_section(ahead, 1) != nullptr;
   if (ahead.empty() || block || find_option(ahead, top().section.scope) != nullptr ||
       ++joined > limits_.joined_lines) {

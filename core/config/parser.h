@@ -68,6 +68,7 @@ class Parser {
   bool starts_next(Lexer& lexer, const Directive& directive, const OptionRow* row);
   bool opens_block(Lexer& lexer) const;
 
+  bool opens_last(Lexer& lexer);
   void open_section(Word kind, std::vector<Word> arguments, bool brace);
   void check_placement(const SectionRow*& row, const Span& where);
   void stray_end(const Word& kind);

@@ -40,6 +40,9 @@ void Parser::open_section(Word kind, std::vector<Word> arguments, bool brace) {
     log_->error(where,
                 "section <" + std::string(row->kind) + "> needs " + std::string(row->argument));
   } else if (row != nullptr && arguments.size() > row->max_arguments) {
+    for (Word& argument : arguments) {  // as if of a list; the commas are no faults of their own
+      argument.text.remove_suffix(argument.text.ends_with(',') && !argument.quoted ? 1 : 0);
+    }
     log_->error(arguments[row->max_arguments].span,
                 "section <" + std::string(row->kind) + "> takes " +
                     (row->max_arguments == 0 ? "no argument" : "one argument"));

@@ -25,9 +25,10 @@ std::uint32_t SourceMap::add(std::string path, std::string text) {
   file.path = std::move(path);
   file.text = std::move(text);
   std::size_t start = 0;
+  const char end_of_line = file.text.find('\n') == std::string::npos ? '\r' : '\n';
   while (start < file.text.size()) {
     file.line_starts.push_back(static_cast<std::uint32_t>(start));
-    const std::size_t end = file.text.find('\n', start);
+    const std::size_t end = file.text.find(end_of_line, start);
     start = end == std::string::npos ? file.text.size() : end + 1;
   }
   return static_cast<std::uint32_t>(files_.size() - 1);

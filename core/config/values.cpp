@@ -341,7 +341,8 @@ Result<std::uint32_t> parse_count(std::string_view text) {
     return kUnlimited;
   }
   if (!parse_decimal(text, number) || number == kUnlimited) {
-    return invalid("expected a whole number");
+    const bool digits = !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+    return invalid(digits ? "the number is too large" : "expected a whole number");
   }
   return number;
 }

@@ -67,9 +67,15 @@ class SessionStore {
 std::string take_errors() {
   std::string text;
   while (const unsigned long code = ERR_get_error()) {
-    const char* const reason = ERR_reason_error_string(code);
-    if (reason != nullptr && text.size() < 200) {
-      text.append(text.empty() ? "" : ", ").append(reason);
+    // What the system says stands before a line of OpenSSL that only tells that it did.
+    const int reason = ERR_GET_REASON(code);
+    const bool by_system = ERR_GET_LIB(code) == ERR_LIB_SYS;
+    const char* const said = ERR_reason_error_string(code);
+    const std::string why = by_system         ? Error::from_errno(reason, "system").detail
+                            : said == nullptr ? std::string()
+                                              : std::string(said);
+    if (!why.empty() && text.size() < 200 && reason != ERR_R_SYS_LIB) {
+      text.append(text.empty() ? "" : ", ").append(why);
     }
   }
   return text;

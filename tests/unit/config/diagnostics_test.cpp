@@ -54,6 +54,34 @@ TEST(Diagnostics, GoldenFiles) {
   }
 }
 
+TEST(Diagnostics, LinesMayEndInCarriageReturnsOnly) {
+  const CheckResult result = test::check("host-name a.example\r<domain *>\rmax-smpt-out 5\r");
+  ASSERT_EQ(result.diagnostics.size(), 2U) << render_text(result.diagnostics);
+  EXPECT_EQ(result.diagnostics[1].line, 3U);
+}
+
+TEST(Diagnostics, FilesThatAreNoTextSayWhy) {
+  const std::string zero("host-name a.example\n<domain \0>\n", 31);
+  EXPECT_NE(render_text(test::check(zero).diagnostics).find("line 2 has a zero octet"),
+            std::string::npos);
+  const std::string wide("\xff\xfeh\0o\0", 6);
+  EXPECT_NE(render_text(test::check(wide).diagnostics).find("it is in UTF-16; save it in UTF-8"),
+            std::string::npos);
+}
+
+TEST(Diagnostics, FindingsAfterReadingHaveTheirPlaceAndShowNoSecret) {
+  const fs::path path = fs::path(testing::TempDir()) / "ringpost_finding.conf";
+  std::ofstream(path) << "# first\n  smtp-server-tls-certificate /x.pem hidden-word\n";
+  const CheckResult result = check_file(path.string(), {});
+  ASSERT_TRUE(result.ok());
+  const Diagnostic found = finding_at(*result.snapshot, {0, 2}, "it is gone");
+  EXPECT_EQ(render_text({found}), path.string() +
+                                      ":2:3: error: it is gone\n"
+                                      "      smtp-server-tls-certificate\n"
+                                      "      ^~~~~~~~~~~~~~~~~~~~~~~~~~~\n");
+  fs::remove(path);
+}
+
 TEST(Diagnostics, UnderlinesAndSuggests) {
   const CheckResult result = test::check("<domain *>\n\tmax-smpt-out 5\n</domain>\n");
   EXPECT_FALSE(result.ok());

@@ -264,7 +264,7 @@ TEST(Parser, LimitsHold) {
   limits.total_bytes = 30;
   EXPECT_EQ(Parsed("include a.inc\ninclude a.inc\n", limits).findings().size(), 2u);
   EXPECT_EQ(Parsed(std::string("host-name a\0b\n", 14)).findings().at(0),
-            "0:0 error cannot read 'main.conf': it is not a text file");
+            "0:0 error cannot read 'main.conf': it is not a text file: line 1 has a zero octet");
 }
 
 }  // namespace
