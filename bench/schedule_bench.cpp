@@ -2,7 +2,11 @@
 // opening a session under leased connection limits, and for admission, with few and with 100,000
 // queues. Run: schedule_bench --benchmark_min_time=1
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <ctime>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,7 +43,10 @@ struct Doorman : SessionHost, SettleSink, PolicySource, LeaseTransport {
 };
 
 struct Setup {
-  explicit Setup(std::uint32_t queues) {
+  explicit Setup(std::uint32_t queues, std::uint32_t virtual_mtas = 1) {
+    for (std::uint32_t i = 0; i < virtual_mtas; ++i) {
+      vmtas.push_back("v" + std::to_string(i));
+    }
     doors.opened.reserve(queues);
     doors.settling.reserve(16);
     scheduler =
@@ -60,7 +67,7 @@ struct Setup {
     Admission admission;
     admission.message = {1, slot, 1};
     admission.domain = names[queue];
-    admission.vmta = "v1";
+    admission.vmta = vmtas[queue % vmtas.size()];
     admission.count = 1;
     admission.received = now.wall;
     scheduler->admit(admission, admission.domain, now);
@@ -73,6 +80,7 @@ struct Setup {
   Now now{Instant{3'600'000'000'000}, WallTime{1'800'000'000'000'000}};
   Doorman doors;
   std::vector<std::string> names;
+  std::vector<std::string> vmtas;
   std::unique_ptr<Scheduler> scheduler;
 };
 
@@ -100,6 +108,50 @@ void BM_Message(benchmark::State& state) {
       static_cast<double>(bench::allocations() - before) / static_cast<double>(counted);
 }
 BENCHMARK(BM_Message)->Arg(1)->Arg(1'000)->Arg(100'000);
+
+std::size_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t all = 0;
+  std::size_t resident = 0;
+  file >> all >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// The same with a long backlog: recipients queued for many destinations by 10,000 virtual MTAs.
+// Memory is that of the recipients alone; the queues were there before.
+void BM_Backlog(benchmark::State& state) {
+  const auto recipients = static_cast<std::uint32_t>(state.range(0));
+  const auto queues = static_cast<std::uint32_t>(state.range(1));
+  Setup setup(queues, 10'000);
+  const std::size_t before = resident_bytes();
+  const std::clock_t begun = std::clock();
+  for (std::uint32_t i = queues; i < recipients; ++i) {
+    setup.admit(i % queues, i);
+  }
+  const double filling = static_cast<double>(std::clock() - begun) * 1e9 / CLOCKS_PER_SEC;
+  const double added = std::max(1U, recipients - queues);
+  state.counters["bytes_each"] = static_cast<double>(resident_bytes() - before) / added;
+  state.counters["admission_ns"] = filling / added;
+  std::uint32_t next = 0;
+  for (auto _ : state) {
+    const std::uint32_t queue = next++ % queues;
+    setup.tick();
+    setup.admit(queue, recipients + next);
+    Job* job = setup.scheduler->take(setup.doors.opened[queue], setup.now);
+    job->recipients[0].outcome.kind = OutcomeKind::delivered;
+    setup.scheduler->finished(*job, setup.now);
+    setup.scheduler->retire(*setup.doors.settling.back(), setup.now);
+    setup.doors.settling.pop_back();
+  }
+}
+BENCHMARK(BM_Backlog)
+    ->Args({1'000, 1'000})
+    ->Args({1'000'000, 1'000})
+    ->Args({5'000'000, 1'000})
+    ->Args({100'000, 100'000})
+    ->Args({1'000'000, 100'000})
+    ->Args({5'000'000, 100'000})
+    ->Iterations(2'000'000);
 
 // The permit alone: all scopes of a new connection checked and taken, leases in hand.
 void BM_ConnectionPermit(benchmark::State& state) {
@@ -142,7 +194,7 @@ void BM_ConnectionPermit(benchmark::State& state) {
       static_cast<double>(bench::allocations() - before) /
       static_cast<double>(std::max<std::int64_t>(1, state.iterations()));
 }
-BENCHMARK(BM_ConnectionPermit)->Arg(1)->Arg(2)->Arg(8);
+BENCHMARK(BM_ConnectionPermit)->Arg(1)->Arg(2)->Arg(8)->Arg(64);
 
 // Permits of a rate that queues share, from the want to the use: asked for, granted and taken in
 // one turn each, over all gates they count in. Letters between shards are not part of it.
@@ -186,7 +238,7 @@ void BM_SharedRatePermit(benchmark::State& state) {
   state.counters["allocations"] = static_cast<double>(bench::allocations() - before) / permits;
   state.SetItemsProcessed(static_cast<std::int64_t>(permits));
 }
-BENCHMARK(BM_SharedRatePermit)->Arg(1)->Arg(2)->Arg(8);
+BENCHMARK(BM_SharedRatePermit)->Arg(1)->Arg(2)->Arg(8)->Arg(64);
 
 void BM_RatePermit(benchmark::State& state) {
   RateGate gate;

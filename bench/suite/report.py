@@ -23,6 +23,13 @@ FIGURES = {
     "bytes_each": ("bytes each", 0, False),
     "bytes_each_after_start": ("bytes each after a start", 0, False),
     "rate": ("offered/s", 0, None),
+    "nanoseconds": ("ns", 1, False),
+    "admission_ns": ("admission, ns", 0, False),
+    "allocations": ("allocations", 2, False),
+    "letters": ("letters a message", 2, False),
+    "share_percent": ("of n times one core, %", 1, True),
+    "disk_mb": ("disk, MB/s", 0, None),
+    "writer_percent": ("of the log writer, %", 0, None),
     "uncopied": ("sent without a copy", 0, None),
     "copied": ("copied after all", 0, None),
     "exactly_once": ("each once, whole", 0, None),
@@ -48,6 +55,7 @@ TITLES = {
     "accounting": "Accounting files",
     "start": "Start",
     "idle": "Idle connections",
+    "scale": "Long queues, and what shards cost each other; predicted for more cores",
     "micro": "Parts",
 }
 

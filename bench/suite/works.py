@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import harness
-from suite import process, relay, zero_copy
+from suite import process, relay, scale, zero_copy
 from suite.senders import SENDERS, Ringpost
 
 # Messages a run of each sender takes at scale 1, so that runs last some seconds each.
@@ -171,6 +171,26 @@ class Catalogue:
             yield Case("idle", "ringpost", "connections in", lambda: idle_in(self, 10_000))
             yield Case("idle", "ringpost", "connections out", lambda: idle_out(self, 10_000))
 
+    def scale_out(self):
+        if not self.chosen("ringpost"):
+            return
+        messages = int(5_000_000 * self.scale)
+        yield Case("scale", "ringpost", f"{messages:,} queued to 100,000 domains",
+                   lambda: queued(self, messages, 100_000))
+        for name, arguments in scale.BACKLOGS.items():
+            yield Case("scale", "scheduler", name, functools.partial(scale.backlog, arguments))
+        probe = scale.Scale(lambda shards: self.maker("ringpost", shards=shards), self.disk,
+                            self.count("ringpost", 0.5))
+        for title, source in ((scale.PARTS, probe.part), (scale.PERMITS, probe.permit)):
+            for name, key in title.items():
+                yield Case("scale", "between shards", name, functools.partial(source, key))
+        for shards in (1, 8, 64):
+            yield Case("scale", "simulated", f"{shards} shards",
+                       functools.partial(probe.letters_of, shards))
+        for shards in scale.SHARDS:
+            yield Case("scale", "predicted", f"{shards} cores",
+                       functools.partial(probe.predicted, shards))
+
     def checks(self):
         for sender in self.senders:
             def run(sender=sender):
@@ -184,10 +204,11 @@ class Catalogue:
 
 
 # Works that are run once, whatever the number of rounds.
-ONCE = {"checks", "distance", "start", "idle", "micro"}
+ONCE = {"checks", "distance", "start", "idle", "scale", "micro"}
 WORKS = {name.replace("_", "-"): getattr(Catalogue, name) for name in (
     "checks", "end_to_end", "large", "dkim", "tls", "queue", "distance", "many_domains",
     "connections", "receivers", "latency", "zero_copy", "accounting", "start", "idle", "micro")}
+WORKS["scale"] = Catalogue.scale_out  # the name is taken by the scale of message counts
 
 
 def signatures_a_second():
@@ -199,7 +220,7 @@ def signatures_a_second():
     return {"per_second": 1 / seconds_each if seconds_each < 1 else seconds_each}
 
 
-def queued(catalogue, messages):
+def queued(catalogue, messages, domains=50):
     """Memory of a long queue, and the start with it."""
     with relay.folder_on(catalogue.disk) as folder:
         # Nothing listens at the sink's port, and nothing is tried again for an hour.
@@ -208,9 +229,9 @@ def queued(catalogue, messages):
         with relay.ended(sender):
             sender.start()
             rest = process.private_mib(sender.daemon.process.pid)
-            shape = relay.Shape(size=512, domains=50)
+            shape = relay.Shape(size=512, domains=domains)
             with relay.ended(relay.start_load(folder, sender, messages, shape)) as generator:
-                relay.told_by(generator, 600)
+                relay.told_by(generator, 1800)
             full = process.private_mib(sender.daemon.process.pid)
             sender.daemon.stop(120)
             begun = time.monotonic()

@@ -85,16 +85,17 @@ void Loop::read_letters() {
   // Senders take turns at being read first, so that none can starve the others.
   const unsigned endpoints = mailroom_.endpoints();
   std::size_t left = kLettersPerTurn;
-  for (unsigned i = 0; i < endpoints && left > 0; ++i) {
-    const unsigned from = (next_sender_ + i) % endpoints;
+  unsigned from = mailroom_.next_sender(shard_, next_sender_);
+  for (unsigned rounds = endpoints; rounds > 0 && from < endpoints && left > 0; --rounds) {
     Letter letter;
     while (left > 0 && mailroom_.take(shard_, from, letter)) {
       --left;
       ++stats_.letters_received;
       letters_.on_letter(letter, now_);
     }
+    next_sender_ = (from + 1) % endpoints;
+    from = mailroom_.next_sender(shard_, next_sender_);
   }
-  next_sender_ = (next_sender_ + 1) % endpoints;
 }
 
 void Loop::run_hooks() {

@@ -63,6 +63,8 @@ class LetterRing {
 /// and for each endpoint whether it sleeps. Shared by all threads, made before they start.
 class Mailroom {
  public:
+  static constexpr unsigned kEndpointsMax = 1088;
+
   Mailroom(unsigned endpoints, std::size_t ring_capacity);
 
   unsigned endpoints() const noexcept { return endpoints_; }
@@ -71,7 +73,10 @@ class Mailroom {
   std::size_t room(unsigned from, unsigned to) const noexcept;
   /// From endpoint `to`'s thread: the next letter from `from`.
   bool take(unsigned to, unsigned from, Letter& letter) noexcept;
-  /// From endpoint `to`'s thread.
+  /// From endpoint `to`'s thread: an endpoint with letters for it, the first from `from` on, going
+  /// round; endpoints() when there is none. What it names may turn out empty, once.
+  unsigned next_sender(unsigned to, unsigned from) const noexcept;
+  /// From endpoint `to`'s thread. May be false for nothing, until the letters were asked for.
   bool empty(unsigned to) const noexcept;
 
   /// Sleep protocol: the reader publishes that it sleeps, looks once more, then waits; a writer
@@ -85,6 +90,11 @@ class Mailroom {
   struct alignas(64) Flag {
     std::atomic<bool> sleeping{false};
   };
+  /// Of one reader: a bit for each sender that may have letters for it, so that looking costs the
+  /// same however many shards there are.
+  struct alignas(64) Marks {
+    std::atomic<std::uint64_t> words[kEndpointsMax / 64] = {};
+  };
 
   LetterRing& ring(unsigned from, unsigned to) const noexcept {
     RP_ASSERT(from < endpoints_ && to < endpoints_);
@@ -94,6 +104,7 @@ class Mailroom {
   unsigned endpoints_;
   std::vector<std::unique_ptr<LetterRing>> rings_;
   std::unique_ptr<Flag[]> flags_;
+  std::unique_ptr<Marks[]> marks_;
 };
 
 }  // namespace ringpost

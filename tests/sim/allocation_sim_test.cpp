@@ -15,10 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "core/config/check.h"
-#include "tests/sim/flow/injector.h"
-#include "tests/sim/flow/machine.h"
-#include "tests/sim/flow/receiver.h"
+#include "tests/sim/flow/steady.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define RINGPOST_OWN_NEW 0
@@ -73,81 +70,6 @@ void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 namespace ringpost::sim {
 namespace {
 
-const SocketAddress kServer{IpAddress::v4(127, 0, 0, 1), 2525};
-
-constexpr const char* kConfiguration =
-    "host-name mail.sender.example\n"
-    "smtp-listener 127.0.0.1:2525\n"
-    "spool /spool\n"
-    "<acct-file /acct.csv>\n</acct-file>\n"
-    "<source 127.0.0.1>\nalways-allow-relaying yes\n</source>\n"
-    "<domain *>\nmax-smtp-out 4\nconnection-idle-timeout 1m\n</domain>\n";
-
-class Steady {
- public:
-  Steady() : world_(7), network_(world_, {}), files_(8), accounts_(9) {
-    for (unsigned d = 0; d < 4; ++d) {
-      const std::string domain = "d" + std::to_string(d) + ".example";
-      const IpAddress ip = IpAddress::v4(12, 0, 1, static_cast<std::uint8_t>(1 + d));
-      zone_.add_mx(domain, 10, "mx." + domain);
-      zone_.add_a("mx." + domain, ip.text());
-      hosts_.push_back(std::make_unique<Receiver>(outside_, SocketAddress{ip, 25}));
-    }
-    for (int i = 0; i < 4; ++i) {
-      injectors_.push_back(std::make_unique<Injector>(outside_, kServer));
-    }
-    config::CheckResult checked = config::check_text("simulated", kConfiguration, {});
-    EXPECT_TRUE(checked.ok());
-    machine_ = std::make_unique<Machine>(
-        MachineRoom{world_, network_, zone_, files_, accounts_, checked.snapshot, false, pauses_},
-        2);
-    EXPECT_TRUE(machine_->start());
-  }
-  ~Steady() { EXPECT_EQ("", machine_->stop()); }
-
-  /// So many messages to all domains in turn.
-  void prepare(std::size_t count) {
-    for (std::size_t n = 0; n < count; ++n) {
-      const std::size_t number = ledger_.mails.size();
-      Mail mail;
-      mail.from = "s" + std::to_string(number) + "@inject.example";
-      mail.to.push_back("r" + std::to_string(number) + "@d" + std::to_string(number % 4) +
-                        ".example");
-      mail.content = "Subject: " + std::to_string(number) +
-                     "\r\nMessage-ID: <m@inject.example>\r\n\r\n" + std::string(800, 'x') + "\r\n";
-      mail.expected = Injector::wire_form(mail.content);
-      ledger_.mails.push_back(std::move(mail));
-    }
-  }
-  /// Sends what is prepared, until all is delivered and accounted.
-  void send() {
-    for (; sent_ < ledger_.mails.size(); ++sent_) {
-      injectors_[sent_ % injectors_.size()]->submit(sent_);
-    }
-    EXPECT_TRUE(world_.run_until([&] { return ledger_.deliveries == ledger_.mails.size(); },
-                                 Duration::minutes(10)));
-    world_.run_for(Duration::seconds(1));
-  }
-  void reconcile() {
-    ledger_.reconcile(accounts_.text_of("/acct.csv"));
-    EXPECT_TRUE(ledger_.complaints().empty()) << ledger_.complaints().front();
-  }
-
- private:
-  SimWorld world_;
-  SimNetwork network_;
-  SimZone zone_;
-  SimFiles files_;
-  MemoryFiles accounts_;
-  Ledger ledger_;
-  Outside outside_{world_, network_, ledger_};
-  std::vector<std::unique_ptr<Receiver>> hosts_;
-  std::vector<std::unique_ptr<Injector>> injectors_;
-  std::string pauses_;
-  std::size_t sent_ = 0;
-  std::unique_ptr<Machine> machine_;
-};
-
 std::string name_of(void* frame) {
   Dl_info info{};
   if (::dladdr(frame, &info) == 0 || info.dli_sname == nullptr) {
@@ -189,7 +111,7 @@ TEST(Allocation, AWarmMachineAllocatesNothingForAMessage) {
   ::backtrace(warm_up, 4);
   std::map<std::string, std::size_t> by_owner;
   {
-    Steady steady;
+    Steady steady(2, 4);
     steady.prepare(3000);
     steady.send();
     steady.prepare(kMessages);

@@ -209,6 +209,20 @@ void Machine::pump() {
   });
 }
 
+LoopStats Machine::loop_stats() const {
+  LoopStats sum;
+  for (const auto& node : nodes_) {
+    const LoopStats& one = node->shard->loop().stats();
+    sum.turns += one.turns;
+    sum.handlers += one.handlers;
+    sum.timers += one.timers;
+    sum.letters_received += one.letters_received;
+    sum.letters_posted += one.letters_posted;
+    sum.peers_woken += one.peers_woken;
+  }
+  return sum;
+}
+
 void Machine::tell_all(app::LetterKind kind) {
   for (unsigned shard = 0; shard < shards_; ++shard) {
     RP_ASSERT(mailroom_.post(shards_, shard, Letter::of(app::kind_of(kind), std::uint64_t{0})));

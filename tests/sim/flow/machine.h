@@ -57,6 +57,8 @@ class Machine {
 
   unsigned shards() const { return shards_; }
   app::ShardStatus status();
+  /// Of all shards together.
+  LoopStats loop_stats() const;
   bool settled();
   std::string recovery_summary() const;
   bool damaged() const;

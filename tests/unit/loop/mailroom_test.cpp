@@ -62,7 +62,36 @@ TEST(Mailroom, NoWakeUpIsLostBetweenThreads) {
     room.announce_awake(1);
   }
   writer.join();
+  // The mark of the last letter may have come after the letter was read.
+  Letter none;
+  EXPECT_FALSE(room.take(1, 0, none));
   EXPECT_TRUE(room.empty(1));
+}
+
+TEST(Mailroom, NamesThoseWhoseLettersWaitInTurnHoweverManyThereAre) {
+  constexpr unsigned kEndpoints = 130;
+  Mailroom room(kEndpoints, 4);
+  EXPECT_EQ(room.next_sender(5, 0), kEndpoints);
+  for (const unsigned from : {0U, 63U, 64U, 129U}) {
+    ASSERT_TRUE(room.post(from, 5, Letter::of(1, from)));
+    ASSERT_TRUE(room.post(from, 5, Letter::of(1, from)));
+  }
+  EXPECT_TRUE(room.empty(6));
+  EXPECT_EQ(room.next_sender(5, 0), 0U);
+  EXPECT_EQ(room.next_sender(5, 1), 63U);
+  EXPECT_EQ(room.next_sender(5, 64), 64U);
+  EXPECT_EQ(room.next_sender(5, 65), 129U);
+  Letter letter;
+  for (const unsigned from : {129U, 0U, 64U, 63U}) {
+    ASSERT_TRUE(room.take(5, from, letter));
+    EXPECT_EQ(letter.as<unsigned>(), from);
+    EXPECT_FALSE(room.empty(5));
+    ASSERT_TRUE(room.take(5, from, letter));
+    EXPECT_FALSE(room.take(5, from, letter));
+    EXPECT_NE(room.next_sender(5, from), from);
+  }
+  EXPECT_TRUE(room.empty(5));
+  EXPECT_EQ(room.next_sender(5, 100), kEndpoints);
 }
 
 TEST(Mailroom, OneWakePerSleep) {
