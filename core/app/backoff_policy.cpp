@@ -1,6 +1,10 @@
 #include "core/app/backoff_policy.h"
 
+#include <string>
 #include <utility>
+
+#include "core/app/rate_plans.h"
+#include "core/schedule/scheduler.h"
 
 namespace ringpost::app {
 namespace {
@@ -45,7 +49,51 @@ class PatternRules final : public ReplyRules {
 
 schedule::RateLimit plain_rate_of(const config::Rate& rate) { return {rate.count, rate.period}; }
 
+/// Where the twin says nothing else there is none.
+template <class Limit>
+Limit other_than(const Limit& twin, const Limit& normal) {
+  return twin == normal ? Limit{} : twin;
+}
+
+void set_group_backoff(schedule::QueueLimits& limits, const QueuePolicy& policy,
+                       const config::PathPolicy& in) {
+  const GroupBackoff of = group_backoff(in);
+  const std::string name = policy.group + "/" + policy.vmta;
+  const auto scope_key = schedule::Scheduler::scope_key;
+  if (of.connections_max != 0) {
+    limits.backoff_group = scope_key("group-backoff-connections", name);
+    limits.backoff_group_connections_max = of.connections_max;
+  }
+  if (of.rates_messages()) {
+    limits.messages = {};
+    limits.octets = {};
+    limits.warmup = nullptr;
+    const std::uint64_t key = RatePlans::backoff_messages_of(policy.group, policy.vmta);
+    limits.shared_messages = {key, key, {}};
+  }
+  if (of.connects.limited()) {
+    limits.connects = {};
+    limits.connect_gap = {};
+    const std::uint64_t key = RatePlans::backoff_connects_of(policy.group, policy.vmta);
+    limits.shared_connects = {key, key, {}};
+  }
+}
+
 }  // namespace
+
+GroupBackoff group_backoff(const config::PathPolicy& in) {
+  GroupBackoff out;
+  if (in.backoff_max_smtp_out != config::kUnlimited && in.backoff_max_smtp_out < in.max_smtp_out) {
+    out.connections_max = in.backoff_max_smtp_out;
+  }
+  out.connects =
+      other_than(plain_rate_of(in.backoff_max_connect_rate), plain_rate_of(in.max_connect_rate));
+  out.messages = other_than(plain_rate_of(in.backoff_max_msg_rate), plain_rate_of(in.max_msg_rate));
+  out.octets = other_than<schedule::ByteLimit>(
+      {in.backoff_max_data_rate.bytes, in.backoff_max_data_rate.period},
+      {in.max_data_rate.bytes, in.max_data_rate.period});
+  return out;
+}
 
 void set_reply_meaning(QueuePolicy& out, const config::PathPolicy& in,
                        std::shared_ptr<const config::Snapshot> snapshot) {
@@ -66,15 +114,21 @@ std::shared_ptr<const schedule::BackoffTwin> backoff_twin(const schedule::QueueS
                                                           const config::PathPolicy& in) {
   auto policy = std::make_shared<QueuePolicy>(*normal.policy);
   policy->backoff = true;
+  const bool grouped = !policy->group.empty();
   policy->connections_max =
-      in.backoff_max_smtp_out == config::kUnlimited ? 0 : in.backoff_max_smtp_out;
+      grouped || in.backoff_max_smtp_out == config::kUnlimited ? 0 : in.backoff_max_smtp_out;
   policy->retry_after.assign(in.backoff_retry_after.begin(), in.backoff_retry_after.end());
   auto twin = std::make_shared<schedule::BackoffTwin>();
   twin->limits = normal.limits;
-  twin->limits.messages = plain_rate_of(in.backoff_max_msg_rate);
-  twin->limits.octets = {in.backoff_max_data_rate.bytes, in.backoff_max_data_rate.period};
-  twin->limits.connects = plain_rate_of(in.backoff_max_connect_rate);
-  policy->paced = policy->paced || twin->limits.messages.limited() || twin->limits.octets.limited();
+  if (grouped) {
+    set_group_backoff(twin->limits, *policy, in);
+  } else {
+    twin->limits.messages = plain_rate_of(in.backoff_max_msg_rate);
+    twin->limits.octets = {in.backoff_max_data_rate.bytes, in.backoff_max_data_rate.period};
+    twin->limits.connects = plain_rate_of(in.backoff_max_connect_rate);
+  }
+  policy->paced = policy->paced || twin->limits.messages.limited() ||
+                  twin->limits.octets.limited() || twin->limits.shared_messages.scope != 0;
   twin->policy = std::move(policy);
   twin->to_normal_after = in.backoff_to_normal_after;
   twin->ends_on_delivery = in.backoff_to_normal_after_delivery;

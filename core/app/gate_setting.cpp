@@ -37,6 +37,10 @@ constexpr Row kRows[] = {
     {Gate::group_connections, Scope::queue, "max-smtp-out"},
     {Gate::group_connect_rate, Scope::queue, "max-connect-rate"},
     {Gate::group_message_rate, Scope::queue, "max-msg-rate"},
+    {Gate::group_backoff_connections, Scope::queue, "backoff-max-smtp-out"},
+    {Gate::group_backoff_connect_rate, Scope::queue, "backoff-max-connect-rate"},
+    {Gate::group_backoff_message_rate, Scope::queue, "backoff-max-msg-rate"},
+    {Gate::group_backoff_data_rate, Scope::queue, "backoff-max-data-volume-rate"},
     {Gate::source_connections, Scope::queue, "source-ip-max-smtp-out"},
     {Gate::source_connect_rate, Scope::queue, "source-ip-max-connect-rate"},
     {Gate::source_message_rate, Scope::queue, "source-ip-max-msg-rate"},
@@ -66,6 +70,12 @@ std::optional<GateSetting> of_process(const config::Snapshot& snapshot, std::str
     }
   }
   return last;
+}
+
+/// Of a group the twins have gates of their own.
+bool of_group(Gate gate) {
+  return gate == Gate::group_connections || gate == Gate::group_connect_rate ||
+         gate == Gate::group_message_rate || gate == Gate::group_data_rate;
 }
 
 std::optional<GateSetting> of_host(Gate gate, const config::Snapshot& snapshot,
@@ -105,7 +115,7 @@ std::optional<GateSetting> setting_behind(Gate gate, const config::Snapshot& sna
   if (!told) {
     return std::nullopt;
   }
-  if (of.backoff && row->scope == Scope::queue) {
+  if (of.backoff && row->scope == Scope::queue && !of_group(gate)) {
     auto twin = find(told->queue_settings, "backoff-" + std::string(row->setting));
     if (twin && twin->place != "default") {
       return twin;

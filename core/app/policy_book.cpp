@@ -534,7 +534,9 @@ std::vector<GroupWarmup> PolicyBook::group_warmups() {
       const config::PathPolicy& in = cache_.policy_for(group, id);
       const auto by_source =
           source_limits(sources_of(snapshot().virtual_mtas()[id], snapshot().global()), in);
-      if (in.warmup == nullptr && in.max_data_rate.unlimited() && by_source == nullptr) {
+      const GroupBackoff twin = group_backoff(in);
+      if (in.warmup == nullptr && in.max_data_rate.unlimited() && by_source == nullptr &&
+          !twin.rates_messages() && !twin.connects.limited()) {
         continue;
       }
       GroupWarmup& one = found.emplace_back();
@@ -542,6 +544,9 @@ std::vector<GroupWarmup> PolicyBook::group_warmups() {
       one.vmta = id;
       one.octets = octets_of(in.max_data_rate);
       one.by_source = by_source;
+      one.messages = rate_of(in.max_msg_rate, in.pacing);
+      one.connects = connects_of(in);
+      one.backoff = twin;
       if (in.warmup != nullptr) {
         one.plan = warmup_plan(in.warmup, "*" + to_lower(group), snapshot().virtual_mtas()[id],
                                snapshot());
@@ -594,7 +599,7 @@ void PolicyBook::set_group(schedule::QueueSettings& settings, QueuePolicy& polic
     settings.limits.octets = {};
     settings.limits.warmup = nullptr;
     settings.limits.shared_messages = {
-        scope_key("group-messages", name),
+        RatePlans::group_messages(group, policy.vmta),
         has_plan ? RatePlans::messages_of(group, policy.vmta) : RatePlans::messages_of(policy.vmta),
         rate_of(in.max_msg_rate, in.pacing)};
   }
@@ -603,7 +608,7 @@ void PolicyBook::set_group(schedule::QueueSettings& settings, QueuePolicy& polic
     settings.limits.connects = {};
     settings.limits.connect_gap = {};
     settings.limits.shared_connects = {
-        scope_key("group-connects", name),
+        RatePlans::group_connects(group, policy.vmta),
         by_plan ? RatePlans::connects_of(group, policy.vmta) : RatePlans::connects_of(policy.vmta),
         connects_of(in)};
   }

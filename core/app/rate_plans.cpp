@@ -102,6 +102,49 @@ void RatePlans::add_sources(const GroupWarmup& group, std::string_view vmta, std
   }
 }
 
+void RatePlans::copy(std::uint64_t from, std::uint64_t otherwise, std::uint64_t to) {
+  auto found = plans_.find(from);
+  found = found == plans_.end() ? plans_.find(otherwise) : found;
+  if (found != plans_.end()) {
+    plans_[to] = schedule::RatePlan(found->second);
+  }
+}
+
+// What is in back-off mode counts in all that the group counts in, and in the twins.
+void RatePlans::add_backoff(const GroupWarmup& group, std::string_view vmta, std::uint64_t home,
+                            const Homes& before) {
+  using Of = schedule::RateOf;
+  const GroupBackoff& twin = group.backoff;
+  const std::string name = group.group + "/" + std::string(vmta);
+  const auto rate = [](const schedule::RateLimit& limit) {
+    return config::Rate{limit.limited() ? limit.count : 0, limit.period};
+  };
+  const auto add_own = [&](std::uint64_t plan, std::uint64_t at, const schedule::RateLimit& limit,
+                           std::uint64_t key) {
+    add(plan, at, rate(limit), key, Of::group, before);
+    if (limit.limited()) {
+      plans_[plan].rates.back().limit.burst = limit.burst;
+    }
+  };
+  if (twin.rates_messages()) {
+    const std::uint64_t plan = backoff_messages_of(group.group, vmta);
+    copy(messages_of(group.group, vmta), messages_of(vmta), plan);
+    add_own(plan, home, group.messages, group_messages(group.group, vmta));
+    add(plan, home, rate(twin.messages), key_of("group-backoff-messages", name), Of::group_backoff,
+        before);
+    add_octets(plan, home, twin.octets, key_of("group-backoff-octets", name),
+               Of::group_backoff_octets, before);
+  }
+  if (twin.connects.limited()) {
+    const std::uint64_t plan = backoff_connects_of(group.group, vmta);
+    const std::uint64_t at = connects_of(vmta);
+    copy(connects_of(group.group, vmta), at, plan);
+    add_own(plan, at, group.connects, group_connects(group.group, vmta));
+    add(plan, at, rate(twin.connects), key_of("group-backoff-connects", name), Of::group_backoff,
+        before);
+  }
+}
+
 void RatePlans::add_warmup(std::uint64_t plan, std::uint64_t home,
                            const schedule::WarmupPlanRef& warmup, std::uint64_t key,
                            const Homes& before) {
@@ -111,6 +154,24 @@ void RatePlans::add_warmup(std::uint64_t plan, std::uint64_t home,
   out.home = home;
   out.rates.push_back(
       {key, {}, schedule::RateOf::vmta, old != before.end() && old->second != home, warmup});
+}
+
+std::uint64_t RatePlans::backoff_messages_of(std::string_view group, std::string_view vmta) {
+  return key_of("group-backoff-plan", std::string(group) + "/" + std::string(vmta));
+}
+
+std::uint64_t RatePlans::backoff_connects_of(std::string_view group, std::string_view vmta) {
+  return key_of("group-backoff-connects-plan", std::string(group) + "/" + std::string(vmta));
+}
+
+std::uint64_t RatePlans::group_messages(std::string_view group, std::string_view vmta) {
+  return schedule::Scheduler::scope_key("group-messages",
+                                        to_lower(group) + "/" + std::string(vmta));
+}
+
+std::uint64_t RatePlans::group_connects(std::string_view group, std::string_view vmta) {
+  return schedule::Scheduler::scope_key("group-connects",
+                                        to_lower(group) + "/" + std::string(vmta));
 }
 
 std::uint64_t RatePlans::messages_of(const config::SenderRule& rule) {
@@ -190,6 +251,7 @@ void RatePlans::use(const config::Snapshot& snapshot, const std::vector<GroupWar
     if (one.by_source != nullptr) {
       add_sources(one, vmta, home_of(one.vmta), before);
     }
+    add_backoff(one, vmta, home_of(one.vmta), before);
   }
   mark_moved(plans_before);
 }

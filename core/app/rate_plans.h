@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/app/backoff_policy.h"
 #include "core/config/snapshot.h"
 #include "core/schedule/rate_plan.h"
 
@@ -17,6 +18,9 @@ struct GroupWarmup {
   schedule::WarmupPlanRef plan;  ///< nullptr: it does not
   schedule::ByteLimit octets;    ///< of all its domains together
   schedule::SourceLimitsRef by_source;
+  schedule::RateLimit messages;  ///< of all its domains together
+  schedule::RateLimit connects;
+  GroupBackoff backoff;
 };
 
 /// The rates of virtual MTAs as a whole and of pools, and the warm-ups of groups, as the
@@ -33,6 +37,12 @@ class RatePlans {
   static std::uint64_t messages_of(std::string_view vmta);
   static std::uint64_t connects_of(std::string_view vmta);
   static std::uint64_t connects_of(std::string_view group, std::string_view vmta);
+  /// Of those of its domains that are in back-off mode.
+  static std::uint64_t backoff_messages_of(std::string_view group, std::string_view vmta);
+  static std::uint64_t backoff_connects_of(std::string_view group, std::string_view vmta);
+  /// Scopes of a group's own rates.
+  static std::uint64_t group_messages(std::string_view group, std::string_view vmta);
+  static std::uint64_t group_connects(std::string_view group, std::string_view vmta);
   /// The rates of mail that goes by this rule for senders, or nullptr: it has none.
   const schedule::RatePlan* of_sender(std::uint64_t rule) const;
   bool limits_senders() const { return !senders_.empty(); }
@@ -52,6 +62,9 @@ class RatePlans {
                   std::uint64_t key, schedule::RateOf of, const Homes& before);
   void add_sources(const GroupWarmup& group, std::string_view vmta, std::uint64_t home,
                    const Homes& before);
+  void add_backoff(const GroupWarmup& group, std::string_view vmta, std::uint64_t home,
+                   const Homes& before);
+  void copy(std::uint64_t from, std::uint64_t otherwise, std::uint64_t to);
   void add_senders(const config::Snapshot& snapshot, std::uint64_t home, const Homes& before);
   void add_warmup(std::uint64_t plan, std::uint64_t home, const schedule::WarmupPlanRef& warmup,
                   std::uint64_t key, const Homes& before);

@@ -77,6 +77,8 @@ struct QueueLimits {
   WarmupPlanRef warmup;     ///< nullptr: none; else the slower one of both rates holds
   std::uint64_t group = 0;  ///< scope of connections of its group; 0: none
   std::uint32_t group_connections_max = 0;
+  std::uint64_t backoff_group = 0;  ///< the same of those in back-off mode, beside `group`
+  std::uint32_t backoff_group_connections_max = 0;
   std::uint32_t vmta_connections_max = 0;  ///< of the whole virtual MTA; 0 = unlimited
   SharedRates shared_messages;
   SharedRates shared_connects;

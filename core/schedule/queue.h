@@ -50,6 +50,8 @@ struct RareLimits {
   std::uint32_t turn = 0;                   ///< of them, to be offered mail
   IpAddress waits_for;                      ///< the source address whose gate it waits at
   Instant source_opens = Instant::never();  ///< of one that a session found closed
+  Scope* backoff_group = nullptr;  ///< connections of its group in back-off mode; nullptr: no limit
+  Scope* next_backoff_group = nullptr;
 };
 
 /// A virtual MTA as the queues of one shard see it.
@@ -143,6 +145,11 @@ struct Queue : Waiter {
     return warmup == nullptr ? paced : std::min(paced, warmup->available(now));
   }
   std::uint32_t sessions() const { return opening + established; }
+  /// Its connections count in other groups once those it has are gone.
+  bool changes_group() const {
+    return group != next_group ||
+           (rare != nullptr && rare->backoff_group != rare->next_backoff_group);
+  }
   ByteGate* octets() const {
     return rare != nullptr && rare->octets.limited() ? &rare->octets : nullptr;
   }

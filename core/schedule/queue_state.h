@@ -43,9 +43,13 @@ enum class Gate : std::uint8_t {
   pool_message_rate,   ///< over all members of a pool
   group_message_rate,  ///< over all domains of a group
   group_connect_rate,
-  data_rate,            ///< octets of the queue
-  vmta_data_rate,       ///< octets over all queues of the virtual MTA
-  group_data_rate,      ///< octets over all domains of a group
+  data_rate,                  ///< octets of the queue
+  vmta_data_rate,             ///< octets over all queues of the virtual MTA
+  group_data_rate,            ///< octets over all domains of a group
+  group_backoff_connections,  ///< over those of them that are in back-off mode
+  group_backoff_connect_rate,
+  group_backoff_message_rate,
+  group_backoff_data_rate,
   sender_message_rate,  ///< over all queues that mail of the sender is in
   jobs,                 ///< places for mail in transit on this shard
   session_room,         ///< the session host has no room
@@ -64,7 +68,7 @@ enum class Gate : std::uint8_t {
   job_paused,  ///< its job is paused by an operator
   job_turn,    ///< mail of other jobs in the queue goes before it
 };
-inline constexpr std::size_t kGates = 43;
+inline constexpr std::size_t kGates = 47;
 
 /// It waits for a connection to a mail host that has as many as it may have.
 constexpr bool is_of_host(Gate gate) noexcept {

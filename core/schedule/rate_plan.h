@@ -18,6 +18,8 @@ enum class RateOf : std::uint8_t {
   group_octets,
   source,  ///< of a group, from a source address
   source_octets,
+  group_backoff,  ///< of what is in back-off mode in a group
+  group_backoff_octets,
 };
 
 /// A rate limit that queues of several destinations share.

@@ -229,6 +229,8 @@ Gate message_gate(RateOf of) {
     case RateOf::group_octets: return Gate::group_data_rate;
     case RateOf::source: return Gate::source_message_rate;
     case RateOf::source_octets: return Gate::source_data_rate;
+    case RateOf::group_backoff: return Gate::group_backoff_message_rate;
+    case RateOf::group_backoff_octets: return Gate::group_backoff_data_rate;
   }
   return Gate::none;
 }
@@ -245,8 +247,9 @@ Gate Scheduler::shown_gate(const Queue& queue) const {
     return queue.gate;
   }
   if (queue.gate == Gate::vmta_connect_rate) {
-    return scope->closed_by == RateOf::source ? Gate::source_connect_rate
-                                              : Gate::group_connect_rate;
+    return scope->closed_by == RateOf::source          ? Gate::source_connect_rate
+           : scope->closed_by == RateOf::group_backoff ? Gate::group_backoff_connect_rate
+                                                       : Gate::group_connect_rate;
   }
   return message_gate(scope->closed_by);
 }

@@ -13,7 +13,7 @@ namespace ringpost::schedule {
 namespace {
 
 /// Limit scopes that a connection needs a unit of, beside the queue's own.
-constexpr unsigned kScopes = 3;
+constexpr unsigned kScopes = 4;
 
 }  // namespace
 
@@ -66,7 +66,15 @@ void Scheduler::leave(Queue& queue) {
 // them, and giving them back would let units of different scopes pass each other by for ever. With
 // one order for all there is no circle of waiting.
 Scope& Scheduler::scope_of(Queue& queue, unsigned rank) {
-  return rank == 0 ? *queue.group : rank == 1 ? *queue.vmta->connections : *total_;
+  switch (rank) {
+    case 0: {
+      Scope* const backoff = queue.rare == nullptr ? nullptr : queue.rare->backoff_group;
+      return backoff == nullptr ? no_limit_ : *backoff;
+    }
+    case 1: return *queue.group;
+    case 2: return *queue.vmta->connections;
+    default: return *total_;
+  }
 }
 
 // A session's unit is of the scope it was opened under. A queue that comes to another group counts
@@ -75,10 +83,18 @@ void Scheduler::apply_group(Queue& queue, const QueueLimits& limits) {
   queue.next_group = limits.group == 0 ? &no_limit_
                                        : &leases_.scope(limits.group, limits.group_connections_max,
                                                         global_.version);
+  Scope* const backoff =
+      limits.backoff_group == 0
+          ? nullptr
+          : &leases_.scope(limits.backoff_group, limits.backoff_group_connections_max,
+                           global_.version);
+  if (backoff != nullptr || queue.rare != nullptr) {
+    queue.rare_limits().next_backoff_group = backoff;
+  }
   if (queue.group == nullptr) {
     queue.group = queue.next_group;
   }
-  if (queue.group != queue.next_group) {
+  if (queue.changes_group()) {
     if (queue.state == QueueState::waiting) {
       place(queue, QueueState::ready, Gate::none, Instant::never(), &ring_);
     }
@@ -87,11 +103,14 @@ void Scheduler::apply_group(Queue& queue, const QueueLimits& limits) {
 }
 
 bool Scheduler::leaves_group(Queue& queue) {
-  if (queue.group != queue.next_group && queue.sessions() == 0) {
+  if (queue.changes_group() && queue.sessions() == 0) {
     RP_ASSERT(queue.reserved == 0);
     queue.group = queue.next_group;
+    if (queue.rare != nullptr) {
+      queue.rare->backoff_group = queue.rare->next_backoff_group;
+    }
   }
-  return queue.group != queue.next_group;
+  return queue.changes_group();
 }
 
 HeldPlace Scheduler::set_aside(Queue& queue) {
@@ -302,7 +321,8 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
   if (!may_open(queue, now) || !may_connect(queue, now) || !hosts_.ready(queue, now)) {
     return false;
   }
-  constexpr Gate kGatesOfScopes[kScopes] = {Gate::group_connections, Gate::vmta_connections,
+  constexpr Gate kGatesOfScopes[kScopes] = {Gate::group_backoff_connections,
+                                            Gate::group_connections, Gate::vmta_connections,
                                             Gate::total_connections};
   const bool growing = queue.sessions() > 0;
   std::uint32_t stamp = 0;

@@ -4,6 +4,7 @@ after a restart, and mail of others passes. Limits of one host and of single sou
 receiver counts them."""
 
 import collections
+import json
 import smtplib
 import socketserver
 import threading
@@ -37,6 +38,25 @@ SOURCES = """
   default-virtual-mta both
 </source>
 """
+
+
+# A second message of each waits at that gate, for that setting.
+GATES = {
+    "octets": ("max-data-volume-rate 100/h", "data-rate"),
+    "rate": ("max-msg-rate 1/h", "message-rate"),
+    "source-rate": ("source-ip-max-msg-rate 127.0.0.0/8 1/h", "source-message-rate"),
+    "source-octets": ("source-ip-max-data-volume-rate 127.0.0.0/8 100/h", "source-data-rate"),
+    "source-connects": ("max-msg-per-connection 1\n  source-ip-max-connect-rate 127.0.0.0/8 1/h",
+                        "source-connect-rate"),
+    "connects": ("max-msg-per-connection 1\n  max-connect-rate 1/h", "connect-rate"),
+}
+# Of a group, which a message to the one domain and one to the other fill.
+GROUPS = {
+    "group": ("max-msg-rate 1/h", "group-message-rate"),
+    "group-octets": ("max-data-volume-rate 100/h", "group-data-rate"),
+    "group-backoff": ("backoff-max-msg-rate 1/h", "group-backoff-message-rate"),
+    "group-backoff-octets": ("backoff-max-data-volume-rate 100/h", "group-backoff-data-rate"),
+}
 
 
 class Counting(socketserver.ThreadingTCPServer):
@@ -138,6 +158,44 @@ class SenderRate(PeerTest):
         wait_until(lambda: news() >= before + 2 * RATE, "mail after the start")
         seconds = time.monotonic() - begin
         self.assertLessEqual(news() - before, RATE * (seconds + 2))
+
+    def test_why_names_the_gate_and_the_line_of_its_limit(self):
+        sink = self.started(Sink(self.folder))
+        text = "<virtual-mta v>\n  smtp-source-host 127.0.0.1 v.test\n</virtual-mta>\n"
+        text += "<source 127.0.0.1>\n  default-virtual-mta v\n</source>\n"
+        waits = {}
+        for name, (limit, gate) in GATES.items():
+            text += f"<domain {name}.example>\n  {limit}\n</domain>\n"
+            waits[name] = (f"{name}.example", f"{name}.example", limit, gate)
+        for name, (limit, gate) in GROUPS.items():
+            text += f"domain-macro {name} a.{name}.example,b.{name}.example shared\n"
+            text += f"<domain ${name}>\n  {limit}\n</domain>\n"
+            waits[name] = (f"a.{name}.example", f"b.{name}.example", limit, gate)
+        daemon = self.started(Ringpostd(self.folder, text, sink_port=sink.port))
+        with smtplib.SMTP("127.0.0.1", daemon.port) as client:
+            def send(user, domain):
+                client.sendmail("a@from.example", [f"{user}@{domain}"],
+                                "Subject: x\r\n\r\n" + "text " * 60 + "\r\n")
+
+            for first, second, _, gate in waits.values():
+                if "backoff" in gate:
+                    for domain in (first, second):
+                        daemon.command("set", "queue", f"{domain}/v", "--mode=backoff")
+                send("first", first)
+            wait_until(lambda: sink.received() == len(waits), "the first messages")
+            for _, second, _, _ in waits.values():
+                send("second", second)
+        for name, (_, second, limit, gate) in waits.items():
+            with self.subTest(name):
+                def row(user=f"second@{second}"):
+                    told = json.loads(daemon.command("why", user, "--json"))
+                    return told["recipients"][0]
+
+                wait_until(lambda row=row, gate=gate: row()["state"] == f"waiting: {gate}", gate)
+                row = row()
+                self.assertEqual(limit.splitlines()[-1].split()[0], row["setting"].split()[0], row)
+                self.assertRegex(row["place"], r".*\.conf:\d+$")
+        self.assertEqual(len(waits), sink.received())
 
     def test_limits_of_sources_and_hosts_as_the_receiver_counts(self):
         peer = Counting()

@@ -1,3 +1,6 @@
+#include <utility>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include "core/app/gate_setting.h"
@@ -48,6 +51,54 @@ TEST(OctetLimits, AreOfQueuesGroupsAndVirtualMtas) {
   EXPECT_FALSE(free.limits.octets.limited());
   EXPECT_EQ(plan_of(book, free), "");
   EXPECT_FALSE(free.policy->paced);
+}
+
+// Twins of a group hold over it as a whole, and what is in back-off mode counts in its other rates.
+TEST(GroupBackoff, TwinsCountBesideTheGroupsOwn) {
+  PolicyBook book(snapshot_of(
+      "domain-macro both one.example,two.example shared\n"
+      "<domain $both>\nmax-smtp-out 9\nmax-msg-rate 50/s\nmax-connect-rate 5/s\n"
+      "backoff-max-smtp-out 2\nbackoff-max-msg-rate 3/s\nbackoff-max-connect-rate 1/s\n"
+      "backoff-max-data-volume-rate 70/m\n</domain>\n"
+      "domain-macro plain three.example,four.example shared\n"
+      "<domain $plain>\nmax-smtp-out 9\nbackoff-max-smtp-out 9\nmax-msg-rate 50/s\n</domain>\n"
+      "<virtual-mta v>\nsmtp-source-host 192.0.2.1 v.example\nmax-msg-rate 80/s\n"
+      "</virtual-mta>\n"));
+  const auto one = book.settings_of("one.example", "v");
+  const auto two = book.settings_of("two.example", "v");
+  ASSERT_NE(one.backoff, nullptr);
+  const schedule::QueueLimits& twin = one.backoff->limits;
+  EXPECT_EQ(twin.group, one.limits.group);
+  EXPECT_EQ(twin.group_connections_max, 9U);
+  EXPECT_NE(twin.backoff_group, 0U);
+  EXPECT_EQ(twin.backoff_group, two.backoff->limits.backoff_group);
+  EXPECT_EQ(twin.backoff_group_connections_max, 2U);
+  EXPECT_EQ(one.limits.backoff_group, 0U) << "in normal mode it counts in the group alone";
+  EXPECT_EQ(one.backoff->policy->connections_max, 0U);
+  EXPECT_FALSE(twin.messages.limited() || twin.connects.limited() || twin.octets.limited());
+  EXPECT_EQ(twin.shared_messages.scope, two.backoff->limits.shared_messages.scope);
+  const auto count_in = [&](std::uint64_t plan) {
+    std::vector<std::pair<schedule::RateOf, std::uint64_t>> found;
+    const schedule::RatePlan* const rates = book.rate_plan(plan);
+    for (std::size_t i = 0; rates != nullptr && i < rates->rates.size(); ++i) {
+      const schedule::SharedRate& rate = rates->rates[i];
+      found.emplace_back(rate.of, rate.octets.limited() ? rate.octets.count : rate.limit.count);
+    }
+    return found;
+  };
+  using Of = schedule::RateOf;
+  using Rates = std::vector<std::pair<Of, std::uint64_t>>;
+  EXPECT_EQ(count_in(twin.shared_messages.plan), (Rates{{Of::vmta, 80},
+                                                        {Of::group, 50},
+                                                        {Of::group_backoff, 3},
+                                                        {Of::group_backoff_octets, 70}}));
+  EXPECT_EQ(count_in(twin.shared_connects.plan), (Rates{{Of::group, 5}, {Of::group_backoff, 1}}));
+  // The group's own rate is the very one that its domains in normal mode count in.
+  EXPECT_EQ(book.rate_plan(twin.shared_messages.plan)->rates[1].key,
+            one.limits.shared_messages.scope);
+  const auto same = book.settings_of("three.example", "v");
+  EXPECT_EQ(same.backoff->limits.backoff_group, 0U);
+  EXPECT_EQ(same.backoff->limits.shared_messages.scope, same.limits.shared_messages.scope);
 }
 
 TEST(OctetLimits, WhyNamesTheLine) {

@@ -30,6 +30,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     session.vmta = policy->vmta;
     session.name = std::string(destination) + "/" + policy->vmta;
     session.destination = std::stoul(std::string(destination.substr(1)));
+    session.backoff = crowd->in_backoff_.count(session.destination) != 0;
     session.jobs_left =
         static_cast<int>(crowd->random_.between(1, crowd->plan_.jobs_per_session_max));
     crowd->count_open(session, +1);
@@ -37,6 +38,10 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
                      crowd->rate_of(crowd->plan_.vmta_connects, session.vmta), 1);
     if (crowd->in_group(session.destination)) {
       crowd->note_rate("group connects " + session.vmta, crowd->plan_.group_connects, 1);
+      if (session.backoff) {
+        crowd->note_rate("group back-off connects " + session.vmta,
+                         crowd->plan_.group_backoff_connects, 1);
+      }
     }
     crowd->sessions_.push_back(session);
     Event event;
@@ -147,24 +152,37 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
       if (crowd->plan_.group_connects.limited()) {
         settings.limits.shared_connects = {5000 + v, 2000 + v, crowd->plan_.group_connects};
       }
+      crowd->set_group_backoff(settings, *policy, v);
     }
     return settings;
   }
   const RatePlan* rate_plan(std::uint64_t plan) override {
     const std::string vmta = "v" + std::to_string(plan % 1000);
-    const bool connects = plan >= 2000 && plan < 3000;
+    const bool backoff = plan >= 9000;
+    const bool connects = backoff ? plan >= 10'000 : plan >= 2000 && plan < 3000;
     const RateLimit own =
         crowd->rate_of(connects ? crowd->plan_.vmta_connects : crowd->plan_.vmta_messages, vmta);
     rates.rates.clear();
     rates.home = plan;
     if (own.limited()) {
-      rates.rates.push_back({connects ? plan : 1000 + plan % 1000, own, RateOf::vmta, false});
+      rates.rates.push_back({(connects ? 2000 : 1000) + plan % 1000, own, RateOf::vmta, false});
+    }
+    if (backoff) {
+      const CrowdPlan& in = crowd->plan_;
+      rates.home = (connects ? 2000 : 1000) + plan % 1000;
+      const RateLimit group = connects ? in.group_connects : in.group_messages;
+      if (group.limited()) {
+        rates.rates.push_back(
+            {(connects ? 5000 : 4000) + plan % 1000, group, RateOf::group, false});
+      }
+      rates.rates.push_back({plan, connects ? in.group_backoff_connects : in.group_backoff_messages,
+                             RateOf::group_backoff, false});
     }
     if (!connects && crowd->plan_.vmta_warmup) {
       rates.rates.push_back(
           {7000 + plan % 1000, {}, RateOf::vmta, false, crowd->warmup_of("*", vmta)});
     }
-    if (plan >= 6000) {
+    if (plan >= 6000 && !backoff) {
       rates.home = 1000 + plan % 1000;
       rates.rates.push_back({plan, {}, RateOf::vmta, false, crowd->warmup_of("*group", vmta)});
     }
@@ -258,6 +276,36 @@ WarmupPlanRef Crowd::warmup_of(const std::string& name, const std::string& vmta)
   plan->name = name;
   plan->vmta = vmta;
   return plan;
+}
+
+void Crowd::set_group_backoff(QueueSettings& settings, const QueuePolicy& normal,
+                              std::size_t vmta) const {
+  auto twin = std::make_shared<BackoffTwin>();
+  auto policy = std::make_shared<QueuePolicy>(normal);
+  policy->backoff = true;
+  twin->policy = std::move(policy);
+  twin->limits = settings.limits;
+  if (plan_.group_backoff_max != 0) {
+    twin->limits.backoff_group = 8500 + vmta;
+    twin->limits.backoff_group_connections_max = plan_.group_backoff_max;
+  }
+  if (plan_.group_backoff_messages.limited()) {
+    twin->limits.shared_messages = {9000 + vmta, 9000 + vmta, {}};
+  }
+  if (plan_.group_backoff_connects.limited()) {
+    twin->limits.shared_connects = {10'000 + vmta, 10'000 + vmta, {}};
+  }
+  settings.backoff = std::move(twin);
+}
+
+void Crowd::set_mode(std::size_t destination, bool backoff) {
+  QueuePattern pattern;
+  pattern.domain = domain(destination);
+  backoff ? (void)in_backoff_.insert(destination) : (void)in_backoff_.erase(destination);
+  for (std::size_t v = 0; v < plan_.vmta_max.size(); ++v) {
+    pattern.vmta = vmta(v);  // without wildcards, so that it holds for queues that are yet to come
+    each([&](Scheduler& scheduler) { scheduler.set_mode(pattern, backoff, now); });
+  }
 }
 
 void Crowd::keep() {
@@ -414,6 +462,9 @@ void Crowd::count_open(const Session& session, int change) {
   const std::size_t v = std::stoul(session.vmta.substr(1));
   if (in_group(session.destination)) {
     count("group/" + session.vmta, plan_.group_max);
+    if (session.backoff) {
+      count("back-off/" + session.vmta, plan_.group_backoff_max);
+    }
   } else {
     count(session.name, plan_.queue_max[session.destination]);
   }

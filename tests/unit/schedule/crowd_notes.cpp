@@ -17,6 +17,9 @@ void Crowd::note_take(const Session& session, const Job& job) {
   note_rate("messages " + session.vmta, rate_of(plan_.vmta_messages, session.vmta), count);
   if (in_group(session.destination)) {
     note_rate("group messages " + session.vmta, plan_.group_messages, count);
+    if (in_backoff_.count(session.destination) != 0) {
+      note_rate("group back-off messages " + session.vmta, plan_.group_backoff_messages, count);
+    }
   }
   if (plan_.warmup != nullptr) {
     note_warmup(plan_.vmta_warmup               ? session.vmta
