@@ -443,6 +443,13 @@ int fill_memory(const Host& host) {
       ::usleep(1000);  // the rings are full, for as long as the writer needs
     }
   }
+  // It gets on by itself, not only because the end makes it sync each batch.
+  for (int tries = 0; (*writer)->written(4) < kRecords / 2; ++tries) {
+    if (tries == 120'000) {
+      return 3;
+    }
+    ::usleep(1000);
+  }
   const bool stopped = (*writer)->stop();
   if (!stopped || (*writer)->stats().rotations == 0) {
     for (const std::string& note : (*writer)->take_notes()) {
