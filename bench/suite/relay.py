@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import shutil
 import socket
@@ -256,3 +257,17 @@ def disk_rate(disk, megabytes=512):
             file.write(block)
         subprocess.run(["sync", "-d", folder / "file"], check=True)
         return megabytes * len(block) / (time.monotonic() - begun) / 1e6
+
+
+def synced_append(disk, count=400, size=4096):
+    """Microseconds of one durable write into a file filled with zeroes before: what a commit is."""
+    with folder_on(disk) as folder, open(folder / "file", "wb", buffering=0) as file:
+        file.write(bytes(count * size))
+        os.fsync(file.fileno())
+        block, times = [b"x" * size], []
+        for number in range(count):
+            begun = time.monotonic()
+            os.pwritev(file.fileno(), block, number * size, os.RWF_DSYNC)
+            times.append((time.monotonic() - begun) * 1e6)
+        cuts = statistics.quantiles(times, n=100)
+        return {"commit_p50_us": cuts[49], "commit_p99_us": cuts[98]}

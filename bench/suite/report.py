@@ -13,6 +13,8 @@ FIGURES = {
     "reply_p99_us": ("p99 us", 0, False),
     "delivered_p50_us": ("250 to delivered, p50 us", 0, False),
     "delivered_p99_us": ("p99 us", 0, False),
+    "commit_p50_us": ("commit, p50 us", 0, False),
+    "commit_p99_us": ("p99 us", 0, False),
     "megabytes_per_second": ("MB/s", 0, True),
     "per_connection_per_second": ("msg/s a connection", 1, True),
     "round_trips": ("round trips a message", 2, False),

@@ -138,6 +138,8 @@ class Catalogue:
                 def run(sender=sender, rate=rate, connections=connections):
                     return relay.latency(self.maker(sender), self.disk, rate, 5, connections)
                 yield Case("latency", sender, f"{name}, {rate}/s", run)
+        yield Case("latency", "disk", "one synced append of 4 KiB",
+                   lambda: relay.synced_append(self.disk))
 
     def zero_copy(self):
         if not self.chosen("ringpost"):

@@ -104,7 +104,7 @@ void DeliverySession::on_route(Completion&) {
   if (query_.route == nullptr) {
     forget_failure();
     failure_ = query_.failure;
-    TextBuilder text(failure_text_);
+    TextBuilder text(failure_text());
     failed_at_.text = text.add(query_.failure_text).view();
     conclude(query_.no_exchanger ? SessionEnd::no_exchanger : SessionEnd::no_route);
     return;
@@ -222,7 +222,7 @@ void DeliverySession::note_failure(Phase phase, const smtp::Reply& reply, std::s
   } else if (!failure_.status.known()) {
     failure_.status = {4, 4, static_cast<std::uint16_t>(phase == Phase::connect ? 1 : 2)};
   }
-  TextBuilder text(failure_text_);
+  TextBuilder text(failure_text());
   const RouteHost& host = route_->hosts[candidate_->host];
   text.add(host.name);
   failed_at_.host = text.view();
@@ -241,6 +241,17 @@ void DeliverySession::note_failure(Phase phase, const smtp::Reply& reply, std::s
 void DeliverySession::forget_failure() {
   failure_ = {};
   failed_at_ = {};
+  if (failure_text_ != nullptr) {
+    context_.failure_texts.take_back(*failure_text_);
+    failure_text_ = nullptr;
+  }
+}
+
+FailureText& DeliverySession::failure_text() {
+  if (failure_text_ == nullptr) {
+    failure_text_ = &context_.failure_texts.lend();
+  }
+  return *failure_text_;
 }
 
 void DeliverySession::note_local_failure(std::string_view words) {
@@ -251,7 +262,7 @@ void DeliverySession::note_local_failure(std::string_view words) {
   failure_.kind = OutcomeKind::deferred;
   failure_.phase = Phase::connect;
   failure_.status = {4, 3, 5};
-  TextBuilder text(failure_text_);
+  TextBuilder text(failure_text());
   failed_at_.text = text.add("local failure: ").add(words).view();
 }
 
@@ -444,6 +455,7 @@ void DeliverySession::maybe_end() {
   } else if (!handed_over_) {
     context_.work->session_ended(queue_, end_, failure_, failed_at_, context_.loop.now());
   }
+  forget_failure();
   context_.keeper.session_free(*this);
 }
 

@@ -94,6 +94,7 @@ class DeliverySession final : private TransmitOwner {
   void start_talking();
   std::uint32_t window_for(const HostView& host) const;
   void note_failure(Phase phase, const smtp::Reply& reply, std::string_view words);
+  FailureText& failure_text();
   void forget_failure();
   void note_local_failure(std::string_view words);
 
@@ -219,8 +220,8 @@ class DeliverySession final : private TransmitOwner {
   SessionEnd end_ = SessionEnd::normal;
   Outcome failure_;
   EventInterest interest_;
-  std::array<char, kOutcomeTextMax> failure_text_;
-  SessionFailure failed_at_;  ///< its views lie in failure_text_
+  FailureText* failure_text_ = nullptr;  ///< lent while there is a failure to tell of
+  SessionFailure failed_at_;             ///< its views lie in failure_text_
   std::uint64_t progress_seen_ = 0;
   Instant idle_deadline_, handshake_deadline_;
   Instant reply_begun_;         // of the reply that is not whole yet
@@ -232,8 +233,7 @@ class DeliverySession final : private TransmitOwner {
   std::uint16_t busy_preference_ = 0;
   bool scout_ = false;
   bool host_busy_ = false;  // some address of that preference may have no further connection
-  bool draining_ = false, idle_ = false;
-  bool was_ready_ = false;
+  bool draining_ = false, idle_ = false, was_ready_ = false;
   bool interrupted_ = false;  // mail was in hand when the session ended
   bool host_failed_ = false;  // some address failed that is not our own fault
   bool connect_late_ = false;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <string>
 
 #include "core/base/random.h"
@@ -65,6 +66,9 @@ class SessionKeeper {
   virtual void session_free(LocalSession& session) = 0;
 };
 
+/// Room for what is told of a failure.
+using FailureText = std::array<char, kOutcomeTextMax>;
+
 /// Everything around the sessions of one shard. Outlives them.
 struct SessionContext {
   Loop& loop;
@@ -85,6 +89,7 @@ struct SessionContext {
   ConnectGate* gate = nullptr;  ///< nullptr: connections to single hosts are not limited
   smtp::ClientEngine::Rooms rooms{};
   Transmitter::Flights flights{};
+  Lender<FailureText> failure_texts{};
   Transmitter::Waiting pieces{};
 };
 

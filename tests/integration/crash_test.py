@@ -3,7 +3,8 @@
 arrives twice unmarked, each recipient ends in one accounting row.
 
 The environment changes how much: KILLS, CUTS, STOPS (how many of each), QUEUED (messages of the
-start-up test) and SEED. The defaults of KILLS and CUTS are the promise.
+start-up test), COMPACTIONS (kills while segments are rewritten, a minute or two each; none unless
+asked for) and SEED. The defaults of KILLS and CUTS are the promise.
 """
 
 import array
@@ -22,6 +23,7 @@ KILLS = int(os.environ.get("KILLS", "20"))
 CUTS = int(os.environ.get("CUTS", "10"))
 STOPS = int(os.environ.get("STOPS", "5"))
 QUEUED = int(os.environ.get("QUEUED", "10000"))
+COMPACTIONS = int(os.environ.get("COMPACTIONS", "0"))
 
 # EXT4_IOC_SHUTDOWN, _IOR('X', 125, __u32), and its flag that drops what the journal has not yet.
 EXT4_IOC_SHUTDOWN = 0x8004587D
@@ -118,6 +120,39 @@ class Kills(CrashTest):
             self.assertEqual(shards, daemon.status()["shards"])
         generator.stop(90)
         self.finish(generator.ledger, daemon, 500)
+
+
+class Compaction(CrashTest):
+    """Only where COMPACTIONS says how many kills: segments are looked at once a minute."""
+
+    def test_kill_while_segments_are_rewritten(self):
+        sink = self.started(Sink(self.folder))
+        later = self.started(Sink(self.folder, name="later"))
+        self.sinks = [sink, later]
+        held = "<domain d1.example>\n  retry-after 1h\n</domain>\n"
+        daemon = self.started(Ringpostd(self.folder, BASIC + routes(1, 1, later.port) + held,
+                                        sink_port=sink.port, message_size="128K",
+                                        segment_size="1M", records=ALL_RECORDS))
+        daemon.command("pause", "domain", "d1.example")
+        generator = start_load(self.folder, daemon.port, "-n", "0", "--duration", "900", "--rate",
+                               "400", "-c", "20", "--size", "100-20000", "--domains",
+                               str(DOMAINS), "--allow-failures", "--give-up", "60",
+                               "--pipelining", "next")
+        self.programs.append(generator)
+        for _ in range(COMPACTIONS):
+            begun = daemon.status()["totals"]["compacted_messages"]
+            wait_until(lambda before=begun: daemon.status()["totals"]["compacted_messages"] >
+                       before, "a segment to be rewritten", 300, 0.01)
+            time.sleep(self.chance.uniform(0, 0.05))  # the moment of the crash is what is drawn
+            daemon.kill()
+            daemon.start()
+        generator.stop(90)
+        daemon.command("resume", "domain", "d1.example")
+        self.finish(generator.ledger, daemon, COMPACTIONS * 100)
+
+
+if not COMPACTIONS:
+    del Compaction
 
 
 class Stops(CrashTest):
