@@ -8,9 +8,9 @@
 
 namespace ringpost::schedule::test {
 
-/// Seeds of each property are first_seed() to seeds_or(N); RINGPOST_SEED_FIRST and RINGPOST_SEEDS
-/// ask for others. RINGPOST_SHIFT gives all crowds another sequence of chances, those of tests with
-/// one seed too.
+/// Seeds of each property are seeds_or(N) from first_seed() on; RINGPOST_SEEDS and
+/// RINGPOST_SEED_FIRST ask for others. RINGPOST_SHIFT gives all crowds another sequence of chances,
+/// those of tests with one seed too.
 inline std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
   const char* text = std::getenv(variable);
   return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
