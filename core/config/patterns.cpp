@@ -93,6 +93,11 @@ std::vector<int> PatternSet::matches(std::string_view text) const {
 }
 
 int PatternSet::first_match(std::string_view text) const {
+  if (impl_ != nullptr && impl_->singles.size() == 1) {  // rules of routing: on the hot path
+    const bool fits =
+        impl_->singles[0]->Match(piece(text), 0, text.size(), RE2::UNANCHORED, nullptr, 0);
+    return fits ? 0 : -1;
+  }
   const std::vector<int> found = matches(text);
   return found.empty() ? -1 : found.front();
 }

@@ -14,7 +14,9 @@ constexpr const char* kConfiguration =
     "smtp-listener 127.0.0.1:2525\n"
     "spool /spool\n"
     "<acct-file /acct.csv>\n</acct-file>\n"
-    "<source 127.0.0.1>\nalways-allow-relaying yes\n</source>\n"
+    "<pattern-list ranks>\nrcpt-to /[02468]@/ recipient-priority=90\n"
+    "mail-from /1@/ recipient-priority=20\n</pattern-list>\n"
+    "<source 127.0.0.1>\nalways-allow-relaying yes\npattern-list ranks\n</source>\n"
     "<domain *>\nmax-smtp-out 4\nconnection-idle-timeout 1m\n</domain>\n";
 
 }  // namespace

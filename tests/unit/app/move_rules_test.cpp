@@ -1,0 +1,75 @@
+#include "core/app/move_rules.h"
+
+#include <gtest/gtest.h>
+
+namespace ringpost::app {
+namespace {
+
+constexpr WallTime kGiven{1'800'000'000'000'000};
+
+MoveRule priority(const char* queues, const char* job, std::uint8_t value) {
+  MoveRule rule;
+  rule.queues = *schedule::QueuePattern::parse(queues);
+  rule.job = job;
+  rule.priority = value;
+  rule.before = kGiven;
+  return rule;
+}
+
+MoveRule move(const char* queues, const char* vmta) {
+  MoveRule rule;
+  rule.queues = *schedule::QueuePattern::parse(queues);
+  rule.vmta = vmta;
+  rule.before = kGiven;
+  return rule;
+}
+
+TEST(MoveRules, PrioritiesAndMovesComeBackInTheirOrder) {
+  MoveRules rules;
+  ASSERT_TRUE(rules.add(priority("a.example/*", "news 7", 80), kGiven));
+  ASSERT_TRUE(rules.add(move("a.example/v1", "v2"), kGiven));
+  ASSERT_TRUE(rules.add(priority("*", "*", 0), kGiven));
+  MoveRules again;
+  ASSERT_TRUE(again.restore(rules.serialized(), kGiven));
+  EXPECT_EQ(again.serialized(), rules.serialized());
+  ASSERT_EQ(again.rules().size(), rules.rules().size());
+  EXPECT_EQ(again.rules().front().vmta, "v2") << "all priorities are covered by the last one";
+  EXPECT_EQ(again.rules().back().priority, 0);
+  EXPECT_TRUE(again.concern(kGiven));
+  EXPECT_FALSE(again.concern({kGiven.us + 1}));
+}
+
+TEST(MoveRules, APriorityReplacesThoseItCoversUnlessMailMovedSince) {
+  MoveRules rules;
+  ASSERT_TRUE(rules.add(priority("a.example/v1", "j1", 10), kGiven));
+  ASSERT_TRUE(rules.add(priority("a.example/v1", "j2", 20), kGiven));
+  ASSERT_TRUE(rules.add(priority("a.example/*", "j*", 30), kGiven));
+  EXPECT_EQ(rules.rules().size(), 1U);
+  EXPECT_EQ(rules.rules()[0].serial, 2U) << "numbers are not used again";
+  ASSERT_TRUE(rules.add(move("a.example/v1", "v2"), kGiven));
+  ASSERT_TRUE(rules.add(priority("a.example/*", "j*", 40), kGiven));
+  EXPECT_EQ(rules.rules().size(), 3U) << "what went to other queues keeps what it had";
+  ASSERT_TRUE(rules.add(priority("*", "j*", 50), kGiven));
+  EXPECT_EQ(rules.rules().size(), 2U);
+  EXPECT_EQ(rules.next_serial(), 6U);
+  for (std::size_t i = 0; i < MoveRules::kMax * 2; ++i) {
+    ASSERT_TRUE(rules.add(priority("*", "*", static_cast<std::uint8_t>(i % 101)), kGiven));
+  }
+}
+
+TEST(MoveRules, AFaultyLineIsNamedAndChangesNothing) {
+  MoveRules rules;
+  ASSERT_TRUE(rules.add(priority("*", "*", 7), kGiven));
+  const std::string before = rules.serialized();
+  for (const char* line :
+       {"priority\t*/*\t*\t101\t1\n", "priority\t*/*\t\t5\t1\n", "priority\ta/b/c\t*\t5\t1\n",
+        "priority\t*/*\t*\t5\n", "priority\t*/*\t*\tx\t1\n", "rank\t*/*\t*\t5\t1\n"}) {
+    const Status restored = rules.restore(std::string("\n") + line, kGiven);
+    ASSERT_FALSE(restored) << line;
+    EXPECT_EQ(restored.error().detail.find("line 2: "), 0U) << restored.error().detail;
+    EXPECT_EQ(rules.serialized(), before);
+  }
+}
+
+}  // namespace
+}  // namespace ringpost::app
