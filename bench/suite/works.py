@@ -296,7 +296,9 @@ def established(column, port):
     # Not by the descriptors of a process: those of a ring are registered and not shown there.
     field, wanted = {"local": 1, "remote": 2}[column], f":{port:04X}"
     rows = (row.split() for row in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:])
-    return sum(row[field].endswith(wanted) and row[3] == "01" for row in rows)
+    # A set: a table that changes while it is read shows some connections twice.
+    return len({(row[1], row[2]) for row in rows
+                if row[field].endswith(wanted) and row[3] == "01"})
 
 
 def micro_figures(program):
