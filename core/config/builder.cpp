@@ -167,6 +167,11 @@ const OptionRow* Builder::accept(const Directive& directive, Scope scope) {
     report_unknown(directive, scope);
     return nullptr;
   }
+  if (row->id == OptionId::warmup) {
+    log_->error(ValueReader::span_of(directive),
+                "warmup opens a block: warmup { period P start-rate A end-rate B }");
+    return nullptr;
+  }
   if (!row->is_read()) {
     values_.check_inert(*row, directive);
   }

@@ -82,6 +82,16 @@ TEST(Diagnostics, FindingsAfterReadingHaveTheirPlaceAndShowNoSecret) {
   fs::remove(path);
 }
 
+TEST(Diagnostics, AWarmupThatIsNoBlockIsAnError) {
+  for (const char* section : {"virtual-mta", "domain"}) {
+    const std::string kind(section);
+    const CheckResult result = test::check("<" + kind + " v>\n warmup 5\n</" + kind + ">\n");
+    EXPECT_FALSE(result.ok());
+    const std::string text = render_text(result.diagnostics);
+    EXPECT_NE(text.find(":2:9: error: warmup opens a block"), std::string::npos) << text;
+  }
+}
+
 TEST(Diagnostics, UnderlinesAndSuggests) {
   const CheckResult result = test::check("<domain *>\n\tmax-smpt-out 5\n</domain>\n");
   EXPECT_FALSE(result.ok());
