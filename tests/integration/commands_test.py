@@ -196,7 +196,7 @@ class Commands(PeerTest):
             done = run(*words.split())
             self.assertEqual(0, done.returncode, f"{words}: {done.stdout}{done.stderr}")
         for words in ("reset counters", "resolve gmail.com", "rotate log", "show license",
-                      "delete --rcpt a@one.test", "set priority 3", "show status --xml"):
+                      "delete --rcpt a@one.test", "set priority --rcpt a@b 3", "show status --xml"):
             done = run(*words.split())
             self.assertEqual(1, done.returncode, words)
             self.assertRegex(done.stderr, "ringpost: .{10}", words)
