@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +32,8 @@ constexpr Duration kBackoffMax = Duration::seconds(5);
 constexpr std::size_t kNotesMax = 64;
 /// How often periods and archives are looked at.
 constexpr Duration kLook = Duration::seconds(1);
+/// How often the reserve is tried while it is missing.
+constexpr Duration kReserveRetry = Duration::milliseconds(100);
 
 Instant clock_now() {
   struct timespec time {};
@@ -46,19 +49,27 @@ FinishRule finish_rule_of(const AccountFileSpec& spec) {
 
 namespace {
 
-/// Octets kept free on a file system of memory for what finishing a full file needs.
-constexpr std::size_t kReserveBytes = std::size_t{256} << 10;
+/// Octets kept free on a file system of memory for what finishing a full file needs: an index, the
+/// position beside the finished file, the beginning of the next. An eighth of a small file system.
+constexpr std::uint64_t kReserveMax = std::uint64_t{256} << 10;
+constexpr std::uint64_t kReserveMin = std::uint64_t{16} << 10;
 
 std::string reserve_of(const AccountFileSpec& spec) { return spec.path + ".reserve"; }
 
-void keep_reserve(const AccountFileSpec& spec) {
+/// Makes it, or sees that it is there; false: there is no room for it now. Where none can be made
+/// for another reason there is none.
+bool keep_reserve(const AccountFileSpec& spec) {
   const int file = ::open(reserve_of(spec).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, spec.mode);
-  if (file >= 0) {
-    // Without room for it there is none to keep.
-    [[maybe_unused]] const int result =
-        ::posix_fallocate(file, 0, static_cast<off_t>(kReserveBytes));
-    ::close(file);
+  if (file < 0) {
+    return errno != ENOSPC;
   }
+  struct statvfs room {};
+  const bool known = ::fstatvfs(file, &room) == 0;
+  const std::uint64_t eighth = known ? room.f_blocks * room.f_frsize / 8 : kReserveMax;
+  const std::uint64_t size = std::clamp(eighth, kReserveMin, kReserveMax);
+  const int result = ::posix_fallocate(file, 0, static_cast<off_t>(size));
+  ::close(file);
+  return result != ENOSPC;
 }
 
 }  // namespace
@@ -72,7 +83,8 @@ struct LogWriter::State {
   std::vector<std::uint8_t> apart;  ///< per file: it goes with the power, its archive does not
   std::vector<LogTable> archives;   ///< per file that is apart: what its archive holds
   std::unique_ptr<Archiver> archiver;
-  bool full = false;                      ///< a write found no space
+  bool full = false;                      ///< a write or an index found no space
+  bool owes_reserve = false;              ///< no row is taken before the reserve is there again
   std::size_t batch_bytes = kBatchBytes;  ///< less while space is short: a batch must fit
   bool looks = false;                     ///< something is to be looked at when time passes
   Instant next_look;
@@ -148,6 +160,9 @@ Status LogWriter::open_file(const AccountFileSpec& spec) {
   auto file = std::make_unique<ArchiveFile>(
       state.calls, ArchiveFileOptions{spec.path, RowFormatter(spec.style).header(), spec.mode,
                                       options_.spool, held});
+  if (apart) {
+    ::unlink(reserve_of(spec).c_str());  // A start needs its room where the last run left none.
+  }
   if (const Status recovered = file->recover(); !recovered) {
     return recovered;
   }
@@ -165,6 +180,7 @@ Status LogWriter::open_file(const AccountFileSpec& spec) {
   state.files.push_back(std::move(file));
   state.apart.push_back(apart ? 1 : 0);
   any_apart_ = any_apart_ || apart;
+  state.owes_reserve = any_apart_;
   state.archives.push_back(std::move(held));
   return {};
 }
@@ -314,7 +330,7 @@ bool LogWriter::pump(Instant now) {
   bool worked = false;
   const bool ready = std::all_of(state.files.begin(), state.files.end(),
                                  [](const auto& file) { return file->ready(); });
-  if (ready && collect()) {
+  if (ready && !state.owes_reserve && collect()) {
     worked = true;
     state.unsynced_since = state.unsynced ? state.unsynced_since : now;
     state.unsynced = true;
@@ -325,6 +341,7 @@ bool LogWriter::pump(Instant now) {
   }
   if (sync_due(now)) {
     if (!sync_all(now)) {
+      make_room(now);
       return worked;
     }
     worked = true;
@@ -336,14 +353,14 @@ bool LogWriter::pump(Instant now) {
     return worked;
   }
   look_at_archives(now);
-  state.failing.store(false, std::memory_order_relaxed);
+  state.failing.store(state.owes_reserve, std::memory_order_relaxed);
   state.backoff = kBackoffMin;
   return worked;
 }
 
 Instant LogWriter::next_deadline() const noexcept {
   const State& state = *state_;
-  if (state.failing.load(std::memory_order_relaxed)) {
+  if (state.failing.load(std::memory_order_relaxed) || state.owes_reserve) {
     return state.retry_at;
   }
   const Instant look = state.looks ? state.next_look : Instant::never();
@@ -431,6 +448,7 @@ void LogWriter::make_room(Instant now) {
       continue;
     }
     ::unlink(reserve_of(spec).c_str());
+    state.owes_reserve = true;
     for (const auto& file : state.files) {
       file->retreat();
     }
@@ -496,9 +514,35 @@ bool LogWriter::rotate_due(Instant now) {
   return all;
 }
 
+/// Rows never eat the reserve: until it is there again none is taken. Where a file of ours fills
+/// the place, it is finished.
+void LogWriter::regain_reserve(Instant now) {
+  State& state = *state_;
+  bool all = true;
+  for (std::size_t i = 0; i < state.files.size(); ++i) {
+    if (state.apart[i] == 0 || keep_reserve(options_.files[i])) {
+      continue;
+    }
+    all = false;
+    ArchiveFile& file = *state.files[i];
+    if (!state.unsynced && file.has_rows()) {
+      const bool done = check(state.rotations[i].rotate(file, state.calls.wall()), now);
+      state.rotated.fetch_add(done ? 1 : 0, std::memory_order_relaxed);
+    }
+    state.archiver->wake();
+  }
+  state.owes_reserve = !all;
+  if (!all) {
+    state.retry_at = std::max(state.retry_at, now + kReserveRetry);
+  }
+}
+
 /// What finishers, this program's or another's, have made durable since.
 void LogWriter::look_at_archives(Instant now) {
   State& state = *state_;
+  if (state.owes_reserve) {
+    regain_reserve(now);
+  }
   if (!state.looks || now < state.next_look) {
     return;
   }
@@ -535,7 +579,9 @@ bool LogWriter::sync_all(Instant now) {
   State& state = *state_;
   bool all = true;
   for (const auto& file : state.files) {
-    all = check(file->sync(), now) && all;
+    const Status synced = file->sync();
+    state.full = state.full || (!synced && synced.error().code == ErrorCode::no_space);
+    all = check(synced, now) && all;
   }
   if (!check_rewound() || !all) {
     return false;

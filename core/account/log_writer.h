@@ -144,6 +144,7 @@ class LogWriter {
   bool check_rewound();
   void publish();
   void look_at_archives(Instant now);
+  void regain_reserve(Instant now);
   void make_room(Instant now);
   bool rotation_due();
   bool rotate_due(Instant now);

@@ -207,7 +207,8 @@ class Ringpostd(Program):
         done = subprocess.run([BIN / "ringpost", *arguments, "--control", self.control],
                               capture_output=True, text=True, timeout=30, check=False)
         if check and done.returncode != 0:
-            raise RuntimeError(f"ringpost {' '.join(arguments)}: {done.stdout}{done.stderr}")
+            words = " ".join(str(one) for one in arguments)
+            raise RuntimeError(f"ringpost {words}: {done.stdout}{done.stderr}")
         return done.stdout
 
     def ready(self):
