@@ -83,7 +83,7 @@ struct LogWriter::State {
   std::vector<std::uint8_t> apart;  ///< per file: it goes with the power, its archive does not
   std::vector<LogTable> archives;   ///< per file that is apart: what its archive holds
   std::unique_ptr<Archiver> archiver;
-  bool full = false;                      ///< a write or an index found no space
+  bool full = false;                      ///< something found no space in this round
   bool owes_reserve = false;              ///< no row is taken before the reserve is there again
   std::size_t batch_bytes = kBatchBytes;  ///< less while space is short: a batch must fit
   bool looks = false;                     ///< something is to be looked at when time passes
@@ -346,12 +346,12 @@ bool LogWriter::pump(Instant now) {
     }
     worked = true;
   }
-  if (reopening_.load(std::memory_order_seq_cst) && !state.unsynced && !reopen_all(now)) {
+  if (!state.unsynced &&
+      ((reopening_.load(std::memory_order_seq_cst) && !reopen_all(now)) || !rotate_due(now))) {
+    make_room(now);
     return worked;
   }
-  if (!state.unsynced && !rotate_due(now)) {
-    return worked;
-  }
+  state.full = false;
   look_at_archives(now);
   state.failing.store(state.owes_reserve, std::memory_order_relaxed);
   state.backoff = kBackoffMin;
@@ -424,9 +424,7 @@ bool LogWriter::write_all(Instant now) {
   bool all = true;
   std::uint64_t bytes = 0;
   for (const auto& file : state.files) {
-    const Status written = file->write();
-    state.full = state.full || (!written && written.error().code == ErrorCode::no_space);
-    all = check(written, now) && all;
+    all = check(file->write(), now) && all;
     bytes += file->bytes_written();
   }
   state.bytes.store(bytes, std::memory_order_relaxed);
@@ -579,9 +577,7 @@ bool LogWriter::sync_all(Instant now) {
   State& state = *state_;
   bool all = true;
   for (const auto& file : state.files) {
-    const Status synced = file->sync();
-    state.full = state.full || (!synced && synced.error().code == ErrorCode::no_space);
-    all = check(synced, now) && all;
+    all = check(file->sync(), now) && all;
   }
   if (!check_rewound() || !all) {
     return false;
@@ -617,6 +613,7 @@ bool LogWriter::check(const Status& status, Instant now) {
   if (!state.failing.exchange(true, std::memory_order_relaxed)) {
     note(status.error().describe());
   }
+  state.full = state.full || status.error().code == ErrorCode::no_space;
   if (state.retry_at <= now) {
     state.retry_at = now + state.backoff;
     state.backoff = std::min(state.backoff * 2, kBackoffMax);
