@@ -259,13 +259,16 @@ def disk_rate(disk, megabytes=512):
         return megabytes * len(block) / (time.monotonic() - begun) / 1e6
 
 
-def synced_append(disk, count=400, size=4096):
-    """Microseconds of one durable write into a file filled with zeroes before: what a commit is."""
+def synced_append(disk, pause=0.0, count=400, size=8192):
+    """Microseconds of one durable write into a file filled with zeroes before: what the commit of
+    a message of 4 KiB and its record is. `pause`: seconds between writes, in which disk and
+    processor fall asleep as they do between the messages of an idle MTA."""
     with folder_on(disk) as folder, open(folder / "file", "wb", buffering=0) as file:
         file.write(bytes(count * size))
         os.fsync(file.fileno())
         block, times = [b"x" * size], []
         for number in range(count):
+            time.sleep(pause)
             begun = time.monotonic()
             os.pwritev(file.fileno(), block, number * size, os.RWF_DSYNC)
             times.append((time.monotonic() - begun) * 1e6)

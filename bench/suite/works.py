@@ -138,8 +138,9 @@ class Catalogue:
                 def run(sender=sender, rate=rate, connections=connections):
                     return relay.latency(self.maker(sender), self.disk, rate, 5, connections)
                 yield Case("latency", sender, f"{name}, {rate}/s", run)
-        yield Case("latency", "disk", "one synced append of 4 KiB",
-                   lambda: relay.synced_append(self.disk))
+        for name, pause in (("in a row", 0), ("20/s", 0.05)):
+            yield Case("latency", "disk", f"one synced append of 8 KiB, {name}",
+                       functools.partial(relay.synced_append, self.disk, pause, 100))
 
     def zero_copy(self):
         if not self.chosen("ringpost"):

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/base/assert.h"
 #include "core/base/fixed_vector.h"
 
 namespace ringpost::smtp {
@@ -23,13 +24,16 @@ enum class ClientCommand : std::uint8_t {
   rset,
 };
 
-/// One reply to come.
+/// One reply to come. Packed, since a connection at rest keeps room for all of them.
 struct ExpectedReply {
-  ClientCommand command = ClientCommand::banner;
-  bool grouped = false;           ///< left while another command was unanswered
-  std::uint32_t transaction = 0;  ///< number of the transaction, for MAIL to the content
-  std::uint32_t recipient = 0;    ///< index, for RCPT
+  static constexpr std::uint32_t kRecipientsMax = 1U << 27U;
+
+  ClientCommand command : 4 = ClientCommand::banner;
+  bool grouped : 1 = false;          ///< left while another command was unanswered
+  std::uint32_t recipient : 27 = 0;  ///< index, for RCPT
+  std::uint32_t transaction = 0;     ///< number of the transaction, for MAIL to the content
 };
+static_assert(sizeof(ExpectedReply) == 8);
 
 /// Replies come in the order of the commands (RFC 2920 section 3.1); this is that order. When it
 /// is full no more commands are sent until replies come.
@@ -39,7 +43,13 @@ class ExpectedReplies {
 
   void push(ClientCommand command, std::uint32_t transaction = 0,
             std::uint32_t recipient = 0) noexcept {
-    fifo_.push({command, !fifo_.empty(), transaction, recipient});
+    RP_ASSERT(recipient < ExpectedReply::kRecipientsMax);
+    ExpectedReply reply;
+    reply.command = command;
+    reply.grouped = !fifo_.empty();
+    reply.recipient = recipient % ExpectedReply::kRecipientsMax;
+    reply.transaction = transaction;
+    fifo_.push(reply);
   }
   ExpectedReply pop() noexcept { return fifo_.pop(); }
   const ExpectedReply& front() const noexcept { return fifo_[0]; }
