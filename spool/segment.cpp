@@ -134,6 +134,9 @@ Segment* SegmentPool::open(std::uint64_t first_sequence, bool copies) {
   if (segment == nullptr) {
     return nullptr;
   }
+  if (spares_.empty() && !prepare_.idle()) {
+    disk_.hurry(prepare_);
+  }
   segment->clear();
   segment->state = SegmentState::opening;
   SegmentHeader& header = segment->header;
@@ -226,6 +229,7 @@ void SegmentPool::pump(Now now) {
   }
   prepare_.size = config_.segment_bytes;
   prepare_.zero = true;
+  prepare_.urgent = spares_.empty();
   disk_.prepare(prepare_);
 }
 

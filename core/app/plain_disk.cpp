@@ -15,7 +15,8 @@ Result<PlainDisk> PlainDisk::open() {
   }
   plain.ring_ = std::move(*ring);
   plain.worker_ = std::make_unique<NoWorker>();
-  plain.disk_ = std::make_unique<RingDisk>(*plain.ring_, *plain.worker_, RingDiskOptions{});
+  plain.disk_ =
+      std::make_unique<RingDisk>(*plain.ring_, *plain.worker_, *plain.worker_, RingDiskOptions{});
   return plain;
 }
 

@@ -35,6 +35,7 @@ std::size_t mailbox_letters(unsigned shards) {
   return std::bit_floor(std::max<std::size_t>(16384 / std::max(shards, 1U), 256));
 }
 constexpr unsigned kWorkers = 2;
+constexpr unsigned kFillers = 2;  // fill spare segments, slowly: nothing else waits behind them
 constexpr unsigned kHelpersMax = 32;
 constexpr unsigned kWebWorkers = 4;
 constexpr unsigned kStoringWorkers = 2;  // mail into files and commands
@@ -90,6 +91,7 @@ struct Process::Ports {
   std::unique_ptr<Ring> ring;
   std::unique_ptr<RingDriver> driver;
   std::unique_ptr<ThreadWorker> worker;
+  std::unique_ptr<ThreadWorker> filler;
   std::unique_ptr<ThreadWorker> crypto;
   std::unique_ptr<ThreadWorker> web;
   std::unique_ptr<ThreadWorker> storing;
@@ -139,7 +141,6 @@ Status Process::Ports::open(unsigned shard, unsigned shards, RingPeers& peers, W
   net = std::move(*sockets);
   tls = std::make_unique<OpenSslEngines>(authorities);
   secure_net = std::make_unique<SecureNet>(*net, *driver, *tls);
-  disk = std::make_unique<RingDisk>(*ring, *worker, RingDiskOptions{});
   return {};
 }
 
@@ -322,6 +323,7 @@ Status Process::prepare() {
   events_->start();
   accounts_->start();
   workers_ = std::make_unique<WorkerPool>(kWorkers);
+  fillers_ = std::make_unique<WorkerPool>(kFillers);
   crypto_ = std::make_unique<WorkerPool>(helper_count(shards_));
   web_ = std::make_unique<WorkerPool>(kWebWorkers);
   storing_ = std::make_unique<WorkerPool>(kStoringWorkers);
@@ -365,6 +367,10 @@ void Process::run_shard(ShardThread& entry) {
   for (const std::string& line : ports.probes.lines) {
     log_info(line);
   }
+  ports.filler = std::make_unique<ThreadWorker>(*fillers_, *ports.driver);
+  RingDiskOptions files;
+  files.pace = &fill_pace_;
+  ports.disk = std::make_unique<RingDisk>(*ports.ring, *ports.worker, *ports.filler, files);
   ports.web = std::make_unique<ThreadWorker>(*web_, *ports.driver);
   ports.storing = std::make_unique<ThreadWorker>(*storing_, *ports.driver);
   ports.logins = std::make_unique<ThreadWorker>(*login_workers_, *ports.driver);
@@ -486,6 +492,7 @@ bool Process::stop() {
     return false;
   }
   running_ = false;
+  fill_pace_.awaited.fetch_add(1, std::memory_order_relaxed);  // the end waits for every file
   monitor_.reset();
   control_server_.reset();
   bool clean = go_;
@@ -510,6 +517,7 @@ bool Process::stop() {
   events_->stop();
   sts_->close();
   workers_.reset();
+  fillers_.reset();
   crypto_.reset();
   web_.reset();
   storing_.reset();

@@ -19,6 +19,7 @@
 #include "core/base/shared_count.h"
 #include "core/config/snapshot.h"
 #include "core/loop/mailroom.h"
+#include "net/wire/file_tasks.h"
 #include "net/wire/openssl_tls.h"
 #include "net/wire/ring_driver.h"
 #include "net/wire/thread_worker.h"
@@ -98,7 +99,9 @@ class Process {
   std::unique_ptr<account::LogWriter> accounts_;
   std::unique_ptr<EventLog> events_;
   std::unique_ptr<WorkerPool> workers_;
-  std::unique_ptr<WorkerPool> crypto_;  ///< for private operations
+  FillPace fill_pace_;
+  std::unique_ptr<WorkerPool> fillers_;  ///< for spare segments
+  std::unique_ptr<WorkerPool> crypto_;   ///< for private operations
   std::unique_ptr<StsStore> sts_;
   std::unique_ptr<WorkerPool> storing_;        ///< for mail into files and commands
   std::unique_ptr<WorkerPool> web_;            ///< for policies of MTA-STS

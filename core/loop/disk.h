@@ -42,6 +42,9 @@ struct PrepareOp : Completion {
   std::string path;
   std::uint64_t size = 0;
   bool zero = true;
+  /// Somebody waits for it, or will. Without, the zeroes are written at leisure, so that commits
+  /// do not wait behind them for the disk. Set it before, or by Disk::hurry().
+  bool urgent = false;
 };
 
 /// Brings a range of a mapped file into memory off-thread. result 0, or negative errno when the
@@ -105,6 +108,8 @@ class Disk {
   virtual void write(WriteOp& op) = 0;
   virtual void sync(SyncOp& op) = 0;
   virtual void prepare(PrepareOp& op) = 0;
+  /// A prepare that may be under way has become urgent.
+  virtual void hurry(PrepareOp& op) { op.urgent = true; }
   virtual void populate(PopulateOp& op) = 0;
 };
 

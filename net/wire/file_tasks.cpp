@@ -71,9 +71,10 @@ std::int32_t write_zeroes(int file, const PrepareTask& task) {
       }
       unsynced = 0;
     }
-    if (task.rate > 0) {
-      // A worker thread may wait; this one spaces its steps evenly.
-      ::poll(nullptr, 0, static_cast<int>(std::min<std::uint64_t>(step * 1000 / task.rate, 1000)));
+    if (task.pace != nullptr && task.pace->awaited.load(std::memory_order_relaxed) == 0) {
+      // This thread does nothing else; it spaces its steps evenly.
+      const std::uint64_t pause = step * 1000 / std::max<std::uint64_t>(task.pace->rate, 1);
+      ::poll(nullptr, 0, static_cast<int>(std::min<std::uint64_t>(pause, 1000)));
     }
   }
   return 0;

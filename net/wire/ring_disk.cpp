@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "net/wire/file_tasks.h"
 
@@ -107,6 +108,7 @@ struct RingDisk::Job : WorkOp {
   PrepareTask task;
   PrepareOp* prepare = nullptr;
   PopulateOp* populate = nullptr;
+  bool awaited = false;  ///< it is counted in the pace
 
   static std::int32_t work_on(void* context) {
     Job& job = *static_cast<Job*>(context);
@@ -117,8 +119,8 @@ struct RingDisk::Job : WorkOp {
   }
 };
 
-RingDisk::RingDisk(Ring& ring, Worker& worker, const RingDiskOptions& options)
-    : ring_(ring), worker_(worker), options_(options) {
+RingDisk::RingDisk(Ring& ring, Worker& worker, Worker& filler, const RingDiskOptions& options)
+    : ring_(ring), worker_(worker), filler_(filler), options_(options) {
   ring.attach(RingTag::disk_write, this, [](void* self, const RingEvent& event) {
     static_cast<RingDisk*>(self)->on_written(event);
   });
@@ -388,8 +390,28 @@ void RingDisk::prepare(PrepareOp& op) {
   op.start();
   Job& job = claim_job();
   job.prepare = &op;
-  job.task = {op.path, op.size, op.zero, options_.file_mode, options_.prepare_rate};
-  worker_.run(job);
+  job.task = {op.path, op.size, op.zero, options_.file_mode, options_.pace};
+  job.awaited = false;
+  if (op.urgent) {
+    await(job);
+  }
+  filler_.run(job);
+}
+
+void RingDisk::hurry(PrepareOp& op) {
+  op.urgent = true;
+  for (const auto& job : jobs_) {
+    if (job->prepare == &op) {
+      await(*job);
+    }
+  }
+}
+
+void RingDisk::await(Job& job) noexcept {
+  if (options_.pace != nullptr && !job.awaited) {
+    job.awaited = true;
+    options_.pace->awaited.fetch_add(1, std::memory_order_relaxed);
+  }
 }
 
 void RingDisk::populate(PopulateOp& op) {
@@ -404,6 +426,10 @@ void RingDisk::on_job(Completion& completion) {
   ring_.stats().disk_errors += job.result < 0 ? 1 : 0;
   Completion& op = job.prepare != nullptr ? static_cast<Completion&>(*job.prepare)
                                           : static_cast<Completion&>(*job.populate);
+  if (std::exchange(job.awaited, false)) {
+    options_.pace->awaited.fetch_sub(1, std::memory_order_relaxed);
+  }
+  job.prepare = nullptr;
   idle_jobs_.push_back(&job);
   ring_.complete(op, job.result);
 }

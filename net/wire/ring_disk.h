@@ -7,6 +7,7 @@
 
 #include "core/loop/disk.h"
 #include "core/loop/ports.h"
+#include "net/wire/file_tasks.h"
 #include "net/wire/ring.h"
 
 namespace ringpost {
@@ -14,17 +15,15 @@ namespace ringpost {
 struct RingDiskOptions {
   unsigned file_mode = 0640;
   unsigned folder_mode = 0750;
-  /// Bytes a second at which prepare() writes zeroes, so that making spares does not crowd out
-  /// the commits; 0: as fast as the device takes them.
-  std::uint64_t prepare_rate = 0;
+  FillPace* pace = nullptr;  ///< of prepare(); none: as fast as the device takes the zeroes
 };
 
-/// The Disk of production. Writes and syncs go through the shard's ring, preparing and populating
-/// to its worker, which both outlive it. The synchronous calls may also be made before the ring is
-/// enabled. One thread.
+/// The Disk of production. Writes and syncs go through the shard's ring, populating to its worker,
+/// preparing, which takes its time, to `filler`; all outlive it. The synchronous calls may also be
+/// made before the ring is enabled. One thread.
 class RingDisk final : public Disk {
  public:
-  RingDisk(Ring& ring, Worker& worker, const RingDiskOptions& options);
+  RingDisk(Ring& ring, Worker& worker, Worker& filler, const RingDiskOptions& options);
   ~RingDisk() override;
 
   Result<FileId> open(const std::string& path, bool writable) override;
@@ -47,6 +46,7 @@ class RingDisk final : public Disk {
   void write(WriteOp& op) override;
   void sync(SyncOp& op) override;
   void prepare(PrepareOp& op) override;
+  void hurry(PrepareOp& op) override;
   void populate(PopulateOp& op) override;
 
  private:
@@ -62,12 +62,14 @@ class RingDisk final : public Disk {
   Result<FileId> add(int descriptor, const std::string& path);
   File& file_at(FileId id);
   Job& claim_job();
+  void await(Job& job) noexcept;
   void on_written(const RingEvent& event);
   void on_synced(const RingEvent& event);
   void on_job(Completion& completion);
 
   Ring& ring_;
   Worker& worker_;
+  Worker& filler_;
   RingDiskOptions options_;
   std::vector<File> files_;
   std::vector<std::unique_ptr<Job>> jobs_;

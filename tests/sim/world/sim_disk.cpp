@@ -343,6 +343,9 @@ bool SimDisk::step(ReadyList& ready) {
   }
   const std::size_t chosen = random_.below(waiting_.size());
   const Waiting waiting = waiting_[chosen];
+  if (waiting.prepare != nullptr && !waiting.prepare->urgent && files_->faults.never_at_leisure) {
+    return waiting_.size() > 1;
+  }
   waiting_[chosen] = waiting_.back();
   waiting_.pop_back();
   std::int32_t result = 0;

@@ -20,7 +20,8 @@ struct DiskFaults {
   unsigned sync_error = 0;  ///< -EIO; what was not synced is lost although reads see it
   unsigned prepare_error = 0;
   unsigned populate_error = 0;
-  std::int32_t write_errno = 5;  ///< of write_error
+  std::int32_t write_errno = 5;   ///< of write_error
+  bool never_at_leisure = false;  ///< a prepare that is not urgent never ends
 };
 
 /// The files of one simulated machine: what readers see, and what would survive a power cut.

@@ -391,6 +391,17 @@ TEST_F(SpoolTest, SegmentsAndJournalAreRecycled) {
 
 // Spares of larger segments, used before or never, as an earlier configuration or an import leave
 // them: they are used in the new size or go.
+TEST_F(SpoolTest, ASpareThatIsNeededIsMadeAtOnce) {
+  files_.faults.never_at_leisure = true;
+  auto run = start();
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    ASSERT_EQ(0, run->deliver_in(make_mail(i, 2'000))) << i;
+  }
+  // Nothing was settled, so each of these segments was a new file.
+  EXPECT_GE(run->spool->stats().segments, 6U);
+  kill(run);
+}
+
 TEST_F(SpoolTest, SparesOfAnotherSizeAreNotInTheWay) {
   options_.segment_bytes = 128 << 10;
   options_.journal_segment_bytes = 32 << 10;

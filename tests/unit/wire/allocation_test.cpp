@@ -33,7 +33,7 @@ TEST(Allocation, NoneWhileMailFlows) {
   auto net = shard.make_net();
   WorkerPool pool(1);
   ThreadWorker worker(pool, *shard.driver);
-  RingDisk disk(*shard.ring, worker, {});
+  RingDisk disk(*shard.ring, worker, worker, {});
   Pair pair(shard, *net);
   pair.client.keep_text = pair.server.keep_text = false;
   const auto full = disk.open("/dev/null", true);

@@ -22,7 +22,10 @@ class DiskTest : public ::testing::Test {
   DiskTest() {
     char name[] = "/tmp/ringpost-disk-XXXXXX";
     folder = ::mkdtemp(name);
-    disk = std::make_unique<RingDisk>(*shard.ring, worker, RingDiskOptions{});
+    pace.rate = 1ULL << 40U;
+    RingDiskOptions options;
+    options.pace = &pace;
+    disk = std::make_unique<RingDisk>(*shard.ring, worker, worker, options);
   }
   ~DiskTest() override {
     std::error_code ignored;
@@ -47,6 +50,7 @@ class DiskTest : public ::testing::Test {
   WireShard shard;
   WorkerPool pool{2};
   ThreadWorker worker{pool, *shard.driver};
+  FillPace pace;
   std::string folder;
   std::unique_ptr<RingDisk> disk;
 };
@@ -162,6 +166,30 @@ TEST_F(DiskTest, PrepareMakesZeroesAndKeepsWhereAsked) {
   op.size = 70'000;
   ASSERT_EQ(finish(op, &RingDisk::prepare), 0);
   EXPECT_EQ(content(*file), std::string(op.size, '\0')) << "a longer file is cut";
+}
+
+TEST_F(DiskTest, PreparingTakesItsTimeUntilSomebodyWaits) {
+  pace.rate = 1;  // a second for each step of 256 KiB, more than a minute for all
+  PrepareOp wanted;
+  wanted.path = path("wanted");
+  wanted.size = 16 * 1024 * 1024;
+  wanted.urgent = true;
+  ASSERT_EQ(finish(wanted, &RingDisk::prepare), 0);
+  EXPECT_EQ(pace.awaited, 0);
+
+  PrepareOp spare;
+  spare.path = path("spare");
+  spare.size = 16 * 1024 * 1024;
+  Ended ended;
+  spare.bind<&Ended::on_end>(&ended);
+  disk->prepare(spare);
+  shard.turns(5);
+  EXPECT_FALSE(ended.done);
+  disk->hurry(spare);
+  EXPECT_EQ(pace.awaited, 1);
+  ASSERT_TRUE(shard.run_until([&] { return ended.done; }));
+  EXPECT_EQ(ended.result, 0);
+  EXPECT_EQ(pace.awaited, 0);
 }
 
 TEST_F(DiskTest, PreparedZeroesFillNoMemory) {
