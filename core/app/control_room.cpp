@@ -56,61 +56,39 @@ std::string ControlRoom::answer(const std::string& request) {
   try {
     const auto command = parsed.value("command", std::string());
     const auto pattern = parsed.value("pattern", std::string());
-    if (command == "status") {
-      return status();
+    if (auto told = look(command, pattern, parsed)) {
+      return std::move(*told);
     }
     const std::lock_guard lock(mutex_);
-    if (command == "queues" || command == "domains" || command == "vmtas" ||
-        command == "sessions" || command == "hosts") {
-      return view(command, pattern);
-    }
-    if (command == "settings") {
-      return settings(pattern, parsed.value("sender", std::string()));
-    }
-    if (command == "list") {
-      return list(parsed);
-    }
-    if (command == "trace") {
-      return trace(parsed.value("id", std::string()));
-    }
-    if (command == "drain" || command == "end") {
-      return command == "drain" ? drain() : end();
-    }
-    if (command == "trace-live") {
-      return trace_live(parsed);
-    }
-    if (command == "pause" || command == "resume" || command == "delete" || command == "schedule") {
-      const bool dry_run = parsed.value("dry_run", false);
-      return parsed.contains("job")
-                 ? change_jobs(command, parsed.value("job", std::string()), dry_run)
-                 : change_queues(command, pattern, dry_run);
-    }
-    if (command == "sources" || command == "acct-flush") {
-      return command == "sources" ? sources() : flush_accounts();
-    }
-    if (command == "mode") {
-      return set_mode(pattern, parsed.value("mode", std::string()), parsed.value("dry_run", false));
-    }
-    if (command == "disable-source" || command == "enable-source") {
-      return use_source(parsed.value("source", std::string()), command == "enable-source",
-                        parsed.value("dry_run", false));
-    }
-    return answer_other(command, pattern, parsed);
+    return act(command, pattern, parsed);
   } catch (const Json::exception& error) {
     return answer_error(std::string("the request has a field of the wrong type: ") + error.what());
   }
 }
 
-std::string ControlRoom::answer_other(const std::string& command, const std::string& pattern,
-                                      const Json& request) {
+std::optional<std::string> ControlRoom::look(const std::string& command, const std::string& pattern,
+                                             const Json& request) {
+  if (command == "status") {
+    return status();
+  }
+  if (command == "queues" || command == "domains" || command == "vmtas" || command == "sessions" ||
+      command == "hosts") {
+    return view(command, pattern);
+  }
+  if (command == "settings") {
+    return settings(pattern, request.value("sender", std::string()));
+  }
+  if (command == "list") {
+    return list(request);
+  }
+  if (command == "trace") {
+    return trace(request.value("id", std::string()));
+  }
+  if (command == "sources" || command == "acct-flush") {
+    return command == "sources" ? sources() : flush_accounts();
+  }
   if (command == "jobs") {
     return jobs(pattern);
-  }
-  if (command == "move") {
-    return move(request);
-  }
-  if (command == "priority") {
-    return prioritize(request);
   }
   if (command == "decisions") {
     return decisions(request.value("kind", std::string()));
@@ -118,11 +96,37 @@ std::string ControlRoom::answer_other(const std::string& command, const std::str
   if (command == "warmup") {
     return warmups(pattern);
   }
-  if (command == "bounces") {
-    return bounces();
+  if (command == "bounces" || command == "cold") {
+    return command == "bounces" ? bounces() : day_counts(pattern);
   }
-  if (command == "cold") {
-    return day_counts(pattern);
+  if (command == "trace-live" && request.value("action", std::string()) == "read") {
+    return trace_live(request);
+  }
+  return std::nullopt;
+}
+
+std::string ControlRoom::act(const std::string& command, const std::string& pattern,
+                             const Json& request) {
+  const bool dry_run = request.value("dry_run", false);
+  if (command == "pause" || command == "resume" || command == "delete" || command == "schedule") {
+    return request.contains("job")
+               ? change_jobs(command, request.value("job", std::string()), dry_run)
+               : change_queues(command, pattern, dry_run);
+  }
+  if (command == "mode") {
+    return set_mode(pattern, request.value("mode", std::string()), dry_run);
+  }
+  if (command == "disable-source" || command == "enable-source") {
+    return use_source(request.value("source", std::string()), command == "enable-source", dry_run);
+  }
+  if (command == "move" || command == "priority") {
+    return command == "move" ? move(request) : prioritize(request);
+  }
+  if (command == "drain" || command == "end") {
+    return command == "drain" ? drain() : end();
+  }
+  if (command == "trace-live") {
+    return trace_live(request);
   }
   if (command == "undo") {
     return undo(request.value("id", std::string()));
@@ -250,7 +254,7 @@ std::string ControlRoom::settings(const std::string& queue, const std::string& s
   const std::size_t slash = queue.find('/');
   const std::string domain = queue.substr(0, slash);
   const std::string vmta = slash == std::string::npos ? "" : queue.substr(slash + 1);
-  auto told = config::explain(*reloader_.current(), domain, vmta, sender);
+  auto told = config::explain(*settings(), domain, vmta, sender);
   return told ? answer_settings(*told) : answer_error(told.error().describe());
 }
 
@@ -297,7 +301,7 @@ std::string ControlRoom::trace(const std::string& id) {
     }
   }
   auto waiting = ask(std::move(second));
-  return waiting ? answer_trace(**found, **waiting, *reloader_.current())
+  return waiting ? answer_trace(**found, **waiting, *settings())
                  : answer_error(waiting.error().describe());
 }
 
@@ -398,7 +402,7 @@ std::string ControlRoom::sources() {
   auto task = std::make_unique<ControlTask>();
   task->kind = ControlKind::sources;
   auto done = ask(std::move(task));
-  return done ? answer_sources(**done, *reloader_.current(), read_clocks())
+  return done ? answer_sources(**done, *settings(), read_clocks())
               : answer_error(done.error().describe());
 }
 

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,9 +37,9 @@ struct ProcessFacts {
 };
 
 /// Turns requests of the control socket, and of the main thread, into tasks for all shards and
-/// their parts into JSON. An endpoint of the mailroom. One request at a time, whoever asks; but
-/// figures, settings and the request `status` wait for no other, so that what watches the daemon
-/// has its answer while a long command goes on.
+/// their parts into JSON. An endpoint of the mailroom. Requests that only look wait for no other, so
+/// that whoever watches has an answer while a long command goes on; those that change something
+/// come one after the other, whoever asks.
 class ControlRoom : public ControlHandler {
  public:
   /// `endpoint` is the control thread's place in the mailroom.
@@ -84,8 +85,12 @@ class ControlRoom : public ControlHandler {
   /// One round of a search; the answer says where the next one begins.
   std::string list(const nlohmann::json& request);
   std::string trace(const std::string& id);
-  std::string answer_other(const std::string& command, const std::string& pattern,
-                           const nlohmann::json& request);
+  /// Requests that change nothing; without mutex_. None: it is another one.
+  std::optional<std::string> look(const std::string& command, const std::string& pattern,
+                                  const nlohmann::json& request);
+  /// The others, with it.
+  std::string act(const std::string& command, const std::string& pattern,
+                  const nlohmann::json& request);
   std::string reload();
   std::string drain();
   std::string end();
@@ -126,7 +131,7 @@ class ControlRoom : public ControlHandler {
   MoveRules moves_;
   account::LogWriter* accounts_ = nullptr;
   EventLog* events_ = nullptr;
-  std::mutex mutex_;       ///< held while a request is answered; taken before room_mutex_
+  std::mutex mutex_;       ///< held while something is changed; taken before room_mutex_
   std::mutex room_mutex_;  ///< guards the place in the mailroom and what follows
   std::condition_variable heard_;
   bool listening_ = false;  ///< a thread waits for letters, for all

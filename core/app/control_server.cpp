@@ -9,13 +9,15 @@
 
 #include <cerrno>
 #include <cstring>
+#include <iterator>
+#include <system_error>
 
 #include "core/app/control_frame.h"
 
 namespace ringpost::app {
 namespace {
 
-constexpr int kBacklog = 16;
+constexpr int kBacklog = 64;
 constexpr Duration kFrameTime = Duration::seconds(5);
 
 Result<int> bind_at(const std::string& path) {
@@ -56,8 +58,9 @@ Status ControlServer::start(const std::string& path) {
     return listener.error();
   }
   listener_ = *listener;
-  wake_ = ::eventfd(0, EFD_CLOEXEC);
+  wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   path_ = path;
+  stopping_.store(false);
   thread_ = std::thread([this] { serve(); });
   return {};
 }
@@ -66,44 +69,95 @@ void ControlServer::stop() {
   if (!thread_.joinable()) {
     return;
   }
-  const std::uint64_t one = 1;
-  (void)!::write(wake_, &one, sizeof one);
+  stopping_.store(true);
+  raise();
   thread_.join();
   ::close(listener_);
   ::close(wake_);
   ::unlink(path_.c_str());
 }
 
+void ControlServer::raise() {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t wrote = ::write(wake_, &one, sizeof one);
+}
+
 void ControlServer::serve() {
-  while (true) {
-    pollfd entries[2] = {{listener_, POLLIN, 0}, {wake_, POLLIN, 0}};
+  while (!stopping_.load()) {
+    const bool room = clients_.size() < kClientsMax;
+    pollfd entries[2] = {{room ? listener_ : -1, POLLIN, 0}, {wake_, POLLIN, 0}};
     if (::poll(entries, 2, -1) < 0 && errno != EINTR) {
-      return;
+      break;
     }
     if ((entries[1].revents & POLLIN) != 0) {
-      return;
+      std::uint64_t count = 0;
+      [[maybe_unused]] const ssize_t got = ::read(wake_, &count, sizeof count);
+      reap();
     }
-    if ((entries[0].revents & POLLIN) == 0) {
-      continue;
+    if ((entries[0].revents & POLLIN) != 0 && !stopping_.load()) {
+      accept_client();
     }
-    const int client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-    if (client >= 0) {
-      serve_client(client);
-      ::close(client);
+  }
+  {
+    // Who asks nothing is not waited for; an answer under way still leaves.
+    const std::lock_guard lock(mutex_);
+    for (const Client& client : clients_) {
+      if (!client.done) {
+        ::shutdown(client.socket, SHUT_RD);
+      }
     }
+  }
+  for (Client& client : clients_) {
+    client.thread.join();
+  }
+  clients_.clear();
+}
+
+void ControlServer::accept_client() {
+  const int socket = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+  if (socket < 0) {
+    return;
+  }
+  Client& client = clients_.emplace_back();
+  client.socket = socket;
+  try {
+    client.thread = std::thread([this, &client] { serve_client(client); });
+  } catch (const std::system_error&) {  // no thread is to be had now
+    ::close(socket);
+    clients_.pop_back();
   }
 }
 
-void ControlServer::serve_client(int client) {
-  while (true) {
-    const auto request = read_frame(client, kRequestBytesMax, kFrameTime);
-    if (!request) {
-      return;
-    }
-    if (!write_frame(client, handler_.answer(*request), kFrameTime)) {
-      return;
+void ControlServer::reap() {
+  std::list<Client> done;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto client = clients_.begin(); client != clients_.end();) {
+      const auto next = std::next(client);
+      if (client->done) {
+        done.splice(done.end(), clients_, client);
+      }
+      client = next;
     }
   }
+  for (Client& client : done) {
+    client.thread.join();
+  }
+}
+
+void ControlServer::serve_client(Client& client) {
+  while (!stopping_.load()) {
+    const auto request = read_frame(client.socket, kRequestBytesMax, kFrameTime);
+    if (!request || !write_frame(client.socket, handler_.answer(*request), kFrameTime)) {
+      break;
+    }
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    ::close(client.socket);
+    client.done = true;
+  }
+  raise();
 }
 
 }  // namespace ringpost::app
