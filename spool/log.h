@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/mail/doors.h"
+#include "core/mail/report.h"
 #include "spool/acceptance_log.h"
 #include "spool/accounting_feed.h"
 #include "spool/checkpoint.h"

@@ -312,6 +312,10 @@ void Log::record_outcome(const Job& job, const JobRecipient& recipient, MessageS
     }
   } else {
     state.next_s = seconds_up(fields.next_attempt);
+    if (reports_ != nullptr && !record.host.empty() &&
+        delay_wanted(record.notify, view.record.envelope)) {
+      ports_.reports->put_off({number_, view.slot, slot.generation}, record);
+    }
   }
 }
 

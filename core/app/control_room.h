@@ -37,8 +37,8 @@ struct ProcessFacts {
 };
 
 /// Turns requests of the control socket, and of the main thread, into tasks for all shards and
-/// their parts into JSON. An endpoint of the mailroom. Requests that only look wait for no other, so
-/// that whoever watches has an answer while a long command goes on; those that change something
+/// their parts into JSON. An endpoint of the mailroom. Requests that only look wait for no other,
+/// so that whoever watches has an answer while a long command goes on; those that change something
 /// come one after the other, whoever asks.
 class ControlRoom : public ControlHandler {
  public:

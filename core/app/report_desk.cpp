@@ -145,12 +145,25 @@ bool ReportDesk::add_delay(Task& task, const MessageView& view, std::uint32_t in
   part.index = index;
   part.address = to.address;
   part.original = to.original;
-  part.text = brief.attempts > 0
-                  ? "put off by the receiving host, " + std::to_string(brief.attempts) + " times"
-                  : "no host of the destination took it yet, or it waits for its turn";
-  part.fields.status = {4, 0, 0};
+  tell_attempt(task, part, brief.attempts);
   part.fields.retry_until = WallTime{envelope.received.us + rules.life.ns / 1000};
   return true;
+}
+
+// What the host said, where it is still known.
+void ReportDesk::tell_attempt(const Task& task, Part& part, unsigned attempts) const {
+  part.fields.status = {4, 0, 0};
+  if (const auto* last = attempts_.find(task.message, part.index)) {
+    part.host = last->host;
+    part.text = last->text;
+    part.fields.status = last->status;
+    part.fields.reply_code = last->reply_code;
+    part.fields.host_address = last->address;
+    part.fields.last_attempt = last->when;
+    return;
+  }
+  part.text = attempts > 0 ? "put off by the receiving host, " + std::to_string(attempts) + " times"
+                           : "no host of the destination took it yet, or it waits for its turn";
 }
 
 void ReportDesk::gather_delays(Task& task, const MessageView& view) {

@@ -6,11 +6,13 @@
 #include <vector>
 
 #include "core/account/notice.h"
+#include "core/app/last_attempts.h"
 #include "core/app/policy_book.h"
 #include "core/app/report_limit.h"
 #include "core/app/report_stream.h"
 #include "core/loop/loop.h"
 #include "core/mail/doors.h"
+#include "core/mail/report.h"
 #include "spool/spool.h"
 
 namespace ringpost::app {
@@ -42,6 +44,9 @@ class ReportDesk final : public ReportSink, public TurnHook {
   /// All reports owed by records up to this sequence are done with.
   std::uint64_t archived(std::uint16_t log) const override;
   bool look_at(const SpoolHandle& message) override;
+  void put_off(const SpoolHandle& message, const SettledRecord& record) override {
+    attempts_.note(message, record);
+  }
   bool end_of_turn(Now now) override;
 
   /// Begins nothing more; idle() turns true once what was begun is done.
@@ -103,6 +108,7 @@ class ReportDesk final : public ReportSink, public TurnHook {
   Task* take_task();
   Task* take_task(const SettledRecord& record);
   void gather_delays(Task& task, const MessageView& view);
+  void tell_attempt(const Task& task, Part& part, unsigned attempts) const;
   bool add_delay(Task& task, const MessageView& view, std::uint32_t index, WallTime& look);
   bool wanted(const Task& task);
   bool permitted(Task& task);
@@ -123,6 +129,7 @@ class ReportDesk final : public ReportSink, public TurnHook {
   Loop& loop_;
   PolicyBook& policies_;
   ReportLimit limit_;
+  LastAttempts attempts_;
   spool::Spool* spool_ = nullptr;
   std::array<Task, kTasks> tasks_;
   std::size_t tasks_used_ = 0;

@@ -239,12 +239,4 @@ class OutcomeSink {
   virtual std::uint64_t archived(std::uint16_t log) const = 0;
 };
 
-/// Door spool -> whoever tells senders what became of their mail.
-class ReportSink : public OutcomeSink {
- public:
-  /// Somebody may have asked to hear of the delay of this message, and it is time to look. False:
-  /// no room; it is offered again.
-  virtual bool look_at(const SpoolHandle& message) = 0;
-};
-
 }  // namespace ringpost

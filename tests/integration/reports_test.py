@@ -248,6 +248,11 @@ class Reports(PeerTest):
             self.assertEqual(["rfc822; later1@d.test"],
                              [fields["Final-Recipient"] for fields in delay.recipients])
             self.assertIsNotNone(delay.recipients[0]["Will-Retry-Until"])
+            self.assertEqual("dns; [127.0.0.1]", delay.recipients[0]["Remote-MTA"])
+            self.assertEqual("smtp; 451 4.2.1 mailbox busy",
+                             delay.recipients[0]["Diagnostic-Code"])
+            self.assertEqual("4.2.1", delay.recipients[0]["Status"])
+            self.assertIsNotNone(delay.recipients[0]["Last-Attempt-Date"])
         self.assertEqual({"<s1@home.test>", "<bounces=bad+d.test@home.test>"},
                          {failure.to[0] for failure in failures})
         expired = next(failure for failure in failures if failure.to == ["<s1@home.test>"])

@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,115 +14,10 @@
 
 #include "core/account/accountant.h"
 #include "core/account/packer.h"
-#include "tests/unit/account/account_world.h"
+#include "tests/unit/account/archive_world.h"
 
 namespace ringpost::account {
 namespace {
-
-namespace fs = std::filesystem;
-
-constexpr WallTime kNow{1'795'000'000'000'000};
-constexpr std::int64_t kDay = 20'775;
-
-/// The octets of a finished file, unpacked by the programs that an operator would use.
-std::string unpacked(const std::string& path) {
-  const std::string tool = path.ends_with(".gz")    ? "gzip -dc "
-                           : path.ends_with(".zst") ? "zstd -dcq "
-                                                    : "cat ";
-  FILE* pipe = ::popen((tool + path).c_str(), "r");
-  std::string bytes;
-  char piece[4096];
-  for (std::size_t got = 0; (got = ::fread(piece, 1, sizeof piece, pipe)) > 0;) {
-    bytes.append(piece, got);
-  }
-  EXPECT_EQ(::pclose(pipe), 0) << path;
-  return bytes;
-}
-
-std::vector<std::string> files_in(const std::string& folder) {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.is_regular_file()) {
-      names.push_back(entry.path().filename().string());
-    }
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-bool is_archive(const std::string& name) {
-  return name.ends_with(".csv") || name.ends_with(".csv.gz") || name.ends_with(".csv.zst");
-}
-
-/// Rows `log,seq` of all finished files of the folder; `doubles` counts those that came again.
-std::multiset<std::string> rows_of(const std::string& folder, bool with_current) {
-  std::multiset<std::string> rows;
-  for (const std::string& name : files_in(folder)) {
-    if (!is_archive(name) || (!with_current && name == "acct.csv")) {
-      continue;
-    }
-    const auto lines = lines_of(unpacked(folder + "/" + name));
-    rows.insert(lines.begin() + (lines.empty() ? 0 : 1), lines.end());
-  }
-  return rows;
-}
-
-testing::AssertionResult each_once(const std::multiset<std::string>& rows, unsigned last) {
-  for (unsigned i = 1; i <= last; ++i) {
-    const std::string row = "4," + std::to_string(i);
-    if (rows.count(row) != 1) {
-      return testing::AssertionFailure() << row << " stands " << rows.count(row) << " times";
-    }
-  }
-  return rows.size() == last ? testing::AssertionSuccess()
-                             : testing::AssertionFailure() << rows.size() << " rows";
-}
-
-/// An accounting file in a folder that may vanish, and an archive that stays.
-struct Host {
-  Folder root;
-  std::string memory = root / "memory";
-  std::string disk = root / "disk";
-  SpoolId spool{{1, 2, 3}};
-
-  Host() {
-    fs::create_directory(memory);
-    fs::create_directory(disk);
-  }
-  FinishRule rule(Packing packing) const {
-    FinishRule rule;
-    rule.path = memory + "/acct.csv";
-    rule.move_to = disk;
-    rule.packing = packing;
-    return rule;
-  }
-  LogWriterOptions options(Packing packing) const {
-    LogWriterOptions options;
-    options.spool = spool;
-    AccountFileSpec spec;
-    spec.path = memory + "/acct.csv";
-    spec.style.fields = {Field::log_id, Field::seq};
-    spec.move_to = disk;
-    spec.packing = packing;
-    options.files = {spec};
-    return options;
-  }
-};
-
-/// The folder `memory` is lost with the power, `disk` is not.
-class VolatileFiles final : public QuickFiles {
- public:
-  bool is_volatile(const std::string& path) override {
-    return path.find("/memory/") != std::string::npos;
-  }
-};
-
-void pass(LogWriter& writer, Duration time, Instant& now) {
-  for (const Instant end = now + time; now <= end; now = now + Duration::milliseconds(100)) {
-    while (writer.pump(now)) {
-    }
-  }
-}
 
 /// Accounts records up to `last` of log 4 and closes the file.
 void write_and_close(const Host& host, Packing packing, unsigned last) {
@@ -406,93 +299,6 @@ TEST(LogWriter, AJournalThatFillsUpAsksForAFlushNowAndThen) {
     EXPECT_EQ((*writer)->stats().rotations, i < 3 ? 1U : 2U);
     now = i == 2 ? now + kRelieveInterval : now;
   }
-}
-
-/// 0: as it should be. In a process of its own, with a file system of its own.
-int fill_memory(const Host& host) {
-  if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, "") != 0 ||
-      ::mount("none", host.memory.c_str(), "tmpfs", 0, "size=256k") != 0) {
-    return 77;
-  }
-  class Files final : public PosixFiles {
-   public:
-    bool is_volatile(const std::string& path) override {
-      return path.find("/memory/") != std::string::npos;
-    }
-    int sync(int) override { return 0; }
-  } files;
-  LogWriterOptions options = host.options(Packing::gzip);
-  options.stop_patience = Duration::minutes(10);  // a starved machine takes its time
-  options.files[0].style.fields = {Field::log_id, Field::seq, Field::dsn_diag};
-  options.files[0].records = records::kAll;
-  auto writer = LogWriter::open(std::move(options), files);
-  if (!writer) {
-    return 2;
-  }
-  (*writer)->start();
-  Accountant accountant(**writer, 0);
-  const std::string text(400, 'x');
-  constexpr std::uint64_t kRecords = 2'500;
-  for (std::uint64_t i = 1; i <= kRecords; ++i) {
-    SettledRecord record = sample_record(4, i);
-    record.text = text;
-    record.type = i % 4 == 0   ? RecordType::received
-                  : i % 4 == 1 ? RecordType::queue
-                               : RecordType::outcome;
-    while (!accountant.account(record)) {
-      ::usleep(1000);  // the rings are full, for as long as the writer needs
-    }
-  }
-  // It gets on by itself, not only because the end makes it sync each batch.
-  for (int tries = 0; (*writer)->written(4) < kRecords / 2; ++tries) {
-    if (tries == 120'000) {
-      return 3;
-    }
-    ::usleep(1000);
-  }
-  const bool stopped = (*writer)->stop();
-  if (!stopped || (*writer)->stats().rotations == 0) {
-    for (const std::string& note : (*writer)->take_notes()) {
-      std::fprintf(stderr, "%s\n", note.c_str());
-    }
-    return 4;
-  }
-  writer->reset();
-  // What is left in the file itself is brought away too.
-  fs::rename(host.memory + "/acct.csv", finished_name(host.memory + "/acct.csv", kDay + 9000, 1));
-  const auto report = Finisher(host.rule(Packing::gzip), host.spool).run(kNow);
-  if (!report || !report->problems.empty()) {
-    return 5;
-  }
-  std::multiset<std::uint64_t> seen;
-  for (const std::string& name : files_in(host.disk)) {
-    if (is_archive(name)) {
-      for (const std::string& line : lines_of(unpacked(host.disk + "/" + name))) {
-        if (line.starts_with("4,")) {
-          seen.insert(std::stoull(line.substr(2)));
-        }
-      }
-    }
-  }
-  const std::set<std::uint64_t> different(seen.begin(), seen.end());
-  return seen.size() == kRecords && different.size() == kRecords ? 0 : 6;
-}
-
-/// Many times what the memory holds goes through it: nothing is lost, nothing doubled, and records
-/// are taken all the time.
-TEST(LogWriter, FullMemoryIsRelievedByFinishingTheFile) {
-  Host host;
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::_exit(fill_memory(host));
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  ASSERT_TRUE(WIFEXITED(status));
-  if (WEXITSTATUS(status) == 77) {
-    GTEST_SKIP() << "no file systems can be mounted here";
-  }
-  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 }  // namespace
