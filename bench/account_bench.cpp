@@ -1,6 +1,7 @@
 // What accounting costs: records a second from a shard's thread through its ring and the log
-// writer's thread into CSV files, with one and with four files, until all of it is synced. The
-// folder is on tmpfs (/dev/shm), as the packaged unit has it; RINGPOST_BENCH_FOLDER names another.
+// writer's thread into CSV files, with one file and with four, alike and unlike each other, until
+// all of it is synced. The folder is on tmpfs (/dev/shm), as the packaged unit has it;
+// RINGPOST_BENCH_FOLDER names another.
 // Run: account_bench --benchmark_min_time=1
 
 #include <sys/stat.h>
@@ -47,10 +48,18 @@ SettledRecord sample() {
   return record;
 }
 
-LogWriterOptions options_for(const std::string& folder, std::int64_t files) {
+/// Columns without the last `number`: files that share no row.
+RowStyle unlike_style(std::int64_t number) {
+  RowStyle style;
+  style.fields.erase(style.fields.end() - number, style.fields.end());
+  return style;
+}
+
+LogWriterOptions options_for(const std::string& folder, std::int64_t files, bool unlike) {
   LogWriterOptions options;
   for (std::int64_t i = 0; i < files; ++i) {
     AccountFileSpec& spec = options.files.emplace_back();
+    spec.style = unlike ? unlike_style(i) : RowStyle{};
     spec.path = folder + "/acct" + std::to_string(i) + ".csv";
     spec.rotation.max_size = 256ULL << 20;
     spec.delete_after = Duration{};
@@ -62,7 +71,7 @@ LogWriterOptions options_for(const std::string& folder, std::int64_t files) {
 void write_records(benchmark::State& state) {
   const std::string folder = make_folder();
   PosixFiles calls;
-  auto opened = LogWriter::open(options_for(folder, state.range(0)), calls);
+  auto opened = LogWriter::open(options_for(folder, state.range(0), state.range(1) != 0), calls);
   if (folder.empty() || !opened) {
     state.SkipWithError("the files cannot be made");
     return;
@@ -88,13 +97,18 @@ void write_records(benchmark::State& state) {
   writer.reset();
   static_cast<void>(std::system(("rm -rf '" + folder + "'").c_str()));
 }
-BENCHMARK(write_records)->ArgName("files")->Arg(1)->Arg(4)->UseRealTime();
+BENCHMARK(write_records)
+    ->ArgNames({"files", "unlike"})
+    ->Args({1, 0})
+    ->Args({4, 0})
+    ->Args({4, 1})
+    ->UseRealTime();
 
-/// The shard's share alone: a row is formatted for each file and put into the ring.
+/// The shard's share alone: a row is formatted for each file that is unlike the others.
 void format_record(benchmark::State& state) {
   std::vector<RowFormatter> formatters;
   for (std::int64_t i = 0; i < state.range(0); ++i) {
-    formatters.emplace_back(RowStyle{});
+    formatters.emplace_back(unlike_style(i));
   }
   const SettledRecord record = sample();
   std::string room(kRowBytesMax, '\0');

@@ -7,6 +7,7 @@ import pathlib
 import pwd
 import shutil
 import subprocess
+import tempfile
 
 import harness
 import peers
@@ -65,12 +66,17 @@ class Sender:
 
 
 class Ringpost(Sender):
+    """`accounting` files, in memory as packages have them; `unlike`: each of a form of its own."""
+
     name = "ringpost"
     synced = "content and envelope"
+    FORMS = ("", "  format-text json\n", "  iso-times no\n",
+             "  fields type,timeLogged,timeQueued,orig,rcpt,dsnStatus,vmta,jobId,msgId\n")
 
-    def __init__(self, folder, sink_port, extra="", shards=2, accounting=1,
+    def __init__(self, folder, sink_port, extra="", shards=2, accounting=1, unlike=False,
                  sink_host="127.0.0.1", **options):
         super().__init__(folder, sink_port, **options)
+        self.memory = pathlib.Path(tempfile.mkdtemp(prefix="ringpost-bench.", dir="/dev/shm"))
         lines = [extra, "<domain *>"]
         if self.connections:
             lines.append(f"  max-smtp-out {self.connections}")
@@ -89,16 +95,20 @@ class Ringpost(Sender):
         self.daemon.configuration = self.daemon.configuration.replace(
             "total-max-smtp-in 5000", "total-max-smtp-in 20000")
         self.port = self.daemon.port
-        self._set_accounting(accounting)
+        self._set_accounting(accounting, unlike)
 
-    def _set_accounting(self, files):
+    def _set_accounting(self, files, unlike):
         first = self.daemon.configuration.index("<acct-file")
         end = self.daemon.configuration.index("</acct-file>\n") + len("</acct-file>\n")
-        section = self.daemon.configuration[first:end]
-        sections = [section.replace(".csv", f".{number}.csv" if number else ".csv")
+        sections = [f"<acct-file {self.memory}/acct.{number}>\n  records d,b,t\n" +
+                    (self.FORMS[number % len(self.FORMS)] if unlike else "") + "</acct-file>\n"
                     for number in range(files)]
         self.daemon.configuration = (self.daemon.configuration[:first] + "".join(sections) +
                                      self.daemon.configuration[end:])
+
+    def stop(self, timeout=60):
+        super().stop(timeout)
+        shutil.rmtree(self.memory, ignore_errors=True)
 
     def start(self):
         if self.tls:

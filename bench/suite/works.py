@@ -153,13 +153,13 @@ class Catalogue:
                                              size, messages, without))
 
     def accounting(self):
-        for number in (0, 1, 4):
+        for variant, files, unlike in (("no file", 0, False), ("1 file", 1, False),
+                                       ("4 files", 4, False), ("4 unlike files", 4, True)):
             if self.chosen("ringpost"):
-                def run(number=number):
-                    return relay.end_to_end(
-                        self.maker("ringpost", accounting=number), self.disk,
-                        self.count("ringpost"), relay.Shape())
-                yield Case("accounting", "ringpost", f"{number} files", run)
+                make = self.maker("ringpost", accounting=files, unlike=unlike)
+                run = functools.partial(relay.end_to_end, make, self.disk,
+                                        self.count("ringpost"), relay.Shape())
+                yield Case("accounting", "ringpost", variant, run)
 
     def start(self):
         if self.chosen("ringpost"):

@@ -18,10 +18,18 @@ std::string_view RememberedRules::category(std::string_view text) const {
 
 Accountant::Accountant(LogWriter& writer, unsigned shard)
     : writer_(writer), ring_(writer.ring(shard)), rules_(writer.options().bounce_rules) {
-  for (const AccountFileSpec& spec : writer.options().files) {
-    formatters_.emplace_back(spec.style);
+  const auto& files = writer.options().files;
+  for (std::uint32_t i = 0; i < files.size(); ++i) {
+    auto known = std::find_if(styles_.begin(), styles_.end(), [&](const SharedStyle& style) {
+      return files[style.files.front()].style == files[i].style;
+    });
+    if (known == styles_.end()) {
+      styles_.push_back({RowFormatter(files[i].style), {}});
+      known = styles_.end() - 1;
+    }
+    known->files.push_back(i);
   }
-  entry_.resize(sizeof(EntryHead) + formatters_.size() * (sizeof(EntryRowHead) + kRowBytesMax));
+  entry_.resize(sizeof(EntryHead) + styles_.size() * (sizeof(EntryRowHead) + kRowBytesMax));
   RP_ASSERT(entry_.size() <= ring_.entry_max());
   for (std::size_t log = 0; log < kLogsMax; ++log) {
     if (writer.written(log) != 0) {
@@ -85,23 +93,35 @@ std::string_view Accountant::queue_of(const SettledRecord& record) {
   return text.view();
 }
 
+/// The files of `style` that show the record, as bits.
+std::uint32_t Accountant::takers_of(const SharedStyle& style, const SettledRecord& record) {
+  const auto type = static_cast<std::uint8_t>(record_of(record) & ~unsigned{record.hidden_records});
+  std::uint32_t takers = 0;
+  for (const std::uint32_t i : style.files) {
+    const AccountFileSpec& file = writer_.options().files[i];
+    const bool shown = (file.records & type) != 0 &&
+                       (file.queues.takes_all() || file.queues.takes(queue_of(record)));
+    takers |= shown ? 1U << i : 0U;
+  }
+  return takers;
+}
+
 std::string_view Accountant::make_entry(const SettledRecord& record) {
   EntryHead head;
   head.sequence = record.sequence;
   head.log = record.log;
   std::size_t size = sizeof head;
-  const auto type = static_cast<std::uint8_t>(record_of(record) & ~unsigned{record.hidden_records});
-  const auto& files = writer_.options().files;
   const bool categorised =
       record.type == RecordType::outcome && record.kind != OutcomeKind::delivered;
   const std::string_view category = categorised ? category_of(record) : std::string_view{};
-  for (std::uint32_t i = 0; i < files.size(); ++i) {
-    if ((files[i].records & type) == 0 || !files[i].queues.takes(queue_of(record))) {
+  for (SharedStyle& style : styles_) {
+    const std::uint32_t takers = takers_of(style, record);
+    if (takers == 0) {
       continue;
     }
     const std::span<char> room(entry_.data() + size + sizeof(EntryRowHead), kRowBytesMax);
-    const std::string_view text = formatters_[i].format(record, category, room);
-    const EntryRowHead row{i, static_cast<std::uint32_t>(text.size())};
+    const std::string_view text = style.formatter.format(record, category, room);
+    const EntryRowHead row{takers, static_cast<std::uint32_t>(text.size())};
     std::memcpy(entry_.data() + size, &row, sizeof row);
     size += sizeof row + text.size();
     ++head.rows;

@@ -67,7 +67,14 @@ class Accountant final : public OutcomeSink {
   void use(std::shared_ptr<const BounceRules> rules);
 
  private:
+  /// Files that look alike: a row is formatted once for all of them.
+  struct SharedStyle {
+    RowFormatter formatter;
+    std::vector<std::uint32_t> files;
+  };
+
   std::string_view category_of(const SettledRecord& record) const;
+  std::uint32_t takers_of(const SharedStyle& style, const SettledRecord& record);
   std::string_view queue_of(const SettledRecord& record);
   std::string_view make_entry(const SettledRecord& record);
   void count_category(const SettledRecord& record);
@@ -75,7 +82,7 @@ class Accountant final : public OutcomeSink {
   LogWriter& writer_;
   RowRing& ring_;
   RememberedRules rules_;
-  std::vector<RowFormatter> formatters_;
+  std::vector<SharedStyle> styles_;
   std::array<char, 640> queue_room_{};
   std::vector<char> entry_;
   LogTable taken_;

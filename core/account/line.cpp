@@ -1,6 +1,7 @@
 #include "core/account/line.h"
 
 #include <algorithm>
+#include <array>
 
 #include "core/base/assert.h"
 
@@ -27,6 +28,34 @@ char printable(char c) noexcept {
   return octet < 0x20 || octet == 0x7f ? ' ' : c;
 }
 
+// What keeps a value from being written as it is, as a set of bits.
+constexpr std::uint8_t kControl = 1;
+constexpr std::uint8_t kQuote = 2;
+constexpr std::uint8_t kComma = 4;
+constexpr std::uint8_t kBackslash = 8;
+constexpr std::uint8_t kBeyondAscii = 16;
+
+constexpr std::array<std::uint8_t, 256> kClasses = [] {
+  std::array<std::uint8_t, 256> classes{};
+  std::fill(classes.begin(), classes.begin() + 0x20, kControl);
+  std::fill(classes.begin() + 0x80, classes.end(), kBeyondAscii);
+  classes[0x7f] = kControl;
+  classes['"'] = kQuote;
+  classes[','] = kComma;
+  classes['\\'] = kBackslash;
+  return classes;
+}();
+
+/// The classes of all octets of `value`. Most values have none: looking first lets them be copied
+/// whole.
+unsigned classes_in(std::string_view value) noexcept {
+  unsigned found = 0;
+  for (const char c : value) {
+    found |= kClasses[static_cast<unsigned char>(c)];
+  }
+  return found;
+}
+
 }  // namespace
 
 void CsvLine::separate() noexcept {
@@ -39,7 +68,12 @@ void CsvLine::separate() noexcept {
 void CsvLine::add(std::string_view value) noexcept {
   separate();
   value = cut(value);
-  const bool quoted = value.find_first_of(",\"") != std::string_view::npos;
+  const unsigned found = classes_in(value);
+  if ((found & (kControl | kQuote | kComma)) == 0) {
+    text_.add(value);
+    return;
+  }
+  const bool quoted = (found & (kQuote | kComma)) != 0;
   if (quoted) {
     text_.add('"');
   }
@@ -52,6 +86,11 @@ void CsvLine::add(std::string_view value) noexcept {
   if (quoted) {
     text_.add('"');
   }
+}
+
+void CsvLine::add_plain(std::string_view value) noexcept {
+  separate();
+  text_.add(value);
 }
 
 void CsvLine::add_number(std::uint64_t value) noexcept {
@@ -104,6 +143,10 @@ void JsonLine::begin_cell() noexcept {
 
 void JsonLine::add_text(std::string_view text) noexcept {
   text_.add('"');
+  if ((classes_in(text) & (kControl | kQuote | kBackslash | kBeyondAscii)) == 0) {
+    text_.add(text).add('"');
+    return;
+  }
   while (!text.empty()) {
     const std::size_t size = utf8_size(text);
     if (size == 0) {
@@ -126,6 +169,13 @@ void JsonLine::add(std::string_view value) noexcept {
   if (!value.empty()) {
     begin_cell();
     add_text(cut(value));
+  }
+}
+
+void JsonLine::add_plain(std::string_view value) noexcept {
+  if (!value.empty()) {
+    begin_cell();
+    text_.add('"').add(value).add('"');
   }
 }
 

@@ -25,6 +25,8 @@ class Line {
   /// The name of the cells that follow; forms with a header line do without.
   virtual void title(std::string_view name) noexcept = 0;
   virtual void add(std::string_view value) noexcept = 0;
+  /// A value of ours that holds nothing a form would write otherwise: it is not looked through.
+  virtual void add_plain(std::string_view value) noexcept = 0;
   virtual void add_number(std::uint64_t value) noexcept = 0;
   /// The row with its line end.
   virtual std::string_view finish() noexcept = 0;
@@ -38,6 +40,7 @@ class CsvLine final : public Line {
 
   void title(std::string_view) noexcept override {}
   void add(std::string_view value) noexcept override;
+  void add_plain(std::string_view value) noexcept override;
   void add_number(std::uint64_t value) noexcept override;
   std::string_view finish() noexcept override;
 
@@ -57,6 +60,7 @@ class JsonLine final : public Line {
 
   void title(std::string_view name) noexcept override { title_ = name; }
   void add(std::string_view value) noexcept override;
+  void add_plain(std::string_view value) noexcept override;
   void add_number(std::uint64_t value) noexcept override;
   std::string_view finish() noexcept override;
 

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -91,6 +92,7 @@ struct LogWriter::State {
   std::vector<std::uint64_t> cursors;   ///< per ring: read so far
   std::vector<std::uint64_t> released;  ///< per ring: durable so far
   LogTable seen;                        ///< highest sequences taken from the rings
+  bool behind = false;                  ///< the last round left entries in a ring
   bool unsynced = false;
   Instant unsynced_since;
   Instant retry_at;
@@ -297,7 +299,7 @@ void LogWriter::run() {
 void LogWriter::wait(Instant now, bool worked) {
   Instant until = next_deadline();
   if (worked) {
-    until = std::min(until, now + kGather);
+    until = state_->behind ? now : std::min(until, now + kGather);
   } else {
     sleeping_.store(true, std::memory_order_seq_cst);
     for (std::size_t i = 0; i < rings_.size() && until > now; ++i) {
@@ -392,6 +394,7 @@ bool LogWriter::collect() {
       any = true;
     }
   }
+  state.behind = bytes >= state.batch_bytes;
   return any;
 }
 
@@ -405,7 +408,9 @@ void LogWriter::take_entry(std::string_view entry) {
   for (unsigned i = 0; i < head.rows; ++i) {
     EntryRowHead row;
     std::memcpy(&row, entry.data(), sizeof row);
-    rows[row.file] = entry.substr(sizeof row, row.size);
+    for (std::uint32_t rest = row.files; rest != 0; rest &= rest - 1) {
+      rows[static_cast<std::size_t>(std::countr_zero(rest))] = entry.substr(sizeof row, row.size);
+    }
     entry.remove_prefix(sizeof row + row.size);
   }
   for (std::size_t i = 0; i < state.files.size(); ++i) {

@@ -34,7 +34,7 @@ struct AccountFileSpec {
 };
 FinishRule finish_rule_of(const AccountFileSpec& spec);
 
-inline constexpr std::size_t kAccountFilesMax = 16;
+inline constexpr std::size_t kAccountFilesMax = 16;  // below 32: EntryRowHead
 inline constexpr Duration kRelieveInterval = Duration::minutes(5);
 
 struct LogWriterOptions {
@@ -169,7 +169,8 @@ class LogWriter {
 };
 
 /// How an entry in a ring looks, shared with Accountant: a head, then for each row a row head and
-/// its octets. A record that no file shows has no rows but counts.
+/// its octets; files that look alike share a row. A record that no file shows has no rows but
+/// counts.
 struct EntryHead {
   std::uint64_t sequence = 0;
   std::uint16_t log = 0;
@@ -177,7 +178,7 @@ struct EntryHead {
   std::uint32_t reserved = 0;
 };
 struct EntryRowHead {
-  std::uint32_t file = 0;
+  std::uint32_t files = 0;  ///< that show the row, a bit each
   std::uint32_t size = 0;
 };
 

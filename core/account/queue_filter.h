@@ -17,6 +17,7 @@ class QueueFilter {
   /// Whether the file shows records of `queue` (domain/vmta). Without patterns it shows all; with
   /// none but those that leave out, all others.
   bool takes(std::string_view queue) const noexcept;
+  bool takes_all() const noexcept { return shown_.empty() && left_out_.empty(); }
 
  private:
   std::vector<std::string> shown_;

@@ -170,13 +170,20 @@ void add_host(Line& line, std::string_view host, const IpAddress& address) {
     text.add(host.substr(0, kValueBytesMax / 2));
   }
   if (address.valid()) {
-    text.add(host.empty() ? "(" : " (").add(address.text()).add(')');
+    text.add(host.empty() ? "(" : " (");
+    address.write(text);
+    text.add(')');
   }
   line.add(text.view());
 }
 
 void add_address(Line& line, const IpAddress& address) {
-  line.add(address.valid() ? std::string_view(address.text()) : std::string_view());
+  std::array<char, 64> room;
+  TextBuilder text(room);
+  if (address.valid()) {
+    address.write(text);
+  }
+  line.add_plain(text.view());
 }
 
 std::string_view domain_of(const SettledRecord& record) noexcept {
@@ -367,7 +374,7 @@ void RowFormatter::write(Line& line, const SettledRecord& record, std::string_vi
     const bool mapped = column.field == Field::header || (column.mapped & kind) != 0;
     const bool fills = (filled >> static_cast<unsigned>(column.field) & 1) != 0;
     if ((column.records & kind) == 0 || !(mapped || fills)) {
-      line.add({});
+      line.add_plain({});
     } else if (mapped) {
       line.add(noted_value(record.noted, column.header));
     } else if (column.field == Field::bounce_cat) {
@@ -397,26 +404,26 @@ void RowFormatter::add_time(Line& line, WallTime time, ShownTime& last) const {
     last.text = text.view();
     last.second = second;
   }
-  line.add(last.text);
+  line.add_plain(last.text);
 }
 
 void RowFormatter::add(Line& line, Field field, const SettledRecord& record) {
   switch (field) {
-    case Field::type: return line.add(letter_of(record));
+    case Field::type: return line.add_plain(letter_of(record));
     case Field::time:
     case Field::time_logged: return add_time(line, record.settled, logged_);
     case Field::time_queued: return add_time(line, record.received, queued_);
     case Field::orig: return line.add(record.reverse_path);
     case Field::rcpt: return line.add(record.recipient);
     case Field::orcpt: return line.add(record.original_recipient);
-    case Field::dsn_action: return line.add(action_of(record.kind));
+    case Field::dsn_action: return line.add_plain(action_of(record.kind));
     case Field::dsn_status: return add_status(line, record, true);
     case Field::dsn_status_code: return add_status(line, record, false);
     case Field::dsn_diag: return add_diagnostic(line, record);
     case Field::dsn_mta: return add_host(line, record.host, record.remote.ip);
-    case Field::src_type: return line.add(record.origin.valid() ? "smtp" : "local");
+    case Field::src_type: return line.add_plain(record.origin.valid() ? "smtp" : "local");
     case Field::src_mta: return add_host(line, record.helo, record.origin);
-    case Field::dlv_type: return line.add(name_of(record.way));
+    case Field::dlv_type: return line.add_plain(name_of(record.way));
     case Field::dlv_source_ip: return add_address(line, record.local);
     case Field::dlv_destination_ip: return add_address(line, record.remote.ip);
     case Field::dlv_esmtp_available: return add_offered(line, record.offered);
@@ -433,7 +440,7 @@ void RowFormatter::add(Line& line, Field field, const SettledRecord& record) {
     case Field::msg_id: {
       char text[MessageId::kTextSize];
       record.id.write_text(text);
-      return line.add({text, sizeof text});
+      return line.add_plain({text, sizeof text});
     }
     case Field::attempts: return line.add_number(record.attempts);
     case Field::ambiguous: return line.add_number(record.ambiguous ? 1 : 0);

@@ -31,9 +31,11 @@ struct RowStyle {
   bool iso_times = true;          ///< `YYYY-MM-DD HH:MM:SS+0000`, else seconds since 1970
   std::string user_string;        ///< text of the column userString
   bool user_string_from = false;  ///< ... or the From field of the message
+
+  bool operator==(const RowStyle&) const = default;
 };
 
-/// Turns settled records into the rows of one file. One per shard and file.
+/// Turns settled records into rows of one style. One per shard and style.
 class RowFormatter {
  public:
   explicit RowFormatter(RowStyle style);

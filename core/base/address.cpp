@@ -83,12 +83,23 @@ bool IpAddress::is_special() const {
 }
 
 std::string IpAddress::text() const {
+  char room[INET6_ADDRSTRLEN];
+  TextBuilder out(room);
+  write(out);
+  return std::string(out.view());
+}
+
+void IpAddress::write(TextBuilder& out) const noexcept {
   if (!valid()) {
-    return "-";
+    out.add('-');
+  } else if (is_v4()) {
+    out.add_number(octets[0]).add('.').add_number(octets[1]).add('.');
+    out.add_number(octets[2]).add('.').add_number(octets[3]);
+  } else {
+    char buffer[INET6_ADDRSTRLEN];
+    ::inet_ntop(AF_INET6, octets.data(), buffer, sizeof buffer);
+    out.add(buffer);
   }
-  char buffer[INET6_ADDRSTRLEN];
-  ::inet_ntop(is_v4() ? AF_INET : AF_INET6, octets.data(), buffer, sizeof buffer);
-  return buffer;
 }
 
 Result<SocketAddress> SocketAddress::parse(std::string_view text, std::uint16_t default_port) {

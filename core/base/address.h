@@ -10,6 +10,8 @@
 
 namespace ringpost {
 
+class TextBuilder;
+
 /// An IPv4 or IPv6 address without port. IPv4 is kept in the first four octets; IPv4-mapped
 /// IPv6 (::ffff:a.b.c.d) is folded to IPv4 when parsed, so that rules match either form.
 struct IpAddress {
@@ -29,6 +31,8 @@ struct IpAddress {
   bool is_special() const;
   /// Textual form (RFC 5952 for IPv6).
   std::string text() const;
+  /// The same without allocation.
+  void write(TextBuilder& out) const noexcept;
   auto operator<=>(const IpAddress&) const = default;
 };
 

@@ -45,7 +45,14 @@ class TextBuilder {
     truncated_ = truncated_ || fits < text.size();
     return *this;
   }
-  TextBuilder& add(char c) noexcept { return add(std::string_view(&c, 1)); }
+  TextBuilder& add(char c) noexcept {
+    if (size_ < room_.size()) {
+      room_[size_++] = c;
+    } else {
+      truncated_ = true;
+    }
+    return *this;
+  }
   TextBuilder& add_number(std::uint64_t value) noexcept {
     char digits[20] = {};  // optimised g++ 12 sees uninitialised reads otherwise
     const auto result = std::to_chars(digits, digits + sizeof digits, value);

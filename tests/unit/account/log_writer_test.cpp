@@ -118,6 +118,34 @@ TEST(LogWriter, EachFileShowsItsTypesAndAllPositionsGoOn) {
   EXPECT_EQ(accountant.archived(0), 4U);
 }
 
+TEST(LogWriter, FilesThatLookAlikeShowWhatIsTheirs) {
+  Folder folder;
+  PosixFiles calls;
+  LogWriterOptions options = options_for(folder / "all.csv");
+  for (const char* name : {"net.csv", "bounced.csv", "other.csv"}) {
+    options.files.push_back(options.files[0]);
+    options.files.back().path = folder / name;
+  }
+  ASSERT_TRUE(options.files[1].queues.add("example.net").ok());
+  options.files[2].records = records::kBounced;
+  options.files[3].style.fields = {Field::seq, Field::rcpt};
+  auto writer = open_writer(options, calls);
+  Accountant accountant(*writer, 0);
+  for (std::uint64_t i = 1; i <= 4; ++i) {
+    SettledRecord record = sample_record(0, i);
+    record.recipient = i % 2 == 0 ? "to@example.net" : "to@example.com";
+    record.kind = i <= 2 ? OutcomeKind::delivered : OutcomeKind::bounced;
+    EXPECT_TRUE(accountant.account(record));
+  }
+  Steps steps(*writer);
+  steps.pass(Duration::seconds(2));
+  EXPECT_EQ(slurp(folder / "all.csv"), "logId,seq\r\n0,1\r\n0,2\r\n0,3\r\n0,4\r\n");
+  EXPECT_EQ(slurp(folder / "net.csv"), "logId,seq\r\n0,2\r\n0,4\r\n");
+  EXPECT_EQ(slurp(folder / "bounced.csv"), "logId,seq\r\n0,3\r\n0,4\r\n");
+  EXPECT_EQ(lines_of(slurp(folder / "other.csv")).size(), 5U);
+  EXPECT_EQ(accountant.archived(0), 4U);
+}
+
 TEST(LogWriter, WithoutFilesEverythingIsArchived) {
   PosixFiles calls;
   auto writer = open_writer({}, calls);

@@ -63,6 +63,20 @@ TEST(Csv, QuotesWhatNeedsItAndNothingElse) {
             "cher\r\n");
 }
 
+TEST(Csv, EachOctetAloneAndAmongPlainOnes) {
+  for (int octet = 0; octet < 256; ++octet) {
+    const char c = static_cast<char>(octet);
+    const bool control = octet < 0x20 || octet == 0x7f;
+    std::string shown(1, control ? ' ' : c);
+    shown = c == '"' ? "\"\"" : shown;
+    for (const std::string& around : {std::string(), std::string("abcdefgh")}) {
+      std::string wanted = around + shown + around;
+      wanted = c == '"' || c == ',' ? '"' + wanted + '"' : wanted;
+      EXPECT_EQ(csv({around + c + around}), wanted + "\r\n") << octet;
+    }
+  }
+}
+
 TEST(Csv, CutsLongValuesAtACharacter) {
   const std::string quotes(5000, '"');
   EXPECT_EQ(csv({quotes, quotes}).size(), 2 * (2 * kValueBytesMax + 2) + 1 + 2);
