@@ -93,6 +93,16 @@ Result<account::FinishReport> finish(const account::FinishRule& rule,
 
 }  // namespace
 
+int account_rotate(const CliOptions& options) {
+  int code = 0;
+  const auto result = ask(options, {{"command", "acct-flush"}}, code);
+  if (result) {
+    print(options.json ? result->dump(2) + "\n"
+                       : "the accounting files are finished, new ones have begun\n");
+  }
+  return code;
+}
+
 int account_flush(const CliOptions& options, const std::string& config_file) {
   account::LogWriterOptions configured;
   std::string folder;

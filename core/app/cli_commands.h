@@ -15,10 +15,11 @@ struct CliOptions {
 // Each command prints its result to standard output, or one error to standard error, and returns
 // the exit code: 0 done, 1 refused or faulty, 2 no daemon or file to work on.
 
-int show_status(const CliOptions& options);
-int show_sources(const CliOptions& options);
+struct ViewOptions;
+int show_status(const CliOptions& options, const ViewOptions& how);
 /// What the running configuration says of DOMAIN[/VMTA], as explain does of a file.
-int show_settings(const CliOptions& options, const std::string& queue, const std::string& sender);
+/// `how.pattern` is the queue.
+int show_settings(const CliOptions& options, const ViewOptions& how, const std::string& sender);
 /// Renews the screen every `seconds`, `rounds` times; 0: until interrupted.
 int show_top(const CliOptions& options, unsigned seconds, unsigned rounds);
 int trace(const CliOptions& options, const std::string& id);
@@ -60,10 +61,6 @@ int move_mail(const CliOptions& options, bool by_job, const std::string& what,
 int set_priority(const CliOptions& options, const std::string& queues, const std::string& job,
                  unsigned priority);
 
-int show_bounces(const CliOptions& options);
-int show_backoff(const CliOptions& options);
-int show_cold(const CliOptions& options, const std::string& pattern);
-int show_warmup(const CliOptions& options, const std::string& pattern);
 /// `mode` is normal or backoff.
 int set_mode(const CliOptions& options, const std::string& pattern, const std::string& mode);
 /// `what` is IP[,VMTA] or IP[,QUEUE].
@@ -86,6 +83,8 @@ int diff_config(const CliOptions& options, const std::string& before, const std:
 int help_directive(const std::string& name);
 /// Closes the accounting files of the daemon, if it runs, and brings away what is finished.
 int account_flush(const CliOptions& options, const std::string& config_file);
+/// Has the daemon close its accounting files and begin new ones.
+int account_rotate(const CliOptions& options);
 /// Writes the rows that the journals of a stopped spool still hold, settled in [from, to), to files
 /// of the accounting files' names in `target`. Times are dates or moments in UTC; empty: no end.
 int account_rebuild(const CliOptions& options, const std::string& config_file,

@@ -5,6 +5,7 @@
 
 #include "core/app/cli_commands.h"
 #include "core/app/cli_config.h"
+#include "core/app/cli_progress.h"
 #include "core/app/cli_talk.h"
 #include "core/app/dkim_findings.h"
 #include "core/app/doctor_lookup.h"
@@ -61,13 +62,16 @@ int check_dkim(const CliOptions& options, const std::string& file, const std::st
   ToolLookup dns(snapshot->global().name_servers);
   std::vector<DkimFinding> findings;
   bool wildcards = false;
+  ProgressLine progress;
   for (const KeyRing::Entry& entry : ring.entries()) {
     if (asked.empty() && entry.domain.starts_with("*")) {
       wildcards = true;
     } else if (asked.empty() || key_fits(entry.domain, asked)) {
+      progress.show("looking at " + entry.selector + "._domainkey." + entry.domain);
       findings.push_back(look_at_key(entry, asked, dns));
     }
   }
+  progress.clear();
   bool good = ring.warnings().empty() && code == kDone;
   for (const DkimFinding& one : findings) {
     good = good && one.good;

@@ -7,6 +7,7 @@
 
 #include "core/app/cli_commands.h"
 #include "core/app/cli_config.h"
+#include "core/app/cli_progress.h"
 #include "core/app/cli_talk.h"
 #include "core/app/dkim_findings.h"
 #include "core/app/doctor_checks.h"
@@ -45,6 +46,7 @@ class Visit {
   const KeyRing& ring_;
   std::string subject_;
   ToolLookup dns_;
+  ProgressLine progress_;
   Findings out_;
 };
 
@@ -182,13 +184,16 @@ Findings Visit::run() {
     out_.push_back({Finding::Level::warning, "dkim", "configuration", warning, ""});
   }
   if (is_destination) {
+    progress_.show("looking at " + subject_);
     see_destination(from);
     return std::move(out_);
   }
   for (const SendingAddress& source : from) {
+    progress_.show("looking at the addresses of " + source.vmta);
     check_reverse_dns(dns_, source, out_);
   }
   for (const std::string& domain : sending_domains(from)) {
+    progress_.show("looking at " + domain);
     see_sender(domain, from);
   }
   return std::move(out_);

@@ -60,6 +60,12 @@ int list_messages(const CliOptions& options, const ListOptions& what) {
   }
   Table table({"id", "recipient", "sender", "virtual MTA", "job", "priority", "received",
                "attempts", "next attempt"});
+  for (const std::size_t column : {0U, 6U, 8U}) {
+    table.never_cut(column);
+  }
+  for (const std::size_t column : {2U, 3U, 4U, 6U, 8U}) {
+    table.may_go_below(column);
+  }
   for (const auto& row : *rows) {
     const std::string next = row.value("under_way", false)       ? "under way"
                              : row.value("next_attempt", 0) == 0 ? "now"

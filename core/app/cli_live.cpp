@@ -1,18 +1,23 @@
-#include "core/app/cli_commands.h"
+#include <algorithm>
+
 #include "core/app/cli_talk.h"
+#include "core/app/cli_views.h"
 #include "core/app/table.h"
+#include "core/base/text.h"
 
 namespace ringpost::app {
 namespace {
 
 using Json = nlohmann::json;
 
-void print_status(const Json& status) {
+void print_status(const Json& status, const std::string& match) {
   Table totals({"counter", "value"});
   for (const char* key : {"accepted_messages", "delivered", "deferred", "bounced", "expired",
                           "cancelled", "ambiguous", "queued_recipients", "queues", "sessions_in",
                           "sessions_out", "spool_messages", "spool_segments"}) {
-    totals.add({key, count_of(status["totals"], key)});
+    if (match.empty() || std::string_view(key).find(to_lower(match)) != std::string_view::npos) {
+      totals.add({key, count_of(status["totals"], key)});
+    }
   }
   print("ringpostd " + status.value("version", std::string()) + ", pid " + count_of(status, "pid") +
         ", up " + count_of(status, "uptime_seconds") + " s, " + count_of(status, "shards") +
@@ -23,54 +28,56 @@ void print_status(const Json& status) {
   print(totals.text());
 }
 
+/// Lines that contain `match`, without regard to case.
+std::string lines_with(const std::string& text, const std::string& match) {
+  std::string kept;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size() - 1) + 1;
+    const std::string line = text.substr(at, end - at);
+    kept += to_lower(line).find(to_lower(match)) != std::string::npos ? line : "";
+    at = end;
+  }
+  return kept;
+}
+
 }  // namespace
 
-int show_status(const CliOptions& options) {
-  int code = 0;
-  const auto status = ask(options, {{"command", "status"}}, code);
-  if (status && options.json) {
-    print(status->dump(2) + "\n");
-  } else if (status) {
-    print_status(*status);
-  }
-  return code;
-}
-
-int show_settings(const CliOptions& options, const std::string& queue, const std::string& sender) {
-  int code = 0;
-  const auto result =
-      ask(options, {{"command", "settings"}, {"pattern", queue}, {"sender", sender}}, code);
-  if (result) {
-    print(options.json ? (*result)["settings"].dump(2) + "\n" : text_of(*result, "text"));
-  }
-  return code;
-}
-
-int show_sources(const CliOptions& options) {
-  int code = 0;
-  const auto result = ask(options, {{"command", "sources"}}, code);
-  if (!result) {
+int show_status(const CliOptions& options, const ViewOptions& how) {
+  return repeat(options, how.watch, [&] {
+    int code = 0;
+    const auto status = ask(options, {{"command", "status"}}, code);
+    if (status && options.json) {
+      print(status->dump(2) + "\n");
+    } else if (status) {
+      print_status(*status, how.match);
+    }
     return code;
-  }
-  if (options.json) {
-    print(result->dump(2) + "\n");
+  });
+}
+
+int show_settings(const CliOptions& options, const ViewOptions& how, const std::string& sender) {
+  return repeat(options, how.watch, [&] {
+    int code = 0;
+    const auto result =
+        ask(options, {{"command", "settings"}, {"pattern", how.pattern}, {"sender", sender}}, code);
+    if (!result) {
+      return code;
+    }
+    if (!options.json) {
+      print(lines_with(text_of(*result, "text"), how.match));
+      return 0;
+    }
+    Json told = (*result)["settings"];
+    Json kept = Json::object();
+    for (const auto& [name, setting] : told["settings"].items()) {
+      if (to_lower(name + " " + setting.dump()).find(to_lower(how.match)) != std::string::npos) {
+        kept[name] = setting;
+      }
+    }
+    told["settings"] = std::move(kept);
+    print(told.dump(2) + "\n");
     return 0;
-  }
-  Table table({"virtual MTA", "address", "HELO", "state", "queue", "until", "text"});
-  for (const auto& row : *result) {
-    const auto add = [&](const std::string& state, const Json& off) {
-      table.add({text_of(row, "vmta"), text_of(row, "address"), text_of(row, "helo"), state,
-                 text_of(off, "queue"), time_of(off, "until"), text_of(off, "text")});
-    };
-    if (row["off"].empty()) {
-      add("in use", Json::object());
-    }
-    for (const auto& off : row["off"]) {
-      add(off.value("reason", std::string()), off);
-    }
-  }
-  print(table.empty() ? "no virtual MTA has source addresses\n" : table.text());
-  return 0;
+  });
 }
 
 int trace(const CliOptions& options, const std::string& id) {
@@ -86,6 +93,10 @@ int trace(const CliOptions& options, const std::string& id) {
   print(result->value("message", std::string()) + "\n");
   Table table({"recipient", "state", "queue", "priority", "until", "attempts", "setting", "place",
                "last error"});
+  table.never_cut(4);
+  for (const std::size_t column : {2U, 4U, 6U, 7U, 8U}) {
+    table.may_go_below(column);
+  }
   for (const auto& row : (*result)["recipients"]) {
     table.add({text_of(row, "recipient"), text_of(row, "state"), text_of(row, "queue"),
                row.contains("priority") ? count_of(row, "priority") : "", time_of(row, "until"),

@@ -36,11 +36,25 @@ struct Arguments {
   bool lenient = false;
 };
 
+/// `table`: its rows can be sorted and limited too.
+void add_view_options(CLI::App& command, ringpost::app::ViewOptions& view, bool table) {
+  if (table) {
+    command.add_option("--sort", view.sort, "column; -COLUMN for the greatest first");
+  }
+  command.add_option("--match", view.match, "only rows that contain this text");
+  if (table) {
+    command.add_option("--limit", view.limit, "rows at most");
+  }
+  command.add_option("--watch", view.watch, "again every so many seconds")
+      ->expected(0, 1)
+      ->default_str("2");
+}
+
 void add_live_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   auto& options = arguments.options;
-  app.add_subcommand("status", "Is the daemon up, and what has it done?")->callback([&] {
-    exit_code = ringpost::app::show_status(options);
-  });
+  CLI::App* status = app.add_subcommand("status", "Is the daemon up, and what has it done?");
+  add_view_options(*status, arguments.view, false);
+  status->callback([&] { exit_code = ringpost::app::show_status(options, arguments.view); });
   app.add_subcommand("reload", "Read the configuration anew")->callback([&] {
     exit_code = ringpost::app::reload(options);
   });
@@ -51,24 +65,17 @@ void add_live_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
     if (view.pattern != nullptr) {
       command->add_option("pattern", arguments.view.pattern, view.pattern);
     }
-    command->add_option("--sort", arguments.view.sort, "column; -COLUMN for the greatest first");
-    command->add_option("--match", arguments.view.match, "only rows that contain this text");
-    command->add_option("--limit", arguments.view.limit, "rows at most");
-    command->add_option("--watch", arguments.view.watch, "again every so many seconds")
-        ->expected(0, 1)
-        ->default_str("2");
+    add_view_options(*command, arguments.view, true);
     command->callback([&arguments, &exit_code, &view] {
       exit_code = ringpost::app::show_view(arguments.options, view, arguments.view);
     });
   }
-  show->add_subcommand("sources", "Source addresses of the virtual MTAs, and which are out of use")
-      ->callback([&] { exit_code = ringpost::app::show_sources(options); });
   CLI::App* settings = show->add_subcommand("settings", "Effective settings of a queue");
-  settings->add_option("queue", arguments.first, "DOMAIN[/VMTA]")->required();
+  settings->add_option("queue", arguments.view.pattern, "DOMAIN[/VMTA]")->required();
   settings->add_option("--sender", arguments.sender, "sender address, whose rules choose too");
-  settings->callback([&] {
-    exit_code = ringpost::app::show_settings(options, arguments.first, arguments.sender);
-  });
+  add_view_options(*settings, arguments.view, false);
+  settings->callback(
+      [&] { exit_code = ringpost::app::show_settings(options, arguments.view, arguments.sender); });
   CLI::App* top = app.add_subcommand("top", "What each core does, renewed every few seconds");
   top->add_option("--every", arguments.every, "seconds")->check(CLI::Range(1, 3600));
   top->add_option("--rounds", arguments.rounds, "how often; 0: until interrupted");
@@ -165,20 +172,6 @@ void add_queue_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
 
 void add_mode_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
   auto& options = arguments.options;
-  app.get_subcommand("show")
-      ->add_subcommand("backoff", "Queues in back-off mode, and why")
-      ->callback([&] { exit_code = ringpost::app::show_backoff(options); });
-  app.get_subcommand("show")
-      ->add_subcommand("bounces", "Categories of bounces and failed attempts since the start")
-      ->callback([&] { exit_code = ringpost::app::show_bounces(options); });
-  CLI::App* warmup =
-      app.get_subcommand("show")->add_subcommand("warmup", "How queues warm up: day, rate, sent");
-  warmup->add_option("pattern", arguments.first, "DOMAIN[/VMTA], * as wildcard");
-  CLI::App* cold = app.get_subcommand("show")->add_subcommand(
-      "cold", "What cold virtual MTAs were given today, and of how much");
-  cold->add_option("pattern", arguments.first, "DOMAIN[/VMTA], * as wildcard");
-  cold->callback([&] { exit_code = ringpost::app::show_cold(options, arguments.first); });
-  warmup->callback([&] { exit_code = ringpost::app::show_warmup(options, arguments.first); });
   CLI::App* set = app.add_subcommand("set", "Change how queues are treated");
   set->require_subcommand(1);
   CLI::App* queue = set->add_subcommand("queue", "The mode of queues; survives a restart");
@@ -293,6 +286,11 @@ void add_file_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
       "flush", "Close the current files, pack and move what is finished; may be repeated");
   flush->add_option("-c,--config", arguments.file, "configuration file")->required();
   flush->callback([&] { exit_code = ringpost::app::account_flush(options, arguments.file); });
+  CLI::App* rotate = app.add_subcommand("rotate", "Finish files of the running daemon");
+  rotate->require_subcommand(1);
+  rotate->add_subcommand("acct", "Finish the accounting files and begin new ones")->callback([&] {
+    exit_code = ringpost::app::account_rotate(options);
+  });
   CLI::App* rebuild = acct->add_subcommand(
       "rebuild", "Write anew what the journals of a stopped daemon still hold");
   rebuild->add_option("-c,--config", arguments.file, "configuration file")->required();

@@ -6,16 +6,16 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// Decisions of one kind or, with an empty one, all; those by command only if wanted.
-int list_decisions(const CliOptions& options, const char* kind, bool commands) {
+/// Decisions that nobody gave by a command.
+int list_decisions(const CliOptions& options) {
   int code = 0;
-  const auto result = ask(options, {{"command", "decisions"}, {"kind", kind}}, code);
+  const auto result = ask(options, {{"command", "decisions"}, {"kind", ""}}, code);
   if (!result) {
     return code;
   }
   Json rows = Json::array();
   for (const auto& row : *result) {
-    if (commands || row.value("cause", std::string()) != "command") {
+    if (row.value("cause", std::string()) != "command") {
       rows.push_back(row);
     }
   }
@@ -24,11 +24,13 @@ int list_decisions(const CliOptions& options, const char* kind, bool commands) {
     return 0;
   }
   Table table({"id", "since", "until", "reason"});
+  table.never_cut(0);
+  table.may_go_below(3);
   for (const auto& row : rows) {
     table.add(
         {text_of(row, "id"), time_of(row, "since"), time_of(row, "until"), text_of(row, "reason")});
   }
-  print(table.empty() ? "none\n" : table.text());
+  print(table.empty() ? "none\n" : table.text(terminal_width()));
   return 0;
 }
 
@@ -48,71 +50,7 @@ int print_touched(const CliOptions& options, const std::optional<Json>& result, 
 
 }  // namespace
 
-int show_backoff(const CliOptions& options) { return list_decisions(options, "backoff", true); }
-
-int show_bounces(const CliOptions& options) {
-  int code = 0;
-  const auto result = ask(options, {{"command", "bounces"}}, code);
-  if (!result) {
-    return code;
-  }
-  if (options.json) {
-    print(result->dump(2) + "\n");
-    return 0;
-  }
-  Table table({"category", "bounced", "deferred"});
-  for (const auto& row : *result) {
-    table.add({text_of(row, "category"), count_of(row, "bounced"), count_of(row, "deferred")});
-  }
-  print(table.empty() ? "none since the start\n" : table.text());
-  return 0;
-}
-
-int show_warmup(const CliOptions& options, const std::string& pattern) {
-  int code = 0;
-  const auto result = ask(options, {{"command", "warmup"}, {"pattern", pattern}}, code);
-  if (!result) {
-    return code;
-  }
-  if (options.json) {
-    print(result->dump(2) + "\n");
-    return 0;
-  }
-  Table table({"queue", "source", "day", "rate now", "next step", "sent today", "of", "day counts",
-               "since", "place"});
-  for (const auto& row : *result) {
-    const bool done = row.value("done", false);
-    table.add({text_of(row, "queue"), text_of(row, "source"),
-               done ? "done" : count_of(row, "day") + " of " + count_of(row, "days"),
-               text_of(row, "rate"), done ? "none" : text_of(row, "next"),
-               count_of(row, "sent_today"), count_of(row, "allowance"),
-               row.value("counts", false) ? "yes" : "not yet", time_of(row, "began"),
-               text_of(row, "place")});
-  }
-  print(table.empty() ? "no queue warms up\n" : table.text());
-  return 0;
-}
-
-int show_cold(const CliOptions& options, const std::string& pattern) {
-  int code = 0;
-  const auto result = ask(options, {{"command", "cold"}, {"pattern", pattern}}, code);
-  if (!result) {
-    return code;
-  }
-  if (options.json) {
-    print(result->dump(2) + "\n");
-    return 0;
-  }
-  Table table({"queue", "today", "of", "for later days"});
-  for (const auto& row : *result) {
-    table.add({text_of(row, "queue"), count_of(row, "today"), count_of(row, "max"),
-               count_of(row, "later")});
-  }
-  print(table.empty() ? "no queue is given so many a day\n" : table.text());
-  return 0;
-}
-
-int automation_list(const CliOptions& options) { return list_decisions(options, "", false); }
+int automation_list(const CliOptions& options) { return list_decisions(options); }
 
 int set_mode(const CliOptions& options, const std::string& pattern, const std::string& mode) {
   int code = 0;

@@ -46,9 +46,6 @@ constexpr Instead kInstead[] = {
     {"reset status",
      "counters run from the start of the daemon, so that monitors can take "
      "differences: see http-mgmt-port and /metrics"},
-    {"rotate acct",
-     "use 'ringpost acct flush -c FILE': it closes the current files and brings "
-     "them away"},
     {"rotate log", "move the log file away and send SIGUSR1 to ringpostd; it opens a new one"},
     {"clear dnscache",
      "answers of DNS are kept as long as they allow, a day at most; a restart "
@@ -320,6 +317,8 @@ Translated translate_words(Words words) {
     trace(out);
   } else if (command == "schedule") {
     schedule(out);
+  } else if (two == "rotate acct" && out.words.size() > 2 && !is_option(out.words[2])) {
+    out.instead = "all accounting files are finished together: 'ringpost rotate acct'";
   }
   return out;
 }

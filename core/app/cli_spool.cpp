@@ -68,7 +68,7 @@ void print_figures(const spool::SpoolFigures& figures) {
   }
   print("spool " + figures.id + ", last stop " +
         (figures.total.clean ? "clean" : "not clean: the next start recovers") + "\n" +
-        table.text());
+        table.text(terminal_width()));
   for (const std::string& note : figures.total.notes) {
     print(note + "\n");
   }
@@ -131,7 +131,8 @@ int spool_export(const CliOptions& options, const std::string& folder, const std
 }
 
 int spool_import(const CliOptions& options, const std::string& folder, const std::string& archive) {
-  ArchiveSource source(archive);
+  ProgressLine progress;
+  ArchiveSource source(archive, progress);
   if (const Status opened = source.open(); !opened) {
     return fail_on(archive, opened.error());
   }
@@ -144,6 +145,7 @@ int spool_import(const CliOptions& options, const std::string& folder, const std
   const WallTime now{std::chrono::duration_cast<std::chrono::microseconds>(wall).count()};
   auto done = spool::import_messages(disk->disk(), entropy, folder, source.spool_id(),
                                      {Instant{Duration::hours(1).ns}, now}, source);
+  progress.clear();
   if (!done) {
     return fail_on(folder, done.error());
   }

@@ -18,11 +18,11 @@ using Json = nlohmann::json;
 
 /// Counters of a shard whose growth is shown, as messages or events a second.
 constexpr std::array<ViewColumn, 5> kRates = {{
-    {"accepted/s", "accepted_messages"},
-    {"delivered/s", "delivered"},
-    {"deferred/s", "deferred"},
-    {"bounced/s", "bounced"},
-    {"commits/s", "commits"},
+    {"accepted /s", "accepted_messages"},
+    {"delivered /s", "delivered"},
+    {"deferred /s", "deferred"},
+    {"bounced /s", "bounced"},
+    {"commits /s", "commits"},
 }};
 /// Figures that are shown as they are.
 constexpr std::array<ViewColumn, 4> kLevels = {{
@@ -69,8 +69,9 @@ void draw(const Json& now, const Json& before, unsigned seconds) {
   add_row(table, "all",
           cells_of(now["totals"], before.contains("totals") ? before["totals"] : now["totals"],
                    seconds));
-  std::string out = "ringpostd " + now.value("version", std::string()) + ", pid " +
-                    count_of(now, "pid") + ", up " + count_of(now, "uptime_seconds") + " s\n";
+  const std::string version = now.value("version", std::string());
+  std::string out = version.substr(0, version.find(" (")) + ", pid " + count_of(now, "pid") +
+                    ", up " + count_of(now, "uptime_seconds") + " s\n";
   for (const auto& alarm : now.value("alarms", Json::array())) {
     out += "ALARM: " + alarm.get<std::string>() + "\n";
   }

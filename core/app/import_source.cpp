@@ -177,6 +177,7 @@ Status ArchiveSource::open() {
 
 void ArchiveSource::tell(const std::string& why) {
   ++faulty_;
+  progress_.clear();
   std::fprintf(stderr, "ringpost: %s/messages.jsonl, line %llu: %s; passed over\n", folder_.c_str(),
                static_cast<unsigned long long>(line_), why.c_str());
 }
@@ -211,6 +212,9 @@ Result<bool> ArchiveSource::next(ImportMessage& out) {
   std::string text;
   while (std::getline(list_, text)) {
     ++line_;
+    if (progress_.wanted()) {
+      progress_.show(std::to_string(line_) + " messages read");
+    }
     const Json object = Json::parse(text, nullptr, false);
     if (!object.is_object()) {
       tell("it is not a JSON object");

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <string>
 
+#include "core/app/cli_progress.h"
 #include "spool/import.h"
 
 namespace ringpost::app {
@@ -13,7 +14,9 @@ namespace ringpost::app {
 /// passed over.
 class ArchiveSource final : public spool::ImportSource {
  public:
-  explicit ArchiveSource(std::string folder) : folder_(std::move(folder)) {}
+  /// `progress` is told of each message read, and outlives this.
+  ArchiveSource(std::string folder, ProgressLine& progress)
+      : folder_(std::move(folder)), progress_(progress) {}
 
   /// Looks at all files once. not_found: there is no export in the folder.
   Status open();
@@ -30,6 +33,7 @@ class ArchiveSource final : public spool::ImportSource {
   bool read_content(const std::string& name, std::uint64_t size, std::string& out);
 
   std::string folder_;
+  ProgressLine& progress_;
   std::string spool_id_;
   std::ifstream list_;
   std::uint64_t line_ = 0;

@@ -10,64 +10,168 @@ bool is_number(const std::string& cell) {
 }
 
 constexpr std::size_t kGap = 2;
-constexpr std::size_t kNarrowest = 12;  // words cut shorter tell nothing
+constexpr std::size_t kNarrowest = 12;      // words cut shorter tell nothing
+constexpr std::size_t kNarrowestName = 24;  // nor do names of rows
+
+std::size_t narrowest(std::size_t index) { return index == 0 ? kNarrowestName : kNarrowest; }
+
+template <class Columns>
+std::size_t total_of(const Columns& columns) {
+  std::size_t total = columns.empty() ? 0 : (columns.size() - 1) * kGap;
+  for (const auto& column : columns) {
+    total += column.width;
+  }
+  return total;
+}
+
+/// The same with all columns of words as narrow as they may be.
+template <class Columns>
+std::size_t least_of(Columns columns) {
+  for (auto& column : columns) {
+    column.width = column.whole ? column.width : std::min(column.width, narrowest(column.index));
+  }
+  return total_of(columns);
+}
 
 /// Narrows the widest columns of words until a line fits, or none can give way any more.
-void fit(std::vector<std::size_t>& widths, const std::vector<bool>& right, std::size_t width) {
-  std::size_t total = (widths.size() - 1) * kGap;
-  for (const std::size_t column : widths) {
-    total += column;
-  }
-  while (total > width) {
-    std::size_t widest = widths.size();
-    for (std::size_t i = 0; i < widths.size(); ++i) {
-      if (!right[i] && widths[i] > kNarrowest &&
-          (widest == widths.size() || widths[i] > widths[widest])) {
-        widest = i;
+template <class Columns>
+void narrow(Columns& columns, std::size_t width) {
+  for (std::size_t total = total_of(columns); total > width; --total) {
+    auto* widest = static_cast<typename Columns::value_type*>(nullptr);
+    for (auto& column : columns) {
+      const bool gives = !column.whole && column.width > narrowest(column.index);
+      if (gives && (widest == nullptr || column.width > widest->width)) {
+        widest = &column;
       }
     }
-    if (widest == widths.size()) {
+    if (widest == nullptr) {
       return;
     }
-    --widths[widest];
-    --total;
+    --widest->width;
   }
 }
 
 std::string cut(const std::string& cell, std::size_t width) {
-  return cell.size() <= width ? cell : cell.substr(0, width - 3) + "...";
+  if (cell.size() <= width) {
+    return cell;
+  }
+  std::size_t end = width - 3;
+  while (end > 0 && (static_cast<unsigned char>(cell[end]) & 0xc0) == 0x80) {
+    --end;  // not within a character
+  }
+  return cell.substr(0, end) + "...";
+}
+
+/// The words of a title on lines of at most `width`.
+std::vector<std::string> broken(const std::string& title, std::size_t width) {
+  std::vector<std::string> lines;
+  for (std::size_t at = 0; at < title.size();) {
+    const std::size_t end = std::min(title.find(' ', at), title.size());
+    const std::string word = title.substr(at, end - at);
+    if (!lines.empty() && lines.back().size() + 1 + word.size() <= width) {
+      lines.back() += " " + word;
+    } else {
+      lines.push_back(word);
+    }
+    at = end + 1;
+  }
+  return lines;
+}
+
+void add_cell(std::string& line, bool first, bool right, const std::string& cell,
+              std::size_t width) {
+  const std::string pad(width - std::min(width, cell.size()), ' ');
+  line += std::string(first ? 0 : kGap, ' ') + (right ? pad + cell : cell + pad);
+}
+
+void end_line(std::string& out, std::string line) {
+  line.erase(line.find_last_not_of(' ') + 1);
+  out += line + "\n";
 }
 
 }  // namespace
 
-std::string Table::text(std::size_t width_max) const {
-  std::vector<std::size_t> widths;
-  std::vector<bool> right(header_.size(), !rows_.empty());
-  for (std::size_t i = 0; i < header_.size(); ++i) {
-    std::size_t width = header_[i].size();
-    for (const auto& row : rows_) {
-      width = std::max(width, row[i].size());
-      right[i] = right[i] && is_number(row[i]);
-    }
-    widths.push_back(width);
+Table::Column Table::column_at(std::size_t index, bool broken_title) const {
+  Column column{index, 0, !rows_.empty(), whole_[index]};
+  for (const auto& row : rows_) {
+    column.width = std::max(column.width, row[index].size());
+    column.right = column.right && is_number(row[index]);
   }
-  if (width_max != 0) {
-    fit(widths, right, width_max);
+  column.whole = column.whole || column.right;
+  for (const std::string& part : broken(header_[index], broken_title ? 0 : header_[index].size())) {
+    column.width = std::max(column.width, part.size());
+  }
+  return column;
+}
+
+std::vector<Table::Column> Table::columns(bool broken_titles) const {
+  std::vector<Column> columns;
+  for (std::size_t i = 0; i < header_.size(); ++i) {
+    columns.push_back(column_at(i, broken_titles));
+  }
+  return columns;
+}
+
+bool Table::fits(std::size_t width) const {
+  return width == 0 || total_of(columns(false)) <= width;
+}
+
+void Table::add_titles(const std::vector<Column>& columns, std::string& out) const {
+  std::vector<std::vector<std::string>> titles;
+  std::size_t lines = 1;
+  for (const Column& column : columns) {
+    titles.push_back(broken(header_[column.index], column.width));
+    lines = std::max(lines, titles.back().size());
+  }
+  for (std::size_t n = 0; n < lines; ++n) {
+    std::string line;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      const std::size_t above = lines - titles[i].size();  // titles stand on their cells
+      add_cell(line, i == 0, columns[i].right, n < above ? "" : titles[i][n - above],
+               columns[i].width);
+    }
+    end_line(out, std::move(line));
+  }
+}
+
+void Table::add_below(const std::vector<std::string>& row, const std::vector<Column>& shown,
+                      std::size_t width, std::string& out) const {
+  std::string line;
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    const bool above = std::any_of(shown.begin(), shown.end(),
+                                   [i](const Column& column) { return column.index == i; });
+    if (!above && !row[i].empty() && row[i] != "-") {
+      line += (line.empty() ? "    " : ", ") + header_[i] + ": " + row[i];
+    }
+  }
+  if (!line.empty()) {
+    out += cut(line, width) + "\n";
+  }
+}
+
+std::string Table::text(std::size_t width) const {
+  const bool whole = fits(width);
+  std::vector<Column> shown = columns(!whole);
+  if (!whole) {
+    for (std::size_t i = header_.size(); i-- > 0 && least_of(shown) > width;) {
+      if (may_go_below_[i]) {
+        shown.erase(shown.begin() + static_cast<std::ptrdiff_t>(i));
+      }
+    }
+    narrow(shown, width);
   }
   std::string out;
-  const auto add_row = [&](const std::vector<std::string>& row) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      const std::string cell = cut(row[i], widths[i]);
-      const std::string pad(widths[i] - cell.size(), ' ');
-      line += std::string(i == 0 ? 0 : kGap, ' ') + (right[i] ? pad + cell : cell + pad);
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    out += line + "\n";
-  };
-  add_row(header_);
+  add_titles(shown, out);
   for (const auto& row : rows_) {
-    add_row(row);
+    std::string line;
+    for (const Column& column : shown) {
+      add_cell(line, &column == shown.data(), column.right, cut(row[column.index], column.width),
+               column.width);
+    }
+    end_line(out, std::move(line));
+    if (shown.size() < header_.size()) {
+      add_below(row, shown, width, out);
+    }
   }
   return out;
 }

@@ -431,7 +431,8 @@ void Builder::add_acct_file(const Section& section) {
   }
   if (path.front() == '|') {
     log_->warning(section.kind.span,
-                  "accounting goes into files, not to commands; the section has no effect");
+                  "accounting goes into files, not to commands; the section has no effect: name "
+                  "a file, and let the command follow it (tail -F)");
     check_names(section);
     return;
   }

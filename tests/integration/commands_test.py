@@ -1,15 +1,21 @@
 #!/usr/bin/env python3
 """What an operator does to a running daemon: readiness, tables, trace, delete, spool tools."""
 
+import fcntl
 import json
 import os
 import pty
+import re
 import smtplib
 import socket
+import struct
 import subprocess
+import termios
 
 from harness import (BIN, PeerTest, Ringpostd, Sink, free_port, load, main, need_ringpostd,
                      wait_until)
+
+CLEAR = b"\x1b[H\x1b[2J"
 
 
 class Commands(PeerTest):
@@ -132,6 +138,63 @@ class Commands(PeerTest):
         self.assertEqual(1, done.returncode)
         self.assertIn("next_attempt", done.stderr)  # what there is instead
 
+    def test_every_view_has_its_options(self):
+        daemon, _ = self.unreachable()
+        for view, column in {"queues": "queue", "topqueues": "ready", "domains": "domain",
+                             "vmtas": "vmta", "jobs": "job", "sessions": "stage", "hosts": "host",
+                             "sources": "address", "backoff": "id", "bounces": "category",
+                             "warmup": "day", "cold": "queue"}.items():
+            rows = json.loads(daemon.command("show", view, "--sort", f"-{column}", "--limit", "2",
+                                             "--match", "t", "--json"))
+            self.assertLessEqual(len(rows), 2)
+            self.assertNotEqual("", daemon.command("show", view, "--match", "no such text"))
+        told = daemon.command("show", "status", "--match", "queue")
+        self.assertRegex(told, r"queued_recipients +4")
+        self.assertNotIn("sessions_in", told)
+        told = json.loads(daemon.command("show", "settings", "one.test", "--match", "RETRY-AFTER",
+                                         "--json"))
+        self.assertIn("retry-after", told["settings"])
+        self.assertNotIn("max-smtp-out", told["settings"])
+        self.assertNotIn("max-smtp-out",
+                         daemon.command("show", "settings", "one.test", "--match", "retry"))
+
+    def on_terminal(self, daemon, *arguments, columns=80, until=None):
+        """What a terminal of so many columns sees; ends it at the `until`-th clear screen."""
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        with subprocess.Popen([BIN / "ringpost", *arguments, "--control", daemon.control],
+                              stdout=slave, stderr=slave) as program:
+            os.close(slave)
+            seen = b""
+            try:
+                while until is None or seen.count(CLEAR) < until:
+                    piece = os.read(master, 65536)
+                    if not piece:
+                        break
+                    seen += piece
+            except OSError:  # the other side is closed
+                pass
+            program.terminate()
+        return seen.decode().replace("\r\n", "\n")
+
+    def test_tables_fit_a_terminal_and_are_renewed(self):
+        daemon, ids = self.unreachable()
+        for arguments in (["show", "queues"], ["show", "hosts"], ["list"], ["trace", ids[0]],
+                          ["top", "--every", "1", "--rounds", "1"], ["show", "status"]):
+            shown = self.on_terminal(daemon, *arguments)
+            self.assertIn("one.test" if arguments[1:] != ["status"] else "delivered",
+                          shown.replace("127.0.0.1", "one.test"), arguments)
+            self.assertEqual(arguments == ["list"], " messages read" in shown, "progress")
+            sentence = arguments[0] == "trace" or "status" in arguments  # these begin with one
+            for line in shown.split("\n")[sentence:]:
+                # A line of progress is written over.
+                self.assertLessEqual(len(re.sub(r".*\r|\x1b\[[0-9]*[A-Za-z]", "", line)), 80, shown)
+        for what in (["show", "queues"], ["show", "backoff"], ["show", "status"],
+                     ["show", "settings", "one.test"]):
+            shown = self.on_terminal(daemon, *what, "--watch", "1", until=2)
+            self.assertEqual("", shown.split(CLEAR.decode())[0], what)
+
     def test_hosts_and_sessions_are_shown_as_they_are(self):
         daemon, _ = self.unreachable()
         hosts = json.loads(daemon.command("show", "hosts", "--json"))
@@ -151,7 +214,7 @@ class Commands(PeerTest):
     def test_top_draws_each_core_and_the_queues(self):
         daemon, _ = self.unreachable()
         drawn = daemon.command("top", "--every", "1", "--rounds", "2")
-        self.assertEqual(2, drawn.count("accepted/s"))
+        self.assertEqual(2, drawn.count("accepted /s"))
         shards = daemon.status()["shards"]
         self.assertEqual(2 * shards, sum(line.split()[:1] == [str(core)]
                                          for line in drawn.splitlines()
@@ -192,7 +255,8 @@ class Commands(PeerTest):
                       "delete --queue two.test --dry-run",
                       "pause job 7 --dry-run", f"trace {ids[0]}", f"test config {daemon.file}",
                       "disable source 192.0.2.1 one.test/* --dry-run", "show queues --mode backoff",
-                      "set queue --mode=normal one.test/{default} --dry-run", "reload"):
+                      "set queue --mode=normal one.test/{default} --dry-run", "reload",
+                      "rotate acct"):
             done = run(*words.split())
             self.assertEqual(0, done.returncode, f"{words}: {done.stdout}{done.stderr}")
         for words in ("reset counters", "resolve gmail.com", "rotate log", "show license",

@@ -8,12 +8,15 @@ asked for) and SEED. The defaults of KILLS and CUTS are the promise.
 """
 
 import array
+import collections
 import fcntl
 import os
 import pathlib
 import random
 import smtplib
+import socket
 import subprocess
+import threading
 import time
 
 from harness import (PeerTest, Ringpostd, Sink, acknowledged, load, main, need, need_ringpostd,
@@ -40,21 +43,48 @@ def routes(first, last, port):
                    for number in range(first, last + 1))
 
 
+class Closer:
+    """Takes connections and closes them: each tells that a whole queue cannot be served."""
+
+    def __init__(self, test):
+        self.connections = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+        test.addCleanup(self.thread.join)
+        test.addCleanup(self.listener.shutdown, socket.SHUT_RDWR)
+
+    def run(self):
+        try:
+            while True:
+                connection, _ = self.listener.accept()
+                self.connections += 1
+                connection.close()
+        except OSError:
+            self.listener.close()
+
+
 class CrashTest(PeerTest):
-    """A daemon between a generator and three receivers: one takes all, one defers each recipient
-    once, one closes without a reply after having taken some."""
+    """A daemon between a generator and four receivers: one takes all but a domain that it refuses
+    for good, one defers each recipient once, one closes without a reply after having taken some,
+    one closes each connection."""
 
     def setUp(self):
         need_ringpostd()
         super().setUp()
         self.chance = random.Random(int(os.environ.get("SEED", "7")))
+        self.rows_seen = set()
 
     def start_sinks(self):
-        plain = self.started(Sink(self.folder))
+        plain = self.started(Sink(self.folder, "--reject-rcpt", "@d10."))
         defers = self.started(Sink(self.folder, "--defer-first", "1", name="defers"))
         drops = self.started(Sink(self.folder, "--drop-after-dot", "3", name="drops"))
         self.sinks = [plain, defers, drops]
-        return BASIC + routes(1, 6, defers.port) + routes(7, 9, drops.port)
+        self.closer = Closer(self)
+        return (BASIC + routes(1, 6, defers.port) + routes(7, 9, drops.port) +
+                f"<domain d11.example>\n  route [127.0.0.1]:{self.closer.port}\n"
+                "  bounce-after 5s\n  max-smtp-out 1\n</domain>\n")
 
     def begin_load(self, daemon, *options):
         program = start_load(self.folder, daemon.port, "-n", "0", "--duration", "900", "--rate",
@@ -69,6 +99,28 @@ class CrashTest(PeerTest):
         begun = acknowledged(generator.ledger)
         wait_until(lambda: acknowledged(generator.ledger) > begun + 200, "acknowledgements", 60)
         time.sleep(self.chance.uniform(0, 0.25))  # the moment of the crash is what is drawn
+
+    def remember_rows(self, daemon):
+        """The last rows of the accounting file: they must be there to the end."""
+        with open(daemon.accounting, "rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - (64 << 10)))
+            lines = file.read().split(b"\r\n")
+        self.rows_seen.update(lines[1:-1])
+
+    def check_rows(self, daemon, told, slack):
+        """Rows of each kind were written; none that was seen is lost or came twice; and each
+        connection that told of a whole queue has its row, but for `slack` that crashes took."""
+        self.assertEqual(set("d b t tq r".split()), set(told["rows"]), told)
+        lines = collections.Counter(
+            line for path in daemon.accounting_files() for line in path.read_bytes().split(b"\r\n"))
+        self.assertGreater(len(self.rows_seen), 100)
+        self.assertEqual([], [line for line in self.rows_seen if lines[line] != 1][:5])
+        put_off = sum(row["type"] == "tq" and row["queue"].startswith("d11.")
+                      for row in daemon.accounted())
+        closed = self.closer.connections
+        print(f"{self.id()}: {closed} connections closed, {put_off} rows of it")
+        self.assertLessEqual(put_off, closed)
+        self.assertGreaterEqual(put_off, closed - slack)
 
     def reconciled(self, daemon, ledger):
         return reconcile(ledger, [sink.record for sink in self.sinks], daemon.accounting_files())
@@ -100,10 +152,12 @@ class Kills(CrashTest):
         generator = self.begin_load(daemon)
         for _ in range(KILLS):
             self.run_for_a_while(generator)
+            self.remember_rows(daemon)
             daemon.kill()
             daemon.start()
         generator.stop(90)
-        self.finish(generator.ledger, daemon, KILLS * 100)
+        told = self.finish(generator.ledger, daemon, KILLS * 100)
+        self.check_rows(daemon, told, 1)
 
     def test_kill_and_another_number_of_shards(self):
         """Logs are dealt anew: those of more shards than now are adopted and drained."""
@@ -296,10 +350,12 @@ class PowerCuts(LoopDevice):
         generator = self.begin_load(daemon)
         for _ in range(CUTS):
             self.run_for_a_while(generator)
+            self.remember_rows(daemon)
             self.cut_power(daemon)
             daemon.start()
         generator.stop(90)
-        self.finish(generator.ledger, daemon, CUTS * 100)
+        told = self.finish(generator.ledger, daemon, CUTS * 100)
+        self.check_rows(daemon, told, CUTS)
 
     def test_the_cut_really_loses_what_is_not_synced(self):
         """The tool of the other test: without it a pass would prove nothing."""

@@ -263,7 +263,8 @@ def acknowledged(ledger):
     """Recipients of acknowledged messages in a ledger."""
     if not ledger.exists():
         return 0
-    return sum(len(line.split("\t")[4].split(",")) for line in ledger.read_text().splitlines()
+    whole = ledger.read_text().split("\n")[:-1]  # the last line is being written
+    return sum(len(line.split("\t")[4].split(",")) for line in whole
                if line.startswith("acked\t"))
 
 

@@ -229,6 +229,14 @@ TEST(Health, EachTroubleHasItsReason) {
   figures.accounts.failing = true;
   EXPECT_EQ(areas(), "log-writer ");
   figures.accounts.failing = false;
+  figures.accounts.ring_bytes = 1000;
+  figures.accounts.ring_bytes_used = 950;
+  EXPECT_EQ(areas(), "log-writer ") << "it hangs: nothing is taken from its rings";
+  figures.accounts.ring_bytes_used = 900;
+  EXPECT_EQ(areas(), "");
+  figures.accounts.archiver.failing = true;
+  EXPECT_EQ(areas(), "log-writer ");
+  figures.accounts.archiver.failing = false;
   figures.shards.resize(1);
   figures.shards[0].resolutions = 100;
   figures.shards[0].resolutions_failed = 60;
@@ -256,6 +264,12 @@ TEST(Health, EachTroubleHasItsReason) {
   EXPECT_EQ(areas(), "");
   figures.shards[0].quarantined = 2;
   EXPECT_EQ(areas(), "spool ");
+  pass(HealthWatch::kDamageMemory);
+  figures.shards[0].alarms = {"the journal cannot be written"};
+  EXPECT_EQ(areas(), "spool ");
+  const std::string json = health_json(watch.look(figures, host, now));
+  EXPECT_NE(json.find("\"healthy\":false"), std::string::npos) << json;
+  EXPECT_NE(json.find("the journal cannot be written"), std::string::npos) << json;
 }
 
 std::string fetch(std::uint16_t port, const std::string& request) {
