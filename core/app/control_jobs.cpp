@@ -92,6 +92,15 @@ Status read_target(const config::Snapshot& snapshot, const std::string& to, Cont
   return {};
 }
 
+/// Whose mail is in shared queues that the move names; false: nothing that it did not know.
+bool add_rolled(const ControlTask& told, MoveRule& rule) {
+  bool any = false;
+  for (const auto& part : told.parts) {
+    any = rule.add_rolled(part.rolled) || any;
+  }
+  return any;
+}
+
 }  // namespace
 
 // It is on disk before any of it is done: a start after a crash in the middle goes on with it. All
@@ -132,13 +141,22 @@ std::string ControlRoom::move(const Json& request) {
     return answer_change(**counted);
   }
   auto task = make(false);
-  const MoveRule rule = (*task)->move;
+  add_rolled(**counted, (*task)->move);
+  MoveRule rule = (*task)->move;
   if (auto kept = keep_move(rule); !kept) {
     return answer_error("nothing was moved: " + kept.error().describe());
   }
   auto done = ask(std::move(*task));
   if (!done) {
     return answer_error(done.error().describe());
+  }
+  // What shards have learned of mail hosts since they were asked first.
+  if (add_rolled(**done, rule)) {
+    moves_.learn(rule.rolled);
+    if (auto saved = save_rules(facts_.move_file, moves_.serialized()); !saved) {
+      return answer_error("moved, but part of it may not survive a restart: " +
+                          saved.error().describe());
+    }
   }
   log_info("mail of " + (rule.by_job ? "job " + rule.job : rule.queues.text()) + " moves to " +
            (rule.name.empty() ? "" : rule.name + "/") + rule.vmta);

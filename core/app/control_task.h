@@ -150,6 +150,7 @@ struct ControlTask {
     std::vector<schedule::Decision> decisions;
     std::vector<schedule::WarmupRow> warmups;
     std::vector<schedule::DayCountRow> day_counts;
+    std::vector<RolledUp> rolled;  ///< move: whose mail is in queues that it names
     bool undone = false;
     std::string error;
   };

@@ -42,7 +42,12 @@ Result<MoveRule> read_rule(std::string_view line) {
   rule.vmta = schedule::next_field(line);
   rule.name = schedule::next_field(line);
   const bool timed = schedule::read_time(schedule::next_field(line), rule.before);
-  if ((kind != "job" && kind != "queue") || rule.vmta.empty() || !timed || !line.empty()) {
+  while (!line.empty()) {
+    const std::string domain(schedule::next_field(line));
+    rule.rolled.push_back({domain, std::string(schedule::next_field(line))});
+  }
+  const bool whole = rule.rolled.empty() || !rule.rolled.back().queue.empty();
+  if ((kind != "job" && kind != "queue") || rule.vmta.empty() || !timed || !whole) {
     return Error::of(ErrorCode::invalid, "expected queue, job or priority, and what they need");
   }
   if (rule.by_job) {
@@ -61,6 +66,28 @@ Result<MoveRule> read_rule(std::string_view line) {
 }
 
 }  // namespace
+
+bool MoveRule::may_concern(WallTime received, std::string_view of_job) const {
+  const bool any_job = !by_job && !priority;
+  return received <= before &&
+         (any_job || (schedule::glob_matches(job, of_job) && (priority || !of_job.empty())));
+}
+
+bool MoveRule::add_rolled(const std::vector<RolledUp>& more) {
+  const std::size_t known = rolled.size();
+  rolled.insert(rolled.end(), more.begin(), more.end());
+  std::sort(rolled.begin(), rolled.end());
+  rolled.erase(std::unique(rolled.begin(), rolled.end()), rolled.end());
+  return rolled.size() > known;
+}
+
+std::string_view MoveRule::shared_queue_of(std::string_view domain) const {
+  const auto found =
+      std::lower_bound(rolled.begin(), rolled.end(), domain,
+                       [](const RolledUp& one, std::string_view of) { return one.domain < of; });
+  return found != rolled.end() && found->domain == domain ? std::string_view(found->queue)
+                                                          : std::string_view{};
+}
 
 Status MoveRules::add(const MoveRule& rule, WallTime now) {
   std::erase_if(rules_, [&](const MoveRule& old) { return old.before + kLife < now; });
@@ -109,6 +136,10 @@ std::string MoveRules::serialized() const {
     schedule::add_field(line, rule.vmta);
     schedule::add_field(line, rule.name);
     schedule::add_field(line, std::to_string(rule.before.us));
+    for (const RolledUp& one : rule.rolled) {
+      schedule::add_field(line, one.domain);
+      schedule::add_field(line, one.queue);
+    }
     text += line + '\n';
   }
   return text;

@@ -13,6 +13,14 @@
 
 namespace ringpost::app {
 
+/// A destination whose mail was in a queue that it shares with others by its mail hosts.
+struct RolledUp {
+  std::string domain;  ///< the queue's name before, lower case
+  std::string queue;   ///< that takes it
+
+  auto operator<=>(const RolledUp&) const = default;
+};
+
 /// Mail that an operator moved, or gave another priority: what waited in some queues, or of some
 /// jobs, at a time.
 struct MoveRule {
@@ -24,6 +32,16 @@ struct MoveRule {
   std::optional<std::uint8_t> priority;  ///< nothing moves, this is what it gets
   WallTime before;                       ///< what was received later was not meant
   std::uint32_t serial = 0;              ///< set by MoveRules
+  /// Whose mail was in the shared queues that it names, sorted: a start knows nothing of mail
+  /// hosts.
+  std::vector<RolledUp> rolled;
+
+  /// As far as time and job say: whether it is meant.
+  bool may_concern(WallTime received, std::string_view of_job) const;
+  /// Adds those it does not have; false: none.
+  bool add_rolled(const std::vector<RolledUp>& more);
+  /// The shared queue that took mail of the destination (in lower case); empty: none is known.
+  std::string_view shared_queue_of(std::string_view domain) const;
 };
 
 /// All these, in the order in which they were made. A start places the mail that it finds by them
@@ -36,6 +54,8 @@ class MoveRules {
 
   /// no_capacity: kMax of them are remembered.
   Status add(const MoveRule& rule, WallTime now);
+  /// More is known of the newest rule.
+  void learn(const std::vector<RolledUp>& more) { rules_.back().add_rolled(more); }
   /// Of the rule that comes next.
   std::uint32_t next_serial() const { return next_serial_; }
   /// Whether some rule may concern mail received then.

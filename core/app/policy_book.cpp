@@ -204,7 +204,9 @@ void PolicyBook::use(std::shared_ptr<const config::Snapshot> snapshot, std::uint
   rates_.use(cache_.snapshot(), group_warmups());
   version_ = version;
   keys_ = std::move(keys);
-  rollups_.clear();
+  for (auto& [queue, rollup] : rollups_) {
+    rollup.expires = Instant{};  // asked again; moves by command still need to know
+  }
   make_choices();
 }
 
@@ -389,8 +391,7 @@ std::string_view PolicyBook::rolled_up(std::string_view queue, std::string_view 
     return {};
   }
   const std::string_view shared = snapshot().rolled_up_queue(hosts);
-  if (shared.empty() ||
-      (cache_.policy_for(shared, id).route == nullptr && hosts_of_rollup(shared).empty())) {
+  if (shared.empty() || !takes_rollup(shared, id)) {
     return {};
   }
   if (rollups_.size() >= kMostRollups) {
@@ -398,6 +399,41 @@ std::string_view PolicyBook::rolled_up(std::string_view queue, std::string_view 
   }
   rollups_.insert_or_assign(std::string(queue), Rollup{to_lower(shared), expires});
   return shared;
+}
+
+bool PolicyBook::takes_rollup(std::string_view shared, config::VmtaId id) {
+  return cache_.policy_for(shared, id).route != nullptr || !hosts_of_rollup(shared).empty();
+}
+
+std::vector<RolledUp> PolicyBook::rolled_up_into(std::string_view pattern) const {
+  std::vector<RolledUp> out;
+  for (const auto& [queue, rollup] : rollups_) {
+    if (queue != rollup.queue && schedule::glob_matches(pattern, rollup.queue)) {
+      out.push_back({queue, rollup.queue});
+    }
+  }
+  return out;
+}
+
+bool PolicyBook::takes(std::string_view taker, std::string_view vmta) const {
+  const config::VmtaRef ref = snapshot().find_vmta(taker);
+  const config::VmtaRef at = snapshot().find_vmta(vmta);
+  if (ref.kind == config::VmtaRef::Kind::none || at.kind != config::VmtaRef::Kind::vmta) {
+    return equals_ignoring_case(taker, vmta);
+  }
+  const auto& members = ref.kind == config::VmtaRef::Kind::pool ? snapshot().pools()[ref.id].members
+                                                                : std::vector{ref.id};
+  return std::find(members.begin(), members.end(), at.id) != members.end();
+}
+
+std::string_view PolicyBook::leaving_name(std::string_view domain, std::string_view vmta,
+                                          std::string_view shared) {
+  const config::VmtaId id = vmta_of(vmta);
+  if (!shared.empty() && takes_rollup(shared, id)) {
+    return shared;
+  }
+  const std::string_view queue = snapshot().queue_name(domain, id);
+  return snapshot().is_group(queue) ? domain : queue;
 }
 
 std::vector<std::string_view> PolicyBook::hosts_of_rollup(std::string_view queue) const {

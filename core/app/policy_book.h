@@ -5,6 +5,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "core/app/move_rules.h"
 #include "core/app/pool_choice.h"
 #include "core/app/rate_plans.h"
 #include "core/app/signing.h"
@@ -65,6 +66,16 @@ class PolicyBook : public schedule::PolicySource {
                              std::span<const std::string_view> hosts, Instant expires) override;
   /// The shared queue that this shard has found to take the mail of the destination; empty: none.
   std::string_view known_rollup(std::string_view queue, Instant now) const;
+  /// Destinations whose mail this shard has put into shared queues that fit the pattern, and those
+  /// queues, whatever has become of their mail hosts since.
+  std::vector<RolledUp> rolled_up_into(std::string_view pattern) const;
+  /// Whether `vmta` is `taker`, or a member of that pool.
+  bool takes(std::string_view taker, std::string_view vmta) const;
+  /// The name that mail of a queue goes by when it leaves that: its own, or a shared one that the
+  /// configuration still has. `shared` may be empty; views hold as `domain`, `shared`, or the
+  /// snapshot do.
+  std::string_view leaving_name(std::string_view domain, std::string_view vmta,
+                                std::string_view shared);
   /// How often the delay of this mail is reported to senders who ask, and how long it is tried.
   struct DelayRules {
     Duration every;
@@ -92,6 +103,7 @@ class PolicyBook : public schedule::PolicySource {
   std::string name_of(config::VmtaRef to) const;
   schedule::MoveOrder move_of(std::string_view queue, std::string_view vmta);
   std::vector<std::string_view> hosts_of_rollup(std::string_view queue) const;
+  bool takes_rollup(std::string_view shared, config::VmtaId id);
   void keep_heirs(const config::Snapshot& before);
   void make_choices();
   std::vector<GroupWarmup> group_warmups();

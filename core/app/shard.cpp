@@ -137,13 +137,14 @@ void Shard::on_letter(const Letter& letter, Now now) {
 // ---- spool -> schedule -------------------------------------------------------------------------
 
 bool Shard::admit(const Admission& admission) {
-  return moves_.concern(admission.received) ? admit_placed(as_moved(admission))
-                                            : admit_placed(admission);
+  const std::uint32_t seen = moves_.next_serial();
+  return moves_.concern(admission.received) ? admit_placed(as_moved(admission), seen)
+                                            : admit_placed(admission, seen);
 }
 
-bool Shard::admit_placed(const Admission& admission) {
+bool Shard::admit_placed(const Admission& admission, std::uint32_t seen) {
   constexpr std::size_t kHeldMax = 64;
-  return held_admissions_.size() < kHeldMax && place_mail(admission, moves_.next_serial());
+  return held_admissions_.size() < kHeldMax && place_mail(admission, seen);
 }
 
 // `seen`: rules of operators below that number are heeded in it.
@@ -195,7 +196,7 @@ bool Shard::take_in(AdmissionParcel& parcel, Now now) {
   Admission admission = parcel.admission;
   admission.domain = shared;
   admission.rolled_up = true;
-  return admit_placed(admission);
+  return admit_placed(admission, admission.rules_seen);
 }
 
 void Shard::on_parcel(AdmissionParcel& parcel, Now now) {

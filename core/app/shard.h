@@ -149,14 +149,20 @@ class Shard final : public LetterHandler,
   void prioritize(const ControlTask& task, ControlTask::Part& part, Now now);
   schedule::Taken give(Admission& admission, std::string_view name);
   Admission as_moved(const Admission& admission);
+  bool stays(const MoveRule& rule, std::string_view queue, std::string_view vmta) const;
+  void follow(const MoveRule& rule, std::string_view shared, std::string_view vmta,
+              Admission& admission);
   std::uint8_t priority_now(const MessageId& id, const Envelope& envelope,
                             const Recipient& recipient) override;
-  bool admit_placed(const Admission& admission);
+  bool admit_placed(const Admission& admission, std::uint32_t seen);
 
-  /// Takes what leaves its queue; no earlier move concerns it.
+  /// Takes what leaves its queue; no earlier move than the one it follows concerns it.
   struct Mover : AdmissionSink {
     explicit Mover(Shard& of) : shard(of) {}
-    bool admit(const Admission& admission) override { return shard.admit_placed(admission); }
+    bool admit(const Admission& admission) override {
+      const std::uint32_t seen = admission.rules_seen;
+      return shard.admit_placed(admission, seen == 0 ? shard.moves_.next_serial() : seen);
+    }
     Shard& shard;
   };
 

@@ -1,6 +1,7 @@
 // Commands on jobs, and mail that operators move to other queues.
 
 #include "core/app/shard.h"
+
 #include "core/schedule/priorities.h"
 
 namespace ringpost::app {
@@ -52,8 +53,12 @@ void Shard::move_mail(const ControlTask& task, ControlTask::Part& part, Now now)
   order.queues = task.move.queues;
   order.to.vmta = task.move.vmta;
   order.to.name = task.move.name;
+  order.serial = moves_.next_serial();  // which it gets below
   order.before = task.move.before;
   order.takers = task.takers;
+  if (!order.by_job && order.queues.domain != "*") {
+    part.rolled = policies_.rolled_up_into(order.queues.domain);
+  }
   if (task.dry_run) {
     part.touched = scheduler_->count_leaving(order);
     part.error = scheduler_->moving_away() ? "an earlier move still goes on, try again" : "";
@@ -83,8 +88,9 @@ void Shard::prioritize(const ControlTask& task, ControlTask::Part& part, Now now
   part.touched = schedule::set_priorities(*scheduler_, order, task.dry_run);
 }
 
-// Into a queue of this shard. Mail that was under way when a command changed priorities gets its
-// own here, and so does what comes into its queue only when its mail hosts are known.
+// Into a queue of this shard. Mail that was on its way between shards when a command moved mail or
+// changed priorities follows here. What comes into its queue only when its mail hosts are known
+// gets the queue's priority, too.
 schedule::Taken Shard::give(Admission& admission, std::string_view name) {
   const std::uint32_t seen = admission.rolled_up ? 0 : admission.rules_seen;
   if (seen >= moves_.next_serial() || !moves_.concern(admission.received)) {
@@ -94,10 +100,17 @@ schedule::Taken Shard::give(Admission& admission, std::string_view name) {
   const std::string_view vmta = admission.vmta;  // of the configuration, or of a parcel
   const std::string group(policies_.settings_of(queue, vmta).policy->group);
   for (const MoveRule& rule : moves_.rules()) {
-    if (rule.serial >= seen && rule.priority && admission.received <= rule.before &&
-        schedule::glob_matches(rule.job, admission.job) &&
-        rule.queues.matches(queue, vmta, group)) {
+    if (rule.serial < seen || !rule.may_concern(admission.received, admission.job) ||
+        (!rule.by_job && !rule.queues.matches(queue, vmta, group))) {
+      continue;
+    }
+    if (rule.priority) {
       admission.priority = *rule.priority;
+    } else if (rule.serial >= admission.rules_seen && !stays(rule, queue, vmta)) {
+      Admission moved = admission;
+      moved.domain = queue;
+      follow(rule, {}, vmta, moved);
+      return place_mail(moved, rule.serial + 1) ? schedule::Taken::all : schedule::Taken::none;
     }
   }
   return scheduler_->admit_some(admission, queue, loop_.now());
@@ -119,32 +132,48 @@ std::uint8_t Shard::priority_now(const MessageId& id, const Envelope& envelope,
   return as_moved(admission).priority;
 }
 
-// What a start finds is placed as it was moved, in the order of the moves.
+// What a start finds is placed as it was moved, in the order of the moves, each of which found it
+// where those before had put it.
 Admission Shard::as_moved(const Admission& admission) {
   const Instant now = loop_.now().instant;
   Admission moved = admission;
   for (const MoveRule& rule : moves_.rules()) {
-    if (admission.received > rule.before ||
-        (rule.priority && !schedule::glob_matches(rule.job, admission.job))) {
+    if (!rule.may_concern(admission.received, admission.job)) {
       continue;
     }
-    bool fits = false;
-    if (rule.by_job) {
-      fits = !admission.job.empty() && schedule::glob_matches(rule.job, admission.job);
-    } else {
-      const Placement place = policies_.place(moved, now);
-      const std::string queue(place.queue);
-      const std::string vmta(place.vmta);
-      fits = rule.queues.matches(queue, vmta, policies_.settings_of(queue, vmta).policy->group);
-    }
+    const std::string vmta(policies_.place(moved, now).vmta);
+    const std::string queue(policies_.queue_name(moved.domain, vmta));
+    const std::string_view shared = rule.shared_queue_of(queue);
+    const bool fits =
+        rule.by_job || (!shared.empty() && rule.queues.matches(shared, vmta)) ||
+        rule.queues.matches(queue, vmta, policies_.settings_of(queue, vmta).policy->group);
     if (fits && rule.priority) {
       moved.priority = *rule.priority;
-    } else if (fits) {
-      moved.vmta = rule.vmta;
-      moved.domain = rule.name.empty() ? moved.domain : std::string_view(rule.name);
+    } else if (fits && !stays(rule, shared.empty() ? queue : shared, vmta)) {
+      follow(rule, shared, vmta, moved);
     }
   }
   return moved;
+}
+
+// It is where it is to go.
+bool Shard::stays(const MoveRule& rule, std::string_view queue, std::string_view vmta) const {
+  return (rule.name.empty() || equals_ignoring_case(rule.name, queue)) &&
+         policies_.takes(rule.vmta, vmta);
+}
+
+// As a queue hands it on (schedule::Scheduler::hand_on), from `vmta`.
+void Shard::follow(const MoveRule& rule, std::string_view shared, std::string_view vmta,
+                   Admission& admission) {
+  admission.domain = rule.name.empty() ? policies_.leaving_name(admission.domain, vmta, shared)
+                                       : std::string_view(rule.name);
+  admission.vmta = rule.vmta;
+  admission.id = stand_in_id(admission.message, admission.received);
+  admission.pool_key = 0;
+  admission.pooled = false;
+  admission.rolled_up = false;
+  admission.counted = false;
+  admission.overflow = {};
 }
 
 }  // namespace ringpost::app

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/time.h"
+
 namespace ringpost {
 
 /// Ringpost's own name for an accepted message, never the Message-ID header field. Unique over
@@ -35,5 +37,11 @@ struct SpoolHandle {
 
   auto operator<=>(const SpoolHandle&) const = default;
 };
+
+/// What a pool's member is chosen by, in place of the message's id, once the mail has left a queue:
+/// a queue does not know the id, and a start must choose as was chosen then.
+inline MessageId stand_in_id(const SpoolHandle& message, WallTime received) {
+  return {message.log, static_cast<std::uint64_t>(received.us)};
+}
 
 }  // namespace ringpost

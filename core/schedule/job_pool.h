@@ -9,6 +9,8 @@
 
 namespace ringpost::schedule {
 
+struct LeaveOrder;
+
 /// A job with what the scheduler keeps about it.
 struct PooledJob : Job {
   enum class Stage : std::uint8_t { free, in_delivery, settling };
@@ -19,8 +21,8 @@ struct PooledJob : Job {
   bool alone = false;      ///< Entry::alone of its recipient
   bool pooled = false;     ///< Entry::pooled of its recipients
   std::uint8_t epoch = 0;  ///< of the queue when its mail was taken
-  bool leaving = false;    ///< what comes back goes to another queue
   std::uint32_t share = 0;
+  std::shared_ptr<const LeaveOrder> leaving;  ///< where what comes back goes to
 };
 
 /// All jobs of one shard, made at start. One place is held from take() until the outcomes are in
@@ -55,7 +57,7 @@ class JobPool {
   void give_back(PooledJob& job) {
     --(job.ending ? ending_ : delivering_);
     job.stage = PooledJob::Stage::free;
-    job.leaving = false;
+    job.leaving.reset();
     job.share = 0;
     job.clear();
     free_.push_front(job);  // the warmest one is used next

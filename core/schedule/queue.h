@@ -109,6 +109,7 @@ struct Queue : Waiter {
   std::uint32_t connect_gap_ms = 0;  ///< the least time between two new connections
   std::uint16_t clock_step = 0;      ///< failures in a row on the queue's own clock
   std::uint16_t weight = 1;
+  std::uint16_t delivered_s = 0;  ///< low bits of the second of its last delivery
   std::uint16_t asking = 0;       ///< sessions that got nothing while some did
   std::uint8_t lost_streak = 0;   ///< broken sessions in a row without any progress
   std::uint8_t fault_streak = 0;  ///< faults of our own in a row
@@ -134,7 +135,8 @@ struct Queue : Waiter {
   bool paused : 1 = false;
   bool expire_while_paused : 1 = false;
   bool live : 1 = false;
-  bool leaving : 1 = false;  ///< its mail goes to another queue, by command
+  bool leaving : 1 = false;     ///< its mail goes to another queue, by command
+  std::uint8_t spared : 2 = 0;  ///< failures in a row that did not defer it
   std::uint8_t priority = kNormalPriority;
   std::uint8_t standing = kNormalPriority;  ///< of its units; kUntouchable: nobody interrupts it
 
@@ -173,6 +175,11 @@ struct Queue : Waiter {
   /// Mail in it is to be ended before anything else is done.
   bool must_end() const { return doom_kind != Ending::none || (!paused && !over_age.empty()); }
 };
+/// Enough of a second's number to tell what was lately; seldom wrong after 18 hours.
+inline std::uint16_t whole_seconds_of(Now now) {
+  return static_cast<std::uint16_t>((now.instant - Instant{}).whole_seconds());
+}
+
 /// What a queue keeps while it goes from one of the gates of a new connection to the next.
 struct HeldPlace {
   std::uint64_t ticket = 0;

@@ -104,6 +104,13 @@ void QueueClocks::begin(Queue& queue, Instant now) {
   clocks_.erase(found);
 }
 
+void QueueClocks::shorten(std::string_view name, std::string_view vmta, Instant latest) {
+  const auto found = clocks_.find(key_of(name, vmta));
+  if (found != clocks_.end()) {
+    found->second.until = std::min(found->second.until, latest);
+  }
+}
+
 void QueueClocks::write(std::string& lines, const Queue& queue, Now now) {
   if (queue.deferred_until > now.instant) {
     write_line(lines,

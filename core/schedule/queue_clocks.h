@@ -19,6 +19,8 @@ class QueueClocks {
   bool restore(std::string_view line, Now now);
   /// Sets up a queue that is new in this run; what was kept of it is used up.
   void begin(Queue& queue, Instant now);
+  /// What is kept of a queue that has not begun lasts no longer than that.
+  void shorten(std::string_view name, std::string_view vmta, Instant latest);
   /// A line for a queue whose clock runs.
   static void write(std::string& lines, const Queue& queue, Now now);
   /// Lines of what was restored and no queue has begun with.

@@ -97,7 +97,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   /// no_capacity: an earlier move is under way.
   Result<Touched> move_away(const LeaveOrder& order, Now now);
   Touched count_leaving(const LeaveOrder& order);
-  bool moving_away() const { return leaving_.has_value() && sweep_.cursor != kNil; }
+  bool moving_away() const { return leaving_ != nullptr && sweep_.cursor != kNil; }
   void rows(const QueuePattern& pattern, std::size_t max, std::vector<QueueRow>& out, Now now);
   /// Where the message's recipients of this shard are; cursor and budget as cancel_message().
   bool why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t budget,
@@ -202,7 +202,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   bool moves_away(const Queue& queue, bool pooled) const;
   void set_move(Queue& queue, const MoveOrder& order, Now now);
   void begin_move(Queue& queue);
-  bool hand_on(const MoveOrder& order, const Queue& queue, std::uint32_t index, Now now);
+  bool hand_on(const MoveOrder&, const Queue&, std::uint32_t index, Now now, unsigned seen = 0);
   bool move_ready(Queue& queue, std::uint32_t& left, std::uint32_t& budget, Now now);
   bool move_from(Queue& queue, EntryList& list, std::uint32_t& left, std::uint32_t& budget,
                  Now now);
@@ -216,7 +216,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   template <class OfQueue, class OfShare>
   void for_leaving(const LeaveOrder& order, OfQueue of_queue, OfShare of_share);
   bool leaves(const Queue& queue, const Entry& entry);
-  bool send_away(std::uint32_t index, Queue& queue, Now now);
+  bool send_away(const LeaveOrder& order, std::uint32_t index, Queue& queue, Now now);
   bool drain_stragglers(std::uint32_t& budget, Now now);
   void end_leaving(Now now);
   std::uint32_t begin_sweep();

@@ -18,6 +18,8 @@ struct SchedulerConstants {
   static constexpr Duration kGrowthPauseMax = Duration::minutes(1);
   static constexpr Duration kPauseMax = Duration::minutes(1);
   static constexpr std::uint8_t kLostMax = 6;
+  static constexpr std::uint16_t kRecentlySeconds = 60;
+  static constexpr std::uint8_t kSparedMax = 3;  ///< after 1, 2 and 4 s
   static constexpr std::uint32_t kRecipientsPerEndingJob = 1000;
 };
 

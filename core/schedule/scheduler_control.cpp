@@ -188,6 +188,9 @@ void Scheduler::sweep(std::uint32_t& budget, Now now) {
     Queue& queue = table_.at(sweep_queue_);
     if (queue.live) {
       apply_settings(queue, now);
+      if (queue.open_gate == Gate::local_fault) {
+        queue.open_after = {};  // its source address may be back, or another one
+      }
       const bool timed = queue.state == QueueState::waiting && queue.place == nullptr;
       if (timed || rate_waited_for(queue) != nullptr) {
         evaluate(queue, now);

@@ -662,6 +662,29 @@ void Scheduler::session_ended(QueueId id, SessionEnd end, const Outcome& failure
   follow_end(*found, end, failure, at, now);
 }
 
+namespace {
+
+/// A host that took mail a moment ago, and cannot be reached now: it is tried again a few times
+/// before the whole queue waits for a step of its ladder.
+bool spare(Queue& queue, Now now) {
+  const auto ago = static_cast<std::uint16_t>(whole_seconds_of(now) - queue.delivered_s);
+  if (queue.established > 0 || queue.delivered_s == 0 || ago > Scheduler::kRecentlySeconds) {
+    return false;
+  }
+  if (queue.open_after > now.instant && queue.open_gate == Gate::reconnect) {
+    return true;  // one of several that failed together
+  }
+  if (queue.spared == Scheduler::kSparedMax) {
+    return false;
+  }
+  queue.open_after = now.instant + Duration::seconds(std::int64_t{1} << queue.spared);
+  queue.spared = (queue.spared + 1) & 3;
+  queue.open_gate = Gate::reconnect;
+  return true;
+}
+
+}  // namespace
+
 // What the end of a session says about its queue.
 void Scheduler::follow_end(Queue& queue, SessionEnd end, const Outcome& failure,
                            const SessionFailure& at, Now now) {
@@ -713,7 +736,7 @@ void Scheduler::follow_end(Queue& queue, SessionEnd end, const Outcome& failure,
       changed = true;
       break;
     case SessionEnd::unreachable:
-      deferred = defer(queue, {}, now);
+      deferred = !spare(queue, now) && defer(queue, {}, now);
       changed = true;
       break;
   }

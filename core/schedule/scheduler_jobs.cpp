@@ -255,6 +255,8 @@ void Scheduler::decide(PooledJob& job, Queue& queue, JobRecipient& recipient, No
   if (outcome.kind == OutcomeKind::delivered) {
     queue.clock_step = 0;
     queue.rule_deferrals = 0;
+    queue.spared = 0;
+    queue.delivered_s = whole_seconds_of(now);
     if (queue.backoff && queue.ends_on_delivery) {
       end_backoff(queue, "a delivery", now);
     }
@@ -374,8 +376,8 @@ void Scheduler::come_back(const PooledJob& job, Queue& queue, std::uint32_t inde
   const Share* const share = shares_.find(job.share);
   if (share != nullptr && share->doomed) {
     end_entry(index, queue, Ending::cancelled);
-  } else if (job.leaving) {
-    stragglers_.push_back({index, job.message, entries_[index].first});
+  } else if (job.leaving != nullptr) {
+    stragglers_.push_back({index, job.message, entries_[index].first, job.leaving});
   }
 }
 

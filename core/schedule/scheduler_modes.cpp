@@ -220,6 +220,11 @@ void Scheduler::end_decision(const Decision& decision, std::string_view why, Now
   if (doors_.decisions != nullptr) {
     doors_.decisions->ended(decision, why);
   }
+  if (queue == nullptr && backoff) {
+    // The waits of back-off mode do not outlast it, over a restart neither.
+    const auto policy = doors_.policies.settings_of(decision.name, decision.vmta).policy;
+    clocks_.shorten(decision.name, decision.vmta, now.instant + policy->retry_after.front());
+  }
   decisions_.remove(decision);
   if (queue == nullptr) {
     return;

@@ -71,17 +71,18 @@ bool Scheduler::route_found(QueueId id, const Route& route, Now now) {
   return false;
 }
 
-bool Scheduler::hand_on(const MoveOrder& order, const Queue& queue, std::uint32_t index, Now now) {
+bool Scheduler::hand_on(const MoveOrder& order, const Queue& queue, std::uint32_t index, Now now,
+                        unsigned seen) {
   const Entry& entry = entries_[index];
   Admission admission;
   admission.message = entry.message();
-  // Its own id stands in the spool; this one is as good to choose a pool's member by.
-  admission.id = {entry.log, (std::uint64_t{entry.generation} << 32) | entry.slot};
+  admission.id = stand_in_id(entry.message(), entry.received());
   admission.domain = order.name.empty() ? queue.name : order.name;
   admission.vmta = order.vmta;
   admission.job = shares_.job_of(entry.share);
   admission.priority = shares_.priority_of(queue, entry.share);
   admission.rolled_up = order.once;
+  admission.rules_seen = seen;
   admission.alone = entry.alone;
   admission.pooled = entry.pooled && order.once;  // the taker chose no member anew
   admission.first = entry.first;

@@ -31,10 +31,13 @@ struct LeaveOrder {
   std::string job;      ///< pattern, where it goes by job
   QueuePattern queues;  ///< else
   MoveOrder to;
-  WallTime before;  ///< what was received later stays
+  WallTime before;           ///< what was received later stays
+  std::uint32_t serial = 0;  ///< its number among operators' rules, see Admission::rules_seen
   /// Virtual MTAs, in lower case, whose queue of the name is where the mail goes: it stays there.
   std::vector<std::string> takers;
 };
+
+using LeaveOrderRef = std::shared_ptr<const LeaveOrder>;
 
 /// A bounded piece a run over all entries, for commands.
 struct EntrySweep {
@@ -49,6 +52,7 @@ struct Straggler {
   std::uint32_t entry = 0;
   SpoolHandle message;
   std::uint32_t first = 0;
+  LeaveOrderRef order;
 };
 
 class Scheduler;
@@ -97,7 +101,7 @@ struct SchedulerParts {
   std::uint32_t sweep_queue_ = 0;
   std::uint32_t sweep_entry_ = 0;
   EntrySweep sweep_;
-  std::optional<LeaveOrder> leaving_;  ///< the last one
+  LeaveOrderRef leaving_;  ///< the last one
   std::vector<QueueId> leaving_queues_;
   std::vector<std::uint32_t> leaving_shares_;  ///< in use by this list
   std::vector<Straggler> stragglers_;

@@ -129,8 +129,7 @@ Result<Touched> Scheduler::move_away(const LeaveOrder& order, Now now) {
     return Error::of(ErrorCode::no_capacity, "an earlier move still goes on, try again");
   }
   const Touched touched = count_leaving(order);
-  stragglers_.clear();  // what is in transit since an earlier move stays where it is
-  leaving_ = order;
+  leaving_ = std::make_shared<const LeaveOrder>(order);
   begin_sweep();
   for_leaving(
       order,
@@ -151,13 +150,16 @@ Result<Touched> Scheduler::move_away(const LeaveOrder& order, Now now) {
     const Queue* queue =
         job.stage == PooledJob::Stage::free || job.ending ? nullptr : table_.find(job.queue);
     const Share* share = shares_.find(job.share);
-    job.leaving = queue != nullptr && (queue->leaving || (share != nullptr && share->leaving));
+    const bool goes = queue != nullptr && job.message_received <= order.before &&
+                      (queue->leaving || (share != nullptr && share->leaving));
+    // One that it comes back by already is done first; this one follows where that leads.
+    job.leaving = goes && job.leaving == nullptr ? leaving_ : job.leaving;
   }
   return touched;
 }
 
 bool Scheduler::leaves(const Queue& queue, const Entry& entry) {
-  if (!leaving_.has_value() || entry.received() > leaving_->before) {
+  if (leaving_ == nullptr || entry.received() > leaving_->before) {
     return false;
   }
   const Share* share = shares_.find(entry.share);
@@ -165,9 +167,9 @@ bool Scheduler::leaves(const Queue& queue, const Entry& entry) {
 }
 
 /// False: the taker has no room.
-bool Scheduler::send_away(std::uint32_t index, Queue& queue, Now now) {
+bool Scheduler::send_away(const LeaveOrder& order, std::uint32_t index, Queue& queue, Now now) {
   Entry& entry = entries_[index];
-  if (!hand_on(leaving_->to, queue, index, now)) {
+  if (!hand_on(order.to, queue, index, now, order.serial + 1)) {
     move_retry_ = now.instant + kMoveRetry;
     return false;
   }
@@ -190,7 +192,7 @@ bool Scheduler::drain_stragglers(std::uint32_t& budget, Now now) {
     const Entry& entry = entries_[one.entry];
     const bool here = (entry.state == EntryState::ready || entry.state == EntryState::deferred) &&
                       entry.message() == one.message && entry.first == one.first;
-    if (here && !send_away(one.entry, table_.at(entry.queue), now)) {
+    if (here && !send_away(*one.order, one.entry, table_.at(entry.queue), now)) {
       return false;
     }
     stragglers_.pop_back();
@@ -238,7 +240,7 @@ bool Scheduler::sweep_entry(std::uint32_t index, Now now) {
   if (share != nullptr && share->doomed) {
     end_entry(index, queue, Ending::cancelled);
   } else if (leaves(queue, entry)) {
-    return send_away(index, queue, now);
+    return send_away(*leaving_, index, queue, now);
   } else if (share != nullptr && share->rush_round > sweep_.done &&
              entry.state == EntryState::deferred) {
     promote(index, queue, now);
@@ -247,7 +249,7 @@ bool Scheduler::sweep_entry(std::uint32_t index, Now now) {
 }
 
 void Scheduler::sweep_entries(std::uint32_t& budget, Now now) {
-  if (move_retry_ > now.instant && leaving_.has_value()) {
+  if (move_retry_ > now.instant && leaving_ != nullptr) {
     return;
   }
   if (!drain_stragglers(budget, now)) {
@@ -273,7 +275,7 @@ void Scheduler::sweep_entries(std::uint32_t& budget, Now now) {
 }
 
 bool Scheduler::sweep_waits(Now now) const {
-  return leaving_.has_value() && move_retry_ > now.instant;
+  return leaving_ != nullptr && move_retry_ > now.instant;
 }
 
 }  // namespace ringpost::schedule

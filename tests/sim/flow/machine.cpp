@@ -115,6 +115,7 @@ app::ShardSettings Machine::settings_of(unsigned shard) const {
     settings.spool.unsettled_max = 6;
   }
   settings.pause_rules = room_.pause_rules;
+  settings.move_rules = room_.move_rules;
   settings.keys = std::make_shared<const app::KeyRing>(room_.snapshot);
   settings.kept = kept_;
   return settings;
@@ -172,13 +173,32 @@ void Machine::command(app::ControlKind kind, const std::string& pattern) {
   auto task = std::make_unique<app::ControlTask>();
   task->kind = kind;
   task->pattern = *schedule::QueuePattern::parse(pattern);
-  task->parts.resize(shards_);
-  app::ControlTask* pointer = task.get();
+  post(*task);
+  tasks_.push_back(std::move(task));
+}
+
+void Machine::post(app::ControlTask& task) {
+  task.parts.assign(shards_, {});
+  app::ControlTask* pointer = &task;
   for (unsigned shard = 0; shard < shards_; ++shard) {
     RP_ASSERT(mailroom_.post(shards_ + 1, shard,
                              Letter::of(app::kind_of(app::LetterKind::control), pointer)));
   }
-  tasks_.push_back(std::move(task));
+}
+
+std::unique_ptr<app::ControlTask> Machine::ask(std::unique_ptr<app::ControlTask> task) {
+  post(*task);
+  const app::ControlTask* const asked = task.get();
+  const bool answered = room_.world.run_until(
+      [&] {
+        collect_answers();
+        return asked->answers == shards_;
+      },
+      Duration::minutes(1));
+  if (!answered) {
+    tasks_.push_back(std::move(task));  // shards may still write to it
+  }
+  return task;
 }
 
 void Machine::collect_answers() {

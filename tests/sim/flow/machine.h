@@ -31,6 +31,7 @@ struct MachineRoom {
   Duration disk_min = Duration::microseconds(30);
   Duration disk_max = Duration::milliseconds(5);
   unsigned clean_before_grouping = 50;  ///< transactions, as HostMemoryOptions has it
+  std::string move_rules = {};          ///< kept over lives, as the daemon's file is
 };
 
 /// One life of the daemon over simulated ports: from start to a clean stop, a kill or a power cut.
@@ -54,6 +55,9 @@ class Machine {
   /// An operator's command to all shards, by the control thread's way; answered later.
   void command(app::ControlKind kind, const std::string& pattern);
   bool commands_answered() const { return tasks_.empty(); }
+  /// The same with any task, which comes back when all shards have answered; nullptr: one did not
+  /// within a minute.
+  std::unique_ptr<app::ControlTask> ask(std::unique_ptr<app::ControlTask> task);
 
   unsigned shards() const { return shards_; }
   app::ShardStatus status();
@@ -66,6 +70,7 @@ class Machine {
  private:
   struct Node;
 
+  void post(app::ControlTask& task);
   void pump();
   void collect_answers();
   void leave_world();

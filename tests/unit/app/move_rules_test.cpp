@@ -57,6 +57,34 @@ TEST(MoveRules, APriorityReplacesThoseItCoversUnlessMailMovedSince) {
   }
 }
 
+TEST(MoveRules, AMoveKnowsWhoseMailWasInSharedQueues) {
+  MoveRule rule = move("big.rollup/v1", "v2");
+  EXPECT_TRUE(rule.add_rolled({{"b.example", "big.rollup"}, {"a.example", "big.rollup"}}));
+  EXPECT_FALSE(rule.add_rolled({{"a.example", "big.rollup"}})) << "it is known";
+  MoveRules rules;
+  ASSERT_TRUE(rules.add(rule, kGiven));
+  rules.learn({{"c.example", "big.rollup"}});
+  MoveRules again;
+  ASSERT_TRUE(again.restore(rules.serialized(), kGiven));
+  EXPECT_EQ(again.serialized(), rules.serialized());
+  EXPECT_EQ(again.rules()[0].shared_queue_of("c.example"), "big.rollup");
+  EXPECT_EQ(again.rules()[0].shared_queue_of("bb.example"), "");
+  EXPECT_FALSE(again.restore("queue\tbig.rollup/v1\tv2\t\t1\ta.example\n", kGiven));
+}
+
+TEST(MoveRules, TimeAndJobSayWhoIsMeant) {
+  MoveRule by_job;
+  by_job.by_job = true;
+  by_job.job = "*";
+  by_job.before = kGiven;
+  EXPECT_TRUE(by_job.may_concern(kGiven, "j"));
+  EXPECT_FALSE(by_job.may_concern(kGiven, "")) << "mail without a job is of none";
+  EXPECT_FALSE(by_job.may_concern({kGiven.us + 1}, "j"));
+  EXPECT_TRUE(priority("*", "*", 1).may_concern(kGiven, ""));
+  EXPECT_FALSE(priority("*", "n*", 1).may_concern(kGiven, "j"));
+  EXPECT_TRUE(move("*", "v").may_concern(kGiven, ""));
+}
+
 TEST(MoveRules, AFaultyLineIsNamedAndChangesNothing) {
   MoveRules rules;
   ASSERT_TRUE(rules.add(priority("*", "*", 7), kGiven));

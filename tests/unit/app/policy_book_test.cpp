@@ -190,6 +190,11 @@ TEST(PolicyBook, DomainsWithTheSameMailHostsShareAQueueThatHasARoute) {
   admission.domain = "X.example";
   EXPECT_EQ(book.place(admission, noon).queue, "big.rollup");
   EXPECT_EQ(book.place(admission, later).queue, "x.example") << "DNS is asked again";
+  // Moves by command need to know it after that too.
+  EXPECT_EQ(book.rolled_up_into("big.*"), (std::vector<RolledUp>{{"x.example", "big.rollup"}}));
+  EXPECT_TRUE(book.rolled_up_into("x.example").empty());
+  EXPECT_EQ(book.leaving_name("x.example", "{default}", "big.rollup"), "big.rollup");
+  EXPECT_EQ(book.leaving_name("x.example", "{default}", "gone.rollup"), "x.example");
   const auto settings = book.settings_of("small.rollup", "{default}");
   ASSERT_EQ(settings.policy->static_route.size(), 1U);
   EXPECT_EQ(settings.policy->static_route[0].name, "mail.small.example");
