@@ -10,7 +10,7 @@ namespace ringpost::spool {
 namespace {
 
 /// Between two syncs that only jobs to be opened wait for: several share one.
-constexpr Duration kOpenSyncSpacing = Duration::microseconds(400);
+constexpr Duration kOpenSyncSpacing = Duration::milliseconds(1);
 
 }  // namespace
 

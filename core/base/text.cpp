@@ -3,7 +3,7 @@
 namespace ringpost {
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
-  return a.size() == b.size() && starts_ignoring_case(a, b);
+  return a == b || (a.size() == b.size() && starts_ignoring_case(a, b));
 }
 
 bool starts_ignoring_case(std::string_view text, std::string_view prefix) noexcept {

@@ -11,15 +11,18 @@ bool is_sound(std::string_view address) noexcept {
   if (address.size() > kClientAddressMax) {
     return false;
   }
+  bool quoted = false;
+  bool breaks = false;
   for (const char c : address) {
     const auto octet = static_cast<unsigned char>(c);
     if (octet < 0x20 || octet == 0x7f) {
       return false;
     }
+    quoted = quoted || c == '"';
+    breaks = breaks || c == '<' || c == '>' || c == ' ';
   }
   // Brackets and spaces live inside a quoted local part only (RFC 5321 section 4.1.2).
-  return address.find('"') != std::string_view::npos ||
-         address.find_first_of("<> ") == std::string_view::npos;
+  return quoted || !breaks;
 }
 
 bool is_dsn_value(std::string_view value) noexcept {
