@@ -60,6 +60,7 @@ int list_messages(const CliOptions& options, const ListOptions& what) {
   }
   Table table({"id", "recipient", "sender", "virtual MTA", "job", "priority", "received",
                "attempts", "next attempt"});
+  table.at_least(1, 24);
   for (const std::size_t column : {0U, 6U, 8U}) {
     table.never_cut(column);
   }

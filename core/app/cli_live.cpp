@@ -93,6 +93,8 @@ int trace(const CliOptions& options, const std::string& id) {
   print(result->value("message", std::string()) + "\n");
   Table table({"recipient", "state", "queue", "priority", "until", "attempts", "setting", "place",
                "last error"});
+  table.at_least(0, 24);
+  table.at_least(1, 22);  // a state with its gate
   table.never_cut(4);
   for (const std::size_t column : {2U, 4U, 6U, 7U, 8U}) {
     table.may_go_below(column);

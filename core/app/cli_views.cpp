@@ -16,9 +16,12 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr std::size_t kLeastOfName = 18;
+constexpr std::size_t kLeastOfState = 22;  // with the gate it waits at
+
 constexpr ViewColumn kQueueColumns[] = {
-    {"queue", "queue"},
-    {"state", "state"},
+    {"queue", "queue", CellKind::text, false, nullptr, kLeastOfName},
+    {"state", "state", CellKind::text, false, nullptr, kLeastOfState},
     {"ready", "ready", CellKind::count},
     {"deferred", "deferred", CellKind::count},
     {"in flight", "in_flight", CellKind::count},
@@ -27,7 +30,7 @@ constexpr ViewColumn kQueueColumns[] = {
     {"last error", "last_error", CellKind::text, true},
 };
 constexpr ViewColumn kDomainColumns[] = {
-    {"domain", "domain"},
+    {"domain", "domain", CellKind::text, false, nullptr, kLeastOfName},
     {"queues", "queues", CellKind::count},
     {"ready", "ready", CellKind::count},
     {"deferred", "deferred", CellKind::count},
@@ -35,7 +38,7 @@ constexpr ViewColumn kDomainColumns[] = {
     {"sessions", "sessions", CellKind::count},
 };
 constexpr ViewColumn kVmtaColumns[] = {
-    {"virtual MTA", "vmta"},
+    {"virtual MTA", "vmta", CellKind::text, false, nullptr, kLeastOfName},
     {"queues", "queues", CellKind::count},
     {"ready", "ready", CellKind::count},
     {"deferred", "deferred", CellKind::count},
@@ -43,7 +46,7 @@ constexpr ViewColumn kVmtaColumns[] = {
     {"sessions", "sessions", CellKind::count},
 };
 constexpr ViewColumn kJobColumns[] = {
-    {"job", "job"},
+    {"job", "job", CellKind::text, false, nullptr, kLeastOfName},
     {"state", "state"},
     {"queues", "queues", CellKind::count},
     {"ready", "ready", CellKind::count},
@@ -52,7 +55,7 @@ constexpr ViewColumn kJobColumns[] = {
     {"priority", "priority", CellKind::text, true},
 };
 constexpr ViewColumn kSessionColumns[] = {
-    {"queue", "queue"},
+    {"queue", "queue", CellKind::text, false, nullptr, kLeastOfName},
     {"stage", "stage"},
     {"host", "host", CellKind::text, true},
     {"address", "remote"},
@@ -61,7 +64,7 @@ constexpr ViewColumn kSessionColumns[] = {
     {"since", "since", CellKind::time},
 };
 constexpr ViewColumn kHostColumns[] = {
-    {"host", "host"},
+    {"host", "host", CellKind::text, false, nullptr, kLeastOfName},
     {"state", "state"},
     {"clean transactions", "clean", CellKind::count},
     {"bad until", "bad_until", CellKind::time},
@@ -81,7 +84,7 @@ constexpr ViewColumn kBounceColumns[] = {
     {"deferred", "deferred", CellKind::count},
 };
 constexpr ViewColumn kWarmupColumns[] = {
-    {"queue", "queue"},
+    {"queue", "queue", CellKind::text, false, nullptr, kLeastOfName},
     {"source", "source", CellKind::text, true},
     {"day", "progress", CellKind::text, false, "day"},
     {"rate now", "rate"},
@@ -93,13 +96,13 @@ constexpr ViewColumn kWarmupColumns[] = {
     {"place", "place", CellKind::text, true},
 };
 constexpr ViewColumn kColdColumns[] = {
-    {"queue", "queue"},
+    {"queue", "queue", CellKind::text, false, nullptr, kLeastOfName},
     {"today", "today", CellKind::count},
     {"of", "max", CellKind::count},
     {"for later days", "later", CellKind::count},
 };
 constexpr ViewColumn kSourceColumns[] = {
-    {"virtual MTA", "vmta"},
+    {"virtual MTA", "vmta", CellKind::text, false, nullptr, kLeastOfName},
     {"address", "address"},
     {"HELO", "helo", CellKind::text, true},
     {"state", "state"},
@@ -269,6 +272,7 @@ Table table_of(const View& view, const std::vector<Shown>& rows, bool short_time
     if (view.columns[i].below) {
       table.may_go_below(i);
     }
+    table.at_least(i, view.columns[i].least);
     if (view.columns[i].kind == CellKind::name) {
       table.never_cut(i);
     }

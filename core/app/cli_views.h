@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/app/cli_commands.h"
+#include "core/app/table.h"
 #include "core/base/result.h"
 #include "core/base/time.h"
 
@@ -27,8 +28,9 @@ struct ViewColumn {
   const char* title;
   const char* key;  ///< in the daemon's rows
   CellKind kind = CellKind::text;
-  bool below = false;             ///< stands below its row where lines are short
-  const char* sort_by = nullptr;  ///< another key that says the same in a form that sorts
+  bool below = false;                     ///< stands below its row where lines are short
+  const char* sort_by = nullptr;          ///< another key that says the same in a form that sorts
+  std::size_t least = Table::kNarrowest;  ///< octets that are left where it is cut
 };
 
 /// A table of the running daemon: a row of `ringpost show`. The table of views is the only place

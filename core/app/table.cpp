@@ -10,10 +10,6 @@ bool is_number(const std::string& cell) {
 }
 
 constexpr std::size_t kGap = 2;
-constexpr std::size_t kNarrowest = 12;      // words cut shorter tell nothing
-constexpr std::size_t kNarrowestName = 24;  // nor do names of rows
-
-std::size_t narrowest(std::size_t index) { return index == 0 ? kNarrowestName : kNarrowest; }
 
 template <class Columns>
 std::size_t total_of(const Columns& columns) {
@@ -28,7 +24,7 @@ std::size_t total_of(const Columns& columns) {
 template <class Columns>
 std::size_t least_of(Columns columns) {
   for (auto& column : columns) {
-    column.width = column.whole ? column.width : std::min(column.width, narrowest(column.index));
+    column.width = std::min(column.width, column.least);
   }
   return total_of(columns);
 }
@@ -39,7 +35,7 @@ void narrow(Columns& columns, std::size_t width) {
   for (std::size_t total = total_of(columns); total > width; --total) {
     auto* widest = static_cast<typename Columns::value_type*>(nullptr);
     for (auto& column : columns) {
-      const bool gives = !column.whole && column.width > narrowest(column.index);
+      const bool gives = column.width > column.least;
       if (gives && (widest == nullptr || column.width > widest->width)) {
         widest = &column;
       }
@@ -92,15 +88,15 @@ void end_line(std::string& out, std::string line) {
 }  // namespace
 
 Table::Column Table::column_at(std::size_t index, bool broken_title) const {
-  Column column{index, 0, !rows_.empty(), whole_[index]};
+  Column column{index, 0, least_[index], !rows_.empty()};
   for (const auto& row : rows_) {
     column.width = std::max(column.width, row[index].size());
     column.right = column.right && is_number(row[index]);
   }
-  column.whole = column.whole || column.right;
   for (const std::string& part : broken(header_[index], broken_title ? 0 : header_[index].size())) {
     column.width = std::max(column.width, part.size());
   }
+  column.least = whole_[index] || column.right ? column.width : column.least;
   return column;
 }
 

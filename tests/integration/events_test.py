@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The event log's details as text and JSON, what it must not hold, and dialogues watched live."""
 
+import base64
 import json
 import smtplib
 import subprocess
@@ -55,6 +56,26 @@ class Events(PeerTest):
         totals = daemon.status()["totals"]
         self.assertGreater(totals["event_lines"], 20)
         self.assertEqual(0, totals["event_lines_dropped"])
+
+    def test_details_of_one_source_alone(self):
+        """Of sessions in: those of a user whose source asks for it, not those of its address."""
+        daemon = self.started(Ringpostd(
+            self.folder, sink_port=self.sink.port, configuration=(
+                f"<smtp-user joe>\n  password {PASSWORD}\n  source {{told}}\n</smtp-user>\n"
+                "<source {told}>\n  always-allow-relaying yes\n  log-data yes\n"
+                "  log-commands yes\n  log-connections yes\n</source>\n"
+                "<source 127.0.0.1>\n  allow-unencrypted-plain-auth yes\n</source>\n")))
+        self.send(daemon, "silent@any.test")
+        self.send(daemon, "user@any.test", login=True)
+        wait_until(lambda: self.sink.received() == 2, "both messages")
+        text = wait_until(lambda: "< QUIT" in daemon.output() and daemon.output(), "the end")
+        self.assertRegex(text, r" info in \d\.\d+ .*< RCPT TO:<user@any.test>|< rcpt TO:<user@any")
+        self.assertIn("< the body", text)
+        self.assertEqual(1, text.count("the body"))
+        self.assertNotIn("silent@any.test", text)
+        self.assertNotIn(" out ", text)
+        for secret in (PASSWORD, base64.b64encode(f"\0joe\0{PASSWORD}".encode()).decode()):
+            self.assertNotIn(secret, text)
 
     def test_json_and_level(self):
         daemon = self.started(Ringpostd(

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <future>
@@ -84,6 +85,22 @@ TEST(Metrics, AreSamplesWithHelpAndType) {
         << metric.name;
     EXPECT_EQ(metric.kind == MetricKind::counter, metric.name.ends_with("_total")) << metric.name;
   }
+}
+
+TEST(Metrics, AlertRulesNameOnesThatThereAre) {
+  std::ifstream in(RINGPOST_SOURCE_DIR "/docs/alerts.yml");
+  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  const std::string_view begin = "ringpost_";
+  int names = 0;
+  for (std::size_t at = text.find(begin); at != std::string::npos; at = text.find(begin, at + 1)) {
+    const std::size_t end = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_", at);
+    const std::string name = text.substr(at, end - at);
+    ++names;
+    EXPECT_TRUE(std::any_of(metric_table().begin(), metric_table().end(),
+                            [&name](const Metric& metric) { return metric.name == name; }))
+        << name;
+  }
+  EXPECT_GT(names, 8);
 }
 
 TEST(Monitor, NarrowestNetworkOrKeyDecides) {
