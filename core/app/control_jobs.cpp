@@ -1,8 +1,10 @@
 // Commands that change queues and jobs, and moves of mail.
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "core/app/control_answers.h"
 #include "core/app/control_room.h"
@@ -12,6 +14,12 @@
 #include "core/schedule/queue_pattern.h"
 
 namespace ringpost::app {
+
+namespace {
+
+constexpr Duration kEndingTime = Duration::seconds(15);
+
+}  // namespace
 
 using Json = nlohmann::json;
 
@@ -64,7 +72,29 @@ std::string ControlRoom::change(const std::string& verb, TaskRef task, bool dry_
       return answer_error("done, but it will not survive a restart: " + saved.error().describe());
     }
   }
+  if (verb == "delete" && !dry_run && !await_endings()) {
+    return answer_error("deleted, but that is not all on disk yet: a crash now brings some back");
+  }
   return answer_change(**done);
+}
+
+/// Whether all that was deleted has its end in the journals, within some seconds: what was answered
+/// stays so.
+bool ControlRoom::await_endings() {
+  const Instant deadline = read_clocks().instant + kEndingTime;
+  for (;;) {
+    auto task = std::make_unique<ControlTask>();
+    task->kind = ControlKind::status;
+    auto told = ask(std::move(task));
+    if (told && std::none_of((*told)->parts.begin(), (*told)->parts.end(),
+                             [](const auto& part) { return part.status.ends; })) {
+      return true;
+    }
+    if (read_clocks().instant >= deadline) {
+      return false;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
 }
 
 namespace {

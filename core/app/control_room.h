@@ -113,6 +113,7 @@ class ControlRoom : public ControlHandler {
 
   // control_jobs.cpp
   std::string jobs(const std::string& pattern);
+  bool await_endings();
   std::string change_queues(const std::string& verb, const std::string& pattern, bool dry_run);
   std::string change_jobs(const std::string& verb, const std::string& job, bool dry_run);
   /// Has all shards do what `verb` says to the task's queues or job, and keeps the rules of pauses.

@@ -83,6 +83,7 @@ struct ShardStatus {
   std::uint64_t deferred_recipients = 0;  ///< of these: put off, or paused
   std::uint64_t quarantined = 0;          ///< messages found damaged on disk since the start
   std::uint64_t queues = 0;
+  bool ends = false;  ///< what commands end or move is not all done
   std::uint64_t spool_messages = 0;
   std::uint64_t spool_segments = 0;
   std::uint64_t spool_live_bytes = 0;

@@ -163,6 +163,7 @@ ShardStatus Shard::status() {
   status.queued_recipients = totals.ready + totals.deferred + totals.in_flight + totals.ending;
   status.deferred_recipients = totals.put_off;
   status.queues = totals.queues;
+  status.ends = totals.ends;
   status.queues_backoff = totals.queues_backoff;
   status.backoffs_begun = decision_log_.backoffs_begun;
   status.backoffs_ended = decision_log_.backoffs_ended;

@@ -65,6 +65,7 @@ struct Totals {
   std::uint64_t deferred = 0;   ///< recipients
   std::uint64_t in_flight = 0;  ///< recipients
   std::uint64_t ending = 0;     ///< recipients
+  bool ends = false;            ///< what commands end or move is not all done
   std::uint64_t put_off = 0;    ///< recipients: deferred, or in queues that are or are paused
   std::uint32_t queues = 0;
   std::uint32_t queues_paused = 0;

@@ -426,6 +426,7 @@ Totals Scheduler::totals() {
   });
   sums.entries = entries_.used();
   sums.jobs = jobs_.used();
+  sums.ends = sums.ending > 0 || !ending_queues_.empty() || sweep_.cursor != kNil;
   return sums;
 }
 

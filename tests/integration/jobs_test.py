@@ -5,7 +5,8 @@ import json
 import smtplib
 import subprocess
 
-from harness import BIN, PeerTest, Ringpostd, Sink, free_port, main, need_ringpostd, wait_until
+from harness import (BIN, PeerTest, Ringpostd, Sink, free_port, load, main, need_ringpostd,
+                     wait_until)
 
 CONFIGURATION = """<pattern-list ranks>
   rcpt-to /^first-/ recipient-priority=90
@@ -141,6 +142,19 @@ class Jobs(PeerTest):
         before = daemon.status()["totals"]["resolutions"]
         self.assertIn("touched 1 queues with 2", daemon.command("schedule", "job", "*"))
         wait_until(lambda: daemon.status()["totals"]["resolutions"] > before, "another attempt")
+
+    def test_what_was_deleted_stays_so_over_a_kill(self):
+        daemon = self.daemon(free_port())
+        code, _, _ = load(self.folder, daemon.port, "-n", "9000", "-c", "4", "--domains", "2")
+        self.assertEqual(0, code)
+        self.send(daemon, "a", 300)
+        daemon.command("delete", "job", "a")
+        daemon.command("delete", "queue", "d1.example/*")
+        daemon.kill()
+        daemon.start()
+        queued = {row["queue"]: row["queued"] for row in self.rows(daemon, "show", "queues")
+                  if row["queued"]}
+        self.assertEqual({"d2.example/{default}": 4500}, queued)
 
     def test_a_move_holds_over_kill_and_restart_and_nothing_is_doubled(self):
         port = free_port()
