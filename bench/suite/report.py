@@ -8,6 +8,8 @@ FIGURES = {
     "first_to_last_per_second": ("msg/s, first to last", 0, True),
     "accepted_per_second": ("accepted/s", 0, True),
     "cpu_us": ("CPU us/msg", 1, False),
+    "others_cpu_us": ("of generator and sink", 1, None),
+    "signature_percent": ("of what signatures alone would allow, %", 0, True),
     "pss_mib": ("PSS MiB", 1, False),
     "reply_p50_us": ("dot to 250, p50 us", 0, False),
     "reply_p99_us": ("p99 us", 0, False),
