@@ -69,10 +69,10 @@ class DeliverySession final : private TransmitOwner {
     static constexpr std::size_t kStages = 5;
 
     DeliverySession* session = nullptr;
-    Stage stage = Stage::free;
     Job* job = nullptr;
     smtp::ClientTransaction transaction;
     std::uint32_t number = 0;  // the engine's
+    Stage stage = Stage::free;
 
     void on_opened(Completion& completion);
   };
