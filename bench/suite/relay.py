@@ -152,12 +152,15 @@ def ingest(make, disk, messages, shape, limit=300):
         return into, out
 
 
-def distance(make, disk, milliseconds, seconds=5, window=1, limit=120):
-    """Messages a second on one connection to a receiver that answers late; its round trips."""
-    messages = max(20, int(seconds * 1000 / milliseconds) * window)
+def distance(make, disk, milliseconds, least=20, window=1, sink_options=(), limit=120):
+    """Messages a second on one connection to a receiver that answers late, over the whole run and
+    over its latter half, by when a sender knows its receiver; round trips a message in that."""
+    messages = max(least, 5_000 // milliseconds * window)
     with folder_on(disk) as folder:
+        record = folder / "record"
         with ended(start_sink(folder, kind_of(make), "--quit-after", messages, "--latency",
-                              milliseconds)) as sink:
+                              milliseconds, "--record", record, "--times",
+                              *sink_options)) as sink:
             with ended(make(folder, sink.port, connections=1)) as sender:
                 sender.start()
                 shape = Shape(connections=8, domains=1)
@@ -165,9 +168,12 @@ def distance(make, disk, milliseconds, seconds=5, window=1, limit=120):
                     sink.wait(limit)
                     told_by(generator, 60)
                 sunk = json.loads(sink.output().splitlines()[-1])
+        times = sorted(int(line.split("\t")[4]) for line in record.read_text().splitlines())
+        half = times[len(times) // 2:]
         rate = (messages - 1) / sunk["active_seconds"] / sunk["connections"]
-        return {"per_connection_per_second": rate, "connections": sunk["connections"],
-                "round_trips": 1000 / milliseconds / rate}
+        steady = (len(half) - 1) * 1e9 / (half[-1] - half[0]) / sunk["connections"]
+        return {"per_connection_per_second": rate, "steady_per_second": steady,
+                "connections": sunk["connections"], "round_trips": 1000 / milliseconds / steady}
 
 
 def latency(make, disk, rate, seconds, connections, limit=120):

@@ -19,6 +19,7 @@ FIGURES = {
     "commit_p99_us": ("p99 us", 0, False),
     "megabytes_per_second": ("MB/s", 0, True),
     "per_connection_per_second": ("msg/s a connection", 1, True),
+    "steady_per_second": ("latter half", 1, True),
     "round_trips": ("round trips a message", 2, False),
     "connections": ("connections", 0, None),
     "per_second": ("a second", 0, True),
