@@ -512,14 +512,16 @@ void LeaseBook::recall(Account& account) {
   std::uint64_t deficit = account.granted > account.limit ? account.granted - account.limit : 0;
   const bool over_limit = deficit > 0;
   std::uint64_t owed = 0;
-  std::uint32_t poorest = ~0u;  // units of the worst-off shard that wants some
+  std::uint32_t poorest = ~0u;  // units of the worst-off shard that wants some of the highest
   std::uint8_t highest = 0;
   for (const Peer& peer : account.peers) {
     deficit += peer.wanted;
     owed += peer.owed;
-    if (peer.wanted > 0) {
-      highest = std::max(highest, peer.priority);
-      poorest = std::min(poorest, peer.granted);
+    if (peer.wanted > 0 && peer.priority >= highest) {
+      // What is called back goes to the highest: a poorer shard below them would not get it, and
+      // who gave it would ask for it again at once.
+      poorest = peer.priority > highest ? peer.granted : std::min(poorest, peer.granted);
+      highest = peer.priority;
     }
   }
   deficit -= std::min(deficit, owed);
