@@ -390,6 +390,7 @@ bool Log::admit_entry(Segment& segment, const SummaryEntry& entry, std::uint32_t
   admission.size_bytes = entry.size_bytes;
   admission.received = {entry.received_us};
   admission.alone = groups.alone();
+  admission.tenant = groups.tenant();
   admission.sender_rule = groups.sender_rule();
   std::uint32_t group_end = 0;
   IndexGroup group;

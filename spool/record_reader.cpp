@@ -126,7 +126,11 @@ IndexReader::IndexReader(std::string_view index) noexcept
     rest.text();
     rest.varint();
   }
-  alone_ = has_choices_ && rest.ok() && !rest.at_end() && rest.varint() != 0;
+  if (has_choices_ && rest.ok() && !rest.at_end()) {
+    const std::uint32_t marks = rest.varint32();
+    alone_ = (marks & 1) != 0;
+    tenant_ = static_cast<std::uint16_t>(std::min<std::uint32_t>(marks >> 1, kTenantMax));
+  }
   if (has_choices_ && rest.ok() && !rest.at_end()) {
     const auto key = rest.number<std::uint64_t>();
     sender_rule_ = rest.ok() ? key : 0;

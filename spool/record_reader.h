@@ -50,6 +50,8 @@ class IndexReader {
   bool has_choices() const noexcept { return has_choices_; }
   /// No two recipients share a transaction.
   bool alone() const noexcept { return alone_; }
+  /// tenant_of() its envelope.
+  std::uint16_t tenant() const noexcept { return tenant_; }
   /// Key of the rule for the sender; 0: none.
   std::uint64_t sender_rule() const noexcept { return sender_rule_; }
   /// Whether each recipient's receipt is to be accounted.
@@ -65,6 +67,7 @@ class IndexReader {
   Decoder choices_;  ///< stands at the choice of the next group
   bool has_choices_ = false;
   bool alone_ = false;
+  std::uint16_t tenant_ = 0;
   std::uint64_t sender_rule_ = 0;
   bool receipts_ = false;
   Decoder priorities_;  ///< stands at the priority of the next group

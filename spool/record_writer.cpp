@@ -40,8 +40,9 @@ void write_index(const Envelope& envelope, bool receipts, Encoder<ChunkChain>& e
     return std::any_of(envelope.recipients.begin(), envelope.recipients.end(), fits);
   };
   const bool priorities = any([](const Recipient& one) { return one.priority != kNormalPriority; });
+  const std::uint64_t tenant = tenant_of(envelope);
   const bool rule = envelope.sender_rule != 0 || receipts || priorities;
-  const bool choices = alone || rule || any([](const Recipient& one) {
+  const bool choices = alone || tenant != 0 || rule || any([](const Recipient& one) {
                          return !one.vmta.empty() || one.pool_key != 0;
                        });
   for (std::size_t i = 0; choices && i < envelope.recipients.size();) {
@@ -49,8 +50,8 @@ void write_index(const Envelope& envelope, bool receipts, Encoder<ChunkChain>& e
     encode.varint(envelope.recipients[i].pool_key);
     i += group_size(envelope.recipients, i);
   }
-  if (alone || rule) {
-    encode.varint(alone ? 1 : 0);
+  if (alone || tenant != 0 || rule) {
+    encode.varint(tenant << 1 | (alone ? 1 : 0));
   }
   if (rule) {
     encode.number(envelope.sender_rule);

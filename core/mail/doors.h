@@ -61,8 +61,8 @@ struct Admission {
   std::string_view domain;  ///< destination, case as given
   std::string_view vmta;
   std::string_view job;
-  std::uint32_t first = 0;
-  std::uint32_t count = 0;
+  std::uint16_t tenant = 0;  ///< tenant_of() its envelope
+  std::uint32_t first = 0, count = 0;
   std::uint32_t size_bytes = 0;
   std::uint16_t attempts = 0;
   std::uint64_t pool_key = 0;     ///< what a pool that goes by recipients goes by; 0: the message

@@ -85,6 +85,12 @@ struct Envelope {
 
 inline constexpr std::size_t kNotedBytesMax = 512;
 
+inline constexpr std::uint16_t kTenantMax = 4095;
+
+/// Whose mail of no job it is, 1 to kTenantMax: a hash of the user who gave it in or, where nobody
+/// logged in, of the domain of its return path. 0: it is of a job, or has neither.
+std::uint16_t tenant_of(const Envelope& envelope);
+
 /// Half-open range of octets inside a message's content.
 struct ByteRange {
   std::uint32_t begin = 0;

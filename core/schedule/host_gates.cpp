@@ -98,7 +98,23 @@ bool HostGates::own_full(const HostWay& way, std::size_t kind) const {
 }
 
 bool HostGates::own_room(const Queue& queue, const HostWay& way, Now now) const {
-  return !own_full(way, 0) && !own_full(way, 1) && source_opens(queue, way) <= now.instant;
+  return !own_full(way, 0) && !own_full(way, 1) && source_opens(queue, way) <= now.instant &&
+         !better_elsewhere(queue, way, now);
+}
+
+// Its source address sends what it may already, and another one could send now: the connection
+// is for that one.
+bool HostGates::better_elsewhere(const Queue& queue, const HostWay& way, Now now) {
+  const auto open_now = [&](const HostWay& one) {
+    const SourceGate* const gate = queue.sources()->find(one.local);
+    return gate != nullptr && gate->opens_for(0) <= now.instant &&
+           (gate->connections_max == 0 || gate->connections < gate->connections_max) &&
+           (!gate->connects.limited() || gate->connects.opens_at() <= now.instant);
+  };
+  if (!way.rated || queue.sources() == nullptr || queue.hosts == nullptr || open_now(way)) {
+    return false;
+  }
+  return std::any_of(queue.hosts->ways.begin(), queue.hosts->ways.end(), open_now);
 }
 
 // When the rates of its source address let a connection begin that is of use.

@@ -66,6 +66,7 @@ class HostGates final : public ConnectGate {
   Scope* scope_of(const HostWay& way, std::size_t rank);
   bool own_room(const Queue& queue, const HostWay& way, Now now) const;
   static Instant source_opens(const Queue& queue, const HostWay& way);
+  static bool better_elsewhere(const Queue& queue, const HostWay& way, Now now);
   static Instant first_opening(const Queue& queue, Now now);
   bool room_at_once(const Queue& queue, const HostWay& way, Now now);
   void send_scout(Queue& queue, Now now);

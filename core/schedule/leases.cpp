@@ -179,9 +179,10 @@ void LeaseBook::tell_lowest(Scope& scope) {
 
 void LeaseBook::return_spare(Scope& scope) {
   const std::uint32_t spare = scope.spare();
-  // Who is called back for gets nothing that a higher one here waits for.
-  const std::uint32_t debt =
-      std::min(scope.debt, spare - std::min(spare, scope.waiters_above(scope.debt_priority)));
+  // Who is called back for gets nothing that a higher one here waits for, nor what came for the one
+  // that has waited longest: that would come back for it at once, again and again.
+  const std::uint32_t ours = std::max(scope.waiters_above(scope.debt_priority), scope.alms);
+  const std::uint32_t debt = std::min(scope.debt, spare - std::min(spare, ours));
   std::uint32_t give = std::min(debt + scope.surrender, spare);
   const std::uint32_t rest = spare - give;
   std::uint32_t keep = scope.waiters();

@@ -100,21 +100,22 @@ struct Queue : Waiter {
   std::uint32_t ending = 0;          ///< recipients whose final outcome waits for a job
   std::uint32_t opening = 0;         ///< sessions not yet established
   std::uint32_t established = 0;
-  std::uint32_t yielding = 0;        ///< sessions to be given up for others
-  std::uint32_t closing = 0;         ///< of these, those that have been told so
-  std::uint32_t job_turns = 0;       ///< offers made to it as the head of those waiting for jobs
-  std::uint32_t aside = 0;           ///< recipients in them
-  std::uint32_t rush_tail = kNil;    ///< last deferred entry that an operator wants tried now
-  std::uint32_t reserved_stamp = 0;  ///< sum of `changed` of the scopes that `reserved` counts
-  std::uint32_t connect_gap_ms = 0;  ///< the least time between two new connections
-  std::uint16_t clock_step = 0;      ///< failures in a row on the queue's own clock
-  std::uint16_t weight = 1;
-  std::uint16_t delivered_s = 0;  ///< low bits of the second of its last delivery
-  std::uint16_t asking = 0;       ///< sessions that got nothing while some did
-  std::uint8_t lost_streak = 0;   ///< broken sessions in a row without any progress
-  std::uint8_t fault_streak = 0;  ///< faults of our own in a row
-  std::uint8_t grow_streak = 0;   ///< further sessions in a row that failed
-  std::uint8_t grew_to = 0;       ///< established when the last of them did, 255 at most
+  std::uint32_t yielding = 0;         ///< sessions to be given up for others
+  std::uint32_t closing = 0;          ///< of these, those that have been told so
+  std::uint32_t job_turns = 0;        ///< offers made to it as the head of those waiting for jobs
+  std::uint32_t aside = 0;            ///< recipients in them
+  std::uint32_t rush_tail = kNil;     ///< last deferred entry that an operator wants tried now
+  std::uint32_t reserved_stamp = 0;   ///< sum of `changed` of the scopes that `reserved` counts
+  std::uint32_t connect_gap_ms = 0;   ///< the least time between two new connections
+  std::uint16_t clock_step = 0;       ///< failures in a row on the queue's own clock
+  std::uint16_t delivered_s = 0;      ///< low bits of the second of its last delivery
+  std::uint16_t first_tenant = 0;     ///< whose mail of no job its plain share is; see ShareBook
+  std::uint16_t asking = 0;           ///< sessions that got nothing while some did
+  std::uint8_t weight = 1;            ///< 1 to 100
+  std::uint8_t lost_streak = 0;       ///< broken sessions in a row without any progress
+  std::uint8_t fault_streak : 4 = 0;  ///< faults of our own in a row
+  std::uint8_t grow_streak : 4 = 0;   ///< further sessions in a row that failed
+  std::uint8_t grew_to = 0;           ///< established when the last of them did, 255 at most
   /// Counts endings of the whole queue. Entries of an earlier epoch were in it when the last one
   /// was decided and share it; later mail does not.
   std::uint8_t epoch = 0;
@@ -137,6 +138,7 @@ struct Queue : Waiter {
   bool live : 1 = false;
   bool leaving : 1 = false;     ///< its mail goes to another queue, by command
   std::uint8_t spared : 2 = 0;  ///< failures in a row that did not defer it
+  bool lags : 1 = false;        ///< its sessions were all busy until its rates had a whole burst
   std::uint8_t priority = kNormalPriority;
   std::uint8_t standing = kNormalPriority;  ///< of its units; kUntouchable: nobody interrupts it
 
@@ -191,6 +193,10 @@ struct HeldPlace {
 static_assert(sizeof(Queue) <= 512, "memory per queue is a promise");
 
 inline QueueId Queue::id() const { return {slot}; }
+
+/// When the whole burst of its rates has gathered, so that permits begin to be lost; never: it has
+/// no rate of its own.
+Instant burst_whole(const Queue& queue);
 
 /// Why a queue whose policy is held starts nothing.
 inline Gate held_gate(const Queue& queue) { return queue.no_source ? Gate::no_source : Gate::held; }

@@ -29,7 +29,7 @@ SchedulerParts::SchedulerParts(Scheduler& whole, const SchedulerOptions& options
       table_(options.queues_max),
       leases_(options.shard, options.shards),
       hosts_(whole, leases_),
-      warmups_(now),
+      warmups_(now, options.shard == 0),
       rates_(options.shard, options.shards, doors.policies, warmups_, positions_),
       jobs_(options.jobs_max),
       global_(doors.policies.global_limits()),
@@ -89,7 +89,8 @@ void Scheduler::apply(Queue& queue, const QueueSettings& settings, Now now) {
   if (settings.limits.by_source != nullptr || queue.sources() != nullptr) {
     queue.rare_limits().sources.configure(settings.limits.by_source, now.instant);
   }
-  queue.weight = std::clamp<std::uint16_t>(settings.limits.weight, 1, 100);
+  queue.weight =
+      static_cast<std::uint8_t>(std::clamp<std::uint16_t>(settings.limits.weight, 1, 100));
   queue.expire_while_paused = settings.limits.expire_while_paused;
   set_priority(queue, settings.limits);
   apply_shared(queue, settings.limits);
@@ -138,7 +139,7 @@ void Scheduler::add(Queue& queue, const Admission& admission, Now now) {
   model.pooled = admission.pooled;
   model.alone = admission.alone;
   model.epoch = queue.epoch;
-  model.share = shares_.share_for(queue, admission.job, admission.priority);
+  model.share = shares_.share_for(queue, admission.job, admission.priority, admission.tenant);
   const bool later = admission.next_attempt > now.wall;
   const std::uint32_t index =
       add_entry(queue, model, later ? admission.next_attempt : WallTime{}, now);

@@ -12,6 +12,9 @@ namespace ringpost::schedule {
 
 namespace {
 
+/// Sessions that are busy for longer, while permits are lost, are too few.
+constexpr Duration kLagMin = Duration::milliseconds(1);
+
 /// Limit scopes that a connection needs a unit of, beside the queue's own.
 constexpr unsigned kScopes = 4;
 
@@ -190,6 +193,7 @@ void Scheduler::on_timer(Queue& queue, Now now) {
     case QueueState::deferred:
       offer_opened(queue, now);
       if (queue.until <= now.instant || hosts_.impatient(queue, now)) {
+        queue.lags = queue.gate == Gate::sessions_busy;
         evaluate(queue, now);
       } else {
         arm(queue, queue.until);
@@ -272,8 +276,10 @@ bool Scheduler::wants_session(const Queue& queue, Now now) const {
   if (max != 0 && queue.sessions() >= max) {
     return false;
   }
-  // Slow start: as many attempts at once as there are sessions that prove the host to be there.
-  if (queue.opening >= std::max(1u, queue.established)) {
+  // Slow start: as many attempts at once as there are sessions that prove the host to be there,
+  // and one for each source address: those of one that may send nothing now prove nothing.
+  const std::size_t spare = queue.sources() == nullptr ? 0 : queue.policy->sources.size();
+  if (queue.opening >= (queue.established == 0 ? 1 : queue.established + spare)) {
     return false;
   }
   std::uint32_t work = std::min(queue.ready.entries() + queue.aside, queue.permits(now.instant));
@@ -287,7 +293,7 @@ bool Scheduler::wants_session(const Queue& queue, Now now) const {
   }
   const std::uint32_t per = options_.backlog_per_session;
   const std::uint32_t wanted = std::max(1u, work / per + (work % per != 0 ? 1 : 0));
-  return live < wanted;
+  return live < wanted || (queue.lags && work > 0 && burst_whole(queue) <= now.instant);
 }
 
 // The gates that are the queue's own.
@@ -295,7 +301,14 @@ bool Scheduler::may_open(Queue& queue, Now now) {
   if (!wants_session(queue, now)) {
     const std::uint32_t max = queue.policy->connections_max;
     const bool full = max != 0 && queue.sessions() >= max;
-    wait_until(queue, full ? Gate::queue_connections : Gate::sessions_busy, Instant::never());
+    Instant look_again = full ? Instant::never() : burst_whole(queue);
+    if (look_again <= now.instant && queue.lags) {
+      look_again = Instant::never();  // those that are being opened have to come first
+    } else if (look_again != Instant::never()) {
+      look_again = std::max(look_again, now.instant + kLagMin);
+    }
+    queue.lags = false;
+    wait_until(queue, full ? Gate::queue_connections : Gate::sessions_busy, look_again);
     return false;
   }
   if (queue.open_after > now.instant) {
@@ -350,6 +363,7 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
     place(queue, QueueState::waiting, Gate::session_room, Instant::never(), &room_waiters_);
     return false;
   }
+  queue.lags = false;
   queue.reserved = 0;  // the units are the session's from here on
   queue.reserved_stamp = 0;
   HostGates::opening(queue);

@@ -80,6 +80,7 @@ bool Scheduler::hand_on(const MoveOrder& order, const Queue& queue, std::uint32_
   admission.domain = order.name.empty() ? queue.name : order.name;
   admission.vmta = order.vmta;
   admission.job = shares_.job_of(entry.share);
+  admission.tenant = shares_.tenant_of(queue, entry.share);
   admission.priority = shares_.priority_of(queue, entry.share);
   admission.rolled_up = order.once;
   admission.rules_seen = seen;

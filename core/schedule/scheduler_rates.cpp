@@ -69,6 +69,19 @@ std::uint32_t Scheduler::own_permits(Queue& queue, Now now) {
   return octets_open(queue, now) && sources_open(queue, now) ? permits : 0;
 }
 
+Instant burst_whole(const Queue& queue) {
+  Instant whole = Instant::never();
+  if (queue.messages.limited()) {
+    whole = queue.messages.rests_at();
+  }
+  if (queue.warmup != nullptr) {
+    const Instant rests = queue.warmup->gate().rests_at();
+    whole = queue.messages.limited() ? std::max(whole, rests) : rests;
+  }
+  return queue.sources() == nullptr ? whole
+                                    : std::min(whole, queue.sources()->burst_whole(*queue.policy));
+}
+
 /// Octets of the queue's next message.
 std::uint32_t Scheduler::next_octets(const Queue& queue) {
   return queue.ready.empty() ? 0 : senders_.facts(shares_.next(queue)).size;

@@ -15,6 +15,8 @@ constexpr std::size_t kLanesPerServe = 32;
 constexpr int kBackPerServe = 256;
 /// A session is kept so long for a permit that is due.
 constexpr Duration kKeep = Duration::milliseconds(20);
+/// Sessions that are still busy after the time between two permits, or this, are too few.
+constexpr Duration kBusyMin = Duration::milliseconds(2);
 /// A queue that may send nothing now is looked at again after this.
 constexpr Duration kClosedRetry = Duration::seconds(1);
 
@@ -249,6 +251,9 @@ void SenderTraffic::serve_asking(Scheduler& all, RateScope& scope, Now now, Inst
   const std::uint32_t units = RateBook::available(scope, now.instant);
   const std::uint32_t spare = scope.octets ? 0 : units - std::min(units, told);
   const bool later = scope.octets && told > 0;  // after that message
+  if (told > 0) {
+    again = std::min(again, now.instant + std::max(scope.interval, kBusyMin));
+  }
   all.rates_.set_want(scope, later ? 0 : wanted - std::min(wanted, spare), octets);
 }
 

@@ -32,12 +32,17 @@ ShareBook::~ShareBook() = default;
 
 // ---- which share -------------------------------------------------------------------------------
 
-std::uint32_t ShareBook::share_for(Queue& queue, std::string_view job, std::uint8_t priority) {
-  if (job.empty() && priority == priority_of(queue, 0)) {
+std::uint32_t ShareBook::share_for(Queue& queue, std::string_view job, std::uint8_t priority,
+                                   std::uint16_t tenant) {
+  if (job.empty() && queue.empty()) {
+    queue.first_tenant = tenant;
+  }
+  const bool first = tenant == queue.first_tenant;
+  if (job.empty() && first && priority == priority_of(queue, 0)) {
     return 0;
   }
   JobRecord* const record = job.empty() ? nullptr : &job_named(job);
-  const std::uint32_t serial = record == nullptr ? 0 : record->serial;
+  const std::uint32_t serial = record != nullptr ? record->serial : first ? 0 : kTenants | tenant;
   if (const std::uint32_t known = indexed(queue.slot, serial, priority); known != kNil) {
     return known;
   }
@@ -109,6 +114,14 @@ std::uint8_t ShareBook::priority_of(const Queue& queue, std::uint32_t index) con
   return queue.ready.turns == nullptr ? kNormalPriority : queue.ready.turns->plain.priority;
 }
 
+std::uint16_t ShareBook::tenant_of(const Queue& queue, std::uint32_t index) const {
+  const std::uint32_t serial = index == 0 ? 0 : shares_[index].serial;
+  if (serial == 0) {
+    return queue.first_tenant;
+  }
+  return static_cast<std::uint16_t>(serial >= kTenants ? serial - kTenants : 0);
+}
+
 std::vector<std::pair<std::uint8_t, std::uint32_t>> ShareBook::priorities(const Queue& queue) {
   std::map<std::uint8_t, std::uint32_t> sums;
   if (Turns* const turns = queue.ready.turns.get()) {
@@ -139,7 +152,7 @@ void ShareBook::set_priority(Queue& queue, Share& share, std::uint8_t priority) 
   turns.twins -= share.twin ? 1 : 0;
   share.priority = priority;
   share.twin = indexed(queue.slot, share.serial, priority) != kNil ||
-               (!plain && share.job == nullptr && turns.plain.priority == priority);
+               (!plain && share.serial == 0 && turns.plain.priority == priority);
   turns.twins += share.twin ? 1 : 0;
   if (!plain) {
     ++indexed_;

@@ -24,14 +24,14 @@ struct TurnTag;
 struct InQueueTag;
 struct InJobTag;
 
-/// The mail of one job and one priority in one queue.
+/// The mail of one job, or of one tenant's mail of no job, and of one priority in one queue.
 struct Share : ListLink<TurnTag>, ListLink<InQueueTag>, ListLink<InJobTag> {
   EntryList ready;
   JobRecord* job = nullptr;      ///< nullptr: mail of no job, or of a deleted one
   std::uint32_t queue = 0;       ///< slot
   std::uint32_t index = 0;       ///< in the slab; 0: mail of no job, mostly of normal priority
   std::uint32_t next = kNil;     ///< of the slab's free ones
-  std::uint32_t serial = 0;      ///< of its job
+  std::uint32_t serial = 0;      ///< of its job; kTenants | tenant; 0: of the queue's first tenant
   std::uint32_t waiting = 0;     ///< recipients in all lists of the queue
   std::uint32_t in_flight = 0;   ///< recipients in jobs
   std::uint32_t users = 0;       ///< entries and jobs that name it
@@ -103,13 +103,20 @@ class ShareBook {
  public:
   static constexpr std::uint32_t kMax = (1u << 24) - 1;
   static constexpr std::uint32_t kLowerEvery = 16;
+  /// Serials from here on are those of tenants.
+  static constexpr std::uint32_t kTenants = 0x80000000;
 
   explicit ShareBook(EntrySlab& entries);
   ~ShareBook();
 
   /// Index of the share for Entry::share, made when new; 0 for mail of no job and normal priority,
   /// and where there is no room for another one. The share lives until its last user is gone.
-  std::uint32_t share_for(Queue& queue, std::string_view job, std::uint8_t priority);
+  /// Mail of no job is shared between tenants (see Admission::tenant); the first of them has what
+  /// is 0, so that one alone costs nothing.
+  std::uint32_t share_for(Queue& queue, std::string_view job, std::uint8_t priority,
+                          std::uint16_t tenant = 0);
+  /// Whose mail of no job is in the share.
+  std::uint16_t tenant_of(const Queue& queue, std::uint32_t index) const;
   /// nullptr for 0.
   Share* find(std::uint32_t index) { return index == 0 ? nullptr : &shares_[index]; }
   Share& of(Queue& queue, std::uint32_t index);

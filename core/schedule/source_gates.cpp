@@ -65,6 +65,18 @@ std::uint32_t SourceGates::useful_connections(const QueuePolicy& policy, Instant
   return sum;
 }
 
+Instant SourceGates::burst_whole(const QueuePolicy& policy) const {
+  Instant first = Instant::never();
+  for (const SourceGate& gate : gates_) {
+    const bool used =
+        gate.connections > 0 && gate.messages.limited() &&
+        std::any_of(policy.sources.begin(), policy.sources.end(),
+                    [&](const SourceAddress& source) { return source.ip == gate.ip; });
+    first = used ? std::min(first, gate.messages.rests_at()) : first;
+  }
+  return first;
+}
+
 Instant SourceGates::rests_at() const {
   Instant when;
   for (const SourceGate& gate : gates_) {

@@ -54,6 +54,9 @@ class SourceGates {
   std::uint32_t permits(const QueuePolicy& policy, Instant now);
   /// Connections from those of them that may send something now.
   std::uint32_t useful_connections(const QueuePolicy& policy, Instant now);
+  /// When the rate of one of them, that has connections, will have its whole burst; never: none
+  /// has.
+  Instant burst_whole(const QueuePolicy& policy) const;
   const std::vector<SourceGate>& all() const { return gates_; }
   std::vector<SourceGate>& all() { return gates_; }
   Instant rests_at() const;

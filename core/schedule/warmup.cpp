@@ -101,7 +101,7 @@ WarmupRow::WarmupRow(const WarmupState& state)
 
 // ---- all of them -------------------------------------------------------------------------------
 
-WarmupBook::WarmupBook(Now now) { roll(now); }
+WarmupBook::WarmupBook(Now now, bool keeps) : keeps_(keeps) { roll(now); }
 
 bool WarmupBook::roll(Now now) {
   wall_ = now.wall;
@@ -165,8 +165,9 @@ WarmupState& WarmupBook::state_of(WarmupPlanRef plan, std::string_view queue, Du
 void WarmupBook::write(std::string& lines, Now now) const {
   for (const auto& [key, entry] : states_) {
     const WarmupState& state = *entry;
-    // A shared one that is not in use here may be so at another shard.
-    const bool elsewhere = state.plan_ == nullptr && state.name_.starts_with('*');
+    // A shared one that is not in use here may be so at another shard; if nowhere, it is kept by
+    // one.
+    const bool elsewhere = state.plan_ == nullptr && state.name_.starts_with('*') && !keeps_;
     if (elsewhere || (state.began_.us == 0 && state.days_ == 0)) {
       continue;
     }
@@ -220,7 +221,7 @@ bool WarmupBook::restore(std::string_view line) {
   std::unique_ptr<WarmupState>& place =
       states_[Key{state->name_, to_lower(state->vmta_), state->source_}];
   const auto rank = [](const WarmupState& one) {
-    return std::tuple{one.days_, one.today_, one.sent_};
+    return std::tuple{one.days_, one.today_, one.sent_, one.full_at_.us};
   };
   if (!place || rank(*place) < rank(*state)) {
     place = std::move(state);

@@ -89,7 +89,8 @@ struct WarmupRow {
 /// (RateGate::begin_after).
 class WarmupBook {
  public:
-  explicit WarmupBook(Now now);
+  /// `keeps`: it writes down shared warm-ups that no shard may use now.
+  explicit WarmupBook(Now now, bool keeps = true);
 
   /// The state under `plan` of the queue, or of what the plan itself names; made when there is
   /// none. Its address holds while the book does. Permits may be used `slack` after they were
@@ -124,6 +125,7 @@ class WarmupBook {
   using Key = std::tuple<std::string, std::string, std::string>;
 
   std::map<Key, std::unique_ptr<WarmupState>> states_;
+  bool keeps_;
   std::int64_t day_ = 0;
   WallTime wall_;
   Instant next_roll_;

@@ -122,6 +122,11 @@ function(ringpost_unit_tests folder)
       set_property(SOURCE ${source} APPEND PROPERTY
         COMPILE_DEFINITIONS RINGPOST_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     endif()
+    # Simulations run for thousands of seeds.
+    if(source MATCHES "/crowd[a-z_]*\\.cpp$" AND NOT source MATCHES "_test\\.cpp$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS -O2
+        SKIP_PRECOMPILE_HEADERS ON)
+    endif()
   endforeach()
   add_test(NAME unit_${folder} COMMAND unit_${folder})
   set_tests_properties(unit_${folder} PROPERTIES LABELS unit TIMEOUT 300)

@@ -50,8 +50,7 @@ std::uint64_t draw_size(Random& random, ByteLimit limit) {
 // Whatever the sizes, what begins in a window is at most the limit, or one larger message; and no
 // message waits for ever.
 TEST(ByteGate, NoWindowHoldsMore) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds_or(200);
-       ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed);
     const ByteLimit limit = draw_limit(random);
@@ -87,8 +86,7 @@ TEST(ByteGate, NoWindowHoldsMore) {
 
 // A run goes on where the last one ended, on another clock.
 TEST(ByteGate, NoWindowHoldsMoreOverRestarts) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds_or(100);
-       ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 122'949'823);
     const ByteLimit limit = draw_limit(random);

@@ -34,6 +34,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     session.jobs_left =
         static_cast<int>(crowd->random_.between(1, crowd->plan_.jobs_per_session_max));
     crowd->count_open(session, +1);
+    crowd->note_rate("connects of " + session.name, crowd->plan_.connects, 1);
     crowd->note_rate("connects " + session.vmta,
                      crowd->rate_of(crowd->plan_.vmta_connects, session.vmta), 1);
     if (crowd->in_group(session.destination)) {
@@ -104,7 +105,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     policy->vmta = std::string(vmta);
     policy->connections_max = crowd->plan_.queue_max[d];
     policy->connections_per_host_max = crowd->plan_.hosts == 0 ? 0 : crowd->plan_.per_host_max;
-    policy->recipients_per_transaction_max = 3;
+    policy->recipients_per_transaction_max = kRecipientsMax;
     policy->retry_after = {Duration::seconds(3), Duration::seconds(10)};
     policy->bounce_after = Duration::hours(20);
     QueueSettings settings;
@@ -124,6 +125,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     }
     settings.limits.vmta_connections_max = crowd->plan_.vmta_max[v];
     settings.limits.messages = crowd->plan_.messages;
+    settings.limits.connects = crowd->plan_.connects;
     settings.limits.octets = crowd->plan_.octets;
     if (!crowd->plan_.priorities.empty()) {
       settings.limits.priority = crowd->plan_.priorities[d % crowd->plan_.priorities.size()];
@@ -326,14 +328,10 @@ void Crowd::restart(unsigned shards, bool clean) {
   sessions_.clear();
   last_letter_.clear();
   open_.clear();
-  host_since_.clear();
+  use_since_.clear();
   ends_.clear();
   admitted = ended = 0;
-  static std::vector<std::unique_ptr<Shard>> graveyard;
-  for (auto& shard : shards_) {
-    graveyard.push_back(std::move(shard));  // with jobs in nobody's hands: as in a crash
-  }
-  shards_.clear();
+  shards_.clear();  // with jobs in nobody's hands: as in a crash
   plan_.shards = shards;
   make_shards();
   for (const auto& shard : shards_) {
@@ -423,6 +421,7 @@ void Crowd::admit(std::size_t destination, std::size_t vmta, std::uint32_t count
   const std::string drawn =
       plan_.jobs > 0 ? "j" + std::to_string(random_.below(plan_.jobs)) : std::string(job);
   admission.job = drawn;
+  admission.tenant = tenant;
   admission.priority = priority;
   admission.domain = name;
   admission.vmta = from;
@@ -451,25 +450,29 @@ void Crowd::post(Event event, Duration delay) {
   events_.push(event);
 }
 
+void Crowd::count(const std::string& key, std::uint32_t limit, int change) {
+  std::uint32_t& open = open_[key];
+  std::int64_t& since = use_since_[key];
+  use_[key] += open * (now.instant.ns - since);
+  since = now.instant.ns;
+  open += static_cast<std::uint32_t>(change);
+  if (limit != 0 && change > 0) {  // what was open before a limit was lowered may stay
+    ASSERT_LE(open, limit) << key << " at " << now.instant.ns;
+  }
+}
+
 void Crowd::count_open(const Session& session, int change) {
-  const auto count = [&](const std::string& key, std::uint32_t limit) {
-    std::uint32_t& open = open_[key];
-    open += static_cast<std::uint32_t>(change);
-    if (limit != 0 && change > 0) {  // what was open before a limit was lowered may stay
-      ASSERT_LE(open, limit) << key << " at " << now.instant.ns;
-    }
-  };
   const std::size_t v = std::stoul(session.vmta.substr(1));
   if (in_group(session.destination)) {
-    count("group/" + session.vmta, plan_.group_max);
+    count("group/" + session.vmta, plan_.group_max, change);
     if (session.backoff) {
-      count("back-off/" + session.vmta, plan_.group_backoff_max);
+      count("back-off/" + session.vmta, plan_.group_backoff_max, change);
     }
   } else {
-    count(session.name, plan_.queue_max[session.destination]);
+    count(session.name, plan_.queue_max[session.destination], change);
   }
-  count(session.vmta, plan_.vmta_max[v]);
-  count("total", plan_.total_max);
+  count(session.vmta, plan_.vmta_max[v], change);
+  count("total", plan_.total_max, change);
   most_open = std::max(most_open, open_["total"]);
   opens += change > 0 ? 1 : 0;
 }
@@ -541,26 +544,16 @@ bool Crowd::connect(std::size_t index) {
 }
 
 void Crowd::count_host(const Session& session, int change) {
-  const auto count = [&](const std::string& key, std::uint32_t limit) {
-    std::uint32_t& open = open_[key];
-    std::int64_t& since = host_since_[key];
-    host_use_[key] += open * (now.instant.ns - since);
-    since = now.instant.ns;
-    open += static_cast<std::uint32_t>(change);
-    if (limit != 0 && change > 0) {
-      ASSERT_LE(open, limit) << key << " at " << now.instant.ns;
-    }
-  };
   const std::string address = " at " + session.address.text();
   count((in_group(session.destination) ? "group/" + session.vmta : session.name) + address,
-        plan_.per_host_max);
+        plan_.per_host_max, change);
   if (session.source < plan_.sources.size()) {
     count((in_group(session.destination) ? "group/" + session.vmta : session.name) + " from " +
               std::to_string(session.source),
-          plan_.sources[session.source].connections_max);
+          plan_.sources[session.source].connections_max, change);
   }
-  count("host " + session.host, plan_.per_name_max);
-  count("all" + address, plan_.per_address_max);
+  count("host " + session.host, plan_.per_name_max, change);
+  count("all" + address, plan_.per_address_max, change);
 }
 
 /// What limits what leaves from its source address; nullptr: nothing does.
@@ -755,7 +748,7 @@ void Crowd::handle(const Event& event) {
 void Crowd::drive(unsigned shard) {
   int turns = 0;
   while (shards_[shard]->scheduler->run(now)) {
-    ASSERT_LT(++turns, 5'000) << "the scheduler spins";
+    ASSERT_LT(++turns, 5'000) << "the scheduler spins\n" << report();
   }
 }
 

@@ -21,6 +21,9 @@ namespace ringpost::schedule::test {
 /// Checks as it goes: connections never exceed a limit, no recipient ends twice, rates hold.
 class Crowd {
  public:
+  /// Recipients of one message that go into a transaction.
+  static constexpr std::uint32_t kRecipientsMax = 3;
+
   Crowd(CrowdPlan plan, std::uint64_t seed);
   ~Crowd();
 
@@ -68,6 +71,7 @@ class Crowd {
   std::string vmta(std::size_t index) const { return "v" + std::to_string(index); }
 
   Now now;
+  std::uint16_t tenant = 0;  ///< of what is admitted from here on
   std::uint64_t admitted = 0;
   std::uint64_t ended = 0;
   std::uint64_t opens = 0;
@@ -75,9 +79,9 @@ class Crowd {
   std::uint64_t taken = 0;  ///< recipients in transactions
   std::uint64_t scouts = 0;
   std::uint64_t busy_ends = 0;  ///< sessions that might connect nowhere
-  /// Connections of a limit of hosts, summed up over time so far, in ns.
-  std::int64_t host_use(const std::string& limit) {
-    return host_use_[limit] + open_[limit] * (now.instant.ns - host_since_[limit]);
+  /// Connections of a limit, summed up over time so far, in ns.
+  std::int64_t use_of(const std::string& limit) {
+    return use_[limit] + open_[limit] * (now.instant.ns - use_since_[limit]);
   }
   /// First time a queue's job was taken, by queue name.
   std::map<std::string, Instant> first_take;
@@ -149,6 +153,7 @@ class Crowd {
   void work_done(std::size_t index, Job& job);
   void close(std::size_t index, SessionEnd end);
   void settle(unsigned shard, Job& job);
+  void count(const std::string& key, std::uint32_t limit, int change);
   void count_open(const Session& session, int change);
   std::vector<unsigned> hosts_of(const Session& session);
   ConnectWay way_to(Session& session, unsigned host, std::size_t source);
@@ -169,9 +174,9 @@ class Crowd {
   std::vector<Session> sessions_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::map<std::pair<unsigned, unsigned>, std::int64_t> last_letter_;
-  std::map<std::string, std::uint32_t> open_;     ///< by queue, virtual MTA, "total"
-  std::map<std::string, std::int64_t> host_use_;  ///< up to host_since_
-  std::map<std::string, std::int64_t> host_since_;
+  std::map<std::string, std::uint32_t> open_;  ///< by queue, virtual MTA, "total"
+  std::map<std::string, std::int64_t> use_;    ///< up to use_since_
+  std::map<std::string, std::int64_t> use_since_;
   std::map<std::string, std::vector<std::int64_t>> sent_;  ///< times of permits used, by limit
   std::map<std::pair<std::uint32_t, std::uint32_t>, int> ends_;  ///< (slot, recipient)
   std::map<std::string, std::set<std::int64_t>> warm_days_;      ///< on which something was sent

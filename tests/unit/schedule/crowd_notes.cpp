@@ -12,6 +12,7 @@ void Crowd::note_take(const Session& session, const Job& job) {
   first_take.try_emplace(session.name, now.instant);
   started.try_emplace(job.message.slot, Start{now.instant, taken});
   const std::size_t count = job.recipients.size();
+  ASSERT_LE(count, kRecipientsMax);
   taken += count;
   note_rate(session.name, plan_.messages, count);
   note_rate("messages " + session.vmta, rate_of(plan_.vmta_messages, session.vmta), count);
@@ -78,12 +79,15 @@ void Crowd::note_octets(const std::string& name, ByteLimit limit, std::uint32_t 
       << "octets exceeded: " << name << " at " << now.instant.ns;
 }
 
-/// The rate cannot have grown by more than one step for each day on which something was sent.
+/// The rate cannot have grown by more than one step for each day on which something was sent, or
+/// where idle days count for each day since.
 void Crowd::note_warmup(const std::string& name, std::size_t count) {
   std::set<std::int64_t>& days = warm_days_[name];
   const std::int64_t today = day_of(now.wall);
   days.insert(today);
-  const auto before = static_cast<std::uint32_t>(days.size() - 1);
+  const auto before = static_cast<std::uint32_t>(plan_.warmup->idle_days_count
+                                                     ? today - *days.begin()
+                                                     : static_cast<std::int64_t>(days.size()) - 1);
   note_rate("warm-up of " + name, warmup_rate(*plan_.warmup, before), count);
 }
 

@@ -8,14 +8,19 @@
 
 namespace ringpost::schedule::test {
 
-/// Seeds of each property are seeds_or(N) from first_seed() on; RINGPOST_SEEDS and
-/// RINGPOST_SEED_FIRST ask for others. RINGPOST_SHIFT gives all crowds another sequence of chances,
-/// those of tests with one seed too.
+/// Seeds of each property are seeds() from first_seed() on, 200 where nothing slows them down;
+/// RINGPOST_SEEDS and RINGPOST_SEED_FIRST ask for others. RINGPOST_SHIFT gives all crowds another
+/// sequence of chances, those of tests with one seed too.
 inline std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
   const char* text = std::getenv(variable);
   return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 inline std::uint64_t seeds_or(std::uint64_t most) { return number_from("RINGPOST_SEEDS", most); }
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline std::uint64_t seeds() { return seeds_or(10); }
+#else
+inline std::uint64_t seeds() { return seeds_or(200); }
+#endif
 inline std::uint64_t shift() { return number_from("RINGPOST_SHIFT", 0) * 1'000'003; }
 inline std::uint64_t first_seed() { return number_from("RINGPOST_SEED_FIRST", 1); }
 
@@ -28,6 +33,7 @@ struct CrowdPlan {
   std::vector<std::uint8_t> priorities;  ///< of each destination in turn; empty: all alike
   std::vector<bool> untouchable;         ///< whose connections nobody interrupts; may be shorter
   RateLimit messages;                    ///< of each queue
+  RateLimit connects;                    ///< of each queue
   std::vector<RateLimit> vmta_messages;  ///< of each virtual MTA as a whole; may be shorter
   std::vector<RateLimit> vmta_connects;
   ByteLimit octets;                    ///< of each queue

@@ -6,8 +6,6 @@ namespace {
 using test::Crowd;
 using test::CrowdPlan;
 
-std::uint64_t seeds() { return test::seeds_or(200); }
-
 std::uint32_t small_or_none(Random& random, std::uint32_t most) {
   return random.chance(25) ? 0 : static_cast<std::uint32_t>(1 + random.below(most));
 }
@@ -80,7 +78,7 @@ void meddle(Crowd& crowd, const CrowdPlan& plan, Random& random) {
 
 // The same with operators at work and limits that change under load.
 TEST(Crowd, KeepsLimitsThroughReloadsAndCommands) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + seeds(); ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 104'729);
     const CrowdPlan plan = draw(random);
@@ -107,7 +105,7 @@ TEST(Crowd, KeepsLimitsThroughReloadsAndCommands) {
 // P3 and P2 in the small: whatever happens, no limit is exceeded at any instant, every recipient
 // ends exactly once, and nothing is left over.
 TEST(Crowd, KeepsLimitsAndEndsEveryRecipientOnce) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + seeds(); ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 7919);
     const CrowdPlan plan = draw(random);
@@ -197,8 +195,7 @@ TEST(Crowd, ALimitIsUsedUpWhereverTheMailIs) {
 // 95 % of a message rate is reached while mail waits, over sessions that come and go or break. An
 // attempt that fails while there is no session defers the whole queue, so none does here.
 TEST(Crowd, AMessageRateIsReached) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds_or(10);
-       ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     CrowdPlan plan;
     plan.vmta_max = {0};

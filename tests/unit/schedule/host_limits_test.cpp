@@ -12,8 +12,6 @@ namespace {
 using test::Crowd;
 using test::CrowdPlan;
 
-std::uint64_t host_seeds() { return test::seeds_or(200); }
-
 std::uint32_t some_or_none(Random& random, std::uint32_t most) {
   return random.chance(40) ? 0 : static_cast<std::uint32_t>(1 + random.below(most));
 }
@@ -59,7 +57,7 @@ CrowdPlan draw_hosts(Random& random) {
 }
 
 TEST(HostLimits, AreNeverExceededAndNothingWaitsForEver) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + host_seeds(); ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 32'452'843);
     CrowdPlan plan = draw_hosts(random);
@@ -125,13 +123,13 @@ TEST_P(HostLimit, IsUsedUp) {
       crowd.admit(i % 10, i / 10 % 2, 60);
     }
     crowd.run(Duration::seconds(8));
-    const std::int64_t before = crowd.host_use(test.limit);
+    const std::int64_t before = crowd.use_of(test.limit);
     const std::uint64_t opens = crowd.opens;
     const std::uint64_t busy = crowd.busy_ends;
     crowd.run(Duration::seconds(20));
     ASSERT_FALSE(HasFatalFailure());
     const std::int64_t allowed = Duration::seconds(20).ns * test.most;
-    EXPECT_GE(crowd.host_use(test.limit) - before, allowed / 100 * 95) << crowd.report();
+    EXPECT_GE(crowd.use_of(test.limit) - before, allowed / 100 * 95) << crowd.report();
     EXPECT_LE((crowd.busy_ends - busy) * 50, crowd.opens - opens) << "sessions opened in vain";
   }
 }

@@ -10,8 +10,7 @@ using test::Crowd;
 using test::CrowdPlan;
 
 TEST(Octets, AreNeverExceededAndNothingIsLeftOver) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds_or(60);
-       ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 86'028'121);
     CrowdPlan plan;
@@ -74,8 +73,7 @@ TEST(Octets, ALimitOfAVirtualMtaIsReached) {
 
 // Limits of an hour hold over ends in order and crashes, with other numbers of shards.
 TEST(Octets, HoldOverRestarts) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds_or(40);
-       ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 179'424'673);
     CrowdPlan plan;

@@ -10,8 +10,6 @@ namespace {
 using test::Crowd;
 using test::CrowdPlan;
 
-std::uint64_t sender_seeds() { return test::seeds_or(50); }
-
 RateLimit draw_sender_rate(Random& random) {
   const Duration periods[] = {Duration::seconds(1), Duration::seconds(10), Duration::minutes(1),
                               Duration::hours(1)};
@@ -72,8 +70,7 @@ void admit_some(Crowd& crowd, const CrowdPlan& plan, Random& random) {
 // Reloads, other rates, pauses, commands that try all at once: no rate is exceeded and every
 // recipient ends once.
 TEST(SenderRates, AreNeverExceededAndNothingIsLeftOver) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + sender_seeds();
-       ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 32'452'843);
     CrowdPlan plan = draw_senders(random);
@@ -105,8 +102,7 @@ TEST(SenderRates, AreNeverExceededAndNothingIsLeftOver) {
 
 // A rate of an hour holds over ends in order and crashes, with other numbers of shards.
 TEST(SenderRates, HoldOverRestarts) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + sender_seeds() / 2;
-       ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 49'979'687);
     CrowdPlan plan = draw_senders(random);

@@ -12,8 +12,6 @@ namespace {
 using test::Crowd;
 using test::CrowdPlan;
 
-std::uint64_t shared_seeds() { return test::seeds_or(60); }
-
 RateLimit draw_rate(Random& random) {
   const Duration periods[] = {Duration::seconds(1), Duration::seconds(1), Duration::seconds(10),
                               Duration::minutes(1)};
@@ -64,8 +62,7 @@ CrowdPlan draw_shared(Random& random) {
 }
 
 TEST(SharedRates, AreNeverExceededAndNothingIsLeftOver) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + shared_seeds();
-       ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 15'485'863);
     CrowdPlan plan = draw_shared(random);

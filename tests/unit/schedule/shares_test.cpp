@@ -37,6 +37,7 @@ class JobHand : public test::Hand, public AdmissionSink {
     admission.domain = domain;
     admission.vmta = vmta;
     admission.job = job;
+    admission.tenant = tenant;
     admission.count = count;
     admission.received = now.wall;
     ASSERT_TRUE(scheduler().admit(admission, domain, now));
@@ -61,6 +62,9 @@ class JobHand : public test::Hand, public AdmissionSink {
       retire_all();
     }
     return slots;
+  }
+  Queue& queue_of(std::string_view name, std::string_view vmta = "v1") {
+    return *scheduler().queues().find(name, vmta);
   }
   JobRow job_row(std::string_view name) {
     std::vector<JobRow> rows;
@@ -103,6 +107,7 @@ class JobHand : public test::Hand, public AdmissionSink {
   }
 
   bool room = true;
+  std::uint16_t tenant = 0;  ///< of mail() from here on
 };
 
 TEST(Shares, ASmallJobDoesNotWaitForALargeOne) {
@@ -464,6 +469,7 @@ class Meddler : public JobHand {
       case 10: random_.chance(10) ? scheduler().cancel({}, now) : Touched{}; break;
       default: {
         const auto count = static_cast<std::uint32_t>(1 + random_.below(5));
+        tenant = static_cast<std::uint16_t>(slot_ % 3);
         mail(random_.chance(20) ? "" : job, ++slot_, count,
              random_.chance(50) ? "a.example" : "b.example", random_.chance(50) ? "v1" : "v2",
              static_cast<std::uint8_t>(random_.chance(60) ? 50 : random_.below(3) * 50));
@@ -479,8 +485,7 @@ class Meddler : public JobHand {
 
 // Whatever is done to jobs and queues, each recipient ends once and none is left over.
 TEST(Shares, EveryRecipientEndsOnceWhateverTheCommands) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds_or(60);
-       ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Meddler hand(seed);
     for (int i = 0; i < 300; ++i) {
@@ -536,7 +541,8 @@ TEST(Priorities, ASingleMessageStartsWithinItsBoundBesideAMillionOfLowOnes) {
   }
 }
 
-TEST(Shares, ASingleMessageStartsWithinItsBoundBesideAMillion) {
+/// One tenant has a million recipients queued: its mail is of the job, or of no job and the tenant.
+void expect_turn_beside_a_million(std::string_view job, std::uint16_t tenant) {
   CrowdPlan plan;
   plan.shards = 2;
   plan.vmta_max = {4};
@@ -547,24 +553,83 @@ TEST(Shares, ASingleMessageStartsWithinItsBoundBesideAMillion) {
   plan.jobs_per_session_max = 1'000'000'000;
   plan.prefetch = true;
   Crowd crowd(plan, 11);
+  crowd.tenant = tenant;
   for (int i = 0; i < 2'000; ++i) {
-    crowd.admit(0, 0, 500, 0, "large");
+    crowd.admit(0, 0, 500, 0, job);
   }
   crowd.run(Duration::seconds(20));
-  for (const char* tenant : {"small", "other", "third"}) {
-    crowd.admit(0, 0, 1, 0, tenant);
+  struct Other {
+    const char* job;
+    std::uint16_t tenant;
+  };
+  for (const Other other : {Other{"small", 0}, Other{"", 7}, Other{"", 8}, Other{"other", 7}}) {
+    crowd.tenant = other.tenant;
+    crowd.admit(0, 0, 1, 0, other.job);
     const Instant start = crowd.now.instant;
     const std::uint32_t slot = crowd.last_slot();
     const std::uint64_t before = crowd.taken;
     crowd.run(Duration::seconds(5));
     ASSERT_FALSE(testing::Test::HasFatalFailure());
     const auto found = crowd.started.find(slot);
-    ASSERT_NE(found, crowd.started.end());
-    // One transaction of each other job goes before it, of three recipients here, beside the
+    ASSERT_NE(found, crowd.started.end()) << other.job << other.tenant;
+    // One transaction of each other one goes before it, of three recipients here, beside the
     // one that each of the four sessions takes ahead.
-    EXPECT_LE(found->second.taken - before, 3U * (1 + 4) + 1);
+    EXPECT_LE(found->second.taken - before, 3U * (1 + 4) + 1) << other.job << other.tenant;
     EXPECT_LE(found->second.at - start, Duration::seconds(1));
   }
+}
+
+TEST(Shares, ASingleMessageStartsWithinItsBoundBesideAMillion) {
+  expect_turn_beside_a_million("large", 0);
+}
+
+TEST(Shares, ATenantsSingleMessageStartsWithinItsBoundBesideAMillionOfAnothersWithoutJobs) {
+  expect_turn_beside_a_million("", 6);
+}
+
+// One tenant alone has the plain list; others get turns beside it.
+TEST(Shares, MailOfNoJobIsSharedBetweenTenants) {
+  JobHand hand;
+  hand.tenant = 5;
+  for (std::uint32_t i = 1; i <= 3; ++i) {
+    hand.mail("", i);
+  }
+  const QueueId queue = hand.session();
+  EXPECT_EQ(hand.scheduler().shares().shares_ready(hand.queue_of("a.example")), 1U);
+  hand.tenant = 9;
+  hand.mail("", 11);
+  hand.tenant = 0;
+  hand.mail("", 21);
+  hand.tenant = 5;
+  hand.mail("", 4);
+  EXPECT_EQ(hand.deliver(queue, 9), (std::vector<std::uint32_t>{1, 11, 21, 2, 3, 4}));
+  // The next one to come alone is the first.
+  hand.tenant = 9;
+  hand.mail("", 12);
+  hand.mail("", 13);
+  EXPECT_EQ(hand.scheduler().shares().tenant_of(hand.queue_of("a.example"), 0), 9U);
+}
+
+// Whose it is goes with it to another queue.
+TEST(Shares, MailThatMovesKeepsItsTenant) {
+  JobHand hand;
+  for (std::uint32_t i = 1; i <= 50; ++i) {
+    hand.tenant = 5;
+    hand.mail("", i, 1, "a.example", "v2");
+  }
+  for (std::uint32_t i = 101; i <= 150; ++i) {
+    hand.tenant = 5;
+    hand.mail("", i);
+  }
+  hand.tenant = 9;
+  hand.mail("", 200);
+  ASSERT_TRUE(hand.scheduler().move_away(hand.order_to("v2"), hand.now).ok());
+  hand.run();
+  hand.advance(Duration::seconds(1));
+  Queue& taker = hand.queue_of("a.example", "v2");
+  EXPECT_EQ(hand.queued("v2"), 101U);
+  EXPECT_EQ(hand.scheduler().shares().tenant_of(taker, 0), 5U);
+  EXPECT_EQ(hand.scheduler().shares().shares_ready(taker), 2U);
 }
 
 }  // namespace

@@ -60,8 +60,7 @@ CrowdPlan draw_plan(Random& random) {
 }
 
 TEST(SourceLimits, AreNeverExceededAndNothingWaitsForEver) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds_or(60);
-       ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 141'650'939);
     CrowdPlan plan = draw_plan(random);
@@ -89,8 +88,7 @@ TEST(SourceLimits, AreNeverExceededAndNothingWaitsForEver) {
 
 // Rates of an hour hold over ends in order and crashes.
 TEST(SourceLimits, HoldOverRestarts) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds_or(30);
-       ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 160'481'183);
     CrowdPlan plan = draw_plan(random);
@@ -159,11 +157,11 @@ TEST(SourceLimits, ConnectionsAreUsedUp) {
   }
   crowd.run(Duration::seconds(5));
   const std::string names[] = {"d0.example/v0 from 0", "d0.example/v0 from 1"};
-  const std::int64_t before[] = {crowd.host_use(names[0]), crowd.host_use(names[1])};
+  const std::int64_t before[] = {crowd.use_of(names[0]), crowd.use_of(names[1])};
   crowd.run(Duration::seconds(400));
   ASSERT_FALSE(HasFatalFailure());
   for (std::size_t i = 0; i < 2; ++i) {
-    EXPECT_GE(crowd.host_use(names[i]) - before[i],
+    EXPECT_GE(crowd.use_of(names[i]) - before[i],
               Duration::seconds(380).ns * plan.sources[i].connections_max)
         << crowd.report();
   }

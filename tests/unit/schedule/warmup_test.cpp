@@ -262,10 +262,8 @@ CrowdPlan draw_warming(Random& random) {
 // The crowd asserts at every take that no window of any length holds more than the rate that the
 // warm-up can have come to, and more than the fixed rate, whatever ended in between and how.
 TEST(WarmupSim, NoWindowHoldsMoreOverRestartsAndCrashesWithOneToEightShards) {
-  const char* text = std::getenv("RINGPOST_SEEDS");
-  const std::uint64_t seeds = text != nullptr ? std::strtoull(text, nullptr, 10) : 15;
   std::uint64_t taken = 0;
-  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 32'452'843);
     const CrowdPlan plan = draw_warming(random);
@@ -285,7 +283,7 @@ TEST(WarmupSim, NoWindowHoldsMoreOverRestartsAndCrashesWithOneToEightShards) {
     }
     taken += crowd.taken;
   }
-  EXPECT_GT(taken, seeds * 300) << "the seeds draw too little";
+  EXPECT_GT(taken, test::seeds() * 300) << "the seeds draw too little";
 }
 
 // And it is as fast as it may be: with mail waiting, 95 % of each day's rate, and every day counts.

@@ -1,0 +1,227 @@
+#include <functional>
+
+#include "tests/unit/schedule/crowd.h"
+
+// The other half of what a limit promises: while mail waits at all shards, over 95 % of what it
+// allows is used. For each limit seeds draw its size, the number of shards and the delays; the
+// crowd asserts meanwhile that it is not exceeded.
+
+namespace ringpost::schedule {
+namespace {
+
+using test::Crowd;
+using test::CrowdPlan;
+
+constexpr Duration kPeriod = Duration::seconds(1);
+
+struct Limit {
+  const char* name;
+  /// Sets the limit up; returns what it allows in kMeasured: permits, octets, or connections.
+  std::function<std::uint64_t(CrowdPlan&, Random&)> draw;
+  /// What was used of it so far, in the same unit, times `kScale`.
+  std::function<std::int64_t(Crowd&)> used;
+  bool connections = false;
+
+  friend void PrintTo(const Limit& one, std::ostream* out) { *out << one.name; }
+};
+
+constexpr Duration kMeasured = Duration::seconds(4);
+constexpr std::uint64_t kPeriods = 4;
+
+RateLimit some_rate(Random& random) {
+  return {static_cast<std::uint32_t>(1 + random.below(random.chance(50) ? 10 : 60)), kPeriod};
+}
+
+ByteLimit some_octets(CrowdPlan& plan, Random& random) {
+  plan.size_max = 1'000;
+  plan.service_max = Duration::milliseconds(10);
+  return {50'000 + random.below(50'000), kPeriod};
+}
+
+std::uint32_t few(Random& random) { return static_cast<std::uint32_t>(1 + random.below(6)); }
+
+std::uint64_t all_of(const RateLimit& rate) { return kPeriods * rate.count; }
+
+std::int64_t taken(Crowd& crowd) { return static_cast<std::int64_t>(crowd.taken); }
+std::int64_t opened(Crowd& crowd) { return static_cast<std::int64_t>(crowd.opens); }
+std::function<std::int64_t(Crowd&)> open_at(const char* limit) {
+  return [limit](Crowd& crowd) { return crowd.use_of(limit); };
+}
+
+/// Every message takes a connection, and the receiver keeps up.
+void one_each(CrowdPlan& plan) {
+  plan.jobs_per_session_max = 1;
+  plan.service_max = Duration::milliseconds(4);
+}
+
+CrowdPlan draw_calm(Random& random) {
+  CrowdPlan plan;
+  plan.shards = static_cast<unsigned>(1 + random.below(8));
+  plan.vmta_max = {0};
+  plan.queue_max.assign(1 + random.below(6), 0);
+  plan.failing_sessions = plan.failing_recipients = plan.refused_sessions = 0;
+  plan.refused_letters = 0;
+  plan.letter_delay_max = Duration::microseconds(random.between(50, 500));
+  plan.service_max = Duration::milliseconds(random.between(5, 40));
+  plan.jobs_per_session_max = 200;
+  plan.late_word = random.chance(50);
+  plan.jobs_max = 256;
+  return plan;
+}
+
+void one_queue(CrowdPlan& plan) { plan.queue_max.assign(1, 0); }
+void group_all(CrowdPlan& plan) { plan.grouped = plan.queue_max.size(); }
+
+const Limit kLimits[] = {
+    {"max-smtp-out of a queue",
+     [](CrowdPlan& plan, Random& random) {
+       plan.queue_max[0] = few(random);
+       return plan.queue_max[0];
+     },
+     open_at("d0.example/v0"), true},
+    {"max-smtp-out of a virtual MTA",
+     [](CrowdPlan& plan, Random& random) { return plan.vmta_max[0] = few(random) * 2; },
+     open_at("v0"), true},
+    {"max-smtp-out of a group",
+     [](CrowdPlan& plan, Random& random) {
+       group_all(plan);
+       return plan.group_max = few(random) * 2;
+     },
+     open_at("group/v0"), true},
+    {"total-max-smtp-out",
+     [](CrowdPlan& plan, Random& random) { return plan.total_max = few(random) * 2; },
+     open_at("total"), true},
+    {"max-per-host-out",
+     [](CrowdPlan& plan, Random& random) {
+       plan.hosts = 1;
+       return plan.per_host_max = few(random);
+     },
+     open_at("d0.example/v0 at 192.0.2.1"), true},
+    {"mx-connection-limit",
+     [](CrowdPlan& plan, Random& random) {
+       plan.hosts = plan.addresses = 2;
+       return plan.per_name_max = few(random);
+     },
+     open_at("host mx0"), true},
+    {"ip-connection-limit",
+     [](CrowdPlan& plan, Random& random) {
+       plan.hosts = 1;
+       return plan.per_address_max = few(random);
+     },
+     open_at("all at 192.0.2.1"), true},
+    {"max-connect-rate of a queue",
+     [](CrowdPlan& plan, Random& random) {
+       one_queue(plan), one_each(plan);
+       return all_of(plan.connects = some_rate(random));
+     },
+     opened},
+    {"max-connect-rate of a virtual MTA",
+     [](CrowdPlan& plan, Random& random) {
+       one_each(plan);
+       return all_of(plan.vmta_connects.emplace_back(some_rate(random)));
+     },
+     opened},
+    {"max-connect-rate of a group",
+     [](CrowdPlan& plan, Random& random) {
+       group_all(plan), one_each(plan);
+       return all_of(plan.group_connects = some_rate(random));
+     },
+     opened},
+    {"source-ip-max-connect-rate",
+     [](CrowdPlan& plan, Random& random) {
+       one_queue(plan), one_each(plan);
+       plan.service_max = Duration::microseconds(300);
+       plan.hosts = 2;
+       plan.sources.resize(2);
+       return all_of(plan.sources[0].connects = some_rate(random)) +
+              all_of(plan.sources[1].connects = some_rate(random));
+     },
+     opened},
+    {"max-msg-rate of a queue",
+     [](CrowdPlan& plan, Random& random) {
+       one_queue(plan);
+       return all_of(plan.messages = some_rate(random));
+     },
+     taken},
+    {"max-msg-rate of a virtual MTA",
+     [](CrowdPlan& plan, Random& random) {
+       return all_of(plan.vmta_messages.emplace_back(some_rate(random)));
+     },
+     taken},
+    {"max-msg-rate of a pool",
+     [](CrowdPlan& plan, Random& random) {
+       plan.vmta_max.assign(1 + random.below(3), 0);
+       plan.pooled = true;
+       return all_of(plan.pool_messages = some_rate(random));
+     },
+     taken},
+    {"max-msg-rate of a group",
+     [](CrowdPlan& plan, Random& random) {
+       group_all(plan);
+       return all_of(plan.group_messages = some_rate(random));
+     },
+     taken},
+    {"max-msg-rate of a sender",
+     [](CrowdPlan& plan, Random& random) {
+       return all_of(plan.sender_messages.emplace_back(some_rate(random)));
+     },
+     taken},
+    {"source-ip-max-msg-rate",
+     [](CrowdPlan& plan, Random& random) {
+       one_queue(plan);
+       plan.late_word = false;
+       plan.hosts = 2;
+       plan.sources.resize(2);
+       return all_of(plan.sources[0].messages = some_rate(random)) +
+              all_of(plan.sources[1].messages = some_rate(random));
+     },
+     taken},
+    {"max-data-volume-rate of a queue",
+     [](CrowdPlan& plan, Random& random) {
+       one_queue(plan);
+       return kPeriods * (plan.octets = some_octets(plan, random)).count;
+     },
+     [](Crowd& crowd) { return static_cast<std::int64_t>(crowd.octets_of["d0.example/v0"]); }},
+    {"max-data-volume-rate of a virtual MTA",
+     [](CrowdPlan& plan, Random& random) {
+       return kPeriods * plan.vmta_octets.emplace_back(some_octets(plan, random)).count;
+     },
+     [](Crowd& crowd) { return static_cast<std::int64_t>(crowd.octets_of["v0"]); }},
+};
+
+class Reached : public ::testing::TestWithParam<Limit> {};
+
+TEST_P(Reached, ByMailThatWaits) {
+  const Limit& limit = GetParam();
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed * 2'750'159);
+    CrowdPlan plan = draw_calm(random);
+    if (limit.connections) {
+      plan.jobs_per_session_max = 1'000'000'000;
+      plan.service_max = Duration::milliseconds(80);
+    }
+    const std::uint64_t allowed = limit.draw(plan, random);
+    const std::size_t senders = plan.sender_messages.size();
+    Crowd crowd(plan, seed);
+    const std::size_t messages = plan.size_max > 1 ? 2'000 : limit.connections ? 600 : 900;
+    for (std::size_t i = 0; i < messages; ++i) {
+      crowd.admit(i % plan.queue_max.size(), i / plan.queue_max.size() % plan.vmta_max.size(),
+                  limit.connections ? 60 : 1, senders);
+    }
+    crowd.run(Duration::seconds(limit.connections ? 6 : 3));
+    const std::int64_t before = limit.used(crowd);
+    crowd.run(kMeasured);
+    ASSERT_FALSE(HasFatalFailure());
+    ASSERT_LT(crowd.ended, crowd.admitted) << "mail did not wait";
+    const std::int64_t used = limit.used(crowd) - before;
+    const auto all = static_cast<std::int64_t>(allowed) * (limit.connections ? kMeasured.ns : 1);
+    // One may fall due just before the time begins and the next just after it has ended.
+    EXPECT_GE((used + (limit.connections ? 0 : 1)) * 100, all * 95) << crowd.report();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Reached, ::testing::ValuesIn(kLimits));
+
+}  // namespace
+}  // namespace ringpost::schedule
