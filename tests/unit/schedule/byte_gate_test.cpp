@@ -10,7 +10,8 @@
 namespace ringpost::schedule {
 namespace {
 
-constexpr Instant kBegin{Duration::hours(1).ns};
+// Long after the clock's beginning, to which shifts of it must not lead back.
+constexpr Instant kBegin{Duration::hours(1'000).ns};
 
 /// What began within the last period, checked at each beginning.
 class Watch {
@@ -110,7 +111,9 @@ TEST(ByteGate, NoWindowHoldsMoreOverRestarts) {
         gate.configure(limit, now + shift);
         gate.go_on(position, now + shift);
         gate.open_for(size, now + shift);
-        ASSERT_GE(gate.opens_for(size) + limit.period / 32, std::min(before, now + shift));
+        if (before > now + shift) {  // what was open before says nothing of a time
+          ASSERT_GE(gate.opens_for(size) + limit.period / 32, now + shift);
+        }
         ASSERT_LE(gate.opens_for(size), std::max(before, now + shift) + limit.period / 6);
       }
       while (!gate.open_for(size, now + shift)) {
