@@ -36,6 +36,10 @@ CrowdPlan draw(Random& random) {
   if (random.chance(30)) {
     plan.messages = {static_cast<std::uint32_t>(5 + random.below(200)), Duration::seconds(1)};
   }
+  if (random.chance(40)) {
+    plan.connects = {static_cast<std::uint32_t>(1 + random.below(random.chance(50) ? 3 : 30)),
+                     Duration::seconds(random.between(1, 10))};
+  }
   return plan;
 }
 
