@@ -70,6 +70,14 @@ void set_group_backoff(schedule::QueueLimits& limits, const QueuePolicy& policy,
     limits.warmup = nullptr;
     const std::uint64_t key = RatePlans::backoff_messages_of(policy.group, policy.vmta);
     limits.shared_messages = {key, key, {}};
+    if (limits.by_source != nullptr && limits.by_source->front().shared_messages.scope != 0) {
+      auto sources = std::make_shared<std::vector<schedule::SourceLimit>>(*limits.by_source);
+      for (schedule::SourceLimit& one : *sources) {
+        const std::uint64_t own = RatePlans::messages_of(policy.group, policy.vmta, one.ip, true);
+        one.shared_messages = {own, own, {}};
+      }
+      limits.by_source = std::move(sources);
+    }
   }
   if (of.connects.limited()) {
     limits.connects = {};

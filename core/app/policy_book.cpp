@@ -616,14 +616,17 @@ void PolicyBook::set_shared_rates(schedule::QueueSettings& settings,
 }
 
 void PolicyBook::set_group(schedule::QueueSettings& settings, QueuePolicy& policy,
-                           std::string_view group, const config::PathPolicy& in) {
+                           std::string_view group, const config::PathPolicy& in) const {
   policy.group = to_lower(group);
   const std::string name = policy.group + "/" + policy.vmta;
   const auto scope_key = schedule::Scheduler::scope_key;
   settings.limits.group = scope_key("group-connections", name);
   settings.limits.group_connections_max = std::exchange(policy.connections_max, 0);
+  const schedule::RatePlan* const plan = rates_.find(RatePlans::messages_of(group, policy.vmta));
+  const bool split = plan != nullptr && plan->split;  // into source addresses
   const schedule::SourceLimitsRef by_source =
-      std::exchange(settings.limits.by_source, connections_only(settings.limits.by_source));
+      std::exchange(settings.limits.by_source,
+                    limits_in_group(settings.limits.by_source, group, policy.vmta, split));
   const auto some_source = [&](auto limited) {
     return by_source != nullptr && std::any_of(by_source->begin(), by_source->end(), limited);
   };
@@ -637,7 +640,7 @@ void PolicyBook::set_group(schedule::QueueSettings& settings, QueuePolicy& polic
     settings.limits.shared_messages = {
         RatePlans::group_messages(group, policy.vmta),
         has_plan ? RatePlans::messages_of(group, policy.vmta) : RatePlans::messages_of(policy.vmta),
-        rate_of(in.max_msg_rate, in.pacing)};
+        split ? schedule::RateLimit{} : rate_of(in.max_msg_rate, in.pacing)};
   }
   const bool by_plan = some_source([](const auto& one) { return one.connects.limited(); });
   if (connects_of(in).limited() || by_plan) {

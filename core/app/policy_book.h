@@ -121,8 +121,8 @@ class PolicyBook : public schedule::PolicySource {
     }
   };
 
-  static void set_group(schedule::QueueSettings& settings, QueuePolicy& policy,
-                        std::string_view group, const config::PathPolicy& in);
+  void set_group(schedule::QueueSettings& settings, QueuePolicy& policy, std::string_view group,
+                 const config::PathPolicy& in) const;
   void set_shared_rates(schedule::QueueSettings& settings, const config::VirtualMta& vmta) const;
 
   std::shared_ptr<const config::Snapshot> snapshot_;

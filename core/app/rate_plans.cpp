@@ -1,7 +1,9 @@
 #include "core/app/rate_plans.h"
 
+#include <algorithm>
 #include <numeric>
 
+#include "core/app/source_limits.h"
 #include "core/app/warmup_policy.h"
 #include "core/base/text.h"
 #include "core/schedule/scheduler.h"
@@ -11,6 +13,10 @@ namespace {
 
 std::uint64_t key_of(std::string_view kind, std::string_view name) {
   return schedule::Scheduler::scope_key(kind, to_lower(name));
+}
+
+config::Rate rate_of(const schedule::RateLimit& limit) {
+  return {limit.limited() ? limit.count : 0, limit.period};
 }
 
 /// For each virtual MTA the first of those it is linked with by pools that have a rate.
@@ -79,25 +85,64 @@ std::uint64_t RatePlans::messages_of(std::string_view group, std::string_view vm
   return key_of("group-plan", std::string(group) + "/" + std::string(vmta));
 }
 
-// A permit of a group is not asked for one source address: of several each one's limit holds for
-// all that leaves.
+std::uint64_t RatePlans::messages_of(std::string_view group, std::string_view vmta,
+                                     const IpAddress& source, bool backoff) {
+  return key_of(backoff ? "group-backoff-source-plan" : "group-source-plan",
+                std::string(group) + "/" + std::string(vmta) + "/" + source.text());
+}
+
+// A grant of octets is for one message of a queue, which cannot be asked for twice: where octets
+// are limited, permits are asked for no single address.
+bool RatePlans::splits(const GroupWarmup& group, std::string_view vmta) const {
+  const auto by_octets = [](const schedule::SharedRate& rate) { return rate.octets.limited(); };
+  const schedule::RatePlan* const plan = find(messages_of(group.group, vmta));
+  return rates_messages(*group.by_source) && !group.backoff.octets.limited() &&
+         (plan == nullptr || std::none_of(plan->rates.begin(), plan->rates.end(), by_octets));
+}
+
+void RatePlans::add_own(std::uint64_t plan, std::uint64_t home, const schedule::RateLimit& limit,
+                        std::uint64_t key, const Homes& before) {
+  add(plan, home, rate_of(limit), key, schedule::RateOf::group, before);
+  if (limit.limited()) {
+    plans_[plan].rates.back().limit.burst = limit.burst;
+  }
+}
+
+// Each source address has a plan of its own, of all that the group counts in and of its own rates.
+// What is asked for no single address, as mail of rated senders and connections are, counts in the
+// rates of all of them.
 void RatePlans::add_sources(const GroupWarmup& group, std::string_view vmta, std::uint64_t home,
                             const Homes& before) {
   const std::uint64_t connects = connects_of(vmta);
   const std::uint64_t connects_plan = connects_of(group.group, vmta);
-  const auto rate = [](const schedule::RateLimit& limit) {
-    return config::Rate{limit.limited() ? limit.count : 0, limit.period};
-  };
   if (const auto whole = plans_.find(connects); whole != plans_.end()) {
     plans_[connects_plan] = schedule::RatePlan(whole->second);
   }
+  const std::uint64_t messages = messages_of(group.group, vmta);
+  const bool split = splits(group, vmta);
+  schedule::RatePlan common;
+  if (split) {
+    add_own(messages, home, group.messages, group_messages(group.group, vmta), before);
+    plans_[messages].home = home;
+    plans_[messages].split = true;
+    common = plans_[messages];
+  }
   for (const schedule::SourceLimit& one : *group.by_source) {
     const std::string name = group.group + "/" + std::string(vmta) + "/" + one.ip.text();
-    add(messages_of(group.group, vmta), home, rate(one.messages),
-        key_of("group-source-messages", name), schedule::RateOf::source, before);
-    add_octets(messages_of(group.group, vmta), home, one.octets,
-               key_of("group-source-octets", name), schedule::RateOf::source_octets, before);
-    add(connects_plan, connects, rate(one.connects), key_of("group-source-connects", name),
+    const auto add_messages = [&](std::uint64_t plan) {
+      add(plan, home, rate_of(one.messages), key_of("group-source-messages", name),
+          schedule::RateOf::source, before);
+    };
+    add_messages(messages);
+    if (split) {
+      const std::uint64_t own = messages_of(group.group, vmta, one.ip, false);
+      plans_[own] = common;
+      plans_[own].split = false;
+      add_messages(own);
+    }
+    add_octets(messages, home, one.octets, key_of("group-source-octets", name),
+               schedule::RateOf::source_octets, before);
+    add(connects_plan, connects, rate_of(one.connects), key_of("group-source-connects", name),
         schedule::RateOf::source, before);
   }
 }
@@ -116,31 +161,33 @@ void RatePlans::add_backoff(const GroupWarmup& group, std::string_view vmta, std
   using Of = schedule::RateOf;
   const GroupBackoff& twin = group.backoff;
   const std::string name = group.group + "/" + std::string(vmta);
-  const auto rate = [](const schedule::RateLimit& limit) {
-    return config::Rate{limit.limited() ? limit.count : 0, limit.period};
-  };
-  const auto add_own = [&](std::uint64_t plan, std::uint64_t at, const schedule::RateLimit& limit,
-                           std::uint64_t key) {
-    add(plan, at, rate(limit), key, Of::group, before);
-    if (limit.limited()) {
-      plans_[plan].rates.back().limit.burst = limit.burst;
-    }
+  const auto add_messages = [&](std::uint64_t plan) {
+    add(plan, home, rate_of(twin.messages), key_of("group-backoff-messages", name),
+        Of::group_backoff, before);
+    add_octets(plan, home, twin.octets, key_of("group-backoff-octets", name),
+               Of::group_backoff_octets, before);
   };
   if (twin.rates_messages()) {
     const std::uint64_t plan = backoff_messages_of(group.group, vmta);
+    const bool split = group.by_source != nullptr && splits(group, vmta);
     copy(messages_of(group.group, vmta), messages_of(vmta), plan);
-    add_own(plan, home, group.messages, group_messages(group.group, vmta));
-    add(plan, home, rate(twin.messages), key_of("group-backoff-messages", name), Of::group_backoff,
-        before);
-    add_octets(plan, home, twin.octets, key_of("group-backoff-octets", name),
-               Of::group_backoff_octets, before);
+    if (!split) {
+      add_own(plan, home, group.messages, group_messages(group.group, vmta), before);
+    }
+    add_messages(plan);
+    for (std::size_t i = 0; split && i < group.by_source->size(); ++i) {
+      const IpAddress& source = (*group.by_source)[i].ip;
+      const std::uint64_t own = messages_of(group.group, vmta, source, true);
+      plans_[own] = schedule::RatePlan(plans_[messages_of(group.group, vmta, source, false)]);
+      add_messages(own);
+    }
   }
   if (twin.connects.limited()) {
     const std::uint64_t plan = backoff_connects_of(group.group, vmta);
     const std::uint64_t at = connects_of(vmta);
     copy(connects_of(group.group, vmta), at, plan);
-    add_own(plan, at, group.connects, group_connects(group.group, vmta));
-    add(plan, at, rate(twin.connects), key_of("group-backoff-connects", name), Of::group_backoff,
+    add_own(plan, at, group.connects, group_connects(group.group, vmta), before);
+    add(plan, at, rate_of(twin.connects), key_of("group-backoff-connects", name), Of::group_backoff,
         before);
   }
 }

@@ -40,6 +40,9 @@ class RatePlans {
   /// Of those of its domains that are in back-off mode.
   static std::uint64_t backoff_messages_of(std::string_view group, std::string_view vmta);
   static std::uint64_t backoff_connects_of(std::string_view group, std::string_view vmta);
+  /// Of what leaves from one source address, in back-off mode or not: also the key of its scope.
+  static std::uint64_t messages_of(std::string_view group, std::string_view vmta,
+                                   const IpAddress& source, bool backoff);
   /// Scopes of a group's own rates.
   static std::uint64_t group_messages(std::string_view group, std::string_view vmta);
   static std::uint64_t group_connects(std::string_view group, std::string_view vmta);
@@ -62,6 +65,9 @@ class RatePlans {
                   std::uint64_t key, schedule::RateOf of, const Homes& before);
   void add_sources(const GroupWarmup& group, std::string_view vmta, std::uint64_t home,
                    const Homes& before);
+  bool splits(const GroupWarmup& group, std::string_view vmta) const;
+  void add_own(std::uint64_t plan, std::uint64_t home, const schedule::RateLimit& limit,
+               std::uint64_t key, const Homes& before);
   void add_backoff(const GroupWarmup& group, std::string_view vmta, std::uint64_t home,
                    const Homes& before);
   void copy(std::uint64_t from, std::uint64_t otherwise, std::uint64_t to);

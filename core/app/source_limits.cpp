@@ -4,6 +4,8 @@
 #include <span>
 #include <utility>
 
+#include "core/app/rate_plans.h"
+
 namespace ringpost::app {
 namespace {
 
@@ -56,15 +58,31 @@ schedule::SourceLimitsRef source_limits(const std::vector<SourceAddress>& source
   return std::make_shared<const std::vector<schedule::SourceLimit>>(std::move(out));
 }
 
-schedule::SourceLimitsRef connections_only(const schedule::SourceLimitsRef& limits) {
+bool rates_messages(const std::vector<schedule::SourceLimit>& limits) {
+  using One = schedule::SourceLimit;
+  const auto octets = [](const One& one) { return one.octets.limited(); };
+  const auto messages = [](const One& one) { return one.messages.limited(); };
+  return std::any_of(limits.begin(), limits.end(), messages) &&
+         std::none_of(limits.begin(), limits.end(), octets);
+}
+
+schedule::SourceLimitsRef limits_in_group(const schedule::SourceLimitsRef& limits,
+                                          std::string_view group, std::string_view vmta,
+                                          bool split) {
   if (limits == nullptr) {
     return nullptr;
   }
   std::vector<schedule::SourceLimit> out;
   for (const schedule::SourceLimit& limit : *limits) {
-    out.push_back({limit.ip, limit.connections_max, {}, {}, {}});
+    schedule::SourceLimit& one = out.emplace_back();
+    one.ip = limit.ip;
+    one.connections_max = limit.connections_max;
+    if (split) {
+      const std::uint64_t key = RatePlans::messages_of(group, vmta, limit.ip, false);
+      one.shared_messages = {key, key, {}};
+    }
   }
-  if (!limits_some(out)) {
+  if (!split && !limits_some(out)) {
     return nullptr;
   }
   return std::make_shared<const std::vector<schedule::SourceLimit>>(std::move(out));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "core/config/policy.h"
@@ -12,7 +13,12 @@ namespace ringpost::app {
 /// Of several networks that hold an address the narrowest counts.
 schedule::SourceLimitsRef source_limits(const std::vector<SourceAddress>& sources,
                                         const config::PathPolicy& in);
-/// What is left of them where rates are counted elsewhere.
-schedule::SourceLimitsRef connections_only(const schedule::SourceLimitsRef& limits);
+/// Some address has a rate of messages, and none one of their octets.
+bool rates_messages(const std::vector<schedule::SourceLimit>& limits);
+/// The limits of a queue of that group: connections, and if `split` where permits for each address
+/// are asked for. nullptr: there are none.
+schedule::SourceLimitsRef limits_in_group(const schedule::SourceLimitsRef& limits,
+                                          std::string_view group, std::string_view vmta,
+                                          bool split);
 
 }  // namespace ringpost::app

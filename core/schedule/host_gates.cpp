@@ -6,6 +6,7 @@
 #include "core/base/assert.h"
 #include "core/base/hash.h"
 #include "core/schedule/scheduler.h"
+#include "core/schedule/source_traffic.h"
 
 namespace ringpost::schedule {
 
@@ -107,7 +108,7 @@ bool HostGates::own_room(const Queue& queue, const HostWay& way, Now now) const 
 bool HostGates::better_elsewhere(const Queue& queue, const HostWay& way, Now now) {
   const auto open_now = [&](const HostWay& one) {
     const SourceGate* const gate = queue.sources()->find(one.local);
-    return gate != nullptr && gate->opens_for(0) <= now.instant &&
+    return gate != nullptr && gate->useful_from() <= now.instant &&
            (gate->connections_max == 0 || gate->connections < gate->connections_max) &&
            (!gate->connects.limited() || gate->connects.opens_at() <= now.instant);
   };
@@ -128,7 +129,8 @@ Instant HostGates::source_opens(const Queue& queue, const HostWay& way) {
     return queue.sources() == nullptr ? Instant{} : Instant::never();  // no address of the queue
   }
   const Instant connects = gate->connects.limited() ? gate->connects.opens_at() : Instant{};
-  return std::max(connects, gate->opens_for(0) - RateBook::kLead);
+  const Instant useful = gate->useful_from();
+  return useful == Instant::never() ? useful : std::max(connects, useful - RateBook::kLead);
 }
 
 Instant HostGates::first_opening(const Queue& queue, Now now) {
@@ -294,6 +296,9 @@ bool HostGates::climb(Queue& queue, Now now) {
       side.blocked_address = way.remote;
       if (is_of_source(queue.gate)) {
         queue.rare->waits_for = way.local;
+        const bool in_group = SourceTraffic::line_of(queue, way.local) != nullptr;
+        queue.gate = in_group && queue.gate == Gate::source_connect_rate ? Gate::source_message_rate
+                                                                         : queue.gate;
       }
     }
     waits = waits || missing != nullptr;
@@ -547,6 +552,7 @@ void HostGates::disconnected(QueueId id, ConnectPermit& permit, Now now) {
   const bool was = std::exchange(permit, {}).since != Instant{};
   if (was && gate != nullptr && gate->connections > 0) {
     --gate->connections;
+    SourceTraffic::disconnected(scheduler_, queue, *gate, now);
   }
   const bool own = queue.gate == Gate::host_connections || queue.gate == Gate::source_connections;
   if (was && queue.state == QueueState::waiting && own) {

@@ -47,19 +47,6 @@ struct WarmupPlan {
 };
 using WarmupPlanRef = std::shared_ptr<const WarmupPlan>;
 
-/// Limits of one queue for what leaves from one of its source addresses.
-struct SourceLimit {
-  IpAddress ip;                       ///< invalid: the one that the system chooses
-  std::uint32_t connections_max = 0;  ///< 0 = unlimited
-  RateLimit connects;
-  RateLimit messages;
-  ByteLimit octets;
-
-  bool rated() const { return connects.limited() || messages.limited() || octets.limited(); }
-};
-/// Of all source addresses, limited or not. Immutable, shared; nullptr: none is limited.
-using SourceLimitsRef = std::shared_ptr<const std::vector<SourceLimit>>;
-
 /// Rates that a queue shares with others: the scope its permits are asked for in, and what that
 /// scope counts in. Keys are Scheduler::scope_key()s.
 struct SharedRates {
@@ -67,6 +54,22 @@ struct SharedRates {
   std::uint64_t plan = 0;   ///< of PolicySource::rate_plan(): the rates of the virtual MTA
   RateLimit own;            ///< of the scope itself: a group of destinations
 };
+
+/// Limits of one queue for what leaves from one of its source addresses.
+struct SourceLimit {
+  IpAddress ip;                       ///< invalid: the one that the system chooses
+  std::uint32_t connections_max = 0;  ///< 0 = unlimited
+  RateLimit connects;
+  RateLimit messages;
+  ByteLimit octets;
+  /// In a group: where permits for what leaves from this address are asked for. The plan holds all
+  /// that they count in, that of QueueLimits::shared_messages included.
+  SharedRates shared_messages;
+
+  bool rated() const { return connects.limited() || messages.limited() || octets.limited(); }
+};
+/// Of all source addresses, limited or not. Immutable, shared; nullptr: none is limited.
+using SourceLimitsRef = std::shared_ptr<const std::vector<SourceLimit>>;
 
 /// Limits and shares of one queue beside its QueuePolicy. Values, copied into the queue.
 struct QueueLimits {

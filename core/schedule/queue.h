@@ -52,6 +52,7 @@ struct RareLimits {
   Instant source_opens = Instant::never();  ///< of one that a session found closed
   Scope* backoff_group = nullptr;  ///< connections of its group in back-off mode; nullptr: no limit
   Scope* next_backoff_group = nullptr;
+  std::uint32_t in_line = 0;  ///< source addresses for whose permits it stands in line
 };
 
 /// A virtual MTA as the queues of one shard see it.
@@ -161,6 +162,8 @@ struct Queue : Waiter {
   SourceGates* sources() const {
     return rare != nullptr && rare->sources.any() ? &rare->sources : nullptr;
   }
+  /// It stands in line for permits of some source address.
+  bool in_line() const { return rare != nullptr && rare->in_line > 0; }
   /// What it was given today is not on disk yet: none of it may leave.
   bool uncounted() const {
     return rare != nullptr && rare->day_count != nullptr && !rare->day_count->covered();

@@ -37,6 +37,12 @@ std::uint32_t grant_max_of(const RateLimit& limit) {
   return static_cast<std::uint32_t>(std::max<std::uint64_t>(1, units));
 }
 
+/// Queues that may make themselves ready for permits that come once in that time.
+std::uint32_t ahead_of(Duration interval) {
+  const std::int64_t step = std::max<std::int64_t>(1, interval.ns);
+  return static_cast<std::uint32_t>(std::min<std::int64_t>(1 + RateBook::kLead.ns / step, 10'000));
+}
+
 }  // namespace
 
 // ---- the holder's side -------------------------------------------------------------------------
@@ -59,21 +65,36 @@ RateScope& RateBook::scope(std::uint64_t key, std::uint64_t base, RateLimit own,
   return *place;
 }
 
+RateScope& RateBook::part(std::uint64_t key, std::uint64_t base, RateScope& whole) {
+  RateScope& one = scope(key, base, {}, whole.version);
+  if (one.part_of != whole.version) {
+    one.part_of = whole.version;
+    one.whole = &whole;
+    whole.parts.push_back(&one);
+    whole.parts_ahead += one.ahead_max;
+    whole.ahead_max = std::min(ahead_of(whole.interval), whole.parts_ahead);
+  }
+  return one;
+}
+
+// The interval is that of all addresses together: of the whole their own rates do not count.
 void RateBook::place_scope(RateScope& scope) {
+  scope.parts.clear();
+  scope.parts_ahead = 0;
   scope.interval = scope.own.limited() ? interval_of(scope.own) : Duration{};
   std::uint64_t home = scope.base;
   const auto count_in = [&](const RatePlan* plan) {
     home = plan != nullptr ? plan->home : home;
     for (std::size_t i = 0; plan != nullptr && i < plan->rates.size(); ++i) {
-      scope.interval = std::max(scope.interval, interval_of(plan->rates[i]));
+      const bool of_part = plan->split && scope.sender == 0 && plan->rates[i].by_source();
+      scope.interval = std::max(scope.interval, of_part ? Duration{} : interval_of(plan->rates[i]));
       scope.octets = scope.octets || plan->rates[i].octets.limited();
     }
   };
   scope.octets = false;
   count_in(policies_.rate_plan(scope.base));
   count_in(scope.sender != 0 ? policies_.sender_rates(scope.sender) : nullptr);
-  const std::int64_t step = std::max<std::int64_t>(1, scope.interval.ns);
-  scope.ahead_max = static_cast<std::uint32_t>(std::min<std::int64_t>(1 + kLead.ns / step, 10'000));
+  scope.ahead_max = ahead_of(scope.interval);
   scope.opens = {};
   const auto owner = static_cast<std::uint32_t>(home % shards_);
   if (owner != scope.owner) {

@@ -36,11 +36,16 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   };
 
   std::uint64_t key = 0;
-  std::uint64_t base = 0;    ///< of its RatePlan; 0: none
-  std::uint64_t sender = 0;  ///< the rule for a sender whose rates count too; 0: none
-  RateLimit own;             ///< beside the plan's: of a group of destinations
-  Duration interval;         ///< about the time between two permits of its slowest rate
-  std::uint32_t owner = 0;   ///< shard that grants
+  std::uint64_t base = 0;         ///< of its RatePlan; 0: none
+  std::uint64_t sender = 0;       ///< the rule for a sender whose rates count too; 0: none
+  RateLimit own;                  ///< beside the plan's: of a group of destinations
+  RateScope* whole = nullptr;     ///< of one source address of a group: the group's
+  std::vector<RateScope*> parts;  ///< of a group whose source addresses have rates: theirs
+  std::uint32_t parts_ahead = 0;  ///< their `ahead_max` together
+  std::uint32_t part_of = 0;      ///< version in which it is one of the whole's parts
+  std::uint32_t in_line = 0;      ///< of the whole: places in the lines of its parts
+  Duration interval;              ///< about the time between two permits of its slowest rate
+  std::uint32_t owner = 0;        ///< shard that grants
   std::uint32_t version = 0;
   std::array<Lease, 4> leases;
   Instant opens;                  ///< as the owner said last: no permit before
@@ -93,6 +98,9 @@ class RateBook {
   /// xor `sender`.
   RateScope& scope(std::uint64_t key, std::uint64_t base, RateLimit own, std::uint32_t version,
                    std::uint64_t sender = 0);
+  /// The scope of what leaves from one source address of a group, `whole`, whose version it has.
+  /// `base` holds all that it counts in. In its line stand SourceLines, not queues.
+  RateScope& part(std::uint64_t key, std::uint64_t base, RateScope& whole);
   /// A new configuration is in force, of which rate_plan() tells.
   void refresh(std::uint32_t version);
   /// A day has begun for warm-ups: their rates are others.

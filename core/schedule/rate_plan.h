@@ -32,6 +32,8 @@ struct SharedRate {
   bool moved = false;
   WarmupPlanRef warmup = nullptr;
   ByteLimit octets{};  ///< if limited, what it limits instead
+
+  bool by_source() const { return of == RateOf::source || of == RateOf::source_octets; }
 };
 
 /// What one permit of a virtual MTA counts in.
@@ -40,6 +42,9 @@ struct RatePlan {
   /// that a permit of all of them is taken in one step, or none is.
   std::uint64_t home = 0;
   bool moved = false;  ///< the configuration before had another home for it
+  /// Of a group whose source addresses have rates and scopes of their own. Its own permits are for
+  /// none of them and count in all.
+  bool split = false;
   std::vector<SharedRate> rates;
 };
 

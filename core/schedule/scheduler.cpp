@@ -6,6 +6,7 @@
 #include "core/base/hash.h"
 #include "core/base/text.h"
 #include "core/schedule/sender_traffic.h"
+#include "core/schedule/source_traffic.h"
 
 namespace ringpost::schedule {
 
@@ -61,7 +62,7 @@ Queue* Scheduler::queue_for(std::string_view name, std::string_view vmta, Now no
     apply_settings(*queue, now);
     positions_.begin(queue->messages, queue->name, queue->vmta->name, "m", now.instant);
     positions_.begin(queue->connects, queue->name, queue->vmta->name, "c", now.instant);
-    begin_sources(*queue, now);
+    SourceTraffic::begin(*this, *queue, now);
     if (queue->octets() != nullptr) {
       positions_.begin(*queue->octets(), queue->name, queue->vmta->name, RatePositions::kOctets,
                        now.instant);
@@ -85,6 +86,12 @@ void Scheduler::apply(Queue& queue, const QueueSettings& settings, Now now) {
       std::min<std::int64_t>((settings.limits.connect_gap.ns + 999'999) / 1'000'000, UINT32_MAX));
   if (settings.limits.octets.limited() || queue.octets() != nullptr) {
     queue.rare_limits().octets.configure(settings.limits.octets, now.instant);
+  }
+  if (queue.in_line()) {
+    SourceTraffic::leave(*this, queue);
+    if (queue.state == QueueState::waiting && queue.gate == Gate::vmta_message_rate) {
+      place(queue, QueueState::ready, Gate::none, Instant::never(), &ring_);
+    }
   }
   if (settings.limits.by_source != nullptr || queue.sources() != nullptr) {
     queue.rare_limits().sources.configure(settings.limits.by_source, now.instant);

@@ -109,6 +109,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
 
  private:
   friend struct SenderTraffic;  // scheduler_senders.cpp: rates of senders
+  friend struct SourceTraffic;  // scheduler_lines.cpp: rates by source address in groups
   friend class HostGates;
   void add(Queue& queue, const Admission& admission, Now now);
   Taken admit_counted(Queue& queue, Admission& admission, Now now);
@@ -173,7 +174,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   bool may_approach(Queue& queue, Now now);
   bool may_connect(Queue& queue, Now now);
   bool has_connect_permit(Queue& queue, Now now);
-  std::uint32_t shared_permits(Queue& queue, Now now);
+  std::uint32_t shared_permits(Queue& queue, const IpAddress& source, RateScope*& of, Now now);
   void note_opening(Queue& queue, int change);
   bool drive_rates(Now now, std::uint32_t& budget);
   void serve_rate(RateScope& scope, Now now, std::uint32_t& budget);
@@ -196,8 +197,6 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   bool may_leave_from(Queue& queue, const IpAddress& source, Now now);
   bool offer_session(Queue& queue, Now now);
   void offer_opened(Queue& queue, Now now);
-  void begin_sources(Queue& queue, Now now);
-  void write_sources(std::string& lines, const Queue& queue, bool owed, Now now);
   // scheduler_move.cpp: mail that leaves its queue for another one
   bool moves_away(const Queue& queue, bool pooled) const;
   void set_move(Queue& queue, const MoveOrder& order, Now now);

@@ -3,6 +3,7 @@
 #include "core/base/assert.h"
 #include "core/schedule/scheduler.h"
 #include "core/schedule/sender_traffic.h"
+#include "core/schedule/source_traffic.h"
 
 // Commands of operators, endings of whole queues, new settings, and what can be looked at.
 
@@ -240,12 +241,26 @@ Gate message_gate(RateOf of) {
 
 }  // namespace
 
+namespace {
+
+/// Its sessions wait for permits of single source addresses.
+const SourceLine* waits_in(const Queue& queue) {
+  const bool waits = queue.gate == Gate::vmta_message_rate ||
+                     (queue.gate == Gate::sessions_busy && queue.in_line());
+  return waits ? SourceTraffic::first_line(queue) : nullptr;
+}
+
+}  // namespace
+
 // The gate as it is told: of rates that queues share, the one that holds the mail up.
 Gate Scheduler::shown_gate(const Queue& queue) const {
   if (held_ && queue.state == QueueState::ready) {
     return Gate::journal;
   }
   const RateScope* const scope = rate_waited_for(queue);
+  if (const SourceLine* line = waits_in(queue)) {
+    return message_gate(line->scope->closed_by);
+  }
   if (scope == nullptr || scope->closed_by == RateOf::vmta) {
     return queue.gate;
   }
@@ -258,7 +273,8 @@ Gate Scheduler::shown_gate(const Queue& queue) const {
 }
 
 WallTime Scheduler::gate_opens(const Queue& queue, Now now) const {
-  const RateScope* const scope = rate_waited_for(queue);
+  const SourceLine* const line = waits_in(queue);
+  const RateScope* const scope = line == nullptr ? rate_waited_for(queue) : line->scope;
   if (scope != nullptr && scope->opens > now.instant) {
     return now.wall + (scope->opens - now.instant);
   }
@@ -278,6 +294,8 @@ void tell_host(Row& row, const Queue& queue) {
     row.gate_address = queue.hosts->blocked_address;
   } else if (is_of_source(queue.gate) && queue.rare != nullptr) {
     row.gate_address = queue.rare->waits_for;
+  } else if (const SourceLine* line = is_of_source(row.gate) ? waits_in(queue) : nullptr) {
+    row.gate_address = line->ip;
   }
 }
 

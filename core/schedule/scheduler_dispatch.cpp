@@ -5,6 +5,7 @@
 #include "core/schedule/retry_clock.h"
 #include "core/schedule/scheduler.h"
 #include "core/schedule/sender_traffic.h"
+#include "core/schedule/source_traffic.h"
 
 // States of queues, the gates they wait at, and the opening and ending of sessions.
 
@@ -31,6 +32,9 @@ void Scheduler::place(Queue& queue, QueueState state, Gate gate, Instant until, 
   queue.gate = gate;
   queue.until = until;
   drop_reserved(queue);
+  if (queue.in_line() && !SourceTraffic::may_use(state, gate)) {
+    SourceTraffic::leave(*this, queue);
+  }
   if (queue.place != list) {
     leave(queue);
     if (list != nullptr) {
@@ -260,7 +264,7 @@ bool Scheduler::may_start(Queue& queue, Now now) {
   if (own_permits(queue, now) == 0) {
     return false;
   }
-  if (!may_approach(queue, now)) {
+  if (!may_approach(queue, now) || SourceTraffic::waits(*this, queue)) {
     return false;
   }
   if (!job_waiters_.empty() || jobs_.delivery_places() <= turns_out_) {
@@ -298,6 +302,9 @@ bool Scheduler::wants_session(const Queue& queue, Now now) const {
 
 // The gates that are the queue's own.
 bool Scheduler::may_open(Queue& queue, Now now) {
+  if (!SourceTraffic::may_grow(*this, queue, now)) {
+    return false;
+  }
   if (!wants_session(queue, now)) {
     const std::uint32_t max = queue.policy->connections_max;
     const bool full = max != 0 && queue.sessions() >= max;

@@ -135,8 +135,8 @@ Job* Scheduler::take_from(QueueId id, const IpAddress& source, Now now) {
     place(queue, QueueState::waiting, Gate::jobs, Instant::never(), &job_waiters_);
     return nullptr;
   }
-  RateScope* scope = queue.shared_messages;
-  const std::uint32_t shared = SenderTraffic::permits(*this, queue, scope, now);
+  RateScope* scope = nullptr;
+  const std::uint32_t shared = SenderTraffic::permits(*this, queue, source, scope, now);
   if (shared == 0 || !octets_open(queue, now) || !may_leave_from(queue, source, now)) {
     return nullptr;
   }

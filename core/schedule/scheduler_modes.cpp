@@ -4,6 +4,7 @@
 #include "core/schedule/kept_line.h"
 #include "core/schedule/retry_clock.h"
 #include "core/schedule/scheduler.h"
+#include "core/schedule/source_traffic.h"
 
 // Back-off mode, source addresses out of use, and what else replies say about whole queues.
 
@@ -370,7 +371,7 @@ void Scheduler::write_kept(std::string& lines, bool last, Now now) {
     if (queue.live) {
       RatePositions::write(lines, queue.messages, queue.name, queue.vmta->name, "m", now);
       RatePositions::write(lines, queue.connects, queue.name, queue.vmta->name, "c", now);
-      write_sources(lines, queue, false, now);
+      SourceTraffic::write(*this, lines, queue, false, now);
       if (queue.octets() != nullptr) {
         RatePositions::write(lines, *queue.octets(), queue.name, queue.vmta->name,
                              RatePositions::kOctets, now);
@@ -389,7 +390,7 @@ void Scheduler::write_owed(std::string& lines, Now now) {
   for (std::uint32_t slot = 0; slot < table_.slots() && now.instant < owed_until_; ++slot) {
     const Queue& queue = table_.at(slot);
     if (queue.live) {
-      write_sources(lines, queue, true, now);
+      SourceTraffic::write(*this, lines, queue, true, now);
     }
     if (queue.live && queue.octets() != nullptr && positions_.owes(*queue.octets(), now.instant)) {
       RatePositions::write(lines, *queue.octets(), queue.name, queue.vmta->name,

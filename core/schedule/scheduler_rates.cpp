@@ -3,6 +3,7 @@
 #include "core/base/assert.h"
 #include "core/schedule/scheduler.h"
 #include "core/schedule/sender_traffic.h"
+#include "core/schedule/source_traffic.h"
 
 // Rates that queues share: of a virtual MTA as a whole, a pool, a group of destinations.
 //
@@ -21,8 +22,6 @@ namespace {
 constexpr Duration kConnectPatience = Duration::milliseconds(50);
 /// Where the first of those who want to make ready cannot, the next one tries after this.
 constexpr Duration kBlockedRetry = Duration::seconds(1);
-/// Queues looked at to find out how many permits could be used at once.
-constexpr int kDemandQueues = 32;
 
 }  // namespace
 
@@ -51,6 +50,7 @@ void Scheduler::apply_shared(Queue& queue, const QueueLimits& limits) {
     }
     queue.shared_connects = connects;
   }
+  SourceTraffic::apply(*this, queue, limits);
 }
 
 /// Recipients that the queue's own rates let start; with none it is put to wait.
@@ -155,7 +155,7 @@ bool Scheduler::may_approach(Queue& queue, Now now) {
   }
   const bool near = now.instant + RateBook::kLead >= scope->opens;
   if (near && scope->hopeful.empty() &&
-      scope->waiting.size() + scope->approaching < scope->ahead_max) {
+      scope->waiting.size() + scope->in_line + scope->approaching < scope->ahead_max) {
     return true;
   }
   place(queue, QueueState::waiting, Gate::vmta_message_rate, Instant::never(), &scope->hopeful);
@@ -163,10 +163,16 @@ bool Scheduler::may_approach(Queue& queue, Now now) {
   return false;
 }
 
-std::uint32_t Scheduler::shared_permits(Queue& queue, Now now) {
-  RateScope* const scope = queue.shared_messages;
+/// Permits for what leaves from this source address, and the scope they are of.
+std::uint32_t Scheduler::shared_permits(Queue& queue, const IpAddress& source, RateScope*& scope,
+                                        Now now) {
+  scope = queue.shared_messages;
   if (scope == nullptr) {
     return RateGate::kUnlimited;
+  }
+  if (SourceLine* const line = SourceTraffic::line_of(queue, source)) {
+    scope = line->scope;
+    return SourceTraffic::permits(*this, queue, *line, now);
   }
   const std::uint32_t units = RateBook::available(*scope, next_octets(queue), now.instant);
   if (units == 0 || (!queue.invited && !scope->waiting.empty())) {
@@ -224,6 +230,10 @@ void Scheduler::serve_rate(RateScope& scope, Now now, std::uint32_t& budget) {
   --budget;
   if (scope.sender != 0) {
     SenderTraffic::serve(*this, scope, now, budget);
+    return;
+  }
+  if (scope.whole != nullptr) {
+    SourceTraffic::serve(*this, scope, now, budget);
     return;
   }
   Waiter* const any = scope.waiting.empty() ? scope.hopeful.front() : scope.waiting.front();
@@ -329,7 +339,8 @@ void Scheduler::let_approach(RateScope& scope, bool connects, Now now, std::uint
     return;
   }
   while (budget > 0 && !scope.hopeful.empty() &&
-         scope.approaching + (connects ? 0 : scope.waiting.size()) < scope.ahead_max) {
+         scope.approaching + (connects ? 0 : scope.waiting.size() + scope.in_line) <
+             scope.ahead_max) {
     --budget;
     Queue& queue = static_cast<Queue&>(*scope.hopeful.front());
     const std::uint32_t approaching = scope.approaching;

@@ -54,15 +54,15 @@ bool SenderTraffic::keeps_session(Scheduler& all, Queue& queue, Now now) {
   return true;
 }
 
-std::uint32_t SenderTraffic::permits(Scheduler& all, Queue& queue, RateScope*& scope, Now now) {
+std::uint32_t SenderTraffic::permits(Scheduler& all, Queue& queue, const IpAddress& source,
+                                     RateScope*& scope, Now now) {
   for (int n = kAsidePerTake; n > 0 && !queue.ready.empty(); --n) {
     RateScope* const own = scope_of(all, queue, all.shares_.next(queue));
     if (own == nullptr) {
       if (keeps_session(all, queue, now)) {
         return 0;
       }
-      scope = queue.shared_messages;
-      const std::uint32_t units = all.shared_permits(queue, now);
+      const std::uint32_t units = all.shared_permits(queue, source, scope, now);
       if (units == 0) {
         ask(all, queue);
       }
@@ -98,13 +98,14 @@ bool SenderTraffic::offer(Scheduler& all, Queue& queue, Now now) {
   if (queue.sessions() == 0) {
     return false;
   }
+  const std::uint16_t asking = queue.asking;
   if (queue.asking > 0) {
     --queue.asking;
   }
   if (all.offer_session(queue, now)) {
     return true;
   }
-  queue.asking = 0;  // all are busy
+  queue.asking = queue.in_line() ? asking : 0;  // all are busy, but those that stand in line
   return false;
 }
 
@@ -113,9 +114,9 @@ bool Scheduler::keeps(QueueId id, Now now) {
   const auto near = [&](const RateScope& scope) {
     return scope.opens <= now.instant + RateBook::kLead;
   };
-  return queue != nullptr &&
-         ((queue->gate == Gate::vmta_message_rate && near(*queue->shared_messages)) ||
-          (queue->lanes != nullptr && near(*queue->lanes->scope)));
+  return queue != nullptr && (((queue->gate == Gate::vmta_message_rate || queue->in_line()) &&
+                               near(*queue->shared_messages)) ||
+                              (queue->lanes != nullptr && near(*queue->lanes->scope)));
 }
 
 // ---- standing aside ----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 #include "core/schedule/scheduler.h"
 #include "core/schedule/sender_traffic.h"
+#include "core/schedule/source_traffic.h"
 
 // Limits by source address: of a queue, for what leaves from each of its addresses. A session tells
 // where it sends from when it asks for mail. While some address may send the queue goes on, and
@@ -73,12 +74,13 @@ bool Scheduler::offer_session(Queue& queue, Now now) {
     return doors_.sessions.offer(queue.id());
   }
   const std::uint32_t size = next_octets(queue);
+  const bool of_sender = SenderTraffic::leads(*this, queue);
   const auto& sources = queue.policy->sources;
   const std::uint32_t turn = queue.rare->turn++;
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const IpAddress ip = sources[(turn + i) % sources.size()].ip;
     SourceGate* const gate = queue.sources()->find(ip);
-    if (gate == nullptr) {
+    if (gate == nullptr || (gate->line != nullptr && gate->line->stands() && !of_sender)) {
       continue;
     }
     if (!gate->open_for(size, now.instant)) {
@@ -110,23 +112,23 @@ void Scheduler::offer_opened(Queue& queue, Now now) {
 
 // ---- over restarts -----------------------------------------------------------------------------
 
-void Scheduler::begin_sources(Queue& queue, Now now) {
+void SourceTraffic::begin(Scheduler& all, Queue& queue, Now now) {
   if (queue.sources() == nullptr) {
     return;
   }
   const std::string& vmta = queue.vmta->name;
   for (SourceGate& gate : queue.sources()->all()) {
-    positions_.begin(gate.messages, queue.name, vmta, kind_of("m", gate), now.instant);
-    positions_.begin(gate.connects, queue.name, vmta, kind_of("c", gate), now.instant);
+    all.positions_.begin(gate.messages, queue.name, vmta, kind_of("m", gate), now.instant);
+    all.positions_.begin(gate.connects, queue.name, vmta, kind_of("c", gate), now.instant);
     if (gate.octets != nullptr) {
-      positions_.begin(*gate.octets, queue.name, vmta, kind_of(RatePositions::kOctets, gate),
-                       now.instant);
+      all.positions_.begin(*gate.octets, queue.name, vmta, kind_of(RatePositions::kOctets, gate),
+                           now.instant);
     }
   }
 }
 
-/// `owed`: only what is not paid for within a period.
-void Scheduler::write_sources(std::string& lines, const Queue& queue, bool owed, Now now) {
+void SourceTraffic::write(Scheduler& all, std::string& lines, const Queue& queue, bool owed,
+                          Now now) {
   if (queue.sources() == nullptr) {
     return;
   }
@@ -136,7 +138,7 @@ void Scheduler::write_sources(std::string& lines, const Queue& queue, bool owed,
       RatePositions::write(lines, gate.messages, queue.name, vmta, kind_of("m", gate), now);
       RatePositions::write(lines, gate.connects, queue.name, vmta, kind_of("c", gate), now);
     }
-    if (gate.octets != nullptr && (!owed || positions_.owes(*gate.octets, now.instant))) {
+    if (gate.octets != nullptr && (!owed || all.positions_.owes(*gate.octets, now.instant))) {
       RatePositions::write(lines, *gate.octets, queue.name, vmta,
                            kind_of(RatePositions::kOctets, gate), now);
     }

@@ -10,9 +10,11 @@ namespace ringpost::schedule {
 /// rate and in all that mail of the queue counts in, and is asked for when a session has nothing
 /// else to send.
 struct SenderTraffic {
-  /// Permits for the first mail of the queue that has any, and the scope they are of; what has none
+  /// Permits, for what leaves from `source`, for the first mail of the queue that has any, and the
+  /// scope they are of; what has none
   /// is put aside. 0: the queue waits.
-  static std::uint32_t permits(Scheduler& all, Queue& queue, RateScope*& scope, Now now);
+  static std::uint32_t permits(Scheduler& all, Queue& queue, const IpAddress& source,
+                               RateScope*& scope, Now now);
   /// Whether the queue's next mail is a rated sender's: its lane has seen to its turn.
   static bool leads(Scheduler& all, Queue& queue);
   /// A session has nothing to send but what stands aside.

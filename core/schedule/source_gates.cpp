@@ -3,11 +3,20 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/schedule/rate_book.h"
+
 namespace ringpost::schedule {
 
 Instant SourceGate::rests_at() const {
   const auto of = [](const RateGate& gate) { return gate.limited() ? gate.rests_at() : Instant{}; };
   return std::max({of(connects), of(messages), octets == nullptr ? Instant{} : octets->rests_at()});
+}
+
+Instant SourceGate::useful_from() const {
+  if (line == nullptr) {
+    return opens_for(0);
+  }
+  return line->stands() ? Instant::never() : std::max(opens_for(0), line->scope->opens);
 }
 
 void SourceGates::configure(const SourceLimitsRef& limits, Instant now) {
@@ -60,7 +69,7 @@ std::uint32_t SourceGates::useful_connections(const QueuePolicy& policy, Instant
   std::uint32_t sum = 0;
   for (const SourceAddress& source : policy.sources) {
     const SourceGate* const gate = find(source.ip);
-    sum += gate == nullptr || gate->opens_for(0) > now ? 0 : gate->connections;
+    sum += gate == nullptr || gate->useful_from() > now ? 0 : gate->connections;
   }
   return sum;
 }

@@ -11,8 +11,21 @@
 #include "core/schedule/byte_gate.h"
 #include "core/schedule/limits.h"
 #include "core/schedule/rate_gate.h"
+#include "core/schedule/scope.h"
 
 namespace ringpost::schedule {
+
+struct Queue;
+struct RateScope;
+
+/// The place of a queue of a group in the line for permits of what leaves from one source address.
+struct SourceLine : Waiter {
+  Queue* queue = nullptr;
+  IpAddress ip;
+  RateScope* scope = nullptr;
+
+  bool stands() const { return place != nullptr; }
+};
 
 /// What may leave from one source address of a queue, and when.
 struct SourceGate {
@@ -22,8 +35,11 @@ struct SourceGate {
   RateGate connects;
   RateGate messages;
   std::unique_ptr<ByteGate> octets;  ///< where they are limited
+  std::unique_ptr<SourceLine> line;  ///< in a group where source addresses have rates
 
-  bool rated() const { return connects.limited() || messages.limited() || octets != nullptr; }
+  bool rated() const {
+    return connects.limited() || messages.limited() || octets != nullptr || line != nullptr;
+  }
   /// Whether a message of that many octets may begin.
   bool open_for(std::uint32_t size, Instant now) {
     return messages.available(now) > 0 && (octets == nullptr || octets->open_for(size, now));
@@ -33,6 +49,8 @@ struct SourceGate {
     const Instant rate = messages.limited() ? messages.opens_at() : Instant{};
     return octets == nullptr ? rate : std::max(rate, octets->opens_for(size));
   }
+  /// When a further connection would have mail to send: never, while one stands in line.
+  Instant useful_from() const;
   void take(std::uint32_t count, std::uint32_t size, Instant now) {
     messages.take(count, now);
     if (octets != nullptr) {

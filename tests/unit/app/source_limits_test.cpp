@@ -67,6 +67,42 @@ TEST(SourceLimits, RatesOfAGroupAreThoseOfItsPlans) {
             x.limits.shared_messages.scope);
 }
 
+// Where messages are rated, and octets are not, permits are asked for each address: they count in
+// its own rate and in all that the group counts in, in back-off mode in its twins too.
+TEST(SourceLimits, AddressesOfAGroupHaveScopesOfTheirOwn) {
+  PolicyBook book(
+      snapshot_of("<virtual-mta v>\nsmtp-source-host 192.0.2.1 a.example\nsmtp-source-host "
+                  "192.0.2.9 b.example\nmax-msg-rate 90/m\n</virtual-mta>\n"
+                  "domain-macro both x.example,y.example shared\n<domain $both>\n"
+                  "max-msg-rate 50/m\nsource-ip-max-msg-rate 0/0 9/m\n"
+                  "source-ip-max-msg-rate 192.0.2.9/32 7/m\nbackoff-max-msg-rate 5/m\n"
+                  "</domain>\n"));
+  const auto counts = [&](std::uint64_t plan) {
+    std::string text;
+    for (const schedule::SharedRate& rate : book.rate_plan(plan)->rates) {
+      text += std::to_string(rate.limit.count) + ";";
+    }
+    return text;
+  };
+  const auto x = book.settings_of("x.example", "v");
+  const auto y = book.settings_of("y.example", "v");
+  EXPECT_FALSE(x.limits.shared_messages.own.limited());
+  EXPECT_EQ(counts(x.limits.shared_messages.plan), "90;50;9;7;");
+  ASSERT_EQ(x.limits.by_source->size(), 2U);
+  const char* const of_address[] = {"90;50;9;", "90;50;7;"};
+  const char* const in_backoff[] = {"90;50;9;5;", "90;50;7;5;"};
+  const schedule::QueueLimits& twin = x.backoff->limits;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const schedule::SharedRates& one = (*x.limits.by_source)[i].shared_messages;
+    EXPECT_EQ(counts(one.plan), of_address[i]);
+    EXPECT_EQ(one.scope, (*y.limits.by_source)[i].shared_messages.scope);
+    EXPECT_EQ(book.rate_plan(one.plan)->home, book.rate_plan(x.limits.shared_messages.plan)->home);
+    EXPECT_EQ(counts((*twin.by_source)[i].shared_messages.plan), in_backoff[i]);
+    EXPECT_NE((*twin.by_source)[i].shared_messages.scope, one.scope);
+  }
+  EXPECT_EQ(counts(twin.shared_messages.plan), "90;50;9;7;5;");
+}
+
 TEST(SourceLimits, WhyNamesTheLine) {
   const auto snapshot = snapshot_of(kSourceText);
   const auto told = [&](schedule::Gate gate) {

@@ -7,6 +7,8 @@ namespace {
 /// Key of a rule for senders, counted from 1.
 constexpr std::uint64_t rule_of(std::size_t sender) { return sender * 0x9e3779b97f4a7c15ULL; }
 
+constexpr std::uint64_t kSplit = Crowd::kSplit;
+
 IpAddress source_address(std::size_t index) {
   return IpAddress::v4(198, 51, 100, static_cast<std::uint8_t>(1 + index));
 }
@@ -116,8 +118,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
         policy->sources.push_back({source_address(i), "helo"});
         SourceLimit& limit = by_source->emplace_back(crowd->plan_.sources[i]);
         if (crowd->in_group(d)) {
-          limit = {};  // its rates are those of its plan
-          limit.connections_max = crowd->plan_.sources[i].connections_max;
+          limit = crowd->source_in_group(i, v, false);
         }
         limit.ip = source_address(i);
       }
@@ -151,6 +152,9 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
         settings.limits.shared_messages = {4000 + v, (crowd->plan_.group_warmup ? 6000 : 1000) + v,
                                            crowd->plan_.group_messages};
       }
+      if (crowd->rates_sources()) {
+        settings.limits.shared_messages = {4000 + v, kSplit + v, {}};
+      }
       if (crowd->plan_.group_connects.limited()) {
         settings.limits.shared_connects = {5000 + v, 2000 + v, crowd->plan_.group_connects};
       }
@@ -159,6 +163,10 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     return settings;
   }
   const RatePlan* rate_plan(std::uint64_t plan) override {
+    if (plan >= kSplit) {
+      crowd->make_split_plan(plan, rates);
+      return &rates;
+    }
     const std::string vmta = "v" + std::to_string(plan % 1000);
     const bool backoff = plan >= 9000;
     const bool connects = backoff ? plan >= 10'000 : plan >= 2000 && plan < 3000;
@@ -278,26 +286,6 @@ WarmupPlanRef Crowd::warmup_of(const std::string& name, const std::string& vmta)
   plan->name = name;
   plan->vmta = vmta;
   return plan;
-}
-
-void Crowd::set_group_backoff(QueueSettings& settings, const QueuePolicy& normal,
-                              std::size_t vmta) const {
-  auto twin = std::make_shared<BackoffTwin>();
-  auto policy = std::make_shared<QueuePolicy>(normal);
-  policy->backoff = true;
-  twin->policy = std::move(policy);
-  twin->limits = settings.limits;
-  if (plan_.group_backoff_max != 0) {
-    twin->limits.backoff_group = 8500 + vmta;
-    twin->limits.backoff_group_connections_max = plan_.group_backoff_max;
-  }
-  if (plan_.group_backoff_messages.limited()) {
-    twin->limits.shared_messages = {9000 + vmta, 9000 + vmta, {}};
-  }
-  if (plan_.group_backoff_connects.limited()) {
-    twin->limits.shared_connects = {10'000 + vmta, 10'000 + vmta, {}};
-  }
-  settings.backoff = std::move(twin);
 }
 
 void Crowd::set_mode(std::size_t destination, bool backoff) {
@@ -530,7 +518,8 @@ bool Crowd::connect(std::size_t index) {
     }
     if (session.address.valid()) {
       count_host(session, +1);
-      if (const SourceLimit* const limit = limit_of(session)) {
+      if (const SourceLimit* const limit = limit_of(session);
+          limit != nullptr && !in_group(session.destination)) {
         note_rate("connects of " + session.name + " from " + std::to_string(session.source),
                   limit->connects, 1);
       }
@@ -554,13 +543,6 @@ void Crowd::count_host(const Session& session, int change) {
   }
   count("host " + session.host, plan_.per_name_max, change);
   count("all" + address, plan_.per_address_max, change);
-}
-
-/// What limits what leaves from its source address; nullptr: nothing does.
-const SourceLimit* Crowd::limit_of(const Session& session) const {
-  return session.source >= plan_.sources.size() || in_group(session.destination)
-             ? nullptr
-             : &plan_.sources[session.source];
 }
 
 void Crowd::let_go(Session& session) {

@@ -23,6 +23,10 @@ class Crowd {
  public:
   /// Recipients of one message that go into a transaction.
   static constexpr std::uint32_t kRecipientsMax = 3;
+  /// Plans of a group with rates by source address, from this number on: of the group as a whole,
+  /// of each address, and the same in back-off mode.
+  static constexpr std::uint64_t kSplit = 20'000;
+  static constexpr std::uint64_t kSplitBackoff = 50'000;
 
   Crowd(CrowdPlan plan, std::uint64_t seed);
   ~Crowd();
@@ -157,7 +161,14 @@ class Crowd {
   void count_open(const Session& session, int change);
   std::vector<unsigned> hosts_of(const Session& session);
   ConnectWay way_to(Session& session, unsigned host, std::size_t source);
+  /// What limits what leaves from its source address; nullptr: nothing does.
   const SourceLimit* limit_of(const Session& session) const;
+  /// The group's source addresses have rates of messages or octets.
+  bool rates_sources() const;
+  /// Permits are asked for each of them.
+  bool splits() const;
+  SourceLimit source_in_group(std::size_t source, std::size_t vmta, bool backoff) const;
+  void make_split_plan(std::uint64_t plan, RatePlan& out) const;
   bool offer(unsigned shard, QueueId queue, const IpAddress* source);
   bool connect(std::size_t index);
   void count_host(const Session& session, int change);

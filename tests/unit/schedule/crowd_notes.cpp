@@ -29,7 +29,9 @@ void Crowd::note_take(const Session& session, const Job& job) {
                 count);
   }
   if (const SourceLimit* const limit = limit_of(session)) {
-    const std::string name = session.name + " from " + std::to_string(session.source);
+    const std::string name =
+        (in_group(session.destination) ? "group/" + session.vmta : session.name) + " from " +
+        std::to_string(session.source);
     note_rate(name, limit->messages, count);
     note_octets(name, limit->octets, sizes_[job.message.slot]);
     taken_from[session.source] += count;
@@ -45,6 +47,97 @@ void Crowd::note_take(const Session& session, const Job& job) {
   }
   taken_of[sender == senders_.end() ? 0 : sender->second] += count;
   note_rate("messages of the pool", plan_.pooled ? plan_.pool_messages : RateLimit{}, count);
+}
+
+const SourceLimit* Crowd::limit_of(const Session& session) const {
+  return session.source < plan_.sources.size() ? &plan_.sources[session.source] : nullptr;
+}
+
+void Crowd::set_group_backoff(QueueSettings& settings, const QueuePolicy& normal,
+                              std::size_t vmta) const {
+  auto twin = std::make_shared<BackoffTwin>();
+  auto policy = std::make_shared<QueuePolicy>(normal);
+  policy->backoff = true;
+  twin->policy = std::move(policy);
+  twin->limits = settings.limits;
+  if (plan_.group_backoff_max != 0) {
+    twin->limits.backoff_group = 8500 + vmta;
+    twin->limits.backoff_group_connections_max = plan_.group_backoff_max;
+  }
+  if (plan_.group_backoff_messages.limited()) {
+    const std::uint64_t plan = (rates_sources() ? kSplitBackoff : 9000) + vmta;
+    twin->limits.shared_messages = {9000 + vmta, plan, {}};
+  }
+  if (plan_.group_backoff_messages.limited() && splits()) {
+    auto by_source = std::make_shared<std::vector<SourceLimit>>(*settings.limits.by_source);
+    for (std::size_t i = 0; i < by_source->size(); ++i) {
+      (*by_source)[i].shared_messages = source_in_group(i, vmta, true).shared_messages;
+    }
+    twin->limits.by_source = std::move(by_source);
+  }
+  if (plan_.group_backoff_connects.limited()) {
+    twin->limits.shared_connects = {10'000 + vmta, 10'000 + vmta, {}};
+  }
+  settings.backoff = std::move(twin);
+}
+
+bool Crowd::rates_sources() const {
+  return std::any_of(plan_.sources.begin(), plan_.sources.end(), [](const SourceLimit& one) {
+    return one.messages.limited() || one.octets.limited();
+  });
+}
+
+bool Crowd::splits() const {
+  const auto messages = [](const SourceLimit& one) { return one.messages.limited(); };
+  const auto octets = [](const SourceLimit& one) { return one.octets.limited(); };
+  return plan_.vmta_octets.empty() &&
+         std::any_of(plan_.sources.begin(), plan_.sources.end(), messages) &&
+         std::none_of(plan_.sources.begin(), plan_.sources.end(), octets);
+}
+
+SourceLimit Crowd::source_in_group(std::size_t source, std::size_t vmta, bool backoff) const {
+  SourceLimit limit;
+  limit.connections_max = plan_.sources[source].connections_max;
+  if (splits()) {
+    const std::uint64_t key = (backoff ? kSplitBackoff : kSplit) + (1 + source) * 1000 + vmta;
+    limit.shared_messages = {key, key, {}};
+  }
+  return limit;
+}
+
+void Crowd::make_split_plan(std::uint64_t plan, RatePlan& out) const {
+  const std::uint64_t v = plan % 1000;
+  const bool backoff = plan >= kSplitBackoff;
+  const std::uint64_t one = (plan - (backoff ? kSplitBackoff : kSplit)) / 1000;  // 0: all of them
+  out = {};
+  out.home = plan_.pooled || !plan_.sender_messages.empty() ? 7 : 1000 + v;
+  out.split = one == 0 && splits();
+  const auto add = [&](std::uint64_t key, RateLimit limit, RateOf of) {
+    if (limit.limited()) {
+      out.rates.push_back({key, limit, of, false});
+    }
+  };
+  const auto add_octets = [&](std::uint64_t key, ByteLimit limit, RateOf of) {
+    if (limit.limited()) {
+      out.rates.push_back({key, {}, of, false, nullptr, limit});
+    }
+  };
+  add(1000 + v, rate_of(plan_.vmta_messages, "v" + std::to_string(v)), RateOf::vmta);
+  add_octets(8000 + v, v < plan_.vmta_octets.size() ? plan_.vmta_octets[v] : ByteLimit{},
+             RateOf::vmta_octets);
+  add(7, plan_.pooled ? plan_.pool_messages : RateLimit{}, RateOf::pool);
+  if (plan_.group_warmup) {
+    out.rates.push_back(
+        {6000 + v, {}, RateOf::vmta, false, warmup_of("*group", "v" + std::to_string(v))});
+  }
+  add(4000 + v, plan_.group_messages, RateOf::group);
+  add(9000 + v, backoff ? plan_.group_backoff_messages : RateLimit{}, RateOf::group_backoff);
+  for (std::size_t i = 0; i < plan_.sources.size(); ++i) {
+    if (one == 0 || one == i + 1) {
+      add(100'000 + i * 1000 + v, plan_.sources[i].messages, RateOf::source);
+      add_octets(200'000 + i * 1000 + v, plan_.sources[i].octets, RateOf::source_octets);
+    }
+  }
 }
 
 RateLimit Crowd::rate_of(const std::vector<RateLimit>& rates, std::string_view vmta) const {

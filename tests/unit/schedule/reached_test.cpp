@@ -72,6 +72,26 @@ CrowdPlan draw_calm(Random& random) {
 void one_queue(CrowdPlan& plan) { plan.queue_max.assign(1, 0); }
 void group_all(CrowdPlan& plan) { plan.grouped = plan.queue_max.size(); }
 
+/// So many connections from each of two or three addresses.
+std::uint64_t draw_source_connections(CrowdPlan& plan, Random& random, bool alike) {
+  plan.hosts = plan.addresses = 2;
+  plan.sources.resize(2 + random.below(2));
+  const std::uint32_t all = few(random);
+  std::uint64_t sum = 0;
+  for (SourceLimit& one : plan.sources) {
+    sum += one.connections_max = alike ? all : few(random);
+  }
+  return sum;
+}
+
+/// What connections from all addresses add up to.
+std::function<std::int64_t(Crowd&)> open_from(std::string whose) {
+  return [whose](Crowd& crowd) {
+    return crowd.use_of(whose + " from 0") + crowd.use_of(whose + " from 1") +
+           crowd.use_of(whose + " from 2");
+  };
+}
+
 const Limit kLimits[] = {
     {"max-smtp-out of a queue",
      [](CrowdPlan& plan, Random& random) {
@@ -109,6 +129,24 @@ const Limit kLimits[] = {
        return plan.per_address_max = few(random);
      },
      open_at("all at 192.0.2.1"), true},
+    {"source-ip-max-smtp-out",
+     [](CrowdPlan& plan, Random& random) {
+       one_queue(plan);
+       return draw_source_connections(plan, random, false);
+     },
+     open_from("d0.example/v0"), true},
+    {"max-smtp-out-per-source-ip",
+     [](CrowdPlan& plan, Random& random) {
+       one_queue(plan);
+       return draw_source_connections(plan, random, true);
+     },
+     open_from("d0.example/v0"), true},
+    {"source-ip-max-smtp-out of a group",
+     [](CrowdPlan& plan, Random& random) {
+       group_all(plan);
+       return draw_source_connections(plan, random, random.chance(50));
+     },
+     open_from("group/v0"), true},
     {"max-connect-rate of a queue",
      [](CrowdPlan& plan, Random& random) {
        one_queue(plan), one_each(plan);
@@ -176,6 +214,32 @@ const Limit kLimits[] = {
               all_of(plan.sources[1].messages = some_rate(random));
      },
      taken},
+    {"source-ip-max-msg-rate of a group",
+     [](CrowdPlan& plan, Random& random) {
+       group_all(plan);
+       plan.late_word = false;
+       plan.hosts = 2;
+       plan.sources.resize(2 + random.below(2));
+       std::uint64_t sum = 0;
+       for (SourceLimit& one : plan.sources) {
+         sum += all_of(one.messages = some_rate(random));
+       }
+       return sum;
+     },
+     taken},
+    {"max-msg-rate of a group with source-ip-max-msg-rate",
+     [](CrowdPlan& plan, Random& random) {
+       group_all(plan);
+       plan.late_word = false;
+       plan.hosts = 2;
+       plan.sources.resize(2);
+       plan.group_messages = some_rate(random);
+       // Either would do alone, or both are needed.
+       const std::uint32_t part = plan.group_messages.count * (random.chance(50) ? 2 : 1);
+       plan.sources[0].messages = plan.sources[1].messages = {(part + 1) / 2 + 2, kPeriod};
+       return all_of(plan.group_messages);
+     },
+     taken},
     {"max-data-volume-rate of a queue",
      [](CrowdPlan& plan, Random& random) {
        one_queue(plan);
@@ -204,7 +268,9 @@ TEST_P(Reached, ByMailThatWaits) {
     const std::uint64_t allowed = limit.draw(plan, random);
     const std::size_t senders = plan.sender_messages.size();
     Crowd crowd(plan, seed);
-    const std::size_t messages = plan.size_max > 1 ? 2'000 : limit.connections ? 600 : 900;
+    const std::size_t all_sent = plan.size_max > 1 ? 2'000 : limit.connections ? 600 : 900;
+    const bool by_source = plan.grouped > 0 && !plan.sources.empty() && !limit.connections;
+    const std::size_t messages = all_sent * (by_source ? plan.sources.size() : 1);
     for (std::size_t i = 0; i < messages; ++i) {
       crowd.admit(i % plan.queue_max.size(), i / plan.queue_max.size() % plan.vmta_max.size(),
                   limit.connections ? 60 : 1, senders);
@@ -216,8 +282,9 @@ TEST_P(Reached, ByMailThatWaits) {
     ASSERT_LT(crowd.ended, crowd.admitted) << "mail did not wait";
     const std::int64_t used = limit.used(crowd) - before;
     const auto all = static_cast<std::int64_t>(allowed) * (limit.connections ? kMeasured.ns : 1);
-    // One may fall due just before the time begins and the next just after it has ended.
-    EXPECT_GE((used + (limit.connections ? 0 : 1)) * 100, all * 95) << crowd.report();
+    // Of each rate one may fall due just before the time begins and the next just after its end.
+    const auto rates = static_cast<std::int64_t>(by_source ? plan.sources.size() : 1);
+    EXPECT_GE((used + (limit.connections ? 0 : rates)) * 100, all * 95) << crowd.report();
   }
 }
 
