@@ -8,9 +8,12 @@ Checkpoint::Checkpoint(const SpoolOptions& options, SlotTable& slots, Acceptance
                        Journal& journal)
     : options_(options), slots_(slots), acceptance_(acceptance), journal_(journal) {}
 
-bool Checkpoint::due() const noexcept {
+bool Checkpoint::due(bool strained) const noexcept {
   const std::uint64_t since = journal_.written_bytes() - written_at_begin_;
-  return !running_ && since >= std::max(options_.journal_segment_bytes, 2 * last_bytes_);
+  const std::uint64_t segment = options_.journal_segment_bytes;
+  const std::uint64_t seldom = std::max(segment, 2 * last_bytes_);
+  // Room is worth more writing, as long as each time a segment is gained.
+  return !running_ && since >= (strained ? std::min(seldom, segment + last_bytes_) : seldom);
 }
 
 void Checkpoint::start() {

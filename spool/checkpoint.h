@@ -23,8 +23,9 @@ class Checkpoint {
   bool running() const noexcept { return running_; }
   /// One piece. False when there was nothing to do.
   bool step();
-  /// Enough journal was written since the last one to begin another.
-  bool due() const noexcept;
+  /// Enough journal was written since the last one to begin another. `strained`: the journal nears
+  /// its end, and another one would make room.
+  bool due(bool strained) const noexcept;
   /// Replay never needs records below this sequence. 0: unknown yet.
   std::uint64_t durable_begin() noexcept;
   std::uint64_t completed() const noexcept { return completed_; }

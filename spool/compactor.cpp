@@ -62,7 +62,7 @@ void Compactor::on_due(Now) {
     return;
   }
   const bool strained =
-      !journal_.healthy() || 2 * journal_.used_bytes() > options_.journal_max_bytes;
+      !journal_.healthy() || 4 * journal_.used_bytes() > 3 * options_.journal_max_bytes;
   if (strained || (acceptance_.committing() && ++put_off_ < kPutOffMost)) {
     later(options_.compact_pause);
     return;

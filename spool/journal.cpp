@@ -117,7 +117,9 @@ void Journal::start_write() {
   slices_.clear();
   write_bytes_ = 0;
   if (page_break_) {
-    active_->append = align_up(active_->append, options_.block_bytes);
+    const std::uint64_t page = align_up(active_->append, options_.block_bytes);
+    written_bytes_ += page - active_->append;
+    active_->append = page;
     page_break_ = false;
   }
   const std::uint64_t start = active_->append;

@@ -212,7 +212,8 @@ bool Log::end_of_turn(Now now) {
   }
   acceptance_.end_of_turn(now);
   admit_some();
-  if (checkpoint_.due() && stop_ == Stop::running) {
+  const bool strained = half_full() && !accounting_holds();
+  if (checkpoint_.due(strained) && stop_ == Stop::running) {
     checkpoint_.start();
   }
   const bool more_checkpoint = checkpoint_.step();
@@ -258,13 +259,24 @@ void Log::step_stop() {
   }
 }
 
+// Replay needs it no longer, and all that is told of outcomes was told.
 void Log::drop_journal() {
   const std::uint64_t begin = checkpoint_.durable_begin();
   if (begin > 0) {
-    const std::uint64_t reported = reports_ == nullptr ? begin - 1 : reports_->passed();
-    journal_.drop_through(std::min({begin - 1, feed_.passed(), reported}));
+    journal_.drop_through(std::min(begin - 1, told_through()));
   }
 }
+
+std::uint64_t Log::told_through() const noexcept {
+  const std::uint64_t accounted = feed_.passed();
+  return reports_ == nullptr ? accounted : std::min(accounted, reports_->passed());
+}
+
+bool Log::half_full() const noexcept {
+  return 2 * journal_.used_bytes() > options_.journal_max_bytes;
+}
+
+bool Log::accounting_holds() noexcept { return told_through() + 1 < checkpoint_.durable_begin(); }
 
 bool Log::drained() noexcept {
   return !accepts_ && running_ && begun_ && slots_.in_use() == 0 &&
@@ -328,7 +340,8 @@ SpoolStats Log::stats() noexcept {
   stats.compacted_bytes = compactor_.figures().bytes;
   stats.live_bytes = acceptance_.messages_bytes();
   stats.waiting_opens = waiting_opens_.size();
-  stats.journal_alarm = 2 * journal_.used_bytes() > options_.journal_max_bytes;
+  stats.journal_alarm = half_full();
+  stats.journal_held = half_full() && accounting_holds();
   stats.may_issue = may_issue();
   return stats;
 }
@@ -355,6 +368,7 @@ void SpoolStats::add(const SpoolStats& other) {
   live_bytes += other.live_bytes;
   waiting_opens += other.waiting_opens;
   journal_alarm = journal_alarm || other.journal_alarm;
+  journal_held = journal_held || other.journal_held;
   may_issue = may_issue && other.may_issue;
 }
 

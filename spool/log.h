@@ -78,6 +78,7 @@ struct SpoolStats {
   std::uint64_t compacted_bytes = 0;
   std::uint64_t waiting_opens = 0;
   bool journal_alarm = false;  ///< more than half of journal_max is in use
+  bool journal_held = false;   ///< so, and it waits for the accounting archive to take records
   bool may_issue = true;
 
   void add(const SpoolStats& other);
@@ -196,6 +197,11 @@ class Log final : private ViewUser {
   bool admit_entry(Segment& segment, const SummaryEntry& entry, std::uint32_t index,
                    std::uint32_t& budget);
   void drop_journal();
+  /// Accounting and reports need nothing of the journal through this sequence.
+  std::uint64_t told_through() const noexcept;
+  bool half_full() const noexcept;
+  /// A checkpoint makes no room: what it frees waits for accounting.
+  bool accounting_holds() noexcept;
   MessageBrief brief(std::uint32_t slot);
   std::uint64_t number_of(const MessageSlot& slot);
 

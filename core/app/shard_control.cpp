@@ -138,7 +138,10 @@ void Shard::add_spool(ShardStatus& status) {
   status.reports_lost = spool.reports_lost;
   const std::string where = "shard " + std::to_string(settings_.shard) + ": ";
   if (spool.journal_alarm) {
-    status.alarms.push_back(where + "the outcome journal is half full: accounting is behind");
+    status.alarms.push_back(where + "the outcome journal is half full: " +
+                            (spool.journal_held
+                                 ? "accounting is behind"
+                                 : "the state of waiting mail fills it; see journal-max"));
   }
   if (!spool.may_issue) {
     status.alarms.push_back(where + "outcomes cannot be made durable: no delivery begins");

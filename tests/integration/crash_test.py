@@ -184,8 +184,7 @@ class Compaction(CrashTest):
         later = self.started(Sink(self.folder, name="later"))
         self.sinks = [sink, later]
         held = "<domain d1.example>\n  retry-after 1h\n</domain>\n"
-        # Nothing is rewritten while a journal is half full, which 64M is before the second look.
-        basic = BASIC.replace("journal-max 64M", "journal-max 512M")
+        basic = BASIC
         daemon = self.started(Ringpostd(self.folder, basic + routes(1, 1, later.port) + held,
                                         sink_port=sink.port, message_size="128K",
                                         segment_size="1M", records=ALL_RECORDS))

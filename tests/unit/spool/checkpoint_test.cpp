@@ -85,5 +85,93 @@ TEST(SpoolCheckpoint, GoesOnBehindASegmentThatIsRetiredUnderIt) {
   ASSERT_TRUE(session.turn_until([&] { return journal.idle(); }));
 }
 
+/// A journal that nothing but checkpoints frees.
+class JournalRoom : public ::testing::Test {
+ protected:
+  /// `messages` in each old segment, every second of them settled.
+  void open(std::uint32_t old_segments, std::size_t messages) {
+    ASSERT_TRUE(session_.disk.make_folder("/checkpoint").ok());
+    journal_ = std::make_unique<Journal>(options_, pool_of(options_, SegmentKind::journal),
+                                         session_.loop(), session_.disk, session_.entropy);
+    acceptance_ = std::make_unique<AcceptanceLog>(
+        options_, pool_of(options_, SegmentKind::acceptance), session_.loop(), session_.disk,
+        session_.entropy, slots_, *journal_, nullptr);
+    for (std::uint32_t ordinal = 1; ordinal <= old_segments; ++ordinal) {
+      auto segment = segment_of(ordinal, messages);
+      for (std::size_t i = 0; i < messages; i += 2) {
+        segment->slots[i] = kPending;
+      }
+      acceptance_->adopt(std::move(segment));
+    }
+    checkpoint_ = std::make_unique<Checkpoint>(options_, slots_, *acceptance_, *journal_);
+    journal_->resume(1);
+    journal_->begin();
+  }
+  void sync() {
+    journal_->sync_all();
+    ASSERT_TRUE(session_.turn_until([&] {
+      journal_->pool().pump(session_.loop().now());
+      journal_->end_of_turn(session_.loop().now());
+      return journal_->synced() + 1 == journal_->next_sequence();
+    }));
+  }
+  void checkpoint() {
+    checkpoint_->start();
+    while (checkpoint_->step()) {
+    }
+    sync();
+    journal_->drop_through(checkpoint_->durable_begin() - 1);
+  }
+  bool half_full() const { return 2 * journal_->used_bytes() > options_.journal_max_bytes; }
+  /// Writes one record and sync after another, with checkpoints when they are due. The most that
+  /// the journal used.
+  std::uint64_t write(int records) {
+    std::uint64_t most = 0;
+    for (int i = 0; i < records; ++i) {
+      journal_->add(JournalKind::clean, [](auto&) {});
+      sync();
+      most = std::max(most, journal_->used_bytes());
+      if (checkpoint_->due(half_full())) {
+        checkpoint();
+      }
+    }
+    return most;
+  }
+
+  sim::SimFiles files_{1};
+  SpoolOptions options_ = tiny_options();
+  TestAdmissions admissions_;
+  TestOutcomes outcomes_;
+  Session session_{files_, options_, admissions_, outcomes_, 1};  // for its loop and disk
+  SlotTable slots_{10};
+  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<AcceptanceLog> acceptance_;
+  std::unique_ptr<Checkpoint> checkpoint_;
+};
+
+// Each sync begins a new page: few records an instant take eight times their room.
+TEST_F(JournalRoom, WhatSyncsLeaveEmptyCountsTowardsTheNextCheckpoint) {
+  options_.block_bytes = kPage;
+  options_.journal_max_bytes = 1 << 20;  // never near
+  open(1, 3);
+  const std::uint64_t most = write(200);
+  EXPECT_GE(checkpoint_->completed(),
+            800 * std::uint64_t{1 << 10} / options_.journal_segment_bytes / 2);
+  EXPECT_LE(most, 3 * options_.journal_segment_bytes);
+  ASSERT_TRUE(session_.turn_until([&] { return journal_->idle(); }));
+}
+
+// Where much mail waits checkpoints are seldom; a journal near its end has them sooner.
+TEST_F(JournalRoom, IsMadeBeforeTheJournalIsFull) {
+  options_.journal_max_bytes = 26 * options_.journal_segment_bytes;
+  open(40, 2000);
+  checkpoint();
+  ASSERT_GT(journal_->written_bytes(), 9 * options_.journal_segment_bytes);
+  const std::uint64_t most = write(1600);
+  EXPECT_GE(checkpoint_->completed(), 4U);
+  EXPECT_LT(most, options_.journal_max_bytes);
+  ASSERT_TRUE(session_.turn_until([&] { return journal_->idle(); }));
+}
+
 }  // namespace
 }  // namespace ringpost::spool::testing
