@@ -15,6 +15,12 @@ namespace ringpost::app {
 
 using Json = nlohmann::json;
 
+namespace {
+
+constexpr const char* kNotKept = "done, but that is not on disk yet: a crash now undoes it";
+
+}  // namespace
+
 std::string ControlRoom::set_mode(const std::string& pattern, const std::string& mode,
                                   bool dry_run) {
   auto parsed = schedule::QueuePattern::parse(pattern);
@@ -30,7 +36,21 @@ std::string ControlRoom::set_mode(const std::string& pattern, const std::string&
   task->use = mode == "normal";
   task->dry_run = dry_run;
   auto done = ask(std::move(task));
-  return done ? answer_change(**done) : answer_error(done.error().describe());
+  if (!done) {
+    return answer_error(done.error().describe());
+  }
+  return dry_run || await_kept(**done) ? answer_change(**done) : answer_error(kNotKept);
+}
+
+/// Whether what the shards have decided is on disk, within some seconds: what was answered outlives
+/// a crash.
+bool ControlRoom::await_kept(const ControlTask& done) {
+  return await_status(done, [](const ControlTask& then, const ControlTask& now) {
+    return std::equal(then.parts.begin(), then.parts.end(), now.parts.begin(), now.parts.end(),
+                      [](const auto& one, const auto& other) {
+                        return other.status.kept_changes >= one.changes;
+                      });
+  });
 }
 
 std::string ControlRoom::use_source(const std::string& what, bool use, bool dry_run) {
@@ -63,6 +83,9 @@ std::string ControlRoom::use_source(const std::string& what, bool use, bool dry_
     if (auto saved = save_rules(facts_.source_file, (*done)->parts.front().source_rules); !saved) {
       return answer_error("done, but it will not survive a restart: " + saved.error().describe());
     }
+  }
+  if (!dry_run && !await_kept(**done)) {
+    return answer_error(kNotKept);
   }
   return answer_change(**done);
 }
@@ -132,7 +155,7 @@ std::string ControlRoom::undo(const std::string& id) {
   }
   for (const auto& part : (*done)->parts) {
     if (part.undone) {
-      return answer_ok({{"id", id}});
+      return await_kept(**done) ? answer_ok({{"id", id}}) : answer_error(kNotKept);
     }
   }
   return answer_error("no decision '" + id + "' holds; 'ringpost automation list' names them");

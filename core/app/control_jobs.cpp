@@ -17,7 +17,7 @@ namespace ringpost::app {
 
 namespace {
 
-constexpr Duration kEndingTime = Duration::seconds(15);
+constexpr Duration kAwaitTime = Duration::seconds(15);
 
 }  // namespace
 
@@ -81,13 +81,21 @@ std::string ControlRoom::change(const std::string& verb, TaskRef task, bool dry_
 /// Whether all that was deleted has its end in the journals, within some seconds: what was answered
 /// stays so.
 bool ControlRoom::await_endings() {
-  const Instant deadline = read_clocks().instant + kEndingTime;
+  return await_status({}, [](const ControlTask&, const ControlTask& now) {
+    return std::none_of(now.parts.begin(), now.parts.end(),
+                        [](const auto& part) { return part.status.ends; });
+  });
+}
+
+/// Asks for the shards' status until it is good beside `then`. False: it took too long.
+bool ControlRoom::await_status(const ControlTask& then,
+                               bool (*good)(const ControlTask&, const ControlTask&)) {
+  const Instant deadline = read_clocks().instant + kAwaitTime;
   for (;;) {
     auto task = std::make_unique<ControlTask>();
     task->kind = ControlKind::status;
     auto told = ask(std::move(task));
-    if (told && std::none_of((*told)->parts.begin(), (*told)->parts.end(),
-                             [](const auto& part) { return part.status.ends; })) {
+    if (told && good(then, **told)) {
       return true;
     }
     if (read_clocks().instant >= deadline) {

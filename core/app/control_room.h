@@ -110,10 +110,12 @@ class ControlRoom : public ControlHandler {
   std::string warmups(const std::string& pattern);
   std::string day_counts(const std::string& pattern);
   std::string undo(const std::string& id);
+  bool await_kept(const ControlTask& done);
 
   // control_jobs.cpp
   std::string jobs(const std::string& pattern);
   bool await_endings();
+  bool await_status(const ControlTask& then, bool (*good)(const ControlTask&, const ControlTask&));
   std::string change_queues(const std::string& verb, const std::string& pattern, bool dry_run);
   std::string change_jobs(const std::string& verb, const std::string& job, bool dry_run);
   /// Has all shards do what `verb` says to the task's queues or job, and keeps the rules of pauses.

@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "core/app/control_frame.h"
+#include "net/wire/ring_driver.h"
 
 namespace ringpost::app {
 namespace {
@@ -84,9 +85,10 @@ void ControlServer::raise() {
 
 void ControlServer::serve() {
   while (!stopping_.load()) {
-    const bool room = clients_.size() < kClientsMax;
+    const Instant now = read_clocks().instant;
+    const bool room = clients_.size() < kClientsMax && pause_.over(now);
     pollfd entries[2] = {{room ? listener_ : -1, POLLIN, 0}, {wake_, POLLIN, 0}};
-    if (::poll(entries, 2, -1) < 0 && errno != EINTR) {
+    if (::poll(entries, 2, pause_.timeout_ms(-1, now)) < 0 && errno != EINTR) {
       break;
     }
     if ((entries[1].revents & POLLIN) != 0) {
@@ -116,6 +118,7 @@ void ControlServer::serve() {
 void ControlServer::accept_client() {
   const int socket = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
   if (socket < 0) {
+    pause_.failed(errno, read_clocks().instant);
     return;
   }
   Client& client = clients_.emplace_back();

@@ -7,6 +7,7 @@
 #include <string>
 #include <thread>
 
+#include "core/app/accept_pause.h"
 #include "core/base/result.h"
 
 namespace ringpost::app {
@@ -54,7 +55,8 @@ class ControlServer {
   ControlHandler& handler_;
   std::string path_;
   int listener_ = -1;
-  int wake_ = -1;  ///< eventfd: to stop, or a client is done
+  int wake_ = -1;                            ///< eventfd: to stop, or a client is done
+  AcceptPause pause_{"the control socket"};  ///< of the accepting thread
   std::atomic<bool> stopping_{false};
   std::thread thread_;
   std::list<Client> clients_;  ///< of the accepting thread; the fields of one also of its own

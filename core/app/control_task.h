@@ -83,7 +83,8 @@ struct ShardStatus {
   std::uint64_t deferred_recipients = 0;  ///< of these: put off, or paused
   std::uint64_t quarantined = 0;          ///< messages found damaged on disk since the start
   std::uint64_t queues = 0;
-  bool ends = false;  ///< what commands end or move is not all done
+  bool ends = false;                               ///< what commands end or move is not all done
+  std::uint64_t kept_changes = ~std::uint64_t{0};  ///< of the scheduler, that are on disk
   std::uint64_t spool_messages = 0;
   std::uint64_t spool_segments = 0;
   std::uint64_t spool_live_bytes = 0;
@@ -143,7 +144,8 @@ struct ControlTask {
     SearchRound search;                     ///< list
     MessageFacts message;                   ///< trace: from the shard whose spool has it
     schedule::Touched touched;
-    std::string pause_rules;  ///< pause, resume: the rules now in force, as to be kept
+    std::uint64_t changes = 0;  ///< of the scheduler so far: decisions and what else it keeps
+    std::string pause_rules;    ///< pause, resume: the rules now in force, as to be kept
     std::vector<deliver::SourceOff> sources_off;
     std::string source_rules;  ///< source: likewise
     std::string job_rules;     ///< pause, resume by job: likewise

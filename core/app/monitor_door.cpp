@@ -79,11 +79,13 @@ void MonitorDoor::stop() {
 void MonitorDoor::run() {
   std::vector<pollfd> entries;
   while (true) {
-    entries.assign({{wake_, POLLIN, 0}, {listener_, POLLIN, 0}});
+    const Instant now = read_clocks().instant;
+    entries.assign({{wake_, POLLIN, 0}, {pause_.over(now) ? listener_ : -1, POLLIN, 0}});
     for (const Waiting& visitor : waiting_) {
       entries.push_back({visitor.socket, POLLIN, 0});
     }
-    if (::poll(entries.data(), entries.size(), waiting_.empty() ? -1 : kLookMilliseconds) < 0 &&
+    const int look = waiting_.empty() ? -1 : kLookMilliseconds;
+    if (::poll(entries.data(), entries.size(), pause_.timeout_ms(look, now)) < 0 &&
         errno != EINTR) {
       return;
     }
@@ -106,6 +108,7 @@ void MonitorDoor::let_in() {
   visitor.socket = ::accept4(listener_, reinterpret_cast<sockaddr*>(&visitor.from), &visitor.size,
                              SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (visitor.socket < 0) {
+    pause_.failed(errno, read_clocks().instant);
     return;
   }
   if (waiting_.size() >= kWaitingMax) {

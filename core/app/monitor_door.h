@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/app/accept_pause.h"
 #include "core/base/result.h"
 #include "core/base/time.h"
 
@@ -51,6 +52,7 @@ class MonitorDoor {
   Visitor pass_ = nullptr;
   void* encrypted_ = nullptr;
   void* plain_ = nullptr;
+  AcceptPause pause_{"the management port"};
   std::vector<Waiting> waiting_;
   std::thread thread_;
 };

@@ -306,6 +306,10 @@ bool Shard::end_of_turn(Now now) {
     if (spool_.stats().journal_alarm) {
       accountant_.relieve(now.instant);
     }
+    if (ingest_ != nullptr && accepts_failed_ != ingest_->stats().accept_failed) {
+      accepts_failed_ = ingest_->stats().accept_failed;
+      accepts_.tell(ingest_->stats().accept_error, now.instant);
+    }
   }
   if (stage_ == Stage::draining && nothing_in_flight() && state_kept()) {
     stage_ = Stage::drained;

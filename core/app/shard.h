@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/account/accountant.h"
+#include "core/app/accept_pause.h"
 #include "core/app/control_task.h"
 #include "core/app/decision_log.h"
 #include "core/app/job_carrier.h"
@@ -194,14 +195,18 @@ class Shard final : public LetterHandler,
   std::unique_ptr<ingest::IngestService> ingest_;
   DecisionLog decision_log_;
   std::unique_ptr<KeptState> kept_;
-  std::uint64_t kept_changes_ = 0;  ///< of the scheduler, as last written
-  std::uint64_t kept_sent_ = 0;     ///< likewise, of warm-ups
-  bool state_under_way_ = false;    ///< the scheduler is to hear when it is kept
-  bool last_state_ = false;         ///< what is kept is how it ended
-  Instant keep_after_;              ///< nothing is written before
+  std::uint64_t kept_changes_ = 0;     ///< of the scheduler, as last written
+  std::uint64_t writing_changes_ = 0;  ///< likewise, under way
+  std::uint64_t durable_changes_ = 0;  ///< likewise, on disk
+  std::uint64_t kept_sent_ = 0;        ///< likewise, of warm-ups
+  bool state_under_way_ = false;       ///< the scheduler is to hear when it is kept
+  bool last_state_ = false;            ///< what is kept is how it ended
+  Instant keep_after_;                 ///< nothing is written before
   Instant counters_after_;
   spool::RecoveryReport recovery_;
-  Instant next_look_;  ///< at the journal's fill
+  Instant next_look_;  ///< at the journal's fill, and at listeners
+  AcceptPause accepts_{"SMTP listeners"};
+  std::uint64_t accepts_failed_ = 0;  ///< that the log was told of
   Timer schedule_timer_;
   Completion ingest_stopped_;
   Completion spool_stopped_;

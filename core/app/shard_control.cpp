@@ -167,6 +167,7 @@ ShardStatus Shard::status() {
   status.deferred_recipients = totals.put_off;
   status.queues = totals.queues;
   status.ends = totals.ends;
+  status.kept_changes = kept_ != nullptr ? durable_changes_ : ~std::uint64_t{0};
   status.queues_backoff = totals.queues_backoff;
   status.backoffs_begun = decision_log_.backoffs_begun;
   status.backoffs_ended = decision_log_.backoffs_ended;

@@ -19,7 +19,7 @@ constexpr Duration kCounters = Duration::seconds(10);
 Status Shard::open_state() {
   scheduler_->restore(settings_.kept.lines, settings_.kept.clean, loop_.now());
   scheduler_->day_counts().keep(settings_.kept.epoch != 0);
-  kept_changes_ = scheduler_->changes();
+  kept_changes_ = durable_changes_ = scheduler_->changes();
   settings_.kept.lines = {};
   if (settings_.kept.epoch == 0) {
     return {};
@@ -36,6 +36,7 @@ void Shard::keep_state(Now now) {
   }
   if (std::exchange(state_under_way_, false)) {
     scheduler_->kept(!kept_->failed(), now);
+    durable_changes_ = kept_->failed() ? durable_changes_ : writing_changes_;
   }
   if (kept_->failed() && keep_after_ <= now.instant) {
     log_error("the modes of queues could not be written to " + settings_.spool_folder);
@@ -49,7 +50,7 @@ void Shard::keep_state(Now now) {
   std::string lines;
   scheduler_->write_kept(lines, last, now);
   last_state_ = last;
-  kept_changes_ = scheduler_->changes();
+  kept_changes_ = writing_changes_ = scheduler_->changes();
   kept_sent_ = scheduler_->warmups().sent();
   keep_after_ = now.instant + (kept_->failed() ? kAfterFailure : kGather);
   counters_after_ = now.instant + kCounters;
@@ -135,6 +136,7 @@ void Shard::change_decisions(const ControlTask& task, ControlTask::Part& part, N
       });
       part.source_rules = scheduler_->source_rules().serialized();
   }
+  part.changes = scheduler_->changes();
 }
 
 }  // namespace ringpost::app

@@ -91,6 +91,8 @@ void IngestService::accepted(Listener& listener) {
       accept_next(listener);
     } else {
       // Descriptors or memory are used up: trying again at once would only burn the processor.
+      ++stats_.accept_failed;
+      stats_.accept_error = -listener.accept.result;
       shard_.loop.timers().arm(listener.retry, shard_.loop.now().instant + kAcceptRetry);
     }
   }

@@ -127,6 +127,23 @@ class Backoff(PeerTest):
         daemon.command("enable", "source", "127.0.0.2")
         self.assertEqual("", (daemon.spool / "sources").read_text())
 
+    def test_what_was_answered_outlives_a_kill(self):
+        daemon = self.started(Ringpostd(self.folder, "<domain *>\n  backoff-to-normal-after 1h\n"
+                                        "</domain>\n"))
+        names = [f"d{number}.test" for number in range(4)]
+        for name in names:
+            daemon.command("set", "queue", name + "/{default}", "--mode=backoff")
+        daemon.kill()
+        daemon.start()
+        self.assertEqual([f"backoff:{name}/{{default}}" for name in names],
+                         [row["id"] for row in self.decisions(daemon)])
+        daemon.command("set", "queue", names[0] + "/{default}", "--mode=normal")
+        daemon.command("set", "queue", names[1] + "/{default}", "--mode=normal")
+        daemon.kill()
+        daemon.start()
+        self.assertEqual([f"backoff:{name}/{{default}}" for name in names[2:]],
+                         [row["id"] for row in self.decisions(daemon)])
+
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""A process that may open no further descriptor: all listeners wait without burning the processor,
+say so once, and go on when there is room."""
+
+import os
+import resource
+import smtplib
+import socket
+import time
+import urllib.request
+
+from harness import PeerTest, Ringpostd, free_port, main, need_ringpostd, wait_until
+
+
+def processor_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Descriptors(PeerTest):
+    def setUp(self):
+        need_ringpostd()
+        super().setUp()
+
+    def test_listeners_wait_for_descriptors(self):
+        web = free_port()
+        daemon = self.started(Ringpostd(
+            self.folder, f"http-mgmt-port {web}\nhttp-access 127.0.0.1 monitor\n"))
+        pid = daemon.process.pid
+        # The lowest free number is the first that is refused.
+        used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        first_free = min(set(range(len(used) + 1)) - used)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free, before[1]))
+        waiting = [socket.create_connection(("127.0.0.1", port)) for port in (daemon.port, web)]
+        waiting.append(socket.socket(socket.AF_UNIX))
+        waiting[-1].connect(str(daemon.control))
+        try:
+            for name in ("SMTP listeners", "the control socket", "the management port"):
+                wait_until(lambda name=name: name + " cannot accept" in daemon.output(), name)
+            spent = processor_seconds(pid)
+            time.sleep(1.5)
+            spent = processor_seconds(pid) - spent
+            self.assertLess(spent, 0.2, "a listener spins")
+            said = daemon.output()
+            self.assertEqual(1, said.count("the control socket cannot accept"))
+            self.assertEqual(1, said.count("the management port cannot accept"))
+            self.assertLessEqual(said.count("SMTP listeners cannot accept"), 2, "one a shard")
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+            for connection in waiting:
+                connection.close()
+        self.assertIn("totals", daemon.status())
+        with smtplib.SMTP("127.0.0.1", daemon.port, timeout=20) as client:
+            self.assertEqual(250, client.ehlo("x")[0])
+        with urllib.request.urlopen(f"http://127.0.0.1:{web}/health", timeout=20) as answer:
+            self.assertEqual(200, answer.status)
+
+
+if __name__ == "__main__":
+    main()
