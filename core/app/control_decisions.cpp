@@ -30,6 +30,9 @@ std::string ControlRoom::set_mode(const std::string& pattern, const std::string&
   if (mode != "normal" && mode != "backoff") {
     return answer_error("'" + mode + "' is no mode: normal or backoff");
   }
+  if (Status named = mode == "normal" ? Status{} : check_named(*parsed); !named) {
+    return answer_error(named.error().describe());
+  }
   auto task = std::make_unique<ControlTask>();
   task->kind = ControlKind::mode;
   task->pattern = *parsed;
@@ -66,6 +69,9 @@ std::string ControlRoom::use_source(const std::string& what, bool use, bool dry_
   auto parsed = schedule::QueuePattern::parse(pattern);
   if (!parsed) {
     return answer_error(parsed.error().describe());
+  }
+  if (Status named = use ? Status{} : check_named(*parsed); !named) {
+    return answer_error(named.error().describe());
   }
   auto task = std::make_unique<ControlTask>();
   task->kind = ControlKind::source;

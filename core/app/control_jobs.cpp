@@ -9,6 +9,7 @@
 #include "core/app/control_answers.h"
 #include "core/app/control_room.h"
 #include "core/app/log.h"
+#include "core/app/sharing_rules.h"
 #include "core/base/text.h"
 #include "core/schedule/job_rules.h"
 #include "core/schedule/queue_pattern.h"
@@ -37,9 +38,55 @@ std::string ControlRoom::change_queues(const std::string& verb, const std::strin
   if (!parsed) {
     return answer_error(parsed.error().describe());
   }
+  if (Status named = verb == "resume" ? Status{} : check_named(*parsed); !named) {
+    return answer_error(named.error().describe());
+  }
   auto task = std::make_unique<ControlTask>();
   task->pattern = *parsed;
   return change(verb, std::move(task), dry_run);
+}
+
+namespace {
+
+Status waits_elsewhere(std::string_view domain, std::string_view queue, std::string_view vmta) {
+  return Error::of(ErrorCode::invalid, "nothing was done: the mail of " + std::string(domain) +
+                                           " waits in the queue " + std::string(queue) +
+                                           ", which it shares with others; name that one, " +
+                                           std::string(queue) + "/" + std::string(vmta));
+}
+
+}  // namespace
+
+/// invalid: the queues' name is that of a destination whose mail is in a queue of another name. A
+/// command that did nothing would look as if it had been obeyed.
+Status ControlRoom::check_named(const schedule::QueuePattern& queues) {
+  const std::shared_ptr<const config::Snapshot> in_force = settings();
+  if (queues.domain.find('*') != std::string::npos || in_force->is_group(queues.domain)) {
+    return {};
+  }
+  for (config::VmtaId id = 0; id < in_force->virtual_mtas().size(); ++id) {
+    const std::string_view name = in_force->queue_name(queues.domain, id);
+    const bool meant = schedule::glob_matches(queues.vmta, in_force->virtual_mtas()[id].name);
+    if (meant && !equals_ignoring_case(name, queues.domain) && !in_force->is_group(name)) {
+      return waits_elsewhere(queues.domain, to_lower(name), queues.vmta);
+    }
+  }
+  if (in_force->mx_rollup().empty()) {
+    return {};
+  }
+  auto task = std::make_unique<ControlTask>();
+  task->kind = ControlKind::rolled_up;
+  task->pattern = queues;
+  auto done = ask(std::move(task));
+  if (!done) {
+    return done.error();
+  }
+  for (const auto& part : (*done)->parts) {
+    if (!part.rolled.empty()) {
+      return waits_elsewhere(queues.domain, part.rolled.front().queue, queues.vmta);
+    }
+  }
+  return {};
 }
 
 std::string ControlRoom::change_jobs(const std::string& verb, const std::string& job,
@@ -112,6 +159,7 @@ Status read_target(const config::Snapshot& snapshot, const std::string& to, Cont
   const std::size_t slash = to.find('/');
   task.move.vmta = slash == std::string::npos ? to : to.substr(slash + 1);
   task.move.name = slash == std::string::npos ? "" : to_lower(to.substr(0, slash));
+  task.move.shared = sharing_rules(snapshot).names.contains(task.move.name);
   const config::VmtaRef ref = snapshot.find_vmta(task.move.vmta);
   const bool named = slash == std::string::npos || schedule::QueuePattern::parse(to).ok();
   if (ref.kind == config::VmtaRef::Kind::none || !named || to.find('*') != std::string::npos) {
@@ -156,6 +204,7 @@ std::string ControlRoom::move(const Json& request) {
       auto parsed = schedule::QueuePattern::parse(request.value("pattern", std::string()));
       good = parsed ? Status{} : Status(parsed.error());
       task->move.queues = parsed ? *parsed : schedule::QueuePattern{};
+      good = good ? check_named(task->move.queues) : good;
     }
     if (good) {
       good = read_target(*reloader_.current(), request.value("to", std::string()), *task);
@@ -225,6 +274,9 @@ std::string ControlRoom::prioritize(const Json& request) {
   auto queues = schedule::QueuePattern::parse(request.value("pattern", std::string("*")));
   if (!queues) {
     return answer_error(queues.error().describe());
+  }
+  if (Status named = check_named(*queues); !named) {
+    return answer_error(named.error().describe());
   }
   rule.queues = *queues;
   const auto wanted = request.value("priority", std::int64_t{-1});

@@ -123,6 +123,7 @@ class ControlRoom : public ControlHandler {
   std::string move(const nlohmann::json& request);
   std::string prioritize(const nlohmann::json& request);
   Status keep_move(const MoveRule& rule);
+  Status check_named(const schedule::QueuePattern& queues);
   std::string bounces();
 
   Mailroom& mailroom_;

@@ -53,6 +53,7 @@ enum class ControlKind : std::uint8_t {
   jobs,             ///< those with mail, for `show jobs`
   move,             ///< mail goes to another queue
   priority,         ///< mail gets another priority: `move`
+  rolled_up,        ///< which queue has the mail of `pattern.domain` because of its mail hosts
 };
 
 /// What a spool knows of one message.

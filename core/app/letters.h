@@ -10,6 +10,8 @@ namespace ringpost::app {
 enum class LetterKind : std::uint16_t {
   parcel = 1,    ///< AdmissionParcel* to the queue's home
   parcel_back,   ///< AdmissionParcel* back to the shard that owns it
+  place_ask,     ///< AdmissionParcel* to the shard of the message's log
+  place_told,    ///< AdmissionParcel* back
   job_open,      ///< JobNote: home -> the message's log
   job_opened,    ///< JobNote with result: back
   job_settle,    ///< JobNote: home -> the message's log

@@ -10,6 +10,9 @@
 namespace ringpost::app {
 namespace {
 
+/// Behind the kind of a move into a queue that several destinations shared.
+constexpr std::string_view kToShared = "-to-shared";
+
 /// QUEUES JOBS N TIME.
 Result<MoveRule> read_priority(std::string_view line) {
   MoveRule rule;
@@ -38,7 +41,9 @@ Result<MoveRule> read_rule(std::string_view line) {
     return read_priority(line);
   }
   const std::string_view what = schedule::next_field(line);
-  rule.by_job = kind == "job";
+  rule.shared = kind.ends_with(kToShared);
+  const std::string_view of = kind.substr(0, kind.size() - (rule.shared ? kToShared.size() : 0));
+  rule.by_job = of == "job";
   rule.vmta = schedule::next_field(line);
   rule.name = schedule::next_field(line);
   const bool timed = schedule::read_time(schedule::next_field(line), rule.before);
@@ -47,7 +52,7 @@ Result<MoveRule> read_rule(std::string_view line) {
     rule.rolled.push_back({domain, std::string(schedule::next_field(line))});
   }
   const bool whole = rule.rolled.empty() || !rule.rolled.back().queue.empty();
-  if ((kind != "job" && kind != "queue") || rule.vmta.empty() || !timed || !whole) {
+  if ((of != "job" && of != "queue") || rule.vmta.empty() || !timed || !whole) {
     return Error::of(ErrorCode::invalid, "expected queue, job or priority, and what they need");
   }
   if (rule.by_job) {
@@ -132,6 +137,7 @@ std::string MoveRules::serialized() const {
       continue;
     }
     std::string line = rule.by_job ? "job" : "queue";
+    line += rule.shared ? kToShared : "";
     schedule::add_field(line, rule.by_job ? rule.job : rule.queues.text());
     schedule::add_field(line, rule.vmta);
     schedule::add_field(line, rule.name);

@@ -29,6 +29,7 @@ struct MoveRule {
   schedule::QueuePattern queues;         ///< else, or of priorities
   std::string vmta;                      ///< virtual MTA or pool that takes it
   std::string name;                      ///< of the queue that takes it; empty: of the same name
+  bool shared = false;                   ///< several destinations shared that queue
   std::optional<std::uint8_t> priority;  ///< nothing moves, this is what it gets
   WallTime before;                       ///< what was received later was not meant
   std::uint32_t serial = 0;              ///< set by MoveRules

@@ -19,6 +19,7 @@ struct AdmissionParcel : ListLink<> {
   Admission admission;       ///< views refer to the strings below
   std::uint16_t sender = 0;  ///< whose pool it belongs to
   bool again = false;        ///< what came back is for somebody else: the sender places it anew
+  std::uint32_t asked = 0;   ///< PlaceFinder: recipients from `admission.first` on
   std::string queue_name;
   std::string domain;
   std::string vmta;

@@ -191,6 +191,7 @@ PolicyBook::PolicyBook(std::shared_ptr<const config::Snapshot> snapshot, std::ui
       version_(version),
       keys_(std::move(keys)) {
   make_choices();
+  note_sharing();
   rates_.use(cache_.snapshot(), group_warmups());
 }
 
@@ -208,6 +209,15 @@ void PolicyBook::use(std::shared_ptr<const config::Snapshot> snapshot, std::uint
     rollup.expires = Instant{};  // asked again; moves by command still need to know
   }
   make_choices();
+  era_ = note_sharing() ? (era_ + 1) % schedule::GlobalLimits::kEras : era_;
+}
+
+/// Whether the rules by which destinations share queues are others than before.
+bool PolicyBook::note_sharing() {
+  const std::uint64_t before = sharing_.hash;
+  sharing_ = sharing_rules(snapshot());
+  shared_.insert(sharing_.names.begin(), sharing_.names.end());
+  return sharing_.hash != before;
 }
 
 config::VmtaId PolicyBook::vmta_of(std::string_view name) const {
@@ -379,19 +389,14 @@ std::string_view PolicyBook::known_rollup(std::string_view queue, Instant now) c
              : std::string_view(found->second.queue);
 }
 
-// A shared queue must know where its mail goes: by its own route, or by the hosts that its rules
-// name one by one.
 std::string_view PolicyBook::rolled_up(std::string_view queue, std::string_view vmta,
                                        std::span<const std::string_view> hosts, Instant expires) {
-  if (snapshot().mx_rollup().empty()) {
-    return {};
-  }
-  const config::VmtaId id = vmta_of(vmta);
-  if (cache_.policy_for(queue, id).disable_mx_rollup) {
-    return {};
-  }
-  const std::string_view shared = snapshot().rolled_up_queue(hosts);
-  if (shared.empty() || !takes_rollup(shared, id)) {
+  const std::string_view shared = shared_by_hosts(queue, vmta_of(vmta), hosts);
+  if (shared.empty()) {
+    if (const auto known = rollups_.find(queue); known != rollups_.end()) {
+      known->second.former = true;
+      known->second.expires = Instant{};
+    }
     return {};
   }
   if (rollups_.size() >= kMostRollups) {
@@ -399,6 +404,26 @@ std::string_view PolicyBook::rolled_up(std::string_view queue, std::string_view 
   }
   rollups_.insert_or_assign(std::string(queue), Rollup{to_lower(shared), expires});
   return shared;
+}
+
+// A shared queue must know where its mail goes: by its own route, or by the hosts that its rules
+// name one by one.
+std::string_view PolicyBook::shared_by_hosts(std::string_view queue, config::VmtaId id,
+                                             std::span<const std::string_view> hosts) {
+  if (snapshot().mx_rollup().empty() || cache_.policy_for(queue, id).disable_mx_rollup) {
+    return {};
+  }
+  const std::string_view shared = snapshot().rolled_up_queue(hosts);
+  return shared.empty() || !takes_rollup(shared, id) ? std::string_view{} : shared;
+}
+
+std::vector<RolledUp> PolicyBook::rolled_up_now(std::string_view domain) const {
+  const auto known = rollups_.find(to_lower(domain));
+  if (known == rollups_.end() || known->second.former || known->first == known->second.queue ||
+      !shares(known->second.queue)) {
+    return {};
+  }
+  return {{known->first, known->second.queue}};
 }
 
 bool PolicyBook::takes_rollup(std::string_view shared, config::VmtaId id) {
@@ -531,6 +556,11 @@ schedule::MoveOrder PolicyBook::move_of(std::string_view queue, std::string_view
       to.kind != config::VmtaRef::Kind::none) {
     return {name_of(to), false};
   }
+  // The mail of a destination that shares another queue by now.
+  if (const std::string_view name = queue_name(queue, vmta);
+      era_ > 0 && name != queue && shared_.find(queue) == shared_.end()) {
+    return {std::string(vmta), false, std::string(name)};
+  }
   if (sources_ == nullptr || sources_->off().empty() ||
       !out_of_use(snapshot().virtual_mtas()[ref.id])) {
     return {};
@@ -594,7 +624,7 @@ std::vector<GroupWarmup> PolicyBook::group_warmups() {
 
 schedule::GlobalLimits PolicyBook::global_limits() {
   return {limit_of(snapshot().global().total_max_smtp_out), version_,
-          !snapshot().global().host_limits.empty()};
+          !snapshot().global().host_limits.empty(), era_};
 }
 
 schedule::HostLimits PolicyBook::host_limits(std::string_view host, const IpAddress& address) {
@@ -655,6 +685,7 @@ void PolicyBook::set_group(schedule::QueueSettings& settings, QueuePolicy& polic
 
 schedule::QueueSettings PolicyBook::settings_of(std::string_view queue, std::string_view vmta) {
   schedule::QueueSettings settings = translated(queue, vmta);
+  settings.shared = shared_.find(queue) != shared_.end();
   settings.move = move_of(queue, vmta);
   const config::VmtaRef away = backoff_reroute_of(queue, vmta_of(vmta));
   if (away.kind != config::VmtaRef::Kind::none) {

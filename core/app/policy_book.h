@@ -4,10 +4,12 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "core/app/move_rules.h"
 #include "core/app/pool_choice.h"
 #include "core/app/rate_plans.h"
+#include "core/app/sharing_rules.h"
 #include "core/app/signing.h"
 #include "core/app/tls_settings.h"
 #include "core/config/snapshot.h"
@@ -69,6 +71,9 @@ class PolicyBook : public schedule::PolicySource {
   /// Destinations whose mail this shard has put into shared queues that fit the pattern, and those
   /// queues, whatever has become of their mail hosts since.
   std::vector<RolledUp> rolled_up_into(std::string_view pattern) const;
+  /// The destination, with the shared queue that its mail hosts put its mail into when this shard
+  /// last asked for them; empty: none.
+  std::vector<RolledUp> rolled_up_now(std::string_view domain) const;
   /// Whether `vmta` is `taker`, or a member of that pool.
   bool takes(std::string_view taker, std::string_view vmta) const;
   /// The name that mail of a queue goes by when it leaves that: its own, or a shared one that the
@@ -89,6 +94,17 @@ class PolicyBook : public schedule::PolicySource {
   /// Where it looks which source addresses are out of use; outlives the book.
   void set_sources(const deliver::SourceBook& sources) { sources_ = &sources; }
   const config::Snapshot& snapshot() const { return cache_.snapshot(); }
+  /// Numbers the rules by which domains share queues (queue-to, mx-rollup-list), modulo
+  /// schedule::GlobalLimits::kEras; alike on all shards that have taken up the same configurations.
+  std::uint8_t era() const { return era_; }
+  /// Whether several destinations share a queue of that name, in lower case.
+  bool shares(std::string_view name) const { return sharing_.names.contains(name); }
+  /// Placed by rules that this book has not taken up yet.
+  bool ahead(const Admission& admission) const {
+    const unsigned by =
+        (admission.era + schedule::GlobalLimits::kEras - era_) % schedule::GlobalLimits::kEras;
+    return by > 0 && by < schedule::GlobalLimits::kEras / 2;
+  }
 
  private:
   config::VmtaId vmta_of(std::string_view name) const;
@@ -105,6 +121,9 @@ class PolicyBook : public schedule::PolicySource {
   std::vector<std::string_view> hosts_of_rollup(std::string_view queue) const;
   bool takes_rollup(std::string_view shared, config::VmtaId id);
   void keep_heirs(const config::Snapshot& before);
+  bool note_sharing();
+  std::string_view shared_by_hosts(std::string_view queue, config::VmtaId id,
+                                   std::span<const std::string_view> hosts);
   void make_choices();
   std::vector<GroupWarmup> group_warmups();
   bool out_of_use(const config::VirtualMta& vmta) const;
@@ -136,10 +155,15 @@ class PolicyBook : public schedule::PolicySource {
   std::vector<PoolChoice> choices_;  ///< by pool
   /// Virtual MTAs that a reload took away, and the pools they were members of.
   std::unordered_map<std::string, std::string> heirs_;
+  /// Names of queues that are, or before some reload were, what several domains share.
+  std::unordered_set<std::string, config::TextHash, std::equal_to<>> shared_;
+  SharingRules sharing_;
+  std::uint8_t era_ = 0;
   /// Destinations that were found to share a queue by their mail hosts.
   struct Rollup {
     std::string queue;
     Instant expires;
+    bool former = false;  ///< its mail hosts are others by now
   };
   std::unordered_map<std::string, Rollup, config::TextHash, std::equal_to<>> rollups_;
   bool reroutes_ = false;  ///< some queue is rerouted

@@ -33,6 +33,7 @@ Shard::Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom
       carrier_(loop_, outbox_, spool_, settings_.shards),
       signer_(loop_, carrier_, ports.crypto, settings_.signer),
       parcels_(settings_.parcels, settings_.shard),
+      finder_({loop_, outbox_, spool_, policies_, *this}, settings_.shards),
       search_(loop_, spool_, *this) {
   reports_.set_spool(spool_);
   notices_.set_spool(spool_);
@@ -119,6 +120,8 @@ void Shard::on_letter(const Letter& letter, Now now) {
   switch (kind) {
     case LetterKind::parcel: on_parcel(*letter.as<AdmissionParcel*>(), now); return;
     case LetterKind::parcel_back: on_parcel_back(*letter.as<AdmissionParcel*>()); return;
+    case LetterKind::place_ask:
+    case LetterKind::place_told: finder_.on_letter(kind, *letter.as<AdmissionParcel*>()); return;
     case LetterKind::job_open:
     case LetterKind::job_opened:
     case LetterKind::job_settle:
@@ -138,8 +141,9 @@ void Shard::on_letter(const Letter& letter, Now now) {
 
 bool Shard::admit(const Admission& admission) {
   const std::uint32_t seen = moves_.next_serial();
-  return moves_.concern(admission.received) ? admit_placed(as_moved(admission), seen)
-                                            : admit_placed(admission, seen);
+  Admission placed = moves_.concern(admission.received) ? as_moved(admission) : admission;
+  placed.era = policies_.era();
+  return admit_placed(placed, seen);
 }
 
 bool Shard::admit_placed(const Admission& admission, std::uint32_t seen) {
@@ -187,6 +191,9 @@ void Shard::pass_on(const Admission& rest) {
 // What this shard has learned of a destination since, the sender may not know. What is for somebody
 // else goes back with its parcel: whoever waits here for a parcel of its own might wait for ever.
 bool Shard::take_in(AdmissionParcel& parcel, Now now) {
+  if (policies_.ahead(parcel.admission)) {
+    return false;  // it waits until the same configuration has come here
+  }
   const std::string_view shared = policies_.known_rollup(parcel.queue_name, now.instant);
   if (shared.empty()) {
     const schedule::Taken taken = give(parcel.admission, parcel.queue_name);
@@ -196,6 +203,7 @@ bool Shard::take_in(AdmissionParcel& parcel, Now now) {
   Admission admission = parcel.admission;
   admission.domain = shared;
   admission.rolled_up = true;
+  admission.era = policies_.era();
   return admit_placed(admission, admission.rules_seen);
 }
 
@@ -290,6 +298,7 @@ bool Shard::end_of_turn(Now now) {
   if (!waiting_parcels_.empty() || !held_admissions_.empty()) {
     retry_parcels(now);
   }
+  finder_.retry();
   if (sources_seen_ != deliverer_->sources().changes()) {
     sources_seen_ = deliverer_->sources().changes();
     scheduler_->refresh(now);  // mail of pools leaves members that cannot send
@@ -354,7 +363,7 @@ void Shard::on_ingest_stopped(Completion&) {
 
 bool Shard::nothing_in_flight() const {
   return ingest_->stopped() && deliverer_->sessions_open() == 0 && scheduler_->totals().jobs == 0 &&
-         carrier_.away() == 0 && reports_.idle() && notices_.idle();
+         carrier_.away() == 0 && reports_.idle() && notices_.idle() && finder_.idle();
 }
 
 void Shard::checkpoint() {

@@ -15,6 +15,7 @@
 #include "core/app/notify_desk.h"
 #include "core/app/outbox.h"
 #include "core/app/parcels.h"
+#include "core/app/place_finder.h"
 #include "core/app/policy_book.h"
 #include "core/app/report_desk.h"
 #include "core/app/shard_events.h"
@@ -161,6 +162,9 @@ class Shard final : public LetterHandler,
   struct Mover : AdmissionSink {
     explicit Mover(Shard& of) : shard(of) {}
     bool admit(const Admission& admission) override {
+      if (admission.anew) {
+        return shard.finder_.ask(admission);
+      }
       const std::uint32_t seen = admission.rules_seen;
       return shard.admit_placed(admission, seen == 0 ? shard.moves_.next_serial() : seen);
     }
@@ -186,6 +190,7 @@ class Shard final : public LetterHandler,
   JobCarrier carrier_;
   sign::MessageSigner signer_;
   ParcelPool parcels_;
+  PlaceFinder finder_;
   std::vector<AdmissionParcel*> waiting_parcels_;  ///< arrived, but the scheduler had no room
   std::deque<HeldAdmission> held_admissions_;      ///< for others, who have no room yet
   std::unique_ptr<resolve::Resolver> resolver_;

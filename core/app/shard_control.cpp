@@ -33,6 +33,7 @@ void Shard::on_control(ControlTask& task, unsigned from, Now now) {
     case ControlKind::move: move_mail(task, part, now); break;
     case ControlKind::priority: prioritize(task, part, now); break;
     case ControlKind::reload: reload(task, now); break;
+    case ControlKind::rolled_up: part.rolled = policies_.rolled_up_now(task.pattern.domain); break;
     case ControlKind::sources_checked:
       deliverer_->sources().set_missing(task.missing_sources, now.wall);
       break;

@@ -158,15 +158,17 @@ Admission Shard::as_moved(const Admission& admission) {
 
 // It is where it is to go.
 bool Shard::stays(const MoveRule& rule, std::string_view queue, std::string_view vmta) const {
-  return (rule.name.empty() || equals_ignoring_case(rule.name, queue)) &&
-         policies_.takes(rule.vmta, vmta);
+  const bool named = !rule.name.empty() && (!rule.shared || policies_.shares(rule.name));
+  return (!named || equals_ignoring_case(rule.name, queue)) && policies_.takes(rule.vmta, vmta);
 }
 
 // As a queue hands it on (schedule::Scheduler::hand_on), from `vmta`.
 void Shard::follow(const MoveRule& rule, std::string_view shared, std::string_view vmta,
                    Admission& admission) {
-  admission.domain = rule.name.empty() ? policies_.leaving_name(admission.domain, vmta, shared)
-                                       : std::string_view(rule.name);
+  // A shared queue that the configuration has no more is no place to go to.
+  const bool named = !rule.name.empty() && (!rule.shared || policies_.shares(rule.name));
+  admission.domain =
+      named ? std::string_view(rule.name) : policies_.leaving_name(admission.domain, vmta, shared);
   admission.vmta = rule.vmta;
   admission.id = stand_in_id(admission.message, admission.received);
   admission.pool_key = 0;

@@ -40,6 +40,7 @@ struct Entry {
   std::uint8_t epoch = 0;        ///< of its queue when it came; see Queue::epoch
   bool pooled : 1 = false;       ///< its virtual MTA was chosen out of a pool
   bool alone : 1 = false;        ///< its recipient shares no transaction
+  std::uint8_t era : 5 = 0;      ///< Admission::era
   std::uint32_t share : 24 = 0;  ///< of its queue; see ShareBook
   EntryState state : 3 = EntryState::free;
   Ending ending : 3 = Ending::none;

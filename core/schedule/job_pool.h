@@ -21,6 +21,7 @@ struct PooledJob : Job {
   bool alone = false;      ///< Entry::alone of its recipient
   bool pooled = false;     ///< Entry::pooled of its recipients
   std::uint8_t epoch = 0;  ///< of the queue when its mail was taken
+  std::uint8_t era = 0;    ///< Entry::era of its recipients
   std::uint32_t share = 0;
   std::shared_ptr<const LeaveOrder> leaving;  ///< where what comes back goes to
 };

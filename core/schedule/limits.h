@@ -98,6 +98,7 @@ struct MoveOrder {
   bool pooled_only = false;  ///< only what a pool sent here
   std::string name{};        ///< of the queue that takes it; empty: of the same name
   bool once = false;         ///< what comes later stays until it is told anew
+  bool anew = false;         ///< each by its own domain, if it was placed by rules of another era
 
   bool wanted() const { return !vmta.empty(); }
   bool operator==(const MoveOrder&) const = default;
@@ -118,6 +119,7 @@ struct QueueSettings {
   QueuePolicyRef policy;  ///< never null
   QueueLimits limits;
   MoveOrder move{};
+  bool shared = false;  ///< its name is, or was, no destination but what several share
   std::shared_ptr<const BackoffTwin> backoff = nullptr;  ///< nullptr: the mode changes nothing
   MoveOrder backoff_move{};  ///< of its mail in back-off mode, if wanted
 };
@@ -129,6 +131,9 @@ struct GlobalLimits {
   /// version holds. Grows with every reload.
   std::uint32_t version = 1;
   bool of_hosts = false;  ///< PolicySource::host_limits() may limit something
+  /// Numbers the rules that put several domains into one queue, modulo kEras.
+  std::uint8_t era = 0;
+  static constexpr unsigned kEras = 32;
 };
 
 /// Most connections to one mail host over all queues and shards; 0 = unlimited.

@@ -123,7 +123,8 @@ struct Queue : Waiter {
   QueueState state = QueueState::idle;
   Gate gate = Gate::none;
   Gate open_gate = Gate::none;  ///< why `open_after`
-  Ending doom_kind = Ending::none;
+  Ending doom_kind : 3 = Ending::none;
+  std::uint8_t era : 5 = 0;  ///< its mail was looked at under these rules; see GlobalLimits
   /// Scopes, in their fixed order, of which it holds a unit while it waits for the next one's.
   std::uint8_t reserved = 0;
   std::uint8_t rule_deferrals = 0;    ///< in a row, without a delivery between them
@@ -139,6 +140,7 @@ struct Queue : Waiter {
   bool live : 1 = false;
   bool leaving : 1 = false;     ///< its mail goes to another queue, by command
   std::uint8_t spared : 2 = 0;  ///< failures in a row that did not defer it
+  bool shared : 1 = false;      ///< QueueSettings::shared
   bool lags : 1 = false;        ///< its sessions were all busy until its rates had a whole burst
   std::uint8_t priority = kNormalPriority;
   std::uint8_t standing = kNormalPriority;  ///< of its units; kUntouchable: nobody interrupts it

@@ -104,6 +104,7 @@ void Scheduler::apply(Queue& queue, const QueueSettings& settings, Now now) {
   apply_group(queue, settings.limits);
   queue.vmta->connections = &leases_.scope(scope_key("vmta", queue.vmta->name),
                                            settings.limits.vmta_connections_max, global_.version);
+  queue.shared = settings.shared;
   set_move(queue, settings.move, now);
 }
 
@@ -144,6 +145,7 @@ void Scheduler::add(Queue& queue, const Admission& admission, Now now) {
   model.attempts = admission.attempts;
   model.ambiguous = admission.ambiguous_before;
   model.pooled = admission.pooled;
+  model.era = admission.era % GlobalLimits::kEras;
   model.alone = admission.alone;
   model.epoch = queue.epoch;
   model.share = shares_.share_for(queue, admission.job, admission.priority, admission.tenant);
@@ -162,9 +164,7 @@ void Scheduler::add(Queue& queue, const Admission& admission, Now now) {
     }
     on_new_ready(queue, now);
   }
-  if (moves_away(queue, admission.pooled)) {
-    begin_move(queue);
-  }
+  leave_soon(queue, index, now);
 }
 
 std::uint32_t Scheduler::add_entry(Queue& queue, const Entry& model, WallTime next_attempt,
@@ -221,7 +221,7 @@ void Scheduler::promote(std::uint32_t index, Queue& queue, Now now) {
   // What is being ended stands in front.
   shares_.push(queue, index, queue.doom_kind != Ending::none && entry.epoch != queue.epoch);
   on_new_ready(queue, now);
-  if (queue.move != nullptr) {
+  if (queue.move != nullptr && moves_away(queue, entry)) {
     begin_move(queue);
   }
 }

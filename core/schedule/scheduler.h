@@ -62,8 +62,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   Touched cancel(const QueuePattern& pattern, Now now);
   /// One message's waiting recipients are cancelled; goes over at most `budget` entries from
   /// `cursor` on. True: done; false: call again with the cursor.
-  bool cancel_message(SpoolHandle message, std::uint32_t& cursor, std::uint32_t budget,
-                      Touched& touched, Now now);
+  bool cancel_message(SpoolHandle, std::uint32_t& cursor, std::uint32_t budget, Touched&, Now now);
   /// Everything deferred in the queues, and the queues themselves, are tried at once.
   Touched schedule_now(const QueuePattern& pattern, Now now);
   /// Into back-off mode or out of it; without wildcards, queues that are yet to come too.
@@ -100,8 +99,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   bool moving_away() const { return leaving_ != nullptr && sweep_.cursor != kNil; }
   void rows(const QueuePattern& pattern, std::size_t max, std::vector<QueueRow>& out, Now now);
   /// Where the message's recipients of this shard are; cursor and budget as cancel_message().
-  bool why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t budget,
-           std::vector<WhyRow>& out, Now now);
+  bool why(SpoolHandle, std::uint32_t& cursor, std::uint32_t budget, std::vector<WhyRow>&, Now now);
   Totals totals();
   const LeaseBook& leases() const { return leases_; }
   /// Key of a limit scope in the lease book.
@@ -155,8 +153,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   void go_on(Queue& queue);
   void serve_now(Queue& queue, Scope* served, Now now);
   void wait_for_room(Queue& queue, Now now);
-  void follow_end(Queue& queue, SessionEnd end, const Outcome& failure, const SessionFailure& at,
-                  Now now);
+  void follow_end(Queue&, SessionEnd end, const Outcome&, const SessionFailure& at, Now now);
   void tell_deferral(const Queue& queue, const Outcome& failure, const SessionFailure& at);
   bool defer(Queue& queue, Duration instead, Now now);
   // scheduler_rates.cpp: rates that queues share
@@ -198,13 +195,16 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   bool offer_session(Queue& queue, Now now);
   void offer_opened(Queue& queue, Now now);
   // scheduler_move.cpp: mail that leaves its queue for another one
-  bool moves_away(const Queue& queue, bool pooled) const;
+  bool moves_away(const Queue& queue) const;
+  bool moves_away(const Queue& queue, const Entry& entry) const;
   void set_move(Queue& queue, const MoveOrder& order, Now now);
+  bool place_anew(Queue& queue);
+  void leave_soon(Queue& queue, std::uint32_t index, Now now);
+  void gone(Queue& queue, std::uint32_t index);
   void begin_move(Queue& queue);
   bool hand_on(const MoveOrder&, const Queue&, std::uint32_t index, Now now, unsigned seen = 0);
   bool move_ready(Queue& queue, std::uint32_t& left, std::uint32_t& budget, Now now);
-  bool move_from(Queue& queue, EntryList& list, std::uint32_t& left, std::uint32_t& budget,
-                 Now now);
+  bool move_from(Queue&, EntryList& list, std::uint32_t& left, std::uint32_t& budget, Now now);
   bool move_some(Queue& queue, std::uint32_t& budget, Now now);
   void drain_moves(std::uint32_t& budget, Now now);
   // scheduler_shares.cpp: jobs, moves by command

@@ -253,7 +253,7 @@ bool Scheduler::may_start(Queue& queue, Now now) {
     evaluate(queue, now);
     return false;
   }
-  if (queue.policy->held || queue.leaving || moves_away(queue, false)) {
+  if (queue.policy->held || queue.leaving || moves_away(queue)) {
     wait_until(queue, queue.policy->held ? held_gate(queue) : Gate::moving, Instant::never());
     return false;
   }
@@ -742,7 +742,8 @@ void Scheduler::follow_end(Queue& queue, SessionEnd end, const Outcome& failure,
       queue.fault_streak = static_cast<std::uint8_t>(std::min(queue.fault_streak + 1, 6));
       break;
     case SessionEnd::no_route:
-      if (failure.kind == OutcomeKind::bounced) {
+      // That there is no domain of a name that the configuration made up says nothing of its mail.
+      if (failure.kind == OutcomeKind::bounced && !queue.shared) {
         queue.deferred_until = {};
         queue.clock_step = 0;
         doom(queue, Ending::queue_failed, failure, at.text, now);

@@ -198,12 +198,13 @@ void Scheduler::fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now) 
       name_queue(job, queue);
       job.epoch = queue.epoch;
       job.pooled = entry.pooled;
+      job.era = entry.era;
       job.alone = entry.alone;
       job.mail = senders_.facts(index);
       job.share = entry.share;
       shares_.use(job.share, 0);
     } else if (job.message != entry.message() || job.share != entry.share ||
-               job.pooled != entry.pooled || job.alone || entry.alone) {
+               job.pooled != entry.pooled || job.era != entry.era || job.alone || entry.alone) {
       break;
     }
     const std::uint32_t count = std::min(entry.count, room);
@@ -343,6 +344,7 @@ void Scheduler::requeue(PooledJob& job, Queue& queue, Now now) {
       model.epoch = epoch;
       model.attempts = first.attempts;
       model.pooled = job.pooled;
+      model.era = job.era % GlobalLimits::kEras;
       model.alone = job.alone;
       model.share = job.share;
       if (kind == OutcomeKind::returned) {
@@ -350,6 +352,7 @@ void Scheduler::requeue(PooledJob& job, Queue& queue, Now now) {
         senders_.facts(index) = job.mail;
         shares_.push(queue, index, true);
         come_back(job, queue, index);
+        leave_soon(queue, index, now);
       } else {
         model.attempts += model.attempts < 0xffff ? 1 : 0;
         const std::uint32_t index = add_entry(queue, model, first.next_attempt, now);
@@ -359,6 +362,7 @@ void Scheduler::requeue(PooledJob& job, Queue& queue, Now now) {
           promote(index, queue, now);  // to the front, where what is being ended stands
         }
         come_back(job, queue, index);
+        leave_soon(queue, index, now);
       }
     }
     end = begin;

@@ -8,16 +8,35 @@
 #include "core/schedule/sender_traffic.h"
 
 // Mail that leaves its queue for another one: the configuration reroutes it, its virtual MTA is
-// gone, or the member of a pool that it fell to has no source address left.
+// gone, the member of a pool that it fell to has no source address left, or the rules have changed
+// by which several domains share a queue.
 
 namespace ringpost::schedule {
 
-bool Scheduler::moves_away(const Queue& queue, bool pooled) const {
-  return queue.move != nullptr && doors_.mover != nullptr &&
-         (pooled || !queue.move->order.pooled_only);
+/// Nothing of it may be sent from here.
+bool Scheduler::moves_away(const Queue& queue) const {
+  if (queue.move == nullptr || doors_.mover == nullptr) {
+    return false;
+  }
+  const MoveOrder& order = queue.move->order;
+  return order.anew ? queue.move->left() : !order.pooled_only;
+}
+
+bool Scheduler::moves_away(const Queue& queue, const Entry& entry) const {
+  if (doors_.mover == nullptr) {
+    return false;
+  }
+  const bool stale = queue.shared && entry.era != global_.era;
+  if (queue.move == nullptr || queue.move->order.anew) {
+    return stale;
+  }
+  return stale || entry.pooled || !queue.move->order.pooled_only;
 }
 
 void Scheduler::set_move(Queue& queue, const MoveOrder& order, Now now) {
+  if (place_anew(queue)) {
+    return;  // what else is to be is seen when that is done
+  }
   if (!order.wanted()) {
     const bool was = queue.move != nullptr;
     queue.move.reset();
@@ -31,6 +50,54 @@ void Scheduler::set_move(Queue& queue, const MoveOrder& order, Now now) {
     queue.move->order = order;
   }
   begin_move(queue);
+}
+
+/// The rules by which domains share the queue have changed, or they have it no more: all that is in
+/// it is placed once more. False: there is nothing to do, or no more.
+bool Scheduler::place_anew(Queue& queue) {
+  if (!queue.shared || doors_.mover == nullptr) {
+    queue.era = global_.era % GlobalLimits::kEras;
+    return false;
+  }
+  if (queue.era == global_.era) {
+    return queue.move != nullptr && queue.move->order.anew && queue.move->left();
+  }
+  queue.era = global_.era % GlobalLimits::kEras;
+  queue.move = std::make_unique<Move>();
+  queue.move->order.vmta = queue.vmta->name;
+  queue.move->order.once = queue.move->order.anew = true;
+  begin_move(queue);
+  return queue.move->left();
+}
+
+/// One that has just come into the queue, or back, and does not belong there.
+void Scheduler::leave_soon(Queue& queue, std::uint32_t index, Now now) {
+  const EntryState state = entries_[index].state;
+  const bool waits = state == EntryState::ready || state == EntryState::deferred;
+  if (!waits || !moves_away(queue, entries_[index])) {
+    return;
+  }
+  if (queue.move == nullptr) {  // a late one, of rules that no longer hold
+    MoveOrder order;
+    order.vmta = queue.vmta->name;
+    order.once = order.anew = true;
+    if (!queue.paused && !queue.must_end() && hand_on(order, queue, index, now)) {
+      return gone(queue, index);
+    }
+    queue.move = std::make_unique<Move>();
+    queue.move->order = order;
+  }
+  begin_move(queue);
+}
+
+/// It was handed on.
+void Scheduler::gone(Queue& queue, std::uint32_t index) {
+  Entry& entry = entries_[index];
+  remove_from_list(index, queue);
+  wheel_.disarm(index);
+  shares_.leave_entry(queue, entry);
+  entry.state = EntryState::free;
+  entries_.give_back(index);
 }
 
 // Each list is gone through once: what stays goes to its end, and so keeps its order.
@@ -85,7 +152,11 @@ bool Scheduler::hand_on(const MoveOrder& order, const Queue& queue, std::uint32_
   admission.rolled_up = order.once;
   admission.rules_seen = seen;
   admission.alone = entry.alone;
-  admission.pooled = entry.pooled && order.once;  // the taker chose no member anew
+  // The taker chose no member anew.
+  const bool same = seen == 0 && order.vmta == queue.vmta->name;
+  admission.pooled = entry.pooled && (order.once || same);
+  admission.era = order.name.empty() ? entry.era : global_.era;
+  admission.anew = queue.shared && entry.era != global_.era && seen == 0;
   admission.first = entry.first;
   admission.count = entry.count;
   admission.attempts = entry.attempts;
@@ -108,7 +179,7 @@ bool Scheduler::move_from(Queue& queue, EntryList& list, std::uint32_t& left, st
     --budget;
     const std::uint32_t index = list.head;
     Entry& entry = entries_[index];
-    if (!moves_away(queue, entry.pooled)) {
+    if (!moves_away(queue, entry)) {
       list.remove(entries_, index);
       list.push_back(entries_, index);
     } else if (hand_on(queue.move->order, queue, index, now)) {
@@ -140,7 +211,7 @@ bool Scheduler::move_ready(Queue& queue, std::uint32_t& left, std::uint32_t& bud
     }
     --budget;
     Entry& entry = entries_[index];
-    if (!moves_away(queue, entry.pooled)) {
+    if (!moves_away(queue, entry)) {
       shares_.stay(queue, index);
     } else if (hand_on(queue.move->order, queue, index, now)) {
       shares_.gone(queue, index);
@@ -183,7 +254,13 @@ void Scheduler::drain_moves(std::uint32_t& budget, Now now) {
       continue;
     }
     if (queue->move->order.once) {
+      const bool anew = queue->move->order.anew;
       queue->move.reset();
+      if (anew) {
+        apply_settings(*queue, now);
+        evaluate(*queue, now);
+        continue;
+      }
     }
     if (queue->ready.empty() &&
         (queue->state == QueueState::ready || queue->state == QueueState::waiting)) {

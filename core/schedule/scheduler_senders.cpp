@@ -177,7 +177,7 @@ bool SenderTraffic::may_send(Scheduler& all, Queue& queue, const SenderLane& lan
     again = std::min(again, std::max(octets->opens_for(size), now.instant));
     return false;
   }
-  const bool leaves = queue.policy->held || queue.changes_group() || all.moves_away(queue, false);
+  const bool leaves = queue.policy->held || queue.changes_group() || all.moves_away(queue);
   if (queue.paused || queue.must_end() || queue.deferred_until > now.instant || queue.uncounted() ||
       leaves) {
     again = std::min(again, now.instant + kClosedRetry);

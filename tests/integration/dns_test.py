@@ -13,6 +13,7 @@ ZONES = {
     # Two hosts of one preference share the connections.
     "equal.test": HEAD + "@ MX 10 a\n@ MX 10 b\na A 127.0.0.2\nb A 127.0.0.3\n",
     "address.test": HEAD + "@ A 127.0.0.3\n",
+    "kept.test": HEAD + "@ A 127.0.0.3\n",
     "null.test": HEAD + "@ MX 0 .\n",
     "alias.test": HEAD + "@ MX 10 mx\nmx CNAME real\nreal A 127.0.0.2\n",
     # Nobody answers there: these two have that in common, and the third besides.
@@ -23,6 +24,11 @@ ZONES = {
     # Delegated to a server that is not there: SERVFAIL, which must never become a bounce.
     "broken.test": HEAD + "lame NS ns.lame\nns.lame A 127.0.0.8\n",
 }
+
+
+# A queue whose name is no domain, and whose host is dead.
+SHARED = ("<domain kept.test>\n  queue-to joint.null.test\n</domain>\n"
+          "<domain joint.null.test>\n  smtp-hosts 127.0.0.9\n</domain>\n")
 
 
 class Dns(PeerTest):
@@ -40,7 +46,7 @@ class Dns(PeerTest):
             "  retry-after-dns-error 1s\n  connect-timeout 5s\n</domain>\n"
             "<mx-rollup-list>\n  mx mx.rolled.test big.rollup\n</mx-rollup-list>\n"
             "<domain big.rollup>\n  smtp-hosts 127.0.0.3\n</domain>\n"
-            f"route spare {{\n  destination 127.0.0.2:{port}\n  backup true\n}}\n"))
+            f"{SHARED}route spare {{\n  destination 127.0.0.2:{port}\n  backup true\n}}\n"))
 
     def send(self, *recipients):
         with smtplib.SMTP("127.0.0.1", self.daemon.port) as client:
@@ -66,6 +72,18 @@ class Dns(PeerTest):
         wait_until(lambda: recipients <= self.recipients_at(self.sinks[1]), "the shared route")
         queues = self.daemon.command("show", "queues")
         self.assertIn("big.rollup/{default}", queues)
+        self.assertIn("big.rollup/*", self.daemon.refused("pause", "queue", "shared.test/*"))
+        self.daemon.command("pause", "queue", "first.test/*")
+
+    def test_a_reload_without_its_shared_queue_returns_no_mail(self):
+        self.send("u@kept.test")
+        wait_until(lambda: "refused" in self.daemon.command("show", "queues", "joint.null.test"),
+                   "an attempt")
+        self.daemon.configuration = self.daemon.configuration.replace(SHARED, "")
+        self.daemon.file.write_text(self.daemon.configuration)
+        self.daemon.command("reload")
+        wait_until(lambda: "u@kept.test" in self.recipients_at(self.sinks[1]), "its own host")
+        self.assertEqual("d", self.daemon.final_row("u@kept.test")["type"])
 
     def test_equal_hosts_share(self):
         recipients = {f"u{i}@equal.test" for i in range(40)}

@@ -211,6 +211,14 @@ class Ringpostd(Program):
             raise RuntimeError(f"ringpost {words}: {done.stdout}{done.stderr}")
         return done.stdout
 
+    def refused(self, *arguments):
+        """Runs a command that must fail; gives what it complained of."""
+        done = subprocess.run([BIN / "ringpost", *arguments, "--control", self.control],
+                              capture_output=True, text=True, timeout=30, check=False)
+        if done.returncode == 0:
+            raise RuntimeError(f"ringpost {' '.join(arguments)} was obeyed: {done.stdout}")
+        return done.stderr
+
     def ready(self):
         if not self.control.exists():
             return False

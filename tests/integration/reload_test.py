@@ -41,6 +41,30 @@ class Reload(PeerTest):
         wait_until(lambda: second.received() == 2, "delivery of new mail")
         self.assertEqual(0, first.received())
 
+    def test_mail_of_a_shared_queue_follows_its_domains(self):
+        sink = self.started(Sink(self.folder))
+        shared = ("<domain a.test>\n  queue-to joint.queue\n</domain>\n"
+                  "<domain b.test>\n  queue-to joint.queue\n</domain>\n"
+                  f"<domain joint.queue>\n  route [127.0.0.1]:{free_port()}\n</domain>\n")
+        daemon = self.started(Ringpostd(self.folder, shared, sink_port=sink.port))
+        with smtplib.SMTP("127.0.0.1", daemon.port) as client:
+            for name in "abc":
+                client.sendmail("s@s.test", ["u@a.test", f"{name}@b.test"], "Subject: x\r\n\r\nx")
+        wait_until(lambda: "deferred" in daemon.command("show", "queues", "joint.queue"),
+                   "the first attempt")
+        for words in (["pause", "queue"], ["delete", "queue"], ["schedule", "queue"],
+                      ["move", "queue", "--to", "{default}"], ["set", "queue", "--mode=backoff"],
+                      ["disable", "source"]):
+            named = "127.0.0.1,a.test/{default}" if words[0] == "disable" else "a.test/{default}"
+            words.insert(2, named)
+            self.assertIn("joint.queue/{default}", daemon.refused(*words), words)
+        self.assertEqual(0, sink.received())
+        self.change(daemon, shared, "")
+        daemon.command("reload")
+        wait_until(lambda: sink.received() == 6, "delivery by the domains' own route")
+        for row in daemon.accounted():
+            self.assertIn(row["type"], "dt")
+
     def test_a_faulty_file_changes_nothing_and_says_where(self):
         sink = self.started(Sink(self.folder))
         daemon = self.started(Ringpostd(self.folder, sink_port=sink.port))

@@ -59,7 +59,7 @@ class Hand : public SessionHost,
   void settle(Job& job) override { settling.push_back(&job); }
   QueueSettings settings_of(std::string_view domain, std::string_view) override {
     const auto found = limits_of.find(std::string(domain));
-    return {policy, found == limits_of.end() ? limits : found->second, {}, twin};
+    return {policy, found == limits_of.end() ? limits : found->second, {}, false, twin};
   }
   void recheck(QueueId queue) override { rechecked.push_back(queue); }
   void decided(const Decision& decision) override { decided_ids.push_back(decision.id()); }

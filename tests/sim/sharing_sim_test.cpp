@@ -1,0 +1,282 @@
+// Reloads and starts that change which destinations share a queue (queue-to, mx-rollup-list) while
+// no receiver takes mail and it waits: the names of shared queues are no domains, and nobody's mail
+// may be returned because the configuration has forgotten one. At the end every recipient is
+// delivered, by the mail host of its own domain or of the queue that its domain shares then, and no
+// queue holds mail under a name that the configuration does not have.
+//
+// Pools so small that all run out are left out here: mail that moves waits for room, and shards
+// that are all full of mail that is to move may wait for each other.
+//
+//   RINGPOST_SIM_SEED=N    first seed (default 1)
+//   RINGPOST_SIM_SEEDS=N   how many (default 25)
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/app/settings.h"
+#include "core/config/check.h"
+#include "tests/sim/flow/injector.h"
+#include "tests/sim/flow/machine.h"
+#include "tests/sim/flow/receiver.h"
+
+namespace ringpost::sim {
+namespace {
+
+const SocketAddress kServer{IpAddress::v4(127, 0, 0, 1), 2525};
+constexpr const char* kDomains[] = {"own", "site0", "site1", "join0", "join1", "late"};
+
+const char* const kCommon =
+    "host-name mail.sender.example\nsmtp-listener 127.0.0.1:2525\nspool /spool\n"
+    "shutdown-timeout 60s\n<acct-file /acct.csv>\n</acct-file>\n"
+    "<source 127.0.0.1>\nalways-allow-relaying yes\nprocess-x-virtual-mta yes\n</source>\n"
+    "<virtual-mta a>\nsmtp-source-host 10.1.0.1 a.example\n</virtual-mta>\n"
+    "<virtual-mta b>\nsmtp-source-host 10.1.0.2 b.example\n</virtual-mta>\n"
+    "<domain *>\nretry-after 5s\nretry-recipients-after 15s\nmax-rcpt-per-message 3\n"
+    "bounce-after 9d\n</domain>\n";
+/// What a configuration has of these, by bits of its number. All names lead to live hosts.
+constexpr const char* kParts[] = {
+    "<domain join0.example>\nqueue-to joint.queue\n</domain>\n"
+    "<domain joint.queue>\nsmtp-hosts mx.join0.example\n</domain>\n",
+    "<domain join1.example>\nqueue-to joint.queue\n</domain>\n"
+    "<domain joint.queue>\nsmtp-hosts mx.join0.example\n</domain>\n",
+    "domain-macro others late.example,join1.example\n"
+    "<domain $others>\nqueue-to other.queue\n</domain>\n"
+    "<domain other.queue>\nsmtp-hosts mx.late.example\n</domain>\n",
+    "<mx-rollup-list>\nmx mx.site.example site.rollup\n</mx-rollup-list>\n"
+    "<domain site.rollup>\nsmtp-hosts mx.site.example\n</domain>\n"};
+constexpr unsigned kVariants = 1U << std::size(kParts);
+
+std::shared_ptr<const config::Snapshot> variant(unsigned bits) {
+  std::string text = kCommon;
+  for (std::size_t part = 0; part < std::size(kParts); ++part) {
+    text += (bits >> part & 1U) != 0 ? kParts[part] : "";
+  }
+  config::CheckResult checked = config::check_text("simulated", text, {});
+  EXPECT_TRUE(checked.ok()) << config::render_text(checked.diagnostics);
+  return checked.snapshot;
+}
+
+/// One seed.
+class SharingRun {
+ public:
+  explicit SharingRun(std::uint64_t seed)
+      : world_(seed),
+        network_(world_, {}),
+        files_(seed + 1),
+        accounts_(seed + 2),
+        outside_(world_, network_, ledger_) {
+    network_.faults().latency_max = Duration::milliseconds(world_.random().between(1, 30));
+    bits_ = static_cast<unsigned>(world_.random().below(kVariants));
+    for (unsigned d = 0; d < std::size(kDomains); ++d) {
+      const std::string domain = std::string(kDomains[d]) + ".example";
+      const std::string host = domain.starts_with("site") ? "mx.site.example" : "mx." + domain;
+      zone_.add_mx(domain, 10, host);
+      if (domain != "site1.example") {
+        const IpAddress ip = IpAddress::v4(12, 0, 1, static_cast<std::uint8_t>(1 + d));
+        zone_.add_a(host, ip.text());
+        hosts_.push_back(std::make_unique<Receiver>(outside_, SocketAddress{ip, 25}));
+        hosts_.back()->manners.rcpt_later = 100;
+      }
+    }
+    for (int i = 0; i < 3; ++i) {
+      injectors_.push_back(std::make_unique<Injector>(outside_, kServer));
+    }
+  }
+  ~SharingRun() {
+    if (machine_ != nullptr) {
+      Machine::crash(std::move(machine_), false);
+    }
+  }
+
+  std::vector<std::string> run() {
+    start();
+    for (std::uint64_t n = 2 + world_.random().below(4); n > 0 && good(); --n) {
+      send();
+      wait();
+      if (world_.random().chance(25)) {
+        restart();
+      } else {
+        reload();
+      }
+    }
+    finish();
+    return ledger_.complaints();
+  }
+  unsigned reloads() const { return reloads_; }
+
+ private:
+  bool good() const { return ledger_.complaints().empty() && machine_ != nullptr; }
+
+  void start() {
+    version_ = 1;
+    machine_ = std::make_unique<Machine>(MachineRoom{.world = world_,
+                                                     .network = network_,
+                                                     .zone = zone_,
+                                                     .files = files_,
+                                                     .accounts = accounts_,
+                                                     .snapshot = variant(bits_),
+                                                     .pause_rules = pauses_},
+                                         static_cast<unsigned>(1 + world_.random().below(4)));
+    if (auto started = machine_->start(); !started) {
+      ledger_.complain("did not start: " + started.error().describe());
+    }
+  }
+
+  void wait() {
+    if (world_.random().chance(60)) {
+      world_.run_for(world_.delay_between(Duration{0}, Duration::seconds(60)));
+    } else {
+      std::uint64_t steps = world_.random().below(400);
+      world_.run_until([&steps] { return steps-- == 0; }, Duration::seconds(1));
+    }
+  }
+
+  void send() {
+    Random& random = world_.random();
+    for (std::uint64_t n = 1 + random.below(12); n > 0; --n) {
+      const std::size_t number = ledger_.mails.size();
+      Mail mail;
+      mail.from = "s" + std::to_string(number) + "@inject.example";
+      for (std::uint64_t r = 1 + random.below(6); r > 0; --r) {
+        mail.to.push_back("r" + std::to_string(number) + "." + std::to_string(r) + "@" +
+                          kDomains[random.below(std::size(kDomains))] + ".example");
+      }
+      mail.notify.assign(mail.to.size(), "NEVER");
+      const std::string text = "Subject: x\r\nMessage-ID: <m@inject.example>\r\n\r\nhello\r\n";
+      mail.content = std::string("X-Virtual-MTA: ") + (random.chance(50) ? "a" : "b") + "\r\n";
+      mail.content += text;
+      mail.expected = Injector::wire_form(text);
+      ledger_.mails.push_back(std::move(mail));
+      injectors_[random.below(injectors_.size())]->submit(number);
+    }
+  }
+
+  void reload() {
+    bits_ = static_cast<unsigned>(world_.random().below(kVariants));
+    const auto snapshot = variant(bits_);
+    auto task = std::make_unique<app::ControlTask>();
+    task->kind = app::ControlKind::reload;
+    task->snapshot = snapshot;
+    task->ingest = *app::ingest_config(snapshot);
+    task->keys = std::make_shared<const app::KeyRing>(snapshot);
+    task->version = ++version_;
+    if (machine_->ask(std::move(task)) == nullptr) {
+      ledger_.complain("a reload was not answered");
+    }
+    ++reloads_;
+    world_.trace("reload", bits_);
+  }
+
+  void restart() {
+    const bool power_cut = world_.random().chance(50);
+    ledger_.crashed(world_.instant(), power_cut);
+    Machine::crash(std::move(machine_), power_cut);
+    ledger_.life_over();
+    world_.run_for(Duration::seconds(1));
+    bits_ = static_cast<unsigned>(world_.random().below(kVariants));
+    start();
+  }
+
+  /// Mail is where the configuration in force says.
+  void check_names() {
+    std::set<std::string> names = {"own.example", "site0.example", "site1.example"};
+    const bool other = (bits_ & 4U) != 0;
+    names.insert((bits_ & 1U) != 0 ? "joint.queue" : "join0.example");
+    // Written out beats a macro.
+    names.insert((bits_ & 2U) != 0 ? "joint.queue" : other ? "other.queue" : "join1.example");
+    names.insert(other ? "other.queue" : "late.example");
+    if ((bits_ & 8U) != 0) {
+      names.insert("site.rollup");
+    }
+    auto task = std::make_unique<app::ControlTask>();
+    task->kind = app::ControlKind::queues;
+    task = machine_->ask(std::move(task));
+    if (task == nullptr) {
+      return ledger_.complain("a command was not answered");
+    }
+    for (const auto& part : task->parts) {
+      for (const schedule::QueueRow& row : part.queues) {
+        if (row.ready + row.deferred + row.in_flight > 0 && !names.contains(row.name)) {
+          ledger_.complain("mail waits in " + row.name + "/" + row.vmta);
+        }
+      }
+    }
+  }
+
+  void finish() {
+    if (!good()) {
+      return;
+    }
+    world_.run_for(Duration::minutes(2));
+    check_names();
+    for (auto& host : hosts_) {
+      host->manners.rcpt_later = 0;
+    }
+    machine_->command(app::ControlKind::retry_now, "*/*");
+    if (!world_.run_until([&] { return machine_->settled(); }, Duration::hours(2))) {
+      ledger_.complain("NOT LIVE: " + std::to_string(machine_->status().queued_recipients) +
+                       " recipients are left");
+      Machine::crash(std::move(machine_), false);
+      return;
+    }
+    if (const auto status = machine_->status(); status.bounced + status.expired > 0) {
+      ledger_.complain(std::to_string(status.bounced + status.expired) + " were returned");
+    }
+    if (const std::string fault = machine_->stop(); !fault.empty()) {
+      ledger_.complain("STOP: " + fault);
+    }
+    machine_.reset();
+    ledger_.life_over();
+    if (ledger_.complaints().empty()) {
+      const std::string rows = accounts_.text_of("/acct.csv");
+      ledger_.reconcile(rows);
+      if (rows.starts_with("b,") || rows.find("\nb,") != std::string::npos) {
+        ledger_.complain("mail was returned:\n" + rows.substr(rows.find("\nb,") + 1, 300));
+      }
+    }
+  }
+
+  SimWorld world_;
+  SimNetwork network_;
+  SimZone zone_;
+  SimFiles files_;
+  MemoryFiles accounts_;
+  Ledger ledger_;
+  Outside outside_;
+  std::vector<std::unique_ptr<Receiver>> hosts_;
+  std::vector<std::unique_ptr<Injector>> injectors_;
+  std::string pauses_;
+  std::unique_ptr<Machine> machine_;
+  unsigned bits_ = 0;
+  std::uint32_t version_ = 1;
+  unsigned reloads_ = 0;
+};
+
+std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr || *text == '\0' ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+TEST(SharingSim, NobodysMailIsReturnedBecauseAQueuesNameIsGone) {
+  const std::uint64_t first = number_from("RINGPOST_SIM_SEED", 1);
+  const std::uint64_t seeds = number_from("RINGPOST_SIM_SEEDS", 25);
+  unsigned reloads = 0;
+  for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
+    SharingRun run(seed);
+    for (const std::string& complaint : run.run()) {
+      ADD_FAILURE() << "seed " << seed << ": " << complaint;
+    }
+    reloads += run.reloads();
+  }
+  std::printf("%u reloads\n", reloads);
+  EXPECT_GT(reloads, seeds);
+}
+
+}  // namespace
+}  // namespace ringpost::sim
