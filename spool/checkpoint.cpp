@@ -8,12 +8,14 @@ Checkpoint::Checkpoint(const SpoolOptions& options, SlotTable& slots, Acceptance
                        Journal& journal)
     : options_(options), slots_(slots), acceptance_(acceptance), journal_(journal) {}
 
-bool Checkpoint::due(bool strained) const noexcept {
-  const std::uint64_t since = journal_.written_bytes() - written_at_begin_;
+bool Checkpoint::due(bool frees) const noexcept {
+  const std::uint64_t written = journal_.written_bytes();
   const std::uint64_t segment = options_.journal_segment_bytes;
-  const std::uint64_t seldom = std::max(segment, 2 * last_bytes_);
+  const bool enough = written - written_at_begin_ >= std::max(segment, 2 * last_bytes_);
   // Room is worth more writing, as long as each time a segment is gained.
-  return !running_ && since >= (strained ? std::min(seldom, segment + last_bytes_) : seldom);
+  const bool tight = journal_.used_bytes() + last_room_ + 2 * segment > options_.journal_max_bytes;
+  const bool gains = durable_begin_ == end_begin_ && written - written_at_end_ >= segment;
+  return !running_ && (enough || (frees && tight && gains));
 }
 
 void Checkpoint::start() {
@@ -114,8 +116,10 @@ void Checkpoint::write_retired(std::uint32_t ordinal) {
 }
 
 std::uint64_t Checkpoint::durable_begin() noexcept {
-  if (end_ != 0 && end_ <= journal_.synced()) {
+  if (durable_begin_ != end_begin_ && end_ <= journal_.synced()) {
     durable_begin_ = end_begin_;
+    written_at_end_ = journal_.written_bytes();
+    last_room_ = written_at_end_ - written_at_begin_;
   }
   return durable_begin_;
 }

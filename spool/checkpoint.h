@@ -23,9 +23,9 @@ class Checkpoint {
   bool running() const noexcept { return running_; }
   /// One piece. False when there was nothing to do.
   bool step();
-  /// Enough journal was written since the last one to begin another. `strained`: the journal nears
-  /// its end, and another one would make room.
-  bool due(bool strained) const noexcept;
+  /// Enough journal was written since the last one to begin another; or the journal would be full
+  /// before long and another one `frees` some of it.
+  bool due(bool frees) const noexcept;
   /// Replay never needs records below this sequence. 0: unknown yet.
   std::uint64_t durable_begin() noexcept;
   std::uint64_t completed() const noexcept { return completed_; }
@@ -47,7 +47,9 @@ class Checkpoint {
   std::uint64_t bytes_ = 0;
   std::uint64_t last_bytes_ = 0;
   std::uint64_t written_at_begin_ = 0;
-  std::uint64_t end_ = 0;  ///< sequence of the last complete one's end record
+  std::uint64_t written_at_end_ = 0;
+  std::uint64_t last_room_ = 0;  ///< what the last one took, and what was written beside it
+  std::uint64_t end_ = 0;        ///< sequence of the last complete one's end record
   std::uint64_t end_begin_ = 0;
   std::uint64_t durable_begin_ = 0;
   std::uint64_t completed_ = 0;

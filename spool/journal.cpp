@@ -283,6 +283,7 @@ void Journal::move_on() {
   }
   if (sync_.idle()) {
     active_->state = SegmentState::sealed;
+    written_bytes_ += active_->header.size - active_->append;
     state_ = State::need_segment;
     open_next();
   }

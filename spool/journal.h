@@ -77,7 +77,8 @@ class Journal : private SegmentOwner {
   bool ready() const noexcept { return state_ == State::ready; }
   std::uint32_t unsynced_outcomes() const noexcept { return unsynced_outcomes_; }
   std::uint64_t used_bytes() const noexcept;
-  /// Octets of segments used up in this run, what was left empty between syncs included.
+  /// Octets of segments used up in this run, what was left empty between syncs and at their ends
+  /// included.
   std::uint64_t written_bytes() const noexcept { return written_bytes_; }
   std::uint64_t errors() const noexcept { return errors_; }
   List<Segment>& segments() noexcept { return segments_; }

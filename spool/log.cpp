@@ -212,8 +212,7 @@ bool Log::end_of_turn(Now now) {
   }
   acceptance_.end_of_turn(now);
   admit_some();
-  const bool strained = half_full() && !accounting_holds();
-  if (checkpoint_.due(strained) && stop_ == Stop::running) {
+  if (checkpoint_.due(!accounting_holds()) && stop_ == Stop::running) {
     checkpoint_.start();
   }
   const bool more_checkpoint = checkpoint_.step();
