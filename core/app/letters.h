@@ -12,6 +12,8 @@ enum class LetterKind : std::uint16_t {
   parcel_back,   ///< AdmissionParcel* back to the shard that owns it
   place_ask,     ///< AdmissionParcel* to the shard of the message's log
   place_told,    ///< AdmissionParcel* back
+  queue_ask,     ///< QueueQuestion* to the home of the queue
+  queue_told,    ///< QueueQuestion* back
   job_open,      ///< JobNote: home -> the message's log
   job_opened,    ///< JobNote with result: back
   job_settle,    ///< JobNote: home -> the message's log

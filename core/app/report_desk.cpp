@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "core/account/row.h"
 #include "core/app/log.h"
@@ -71,6 +72,8 @@ ReportDesk::Task* ReportDesk::take_task() {
   free->failures = 0;
   free->permitted = false;
   free->not_before = Instant{};
+  free->question = {};
+  free->known.clear();
   return &*free;
 }
 
@@ -145,13 +148,15 @@ bool ReportDesk::add_delay(Task& task, const MessageView& view, std::uint32_t in
   part.index = index;
   part.address = to.address;
   part.original = to.original;
-  tell_attempt(task, part, brief.attempts);
+  admission.received = envelope.received;
+  tell_attempt(task, part, admission, brief.attempts);
   part.fields.retry_until = WallTime{envelope.received.us + rules.life.ns / 1000};
   return true;
 }
 
-// What the host said, where it is still known.
-void ReportDesk::tell_attempt(const Task& task, Part& part, unsigned attempts) const {
+// What the host said, where it is still known; else what keeps its queue from reaching one. That is
+// known at the queue's home, which is asked first.
+void ReportDesk::tell_attempt(Task& task, Part& part, const Admission& mail, unsigned attempts) {
   part.fields.status = {4, 0, 0};
   if (const auto* last = attempts_.find(task.message, part.index)) {
     part.host = last->host;
@@ -160,6 +165,19 @@ void ReportDesk::tell_attempt(const Task& task, Part& part, unsigned attempts) c
     part.fields.reply_code = last->reply_code;
     part.fields.host_address = last->address;
     part.fields.last_attempt = last->when;
+    return;
+  }
+  const Placement at = policies_.place(mail, loop_.now().instant);
+  const auto known = std::find_if(
+      task.known.begin(), task.known.end(),
+      [&at](const QueueQuestion& one) { return one.name == at.queue && one.vmta == at.vmta; });
+  if (known == task.known.end() && questions_ != nullptr && task.known.size() < kQueuesAsked) {
+    task.question.name = at.queue;
+    task.question.vmta = at.vmta;
+  } else if (known != task.known.end() && known->known && known->when >= mail.received) {
+    part.text = known->text;
+    part.fields.status = known->status;
+    part.fields.last_attempt = known->when;
     return;
   }
   part.text = attempts > 0 ? "put off by the receiving host, " + std::to_string(attempts) + " times"
@@ -185,6 +203,9 @@ void ReportDesk::gather_delays(Task& task, const MessageView& view) {
     if (look.us > 0 && (next.us == 0 || look.us < next.us)) {
       next = look;
     }
+  }
+  if (!task.question.name.empty()) {
+    return;  // all this is done again with the answer
   }
   task.next_look = next.us == 0 ? 0 : static_cast<std::uint32_t>(next.us / 1'000'000 + 1);
   if (!task.parts.empty() && !wanted(task)) {
@@ -337,6 +358,14 @@ void ReportDesk::on_read(Completion& completion) {
     if (readable) {
       gather_delays(task, read.view);
     }
+    if (!task.question.name.empty()) {
+      spool_->release(read);
+      task.state = State::asking;
+      task.question.task = read.task;
+      task.question.asked = task.question.name;
+      questions_->ask(task.question);
+      return;
+    }
     if (task.parts.empty()) {
       finish(task);
     }
@@ -352,6 +381,18 @@ void ReportDesk::on_read(Completion& completion) {
   if (readable && written != Written::flowing) {
     spool_->release(read);
   }
+}
+
+void ReportDesk::told(QueueQuestion& question) {
+  Task& task = tasks_[question.task];
+  RP_ASSERT(task.state == State::asking);
+  if (!question.shared.empty() && question.asked == question.name) {
+    question.asked = std::exchange(question.shared, {});
+    questions_->ask(question);
+    return;
+  }
+  task.known.push_back(std::exchange(task.question, {}));
+  task.state = State::waiting;
 }
 
 // The header section, or where it was asked for and is not too large all of the message.

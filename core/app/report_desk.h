@@ -8,6 +8,7 @@
 #include "core/account/notice.h"
 #include "core/app/last_attempts.h"
 #include "core/app/policy_book.h"
+#include "core/app/queue_question.h"
 #include "core/app/report_limit.h"
 #include "core/app/report_stream.h"
 #include "core/loop/loop.h"
@@ -39,6 +40,11 @@ class ReportDesk final : public ReportSink, public TurnHook {
   /// Where messages are read and notifications are put; before the first call of another kind.
   void set_spool(spool::Spool& spool) { spool_ = &spool; }
 
+  /// Who is asked what queues wait for; before the loop runs. Without, reports of delay say less.
+  void set_questions(QuestionPort& port) { questions_ = &port; }
+  /// A question of this desk is answered.
+  void told(QueueQuestion& question);
+
   /// False: as many reports are under way as may be.
   bool account(const SettledRecord& record) override;
   /// All reports owed by records up to this sequence are done with.
@@ -55,7 +61,7 @@ class ReportDesk final : public ReportSink, public TurnHook {
   ReportCounts counts() const;
 
  private:
-  enum class State : std::uint8_t { unused, gathering, waiting, reading, writing };
+  enum class State : std::uint8_t { unused, gathering, waiting, reading, asking, writing };
   /// One recipient with what was noted of its ending.
   struct Part {
     std::uint32_t index = 0;
@@ -89,6 +95,8 @@ class ReportDesk final : public ReportSink, public TurnHook {
     bool permitted = false;  ///< it is counted with what its sender gets
     unsigned failures = 0;   ///< for its size: the next attempt shows less
     Instant not_before;
+    QueueQuestion question;            ///< of a delay: what is asked now
+    std::vector<QueueQuestion> known;  ///< what was answered
     Read read;
     Commit commit;
   };
@@ -103,12 +111,13 @@ class ReportDesk final : public ReportSink, public TurnHook {
   static constexpr std::size_t kFlows = 4;
   static constexpr std::size_t kStartsPerTurn = 64;
   static constexpr std::size_t kPartsMax = 50;
+  static constexpr std::size_t kQueuesAsked = 8;  ///< of one message
 
   void add_part(Task& task, const SettledRecord& record);
   Task* take_task();
   Task* take_task(const SettledRecord& record);
   void gather_delays(Task& task, const MessageView& view);
-  void tell_attempt(const Task& task, Part& part, unsigned attempts) const;
+  void tell_attempt(Task& task, Part& part, const Admission& mail, unsigned attempts);
   bool add_delay(Task& task, const MessageView& view, std::uint32_t index, WallTime& look);
   bool wanted(const Task& task);
   bool permitted(Task& task);
@@ -131,6 +140,7 @@ class ReportDesk final : public ReportSink, public TurnHook {
   ReportLimit limit_;
   LastAttempts attempts_;
   spool::Spool* spool_ = nullptr;
+  QuestionPort* questions_ = nullptr;
   std::array<Task, kTasks> tasks_;
   std::size_t tasks_used_ = 0;
   Task* gathering_ = nullptr;

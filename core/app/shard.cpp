@@ -37,6 +37,7 @@ Shard::Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom
       search_(loop_, spool_, *this) {
   reports_.set_spool(spool_);
   notices_.set_spool(spool_);
+  reports_.set_questions(*this);
   decision_log_.set_notify(notices_);
   schedule_timer_.bind<&Shard::on_schedule_timer>(this);
   ingest_stopped_.bind<&Shard::on_ingest_stopped>(this);
@@ -122,6 +123,8 @@ void Shard::on_letter(const Letter& letter, Now now) {
     case LetterKind::parcel_back: on_parcel_back(*letter.as<AdmissionParcel*>()); return;
     case LetterKind::place_ask:
     case LetterKind::place_told: finder_.on_letter(kind, *letter.as<AdmissionParcel*>()); return;
+    case LetterKind::queue_ask: answer(*letter.as<QueueQuestion*>()); return;
+    case LetterKind::queue_told: reports_.told(*letter.as<QueueQuestion*>()); return;
     case LetterKind::job_open:
     case LetterKind::job_opened:
     case LetterKind::job_settle:
@@ -272,6 +275,36 @@ void Shard::queue_deferred(const schedule::QueueDeferral& deferral) {
   record.remote = deferral.at.remote;
   record.host = deferral.at.host;
   spool_.note_queue(record);
+}
+
+void Shard::ask(QueueQuestion& question) {
+  question.asker = settings_.shard;
+  const auto home =
+      static_cast<unsigned>(schedule::queue_hash(question.asked, question.vmta) % settings_.shards);
+  if (home == settings_.shard) {
+    answer(question);
+  } else {
+    QueueQuestion* pointer = &question;
+    outbox_.send(home, Letter::of(kind_of(LetterKind::queue_ask), pointer));
+  }
+}
+
+void Shard::answer(QueueQuestion& question) {
+  const schedule::Queue* queue = scheduler_->queues().find(question.asked, question.vmta);
+  if (queue != nullptr && queue->last_failure != nullptr) {
+    question.known = true;
+    question.status = queue->last_failure->outcome.status;
+    question.text = queue->last_failure->text;
+    question.when = queue->last_failure->at;
+  } else {
+    question.shared = policies_.known_rollup(question.asked, loop_.now().instant);
+  }
+  if (question.asker == settings_.shard) {
+    reports_.told(question);
+  } else {
+    QueueQuestion* pointer = &question;
+    outbox_.send(question.asker, Letter::of(kind_of(LetterKind::queue_told), pointer));
+  }
 }
 
 void Shard::count_outcomes(const Job& job) {

@@ -82,6 +82,7 @@ class Shard final : public LetterHandler,
                     private schedule::LeaseTransport,
                     private schedule::DeferralSink,
                     private PriorityView,
+                    private QuestionPort,
                     private TurnHook {
  public:
   Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom,
@@ -109,6 +110,8 @@ class Shard final : public LetterHandler,
   void settle(Job& job) override;
   bool send(unsigned shard, const schedule::LeaseMessage& message) override;
   void queue_deferred(const schedule::QueueDeferral& deferral) override;
+  void ask(QueueQuestion& question) override;
+  void answer(QueueQuestion& question);
   bool end_of_turn(Now now) override;
 
   void on_settled(Completion& completion);

@@ -12,7 +12,7 @@ import socketserver
 import threading
 import time
 
-from harness import PeerTest, Ringpostd, main, need_ringpostd, wait_until
+from harness import PeerTest, Ringpostd, free_port, main, need_ringpostd, wait_until
 
 Arrival = collections.namedtuple("Arrival", "mail recipients content")
 
@@ -257,6 +257,22 @@ class Reports(PeerTest):
                          {failure.to[0] for failure in failures})
         expired = next(failure for failure in failures if failure.to == ["<s1@home.test>"])
         self.assertEqual({"4.4.7"}, {fields["Status"] for fields in expired.recipients})
+
+    def test_a_delay_without_any_host_says_why(self):
+        receiver = self.receiver()
+        daemon = self.daemon(
+            receiver, "<domain *>\n  notify-of-delay-every 2s\n  bounce-after 10m\n"
+            "  retry-after 1s\n</domain>\n"
+            f"<domain dead.test>\n  route [127.0.0.1]:{free_port()}\n</domain>\n")
+        self.submit(daemon, "s1@home.test", [f"u{number}@dead.test NOTIFY=DELAY"
+                                             for number in range(2)])
+        wait_until(lambda: receiver.reports(), "a report of delay")
+        for fields in Report(receiver.reports()[0]).recipients:
+            self.assertEqual("delayed", fields["Action"])
+            self.assertEqual("4.4.1", fields["Status"])
+            self.assertIsNone(fields["Remote-MTA"])
+            self.assertRegex(fields["Diagnostic-Code"], "^x-ringpost; .*refused")
+            self.assertIsNotNone(fields["Last-Attempt-Date"])
 
     def test_kills_lose_no_report_and_mark_what_is_repeated(self):
         receiver = self.receiver()
