@@ -131,7 +131,8 @@ class WorkSource {
   /// All recipients have an outcome, and the kernel does not use the view any more; schedule
   /// decides next times and hands the job on to settle.
   virtual void finished(Job& job, Now now) = 0;
-  /// The session's connection permit comes back. `failure`, `at`: given unless `end` is normal.
+  /// The session's connection permit comes back. `failure`, `at`: given unless `end` is normal,
+  /// `at.established` always.
   virtual void session_ended(QueueId queue, SessionEnd end, const Outcome& failure,
                              const SessionFailure& at, Now now) = 0;
   /// The hosts that DNS names for the queue's destination are known, before any is connected.
@@ -140,7 +141,7 @@ class WorkSource {
     static_cast<void>(queue), static_cast<void>(route), static_cast<void>(now);
     return true;
   }
-  /// A session of the queue has been established: the queue's own clock is reset.
+  /// A session of the queue has been established, once: the queue's own clock is reset.
   virtual void session_established(QueueId queue, Now now) = 0;
   /// A rule fits a host's reply and says something about the whole queue. Not from inside take().
   virtual void reply_judged(QueueId queue, const JudgedReply& reply, Now now) {

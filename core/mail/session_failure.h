@@ -7,7 +7,7 @@
 
 namespace ringpost {
 
-/// What a session failed at, besides the outcome: its words, and where it was then. Views hold
+/// What a session failed at, besides the outcome: its words, and how far it was then. Views hold
 /// during the call.
 struct SessionFailure {
   std::string_view text{};
@@ -15,6 +15,7 @@ struct SessionFailure {
   SocketAddress remote{};
   IpAddress local{};
   DeliveryWay way = DeliveryWay::smtp;
+  bool established = false;  ///< session_established() was called for the session
 };
 
 }  // namespace ringpost

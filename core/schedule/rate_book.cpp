@@ -301,7 +301,7 @@ void RateBook::build(Account& account, Instant now) {
   account.octets = false;
   const auto add_all = [&](const RatePlan* plan) {
     for (std::size_t i = 0; plan != nullptr && i < plan->rates.size(); ++i) {
-      add_gate(account, plan->rates[i], now);
+      add_gate(account, plan->rates[i], version_, now);
     }
   };
   const RatePlan* const base = policies_.rate_plan(account.base);
@@ -309,11 +309,15 @@ void RateBook::build(Account& account, Instant now) {
   add_all(base);
   add_all(account.sender != 0 ? policies_.sender_rates(account.sender) : nullptr);
   if (account.own.limited()) {
-    add_gate(account, {account.key ^ account.sender, account.own, RateOf::group, moved}, now);
+    add_gate(account, {account.key ^ account.sender, account.own, RateOf::group, moved},
+             account.own_version, now);
   }
 }
 
-void RateBook::add_gate(Account& account, const SharedRate& rate, Instant now) {
+// `own` of an account that nobody has asked for since a reload is out of date: `version` tells. The
+// gate it has in common with others keeps the limit that they brought.
+void RateBook::add_gate(Account& account, const SharedRate& rate, std::uint32_t version,
+                        Instant now) {
   std::unique_ptr<Gate>& place = gates_[rate.key];
   const bool fresh = !place;
   if (fresh) {
@@ -335,7 +339,8 @@ void RateBook::add_gate(Account& account, const SharedRate& rate, Instant now) {
     account.octets = true;
     return;
   }
-  RateLimit limit = rate.limit;
+  RateLimit limit = version < gate.version ? gate.own.limit() : rate.limit;
+  gate.version = std::max(gate.version, version);
   Duration life;
   if (rate.warmup != nullptr) {
     life = life_of(std::min(rate.warmup->start.period, rate.warmup->end.period));

@@ -146,6 +146,7 @@ class RateBook {
     ByteGate octets;                ///< if limited, this is the gate
     WarmupState* warmup = nullptr;  ///< the rate is this one's
     RateOf of = RateOf::vmta;
+    std::uint32_t version = 0;  ///< of the settings its limit is of
 
     RateGate& rate() { return warmup != nullptr ? warmup->gate() : own; }
     void take(std::uint32_t count, std::uint32_t size, Instant now) {
@@ -191,7 +192,7 @@ class RateBook {
   void on_answer(const LeaseMessage& message, unsigned from);
   Account& account(std::uint64_t key);
   void build(Account& account, Instant now);
-  void add_gate(Account& account, const SharedRate& rate, Instant now);
+  void add_gate(Account& account, const SharedRate& rate, std::uint32_t version, Instant now);
   static std::uint32_t available(const Account& account, std::uint32_t octets, Instant now);
   static Instant opens_at(const Account& account, RateOf& closed_by);
   bool serve(Account& account, Instant now);

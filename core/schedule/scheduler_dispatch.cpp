@@ -172,7 +172,7 @@ void Scheduler::evaluate(Queue& queue, Now now) {
   } else if (queue.deferred_until > now.instant) {
     place(queue, QueueState::deferred, Gate::queue_retry, queue.deferred_until, nullptr);
   } else if (queue.ready.empty()) {
-    const bool rests = queue.sessions() > queue.yielding;
+    const bool rests = queue.sessions() > queue.yielding && !SenderTraffic::permit_near(queue, now);
     place(queue, QueueState::idle, Gate::none, drop, rests ? &resting_ : nullptr);
   } else {
     place(queue, QueueState::ready, Gate::none, Instant::never(), &ring_);
@@ -594,11 +594,10 @@ void Scheduler::relieve(Now now) {
 void Scheduler::session_established(QueueId id, Now now) {
   Queue* queue = table_.find(id);
   RP_ASSERT_NOTE(queue != nullptr, "a session of a queue that is not");
-  if (queue->opening > 0) {
-    --queue->opening;
-    ++queue->established;
-    note_opening(*queue, -1);
-  }
+  RP_ASSERT_NOTE(queue->opening > 0, "a session was established twice");
+  --queue->opening;
+  ++queue->established;
+  note_opening(*queue, -1);
   hosts_.session_over(*queue, SessionEnd::normal, now);
   queue->clock_step = 0;
   queue->fault_streak = 0;
@@ -614,12 +613,10 @@ void Scheduler::session_established(QueueId id, Now now) {
 
 void Scheduler::session_gone(Queue& queue, bool was_established) {
   release_units(queue);
-  std::uint32_t& first = was_established ? queue.established : queue.opening;
-  std::uint32_t& second = was_established ? queue.opening : queue.established;
-  RP_ASSERT_NOTE(first + second > 0, "more sessions ended than were opened");
-  const std::uint32_t opening = queue.opening;
-  --(first > 0 ? first : second);
-  note_opening(queue, opening > queue.opening ? -1 : 0);
+  std::uint32_t& one = was_established ? queue.established : queue.opening;
+  RP_ASSERT_NOTE(one > 0, "more sessions ended than were opened");
+  --one;
+  note_opening(queue, was_established ? 0 : -1);
   if (queue.yielding > 0) {
     forget_yield(queue);
     queue.closing -= queue.closing > 0 ? 1 : 0;
@@ -678,7 +675,7 @@ void Scheduler::session_ended(QueueId id, SessionEnd end, const Outcome& failure
                               const SessionFailure& at, Now now) {
   Queue* found = table_.find(id);
   RP_ASSERT_NOTE(found != nullptr, "a session of a queue that is not");
-  session_gone(*found, end == SessionEnd::normal || end == SessionEnd::lost);
+  session_gone(*found, at.established);
   hosts_.session_over(*found, end, now);
   follow_end(*found, end, failure, at, now);
 }

@@ -109,14 +109,21 @@ bool SenderTraffic::offer(Scheduler& all, Queue& queue, Now now) {
   return false;
 }
 
+bool SenderTraffic::permit_near(const Queue& queue, Now now) {
+  for (const SenderLane* lane = queue.lanes; lane != nullptr; lane = lane->next_of_queue) {
+    if (lane->scope->opens <= now.instant + RateBook::kLead) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool Scheduler::keeps(QueueId id, Now now) {
   const Queue* const queue = table_.find(id);
-  const auto near = [&](const RateScope& scope) {
-    return scope.opens <= now.instant + RateBook::kLead;
-  };
-  return queue != nullptr && (((queue->gate == Gate::vmta_message_rate || queue->in_line()) &&
-                               near(*queue->shared_messages)) ||
-                              (queue->lanes != nullptr && near(*queue->lanes->scope)));
+  const bool waits =
+      queue != nullptr && (queue->gate == Gate::vmta_message_rate || queue->in_line());
+  return (waits && queue->shared_messages->opens <= now.instant + RateBook::kLead) ||
+         (queue != nullptr && SenderTraffic::permit_near(*queue, now));
 }
 
 // ---- standing aside ----------------------------------------------------------------------------

@@ -28,6 +28,8 @@ struct SenderTraffic {
   static void serve(Scheduler& all, RateScope& scope, Now now, std::uint32_t& budget);
   /// A new configuration is in force.
   static void stir_all(Scheduler& all);
+  /// Some of its mail that stands aside waits for a permit that comes soon.
+  static bool permit_near(const Queue& queue, Now now);
   /// The scope whose permit an entry waits for; nullptr: it does not stand aside.
   static const RateScope* waits_for(Scheduler& all, std::uint32_t index);
 

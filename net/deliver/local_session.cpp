@@ -143,6 +143,7 @@ void LocalSession::end() {
   SessionFailure at;
   at.text = failure_;
   at.way = way;
+  at.established = told_established_;
   context_.work->session_ended(queue_, failed_ ? SessionEnd::unreachable : SessionEnd::normal,
                                failure, at, context_.loop.now());
   context_.keeper.session_free(*this);

@@ -456,6 +456,7 @@ void DeliverySession::maybe_end() {
   if (scout_) {
     context_.gate->scouted(queue_, end_, failure_, failed_at_.text, context_.loop.now());
   } else if (!handed_over_) {
+    failed_at_.established = told_established_;
     context_.work->session_ended(queue_, end_, failure_, failed_at_, context_.loop.now());
   }
   forget_failure();

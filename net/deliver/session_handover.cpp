@@ -49,12 +49,13 @@ void DeliverySession::serve(DeliverySession& wanting) {
   plan_ = wanting.plan_;
   candidate_ = plan_.current();
   permit_ = wanting.permit_;
-  told_established_ = false;
+  SessionFailure at;
+  at.established = std::exchange(told_established_, false);
   busy_preference_ = 0;
   host_busy_ = false;
   begin_events();
   look_for_watchers();
-  context_.work->session_ended(before, SessionEnd::normal, {}, {}, context_.loop.now());
+  context_.work->session_ended(before, SessionEnd::normal, {}, at, context_.loop.now());
   wake();
 }
 

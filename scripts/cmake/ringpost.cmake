@@ -106,6 +106,17 @@ function(ringpost_unit_tests folder)
   if(NOT sources)
     return()
   endif()
+  # Simulations run for thousands of seeds and are optimised. They come first because linkers keep
+  # the first copy of an inline function.
+  set(simulations ${sources})
+  list(FILTER simulations INCLUDE REGEX "/crowd[a-z_]*\\.cpp$")
+  list(FILTER simulations EXCLUDE REGEX "_test\\.cpp$")
+  if(simulations)
+    set_source_files_properties(${simulations} PROPERTIES COMPILE_OPTIONS -O2
+      SKIP_PRECOMPILE_HEADERS ON)
+  endif()
+  list(PREPEND sources ${simulations})
+  list(REMOVE_DUPLICATES sources)
   add_executable(unit_${folder} ${sources})
   ringpost_unite(unit_${folder})
   foreach(room ${ARGN})
@@ -121,11 +132,6 @@ function(ringpost_unit_tests folder)
     if(uses)
       set_property(SOURCE ${source} APPEND PROPERTY
         COMPILE_DEFINITIONS RINGPOST_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-    endif()
-    # Simulations run for thousands of seeds.
-    if(source MATCHES "/crowd[a-z_]*\\.cpp$" AND NOT source MATCHES "_test\\.cpp$")
-      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS -O2
-        SKIP_PRECOMPILE_HEADERS ON)
     endif()
   endforeach()
   add_test(NAME unit_${folder} COMMAND unit_${folder})

@@ -46,7 +46,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
                          crowd->plan_.group_backoff_connects, 1);
       }
     }
-    crowd->sessions_.push_back(session);
+    crowd->add_session(session);
     Event event;
     event.what = What::opened;
     event.session = crowd->sessions_.size() - 1;
@@ -64,7 +64,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     session.name = std::string(destination) + "/" + policy->vmta;
     session.destination = std::stoul(std::string(destination.substr(1)));
     session.scout = true;
-    crowd->sessions_.push_back(session);
+    crowd->add_session(session);
     ++crowd->scouts;
     Event event;
     event.what = What::opened;
@@ -73,10 +73,9 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     return true;
   }
   void recheck(QueueId queue) override {
-    for (std::size_t i = 0; i < crowd->sessions_.size(); ++i) {
+    for (const std::size_t i : crowd->live(index, queue)) {
       Session& session = crowd->sessions_[i];
-      if (session.shard == index && session.queue == queue &&
-          session.state == Session::State::idle) {
+      if (session.state == Session::State::idle) {
         Event event;
         event.what = What::rechecked;
         event.session = i;
@@ -85,10 +84,9 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     }
   }
   bool close_idle(QueueId queue) override {
-    for (std::size_t i = 0; i < crowd->sessions_.size(); ++i) {
+    for (const std::size_t i : crowd->live(index, queue)) {
       Session& session = crowd->sessions_[i];
-      if (session.shard == index && session.queue == queue &&
-          session.state == Session::State::idle) {
+      if (session.state == Session::State::idle) {
         session.state = Session::State::closing;
         Event event;
         event.what = What::closed;
@@ -258,7 +256,6 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
 Crowd::Crowd(CrowdPlan plan, std::uint64_t seed) : plan_(std::move(plan)), random_(seed + shift()) {
   now.instant = Instant{} + Duration::hours(1);
   now.wall = WallTime{1'800'000'000'000'000};
-  sessions_.reserve(100'000);
   make_shards();
 }
 
@@ -314,6 +311,7 @@ void Crowd::restart(unsigned shards, bool clean) {
   }
   events_ = {};
   sessions_.clear();
+  live_.clear();
   last_letter_.clear();
   open_.clear();
   use_since_.clear();
@@ -420,7 +418,7 @@ void Crowd::admit(std::size_t destination, std::size_t vmta, std::uint32_t count
           ? 1
           : static_cast<std::uint32_t>(plan_.size_min +
                                        random_.below(plan_.size_max - plan_.size_min + 1));
-  sizes_[admission.message.slot] = admission.size_bytes;
+  sizes_.push_back(admission.size_bytes);
   if (sender > 0) {
     admission.sender_rule = rule_of(sender);
     senders_[admission.message.slot] = sender;
@@ -436,6 +434,17 @@ void Crowd::post(Event event, Duration delay) {
     event.shard = sessions_[event.session].shard;
   }
   events_.push(event);
+}
+
+void Crowd::add_session(const Session& session) {
+  live_[{session.shard, session.queue}].push_back(sessions_.size());
+  sessions_.push_back(session);
+}
+
+void Crowd::gone(std::size_t index) {
+  Session& session = sessions_[index];
+  session.state = Session::State::gone;
+  std::erase(live_[{session.shard, session.queue}], index);
 }
 
 void Crowd::count(const std::string& key, std::uint32_t limit, int change) {
@@ -478,9 +487,9 @@ std::vector<unsigned> Crowd::hosts_of(const Session& session) {
 }
 
 bool Crowd::offer(unsigned shard, QueueId queue, const IpAddress* source) {
-  for (std::size_t i = 0; i < sessions_.size(); ++i) {
+  for (const std::size_t i : live(shard, queue)) {
     Session& session = sessions_[i];
-    if (session.shard == shard && session.queue == queue && session.state == Session::State::idle &&
+    if (session.state == Session::State::idle &&
         (source == nullptr || source_address(session.source) == *source)) {
       session.state = Session::State::woken;
       if (plan_.late_take) {
@@ -560,7 +569,7 @@ bool Crowd::gives_way(Session& session, bool idle) {
 
 void Crowd::scout_done(std::size_t index) {
   Session& session = sessions_[index];
-  session.state = Session::State::gone;
+  gone(index);
   ConnectGate& gate = shards_[session.shard]->scheduler->connect_gate();
   SessionEnd end = SessionEnd::host_busy;
   if (random_.chance(plan_.failing_sessions)) {
@@ -662,10 +671,12 @@ void Crowd::close(std::size_t index, SessionEnd end) {
   count_open(session, -1);
   let_go(session);
   busy_ends += end == SessionEnd::host_busy ? 1 : 0;
-  session.state = Session::State::gone;
+  gone(index);
   Outcome failure;
   failure.kind = OutcomeKind::deferred;
-  shards_[session.shard]->scheduler->session_ended(session.queue, end, failure, {"failed"}, now);
+  SessionFailure at{"failed"};
+  at.established = session.told;
+  shards_[session.shard]->scheduler->session_ended(session.queue, end, failure, at, now);
 }
 
 void Crowd::settle(unsigned shard, Job& job) {
@@ -673,8 +684,8 @@ void Crowd::settle(unsigned shard, Job& job) {
     ASSERT_NE(recipient.outcome.kind, OutcomeKind::pending);
     if (is_final(recipient.outcome.kind)) {
       ++ended;
-      const int times = ++ends_[{job.message.slot, recipient.index}];
-      ASSERT_EQ(times, 1) << "a recipient ended twice";
+      const std::uint64_t one = std::uint64_t{job.message.slot} << 32 | recipient.index;
+      ASSERT_TRUE(ends_.insert(one).second) << "a recipient ended twice";
     }
   }
   Event event;
@@ -736,14 +747,19 @@ void Crowd::drive(unsigned shard) {
 
 bool Crowd::run(Duration limit) {
   const Instant end = now.instant + limit;
+  std::vector<Instant> wakeups;  // nothing changes a scheduler's but what is handed in
   for (unsigned i = 0; i < plan_.shards; ++i) {
     drive(i);
+    wakeups.push_back(scheduler(i).next_wakeup(now));
   }
+  const auto go_on = [&](unsigned shard) {
+    drive(shard);
+    wakeups[shard] = scheduler(shard).next_wakeup(now);
+  };
   while (!::testing::Test::HasFatalFailure()) {
-    Instant next = events_.empty() ? Instant::never() : Instant{events_.top().at};
-    for (const auto& shard : shards_) {
-      next = std::min(next, std::max(shard->scheduler->next_wakeup(now), now.instant));
-    }
+    Instant next = *std::min_element(wakeups.begin(), wakeups.end());
+    next = std::max(next, now.instant);
+    next = events_.empty() ? next : std::min(next, Instant{events_.top().at});
     if (next == Instant::never()) {
       return true;
     }
@@ -752,21 +768,17 @@ bool Crowd::run(Duration limit) {
     }
     now.wall = now.wall + (next - now.instant);
     now.instant = next;
-    std::set<unsigned> touched;
     if (!events_.empty() && events_.top().at <= now.instant.ns) {
       const Event event = events_.top();
       events_.pop();
       handle(event);
-      touched.insert(event.shard);
-    } else {
-      for (unsigned i = 0; i < plan_.shards; ++i) {
-        if (shards_[i]->scheduler->next_wakeup(now) <= now.instant) {
-          touched.insert(i);
-        }
-      }
+      go_on(event.shard);
+      continue;
     }
-    for (const unsigned shard : touched) {
-      drive(shard);
+    for (unsigned i = 0; i < plan_.shards; ++i) {
+      if (wakeups[i] <= now.instant) {
+        go_on(i);
+      }
     }
   }
   return false;

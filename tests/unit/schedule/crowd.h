@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <queue>
 #include <set>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -36,7 +38,7 @@ class Crowd {
              std::string_view job = {}, std::uint8_t priority = kNormalPriority);
   /// Of the message that was admitted last.
   std::uint32_t last_slot() const { return slots_ - 1; }
-  std::uint32_t last_size() const { return sizes_.at(last_slot()); }
+  std::uint32_t last_size() const { return sizes_.back(); }
   /// Runs until nothing is left to do or `limit` has passed. False: the latter.
   bool run(Duration limit);
   /// New limits are in force, on all shards at once.
@@ -147,6 +149,11 @@ class Crowd {
   void note_octets(const std::string& name, ByteLimit limit, std::uint32_t size);
   void note_warmup(const std::string& name, std::size_t count);
   void make_shards();
+  void add_session(const Session& session);
+  void gone(std::size_t index);
+  const std::vector<std::size_t>& live(unsigned shard, QueueId queue) {
+    return live_[{shard, queue}];
+  }
   void set_group_backoff(QueueSettings& settings, const QueuePolicy& normal,
                          std::size_t vmta) const;
   WarmupPlanRef warmup_of(const std::string& name, const std::string& vmta) const;
@@ -182,17 +189,19 @@ class Crowd {
   CrowdPlan plan_;
   Random random_;
   std::vector<std::unique_ptr<Shard>> shards_;
-  std::vector<Session> sessions_;
+  std::deque<Session> sessions_;  ///< all that were ever opened
+  /// Those that are not gone, by queue of a shard, in the order of their opening.
+  std::map<std::pair<unsigned, QueueId>, std::vector<std::size_t>> live_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::map<std::pair<unsigned, unsigned>, std::int64_t> last_letter_;
   std::map<std::string, std::uint32_t> open_;  ///< by queue, virtual MTA, "total"
   std::map<std::string, std::int64_t> use_;    ///< up to use_since_
   std::map<std::string, std::int64_t> use_since_;
-  std::map<std::string, std::vector<std::int64_t>> sent_;  ///< times of permits used, by limit
-  std::map<std::pair<std::uint32_t, std::uint32_t>, int> ends_;  ///< (slot, recipient)
-  std::map<std::string, std::set<std::int64_t>> warm_days_;      ///< on which something was sent
-  std::map<std::uint32_t, std::size_t> senders_;                 ///< by slot
-  std::map<std::uint32_t, std::uint32_t> sizes_;                 ///< by slot
+  std::map<std::string, std::vector<std::int64_t>> sent_;    ///< times of permits used, by limit
+  std::unordered_set<std::uint64_t> ends_;                   ///< slot and recipient
+  std::map<std::string, std::set<std::int64_t>> warm_days_;  ///< on which something was sent
+  std::map<std::uint32_t, std::size_t> senders_;             ///< by slot
+  std::vector<std::uint32_t> sizes_;                         ///< by slot
   struct Octets {
     std::vector<std::pair<std::int64_t, std::uint64_t>> seen;
     std::size_t first = 0;

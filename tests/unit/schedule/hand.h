@@ -54,6 +54,7 @@ class Hand : public SessionHost,
       return false;
     }
     opened.push_back({queue, std::string(destination)});
+    ++opening[queue];
     return true;
   }
   void settle(Job& job) override { settling.push_back(&job); }
@@ -122,8 +123,13 @@ class Hand : public SessionHost,
   }
   QueueId establish() {
     const QueueId queue = opened.back().first;
-    scheduler().session_established(queue, now);
+    establish(queue);
     return queue;
+  }
+  void establish(QueueId queue) {
+    scheduler().session_established(queue, now);
+    --opening[queue];
+    ++established[queue];
   }
   void finish(Job& job, OutcomeKind kind, std::string_view text = "said so", int code = 450) {
     for (JobRecipient& recipient : job.recipients) {
@@ -149,12 +155,17 @@ class Hand : public SessionHost,
       scheduler().retire(*job, now);
     }
   }
+  /// One that is established if it fits the end, and if there are any.
   void end(QueueId queue, SessionEnd how, OutcomeKind kind = OutcomeKind::deferred,
            std::string_view text = "no answer") {
     Outcome failure;
     failure.kind = kind;
     failure.phase = Phase::connect;
-    scheduler().session_ended(queue, how, failure, {text}, now);
+    SessionFailure at{text};
+    const bool at_work = how == SessionEnd::normal || how == SessionEnd::lost;
+    at.established = at_work ? established[queue] > 0 : opening[queue] == 0;
+    --(at.established ? established : opening)[queue];
+    scheduler().session_ended(queue, how, failure, at, now);
   }
   QueueRow row(std::string_view domain) {
     std::vector<QueueRow> rows;
@@ -175,6 +186,8 @@ class Hand : public SessionHost,
   bool exhausted = false;
   int refused = 0;
   std::map<QueueId, int> idle_sessions;
+  std::map<QueueId, int> opening;  ///< sessions
+  std::map<QueueId, int> established;
   std::vector<QueueId> offered;
   std::vector<std::pair<QueueId, std::string>> opened;
   std::vector<QueueId> closed;

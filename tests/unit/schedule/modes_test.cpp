@@ -166,14 +166,16 @@ TEST_F(Modes, TheWaitsOfBackoffDoNotOutlastIt) {
 }
 
 TEST_F(Modes, AReplyMayDeferTheQueueThoughSessionsWork) {
-  const QueueId queue = start(3);
+  const QueueId queue = start(50);
+  hand.run();
+  ASSERT_EQ(hand.opened.size(), 2u);
   JudgedReply reply = reply_of(451, "come back later");
   reply.verdict.defer_queue = true;
   hand.scheduler().reply_judged(queue, reply, hand.now);
   EXPECT_EQ(hand.row("a.com").state, QueueState::deferred);
   EXPECT_EQ(hand.row("a.com").last_error, "451 come back later");
   EXPECT_EQ(hand.scheduler().take(queue, hand.now), nullptr);
-  hand.scheduler().session_established(queue, hand.now);
+  hand.establish(queue);
   EXPECT_EQ(hand.row("a.com").state, QueueState::deferred) << "a host that answers is no news";
   hand.advance(Duration::minutes(10));
   EXPECT_NE(hand.scheduler().take(queue, hand.now), nullptr);
@@ -262,7 +264,7 @@ TEST_F(Modes, DecisionsOutliveTheSchedulerAndTheirTimeRunsOn) {
 TEST_F(Modes, NewMailWakesAQueueThatWaits) {
   hand.policy->retry_upon_new_mail = true;
   const QueueId queue = start(1);
-  hand.scheduler().session_ended(queue, SessionEnd::normal, {}, {}, hand.now);
+  hand.end(queue, SessionEnd::normal);
   hand.run();
   hand.end(hand.opened.back().first, SessionEnd::unreachable);
   ASSERT_EQ(hand.row("a.com").state, QueueState::deferred);

@@ -132,7 +132,7 @@ TEST(Move, OnlyPooledMailLeavesAMemberThatCannotSend) {
   const auto opened = std::count_if(hand.opened.begin(), hand.opened.end(),
                                     [=](const auto& open) { return open.first == stayed; });
   ASSERT_EQ(opened, 1);
-  hand.scheduler().session_established(stayed, hand.now);
+  hand.establish(stayed);
   for (const std::uint32_t slot : {1U, 3U, 5U}) {
     Job* job = hand.scheduler().take(stayed, hand.now);
     ASSERT_NE(job, nullptr);

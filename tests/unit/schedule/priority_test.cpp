@@ -127,7 +127,7 @@ TEST(Priority, AReloadChangesPlacesAndStandings) {
   hand.run();
   ASSERT_EQ(hand.opened.size(), 1u);
   const QueueId low = hand.opened[0].first;
-  hand.scheduler().session_established(low, hand.now);
+  hand.establish(low);
   hand.admit("one.example", 2);
   hand.admit("two.example", 3);
   hand.run();

@@ -291,7 +291,7 @@ TEST(Scheduler, GrowthPausesLongerWhileItFails) {
     hand.advance(Duration::milliseconds(1));
     ASSERT_EQ(hand.opened.size(), opened + 1) << pause;
   }
-  hand.scheduler().session_established(queue, hand.now);  // it takes more after all
+  hand.establish(queue);  // it takes more after all
   hand.run();
   const std::size_t opened = hand.opened.size();
   hand.end(queue, SessionEnd::unreachable);
@@ -564,7 +564,7 @@ TEST(Scheduler, SessionsGrowWithTheBacklogAndStopAtTheLimit) {
     const std::size_t established = before;
     before = hand.opened.size();
     for (std::size_t i = established; i < before; ++i) {
-      hand.scheduler().session_established(hand.opened[i].first, hand.now);
+      hand.establish(hand.opened[i].first);
     }
     hand.run();
     EXPECT_LE(hand.opened.size(), before * 2);

@@ -45,7 +45,7 @@ class JobHand : public test::Hand, public AdmissionSink {
   /// The queue's only session.
   QueueId session() {
     run();
-    scheduler().session_established(opened.at(0).first, now);
+    establish(opened.at(0).first);
     run();
     return opened[0].first;
   }
@@ -412,7 +412,7 @@ class Meddler : public JobHand {
     command(random_.below(15));
     run();
     for (const auto& [queue, name] : std::exchange(opened, {})) {
-      scheduler().session_established(queue, now);
+      establish(queue);
       for (int n = 0; n < 3; ++n) {
         if (Job* job = scheduler().take(queue, now)) {
           out_.push_back(job);
