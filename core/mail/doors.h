@@ -128,6 +128,13 @@ class WorkSource {
     static_cast<void>(source);
     return take(queue, now);
   }
+  /// The same where the host takes one command at a time: each RCPT is asked for by permits().
+  virtual Job* take_slow(QueueId id, const IpAddress& ip, Now now) {
+    return take_from(id, ip, now);
+  }
+  /// Takes permits for up to `want` RCPTs of a job of which `sent` have left; they leave at
+  /// once. Those of take_from() are good for a while. `want` 0: none will be asked for any more.
+  virtual Permits permits(Job&, std::uint32_t /*sent*/, std::uint32_t want, Now) { return {want}; }
   /// All recipients have an outcome, and the kernel does not use the view any more; schedule
   /// decides next times and hands the job on to settle.
   virtual void finished(Job& job, Now now) = 0;
@@ -149,10 +156,7 @@ class WorkSource {
   }
   /// Asked by a session that found nothing to take. True: mail of the queue will have a permit
   /// soon, which would lapse while a session is opened for it.
-  virtual bool keeps(QueueId queue, Now now) {
-    static_cast<void>(queue), static_cast<void>(now);
-    return false;
-  }
+  virtual bool keeps(QueueId, Now) { return false; }
   /// Asked by a session before it takes work and when it has none. True: it was opened for another
   /// mode of its queue, or its source address is no longer used; it takes no more and ends.
   virtual bool surplus(QueueId queue, const QueuePolicy& policy, const IpAddress& source) {

@@ -61,6 +61,7 @@ void Job::clear() {
   facts.tls = {};
   view = {};
   policy = nullptr;
+  holder = nullptr;
   signature.clear();
   dated_prefix.clear();
   texts.clear();

@@ -83,6 +83,20 @@ struct AttemptFacts {
 
 struct Job;
 
+/// Who has a job in delivery and asks WorkSource::permits() before its RCPTs leave.
+class JobHolder {
+ public:
+  virtual ~JobHolder() = default;
+  /// It is worth asking again. Comes from the scheduler's run(): ask later in the turn.
+  virtual void permits_due() = 0;
+};
+
+/// How many RCPTs of a job may leave now.
+struct Permits {
+  std::uint32_t count = 0;
+  bool soon = false;  ///< none now; JobHolder::permits_due() tells when it is worth asking again
+};
+
 /// A completion that knows its job, for whoever carries jobs between shards.
 struct JobCompletion : Completion {
   explicit JobCompletion(Job& owner) : job(owner) {}
@@ -112,6 +126,7 @@ struct Job : ListLink<Job> {
 
   /// Settings of the attempt; set by who takes the job, valid until it is finished.
   const QueuePolicy* policy = nullptr;
+  JobHolder* holder = nullptr;  ///< likewise
   /// Signature fields in wire form, sent before everything else of the message; made while the
   /// message is opened.
   std::string signature;

@@ -10,9 +10,11 @@
 namespace ringpost::schedule {
 
 struct LeaveOrder;
+struct PayerTag;
+struct RateScope;
 
 /// A job with what the scheduler keeps about it.
-struct PooledJob : Job {
+struct PooledJob : Job, ListLink<PayerTag> {
   enum class Stage : std::uint8_t { free, in_delivery, settling };
 
   Stage stage = Stage::free;
@@ -24,6 +26,15 @@ struct PooledJob : Job {
   std::uint8_t era = 0;    ///< Entry::era of its recipients
   std::uint32_t share = 0;
   std::shared_ptr<const LeaveOrder> leaving;  ///< where what comes back goes to
+
+  // Permits of its recipients' RCPTs (late_permits.h).
+  std::uint32_t paid = 0;        ///< from the first one on
+  Instant paid_until;            ///< they have to have left by then
+  bool unpaid = false;           ///< counted so: some are paid for as they leave
+  bool called = false;           ///< a permit of rates that its queue shares has come for it
+  RateScope* scope = nullptr;    ///< where it is counted as unpaid
+  RateScope* in_line = nullptr;  ///< among whose payers it stands
+  bool waits = false;            ///< among its queue's payers
 };
 
 /// All jobs of one shard, made at start. One place is held from take() until the outcomes are in
@@ -60,6 +71,8 @@ class JobPool {
     job.stage = PooledJob::Stage::free;
     job.leaving.reset();
     job.share = 0;
+    job.paid = 0;
+    job.called = false;
     job.clear();
     free_.push_front(job);  // the warmest one is used next
   }

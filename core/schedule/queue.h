@@ -52,7 +52,10 @@ struct RareLimits {
   Instant source_opens = Instant::never();  ///< of one that a session found closed
   Scope* backoff_group = nullptr;  ///< connections of its group in back-off mode; nullptr: no limit
   Scope* next_backoff_group = nullptr;
-  std::uint32_t in_line = 0;  ///< source addresses for whose permits it stands in line
+  std::uint32_t in_line = 0;         ///< source addresses for whose permits it stands in line
+  std::uint32_t unpaid = 0;          ///< transactions whose RCPTs ask for permits as they leave
+  List<PooledJob, PayerTag> payers;  ///< of these, those that wait for the queue's own rates
+  std::uint32_t timer_place = kNil;  ///< of the first permit for them
 };
 
 /// A virtual MTA as the queues of one shard see it.
@@ -141,6 +144,7 @@ struct Queue : Waiter {
   bool leaving : 1 = false;     ///< its mail goes to another queue, by command
   std::uint8_t spared : 2 = 0;  ///< failures in a row that did not defer it
   bool shared : 1 = false;      ///< QueueSettings::shared
+  bool slow : 1 = false;        ///< its last transaction was one of these
   bool lags : 1 = false;        ///< its sessions were all busy until its rates had a whole burst
   std::uint8_t priority = kNormalPriority;
   std::uint8_t standing = kNormalPriority;  ///< of its units; kUntouchable: nobody interrupts it

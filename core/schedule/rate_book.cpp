@@ -10,11 +10,6 @@ namespace ringpost::schedule {
 
 namespace {
 
-/// How long a permit of such a rate may be on its way to its use.
-Duration life_of(Duration period) {
-  return std::clamp(period / 50, Duration{1}, RateBook::kLifeMax);
-}
-
 Duration interval_of(const RateLimit& limit) { return limit.period / limit.count; }
 
 /// Of the plan the fastest, which is what it comes to.
@@ -44,6 +39,10 @@ std::uint32_t ahead_of(Duration interval) {
 }
 
 }  // namespace
+
+Duration RateBook::life_of(Duration period) {
+  return std::clamp(period / 50, Duration{1}, kLifeMax);
+}
 
 // ---- the holder's side -------------------------------------------------------------------------
 
@@ -126,9 +125,10 @@ std::uint32_t RateBook::available(const RateScope& scope, std::uint32_t octets, 
   return units;
 }
 
-void RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octets, Instant now) {
+Instant RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octets, Instant now) {
   RP_ASSERT_NOTE(count <= available(scope, octets, now),
                  "a rate permit was taken that is not there");
+  Instant good_until = Instant::never();
   while (count > 0) {
     RateScope::Lease* first = nullptr;
     for (RateScope::Lease& lease : scope.leases) {
@@ -141,7 +141,9 @@ void RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octets,
     const std::uint32_t part = std::min(count, first->units);
     first->units = scope.octets ? 0 : first->units - part;  // what is left is of no other message
     count -= part;
+    good_until = std::min(good_until, first->expires);
   }
+  return good_until;
 }
 
 void RateBook::stir(RateScope& scope) {

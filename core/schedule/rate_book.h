@@ -24,6 +24,8 @@ namespace ringpost::schedule {
 struct RateStirTag;
 struct RateTellTag;
 struct SenderLaneTag;
+struct PayerTag;
+struct PooledJob;
 struct SenderLane;
 
 /// One shard's side of the rates that a permit of its queues counts in: permits it holds for a
@@ -56,12 +58,15 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   std::uint32_t received = 0;   ///< in all, modulo 2^32
   std::uint32_t ahead_max = 1;  ///< queues that may make themselves ready for permits to come
   std::uint32_t approaching = 0;
+  std::uint32_t unpaid = 0;  ///< transactions whose RCPTs ask for permits as they leave
   std::uint32_t timer_place = kNil;
-  bool octets = false;              ///< one of its rates is of octets
-  bool tell = false;                ///< the owner is to hear of `want` though it is the same
-  RateOf closed_by = RateOf::vmta;  ///< which rate makes it wait
-  WaitList waiting;                 ///< queues that could use a permit now
-  WaitList hopeful;                 ///< queues that have to make ready first, and hold nothing
+  bool octets = false;               ///< one of its rates is of octets
+  bool tell = false;                 ///< the owner is to hear of `want` though it is the same
+  bool payers_first = false;         ///< the odd permit is theirs this time
+  RateOf closed_by = RateOf::vmta;   ///< which rate makes it wait
+  List<PooledJob, PayerTag> payers;  ///< transactions whose next RCPT waits for a permit
+  WaitList waiting;                  ///< queues that could use a permit now
+  WaitList hopeful;                  ///< queues that have to make ready first, and hold nothing
   List<SenderLane, SenderLaneTag> lanes;   ///< of a sender: mail that waits, by queue
   List<SenderLane, SenderLaneTag> asking;  ///< of them those that could send now
 };
@@ -118,8 +123,10 @@ class RateBook {
   static std::uint32_t available(const RateScope& scope, Instant now);
   /// The same for a message of that many octets.
   static std::uint32_t available(const RateScope& scope, std::uint32_t octets, Instant now);
-  /// Requires: count <= available(scope, octets, now).
-  static void take(RateScope& scope, std::uint32_t count, std::uint32_t octets, Instant now);
+  /// How long a permit of a rate with that period may be on its way to its use.
+  static Duration life_of(Duration period);
+  /// Requires: count <= available(scope, octets, now). Returns when they have to have been used.
+  static Instant take(RateScope& scope, std::uint32_t count, std::uint32_t octets, Instant now);
 
   /// Something about the scope's waiters changed: next_stirred() will name it.
   void stir(RateScope& scope);

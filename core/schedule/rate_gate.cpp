@@ -11,6 +11,7 @@ namespace {
 /// N/25 where permits are used at once; half of that where they may be used a while later, which
 /// costs up to 2 % of its own.
 constexpr std::uint32_t kBurstDivisor = 25;
+constexpr std::int64_t kDueMax = 1'000'000;
 
 std::uint32_t burst_of(RateLimit limit, bool slack) {
   // count * 100 ms / period; counts are 32 bits and 100 ms is 27, so the product fits.
@@ -130,6 +131,19 @@ std::uint32_t RateGate::available(Instant now) const {
   const std::int64_t missing = full_at_.ns - now.ns;
   const std::int64_t whole = burst_ * interval_ns_;
   return missing > whole ? 0 : static_cast<std::uint32_t>((whole - missing) / interval_ns_);
+}
+
+std::uint32_t RateGate::due(Instant now, Duration ahead) const {
+  if (!limited()) {
+    return kUnlimited;
+  }
+  if (window_) {
+    const std::uint32_t units = window_->available(now);
+    return units == 0 && window_->opens_at() <= now + ahead ? 1 : units;
+  }
+  const std::int64_t missing = std::max<std::int64_t>(0, full_at_.ns - now.ns);
+  const std::int64_t span = burst_ * interval_ns_ - missing + ahead.ns;
+  return span < 0 ? 0 : static_cast<std::uint32_t>(std::min(span / interval_ns_, kDueMax));
 }
 
 void RateGate::take(std::uint32_t count, Instant now) {

@@ -44,6 +44,9 @@ class RateGate {
   RateLimit limit() const { return limit_; }
   /// Permits that may be taken now; kUnlimited without a limit. Times must not go back.
   std::uint32_t available(Instant now) const;
+  /// Permits that there will have been by `now + ahead`, those of now included, if none is taken;
+  /// of a limit that says `burst`, at least that many.
+  std::uint32_t due(Instant now, Duration ahead) const;
   /// Requires: count <= available(now). Permits are never given back.
   void take(std::uint32_t count, Instant now);
   /// When at least one permit is to be had; in the past when it is now.

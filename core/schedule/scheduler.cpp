@@ -5,6 +5,7 @@
 #include "core/base/assert.h"
 #include "core/base/hash.h"
 #include "core/base/text.h"
+#include "core/schedule/late_permits.h"
 #include "core/schedule/sender_traffic.h"
 #include "core/schedule/source_traffic.h"
 
@@ -304,6 +305,7 @@ bool Scheduler::run(Now now) {
     }
     on_timer(*queue, now);
   }
+  LatePermits::call_due(*this, now);
   budget = kEntriesPerRun;
   sweep(budget, now);
   sweep_entries(budget, now);
@@ -352,7 +354,7 @@ Instant Scheduler::next_wakeup(Now now) const {
   const Instant moves = moving_.empty() && !sweeps ? Instant::never() : move_retry_;
   const Instant room = held_ || room_waiters_.empty() ? Instant::never() : room_retry_;
   return std::min({timers_.next(), wheel_.next_wakeup(), rates_.next_wakeup(),
-                   decisions_.next_due(), warmups_.next_roll(), room, moves});
+                   decisions_.next_due(), warmups_.next_roll(), payers_.next(), room, moves});
 }
 
 void Scheduler::on_lease(const LeaseMessage& message, unsigned from) {

@@ -24,14 +24,15 @@ namespace ringpost::schedule {
 class Scheduler final : public WorkSource, public SchedulerConstants, private SchedulerParts {
  public:
   Scheduler(const SchedulerOptions& options, const Doors& doors, Now now);
-  /// `queue_name` is the destination after roll-up rules; this shard must be its home. False: no
-  /// room, offer it again later.
+  /// `queue_name`: after roll-up rules, and its home is this shard. False: no room, offer it again.
   bool admit(const Admission& admission, std::string_view queue_name, Now now);
   /// Where only so many are given to the queue on a day, the rest may stay in `admission`,
   /// addressed to whom it goes to instead.
   Taken admit_some(Admission& admission, std::string_view queue_name, Now now);
   Job* take(QueueId queue, Now now) override;
   Job* take_from(QueueId queue, const IpAddress& source, Now now) override;
+  Job* take_slow(QueueId queue, const IpAddress& source, Now now) override;
+  Permits permits(Job& job, std::uint32_t sent, std::uint32_t want, Now now) override;
   void finished(Job& job, Now now) override;
   void session_ended(QueueId queue, SessionEnd end, const Outcome& failure,
                      const SessionFailure& at, Now now) override;
@@ -53,15 +54,14 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   /// The policy source answers from a new configuration; queues take it up bit by bit.
   void refresh(Now now);
   bool refreshing() const { return sweeping_; }
-  /// Pauses or resumes queues that exist and those that come to be. Rules survive as
-  /// pause_rules().serialized().
+  /// Pauses or resumes queues, those to come too. Rules survive as pause_rules().serialized().
   Result<Touched> pause(const QueuePattern& pattern, bool pause, Now now);
   const PauseRules& pause_rules() const { return pauses_; }
   Status restore_pauses(std::string_view serialized, Now now);
   /// What is in the queues now is cancelled, mail in transit excepted.
   Touched cancel(const QueuePattern& pattern, Now now);
-  /// One message's waiting recipients are cancelled; goes over at most `budget` entries from
-  /// `cursor` on. True: done; false: call again with the cursor.
+  /// One message's waiting recipients are cancelled; goes over `budget` entries from `cursor` on.
+  /// True: done; false: call again with the cursor.
   bool cancel_message(SpoolHandle, std::uint32_t& cursor, std::uint32_t budget, Touched&, Now now);
   /// Everything deferred in the queues, and the queues themselves, are tried at once.
   Touched schedule_now(const QueuePattern& pattern, Now now);
@@ -92,8 +92,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   Touched count_jobs(std::string_view pattern);
   ShareBook& shares() { return shares_; }
   QueueTable& queues() { return table_; }
-  /// What was received before and waits, or comes back from a transaction, goes to another queue.
-  /// no_capacity: an earlier move is under way.
+  /// What waits, or comes back, goes to another queue. no_capacity: an earlier move goes on.
   Result<Touched> move_away(const LeaveOrder& order, Now now);
   Touched count_leaving(const LeaveOrder& order);
   bool moving_away() const { return leaving_ != nullptr && sweep_.cursor != kNil; }
@@ -109,6 +108,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   friend struct SenderTraffic;  // scheduler_senders.cpp: rates of senders
   friend struct SourceTraffic;  // scheduler_lines.cpp: rates by source address in groups
   friend class HostGates;
+  friend struct LatePermits;  // scheduler_permits.cpp: permits as RCPTs leave
   void add(Queue& queue, const Admission& admission, Now now);
   Taken admit_counted(Queue& queue, Admission& admission, Now now);
   Queue* queue_for(std::string_view name, std::string_view vmta, Now now);
@@ -158,7 +158,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   bool defer(Queue& queue, Duration instead, Now now);
   // scheduler_rates.cpp: rates that queues share
   void apply_shared(Queue& queue, const QueueLimits& limits);
-  std::uint32_t own_permits(Queue& queue, Now now);
+  std::uint32_t own_permits(Queue& queue, Now now, Duration lead);
   std::uint32_t next_octets(const Queue& queue);
   bool octets_open(Queue& queue, Now now);
   bool needs_more(const Queue& queue, const EntryFacts& facts);
@@ -175,15 +175,16 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   void note_opening(Queue& queue, int change);
   bool drive_rates(Now now, std::uint32_t& budget);
   void serve_rate(RateScope& scope, Now now, std::uint32_t& budget);
-  std::uint32_t serve_messages(RateScope& scope, Now now, std::uint32_t& budget);
+  void serve_messages(RateScope& scope, std::uint32_t& promised, Now now, std::uint32_t& budget);
   void serve_connects(RateScope& scope, Now now, std::uint32_t& budget);
   void let_approach(RateScope& scope, bool connects, Now now, std::uint32_t& budget);
   void send_back(RateScope& scope);
   std::uint32_t demand(const Waiter& waiter) const;
   // scheduler_jobs.cpp: jobs and outcomes
   bool may_take(Queue& queue, Now now);
+  Job* take(QueueId queue, const IpAddress& source, bool slow, Now now);
   void fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now);
-  void spend(Queue& queue, const PooledJob& job, SourceGate* gate, RateScope* scope, Now now);
+  Instant spend(Queue&, const PooledJob&, std::uint32_t count, SourceGate*, RateScope*, Now now);
   void decide(PooledJob& job, Queue& queue, JobRecipient& recipient, Now now);
   void requeue(PooledJob& job, Queue& queue, Now now);
   bool make_ending_job(Now now);

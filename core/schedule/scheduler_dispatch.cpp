@@ -261,7 +261,7 @@ bool Scheduler::may_start(Queue& queue, Now now) {
     wait_until(queue, Gate::yielding, Instant::never());
     return false;
   }
-  if (own_permits(queue, now) == 0) {
+  if (own_permits(queue, now, queue.slow ? RateBook::kLead : Duration{}) == 0) {
     return false;
   }
   if (!may_approach(queue, now) || SourceTraffic::waits(*this, queue)) {

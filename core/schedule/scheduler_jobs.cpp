@@ -4,6 +4,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/text.h"
+#include "core/schedule/late_permits.h"
 #include "core/schedule/retry_clock.h"
 #include "core/schedule/scheduler.h"
 #include "core/schedule/sender_traffic.h"
@@ -72,14 +73,9 @@ bool Scheduler::may_take(Queue& queue, Now now) {
   return true;
 }
 
-/// The permits that the job was filled under.
-void Scheduler::spend(Queue& queue, const PooledJob& job, SourceGate* gate, RateScope* scope,
-                      Now now) {
-  const auto count = static_cast<std::uint32_t>(job.recipients.size());
-  queue.messages.take(count, now.instant);
-  if (queue.warmup != nullptr) {
-    queue.warmup->take(count, now.instant);
-  }
+/// What a transaction costs that begins with so many RCPTs. Returns when they have to have left.
+Instant Scheduler::spend(Queue& queue, const PooledJob& job, std::uint32_t count, SourceGate* gate,
+                         RateScope* scope, Now now) {
   if (ByteGate* const octets = queue.octets()) {
     octets->take(job.mail.size, now.instant);
     note_debt(*octets, now);
@@ -91,14 +87,24 @@ void Scheduler::spend(Queue& queue, const PooledJob& job, SourceGate* gate, Rate
     }
   }
   queue.invited = false;
-  if (scope != nullptr) {
-    RateBook::take(*scope, count, job.mail.size, now.instant);
-  }
+  return LatePermits::charge(queue, count, scope, job.mail.size, now);
 }
 
-Job* Scheduler::take(QueueId id, Now now) { return take_from(id, {}, now); }
+Job* Scheduler::take(QueueId id, Now now) { return take(id, {}, false, now); }
 
 Job* Scheduler::take_from(QueueId id, const IpAddress& source, Now now) {
+  return take(id, source, false, now);
+}
+
+Job* Scheduler::take_slow(QueueId id, const IpAddress& source, Now now) {
+  return take(id, source, true, now);
+}
+
+Permits Scheduler::permits(Job& job, std::uint32_t sent, std::uint32_t want, Now now) {
+  return LatePermits::ask(*this, static_cast<PooledJob&>(job), sent, want, now);
+}
+
+Job* Scheduler::take(QueueId id, const IpAddress& source, bool slow, Now now) {
   Queue* found = table_.find(id);
   if (found == nullptr) {
     return nullptr;
@@ -127,7 +133,9 @@ Job* Scheduler::take_from(QueueId id, const IpAddress& source, Now now) {
           doors_.closer != nullptr ? &yielders_ : nullptr);
     return nullptr;
   }
-  const std::uint32_t permits = own_permits(queue, now);
+  queue.slow = slow = slow && LatePermits::fit(*this, queue);
+  const std::uint32_t permits =
+      slow ? LatePermits::own(*this, queue, now) : own_permits(queue, now, {});
   if (permits == 0 || !may_leave_from(queue, source, now)) {
     return nullptr;
   }
@@ -135,8 +143,9 @@ Job* Scheduler::take_from(QueueId id, const IpAddress& source, Now now) {
     place(queue, QueueState::waiting, Gate::jobs, Instant::never(), &job_waiters_);
     return nullptr;
   }
-  RateScope* scope = nullptr;
-  const std::uint32_t shared = SenderTraffic::permits(*this, queue, source, scope, now);
+  RateScope* scope = slow ? queue.shared_messages : nullptr;
+  const std::uint32_t shared = slow ? LatePermits::shared(*this, queue, now)
+                                    : SenderTraffic::permits(*this, queue, source, scope, now);
   if (shared == 0 || !octets_open(queue, now) || !may_leave_from(queue, source, now)) {
     return nullptr;
   }
@@ -155,7 +164,8 @@ Job* Scheduler::take_from(QueueId id, const IpAddress& source, Now now) {
     jobs_.give_back(job);
     return nullptr;
   }
-  spend(queue, job, gate, scope, now);
+  const Instant good_until = spend(queue, job, slow ? 0 : count, gate, slow ? nullptr : scope, now);
+  LatePermits::begin(queue, job, scope, slow, good_until);
   queue.in_flight += count;
   reserved_ += count;
   return &job;
@@ -243,6 +253,7 @@ void Scheduler::finished(Job& given, Now now) {
   for (JobRecipient& recipient : job.recipients) {
     decide(job, *queue, recipient, now);
   }
+  LatePermits::over(*this, *queue, job, now);
   job.stage = PooledJob::Stage::settling;
   doors_.settle.settle(job);
 }

@@ -76,6 +76,7 @@ struct SchedulerParts {
   RateBook rates_;
   SenderBook senders_;
   JobPool jobs_;
+  PlacedTimers<RareLimits> payers_;  ///< of queues with transactions that wait for their rates
   PauseRules pauses_;
   DecisionBook decisions_;
   DayCounts day_counts_;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/schedule/late_permits.h"
 #include "core/schedule/scheduler.h"
 #include "core/schedule/sender_traffic.h"
 #include "core/schedule/source_traffic.h"
@@ -53,8 +54,9 @@ void Scheduler::apply_shared(Queue& queue, const QueueLimits& limits) {
   SourceTraffic::apply(*this, queue, limits);
 }
 
-/// Recipients that the queue's own rates let start; with none it is put to wait.
-std::uint32_t Scheduler::own_permits(Queue& queue, Now now) {
+/// Recipients that the queue's own rates let start, or whether any will within `lead`; with none it
+/// is put to wait.
+std::uint32_t Scheduler::own_permits(Queue& queue, Now now, Duration lead) {
   if (queue.uncounted()) {
     wait_until(queue, Gate::day_count, Instant::never());
     return 0;
@@ -62,11 +64,13 @@ std::uint32_t Scheduler::own_permits(Queue& queue, Now now) {
   const std::uint32_t permits = queue.permits(now.instant);
   if (permits == 0) {
     const bool warms = queue.messages.available(now.instant) > 0;
-    wait_until(queue, warms ? Gate::warmup : Gate::message_rate,
-               warms ? queue.warmup->opens_at() : queue.messages.opens_at());
-    return 0;
+    const Instant opens = warms ? queue.warmup->opens_at() : queue.messages.opens_at();
+    if (opens > now.instant + lead) {
+      wait_until(queue, warms ? Gate::warmup : Gate::message_rate, opens - lead);
+      return 0;
+    }
   }
-  return octets_open(queue, now) && sources_open(queue, now) ? permits : 0;
+  return octets_open(queue, now) && sources_open(queue, now) ? std::max(1u, permits) : 0;
 }
 
 Instant burst_whole(const Queue& queue) {
@@ -155,7 +159,8 @@ bool Scheduler::may_approach(Queue& queue, Now now) {
   }
   const bool near = now.instant + RateBook::kLead >= scope->opens;
   if (near && scope->hopeful.empty() &&
-      scope->waiting.size() + scope->in_line + scope->approaching < scope->ahead_max) {
+      scope->waiting.size() + scope->in_line + scope->approaching + scope->unpaid <
+          scope->ahead_max) {
     return true;
   }
   place(queue, QueueState::waiting, Gate::vmta_message_rate, Instant::never(), &scope->hopeful);
@@ -236,20 +241,24 @@ void Scheduler::serve_rate(RateScope& scope, Now now, std::uint32_t& budget) {
     SourceTraffic::serve(*this, scope, now, budget);
     return;
   }
-  Waiter* const any = scope.waiting.empty() ? scope.hopeful.front() : scope.waiting.front();
-  if (any == nullptr) {
-    rates_.set_want(scope, 0);
-    return;
+  std::uint32_t there = RateBook::available(scope, now.instant);
+  if (!scope.payers.empty() && !scope.waiting.empty()) {
+    // Turn and turn about with mail that leaves at once.
+    there = (there + (scope.payers_first ? 1 : 0)) / 2;
+    scope.payers_first = !scope.payers_first;
   }
-  const bool connects = static_cast<Queue&>(*any).shared_connects == &scope;
-  std::uint32_t promised = 0;
+  std::uint32_t promised = LatePermits::call(scope, there, now);
+  Waiter* const any = scope.waiting.empty() ? scope.hopeful.front() : scope.waiting.front();
+  const bool connects = any != nullptr && static_cast<Queue&>(*any).shared_connects == &scope;
   if (connects) {
     serve_connects(scope, now, budget);
   } else {
-    promised = serve_messages(scope, now, budget);
+    serve_messages(scope, promised, now, budget);
+    there = RateBook::available(scope, now.instant);
+    promised += LatePermits::call(scope, there - std::min(there, promised), now);
   }
   let_approach(scope, connects, now, budget);
-  std::uint32_t wanted = 0;
+  auto wanted = static_cast<std::uint32_t>(scope.payers.size());
   int looked_at = 0;
   for (Waiter* one = scope.waiting.front(); one != nullptr && looked_at < kDemandQueues;
        one = scope.waiting.after(*one), ++looked_at) {
@@ -275,8 +284,8 @@ std::uint32_t Scheduler::demand(const Waiter& waiter) const {
 }
 
 // Permits that were promised to sessions which take them later in this turn.
-std::uint32_t Scheduler::serve_messages(RateScope& scope, Now now, std::uint32_t& budget) {
-  std::uint32_t promised = 0;
+void Scheduler::serve_messages(RateScope& scope, std::uint32_t& promised, Now now,
+                               std::uint32_t& budget) {
   while (budget > 0 && !scope.waiting.empty() && !(scope.octets && promised > 0)) {
     Queue& queue = static_cast<Queue&>(*scope.waiting.front());
     if (RateBook::available(scope, next_octets(queue), now.instant) <= promised) {
@@ -296,7 +305,6 @@ std::uint32_t Scheduler::serve_messages(RateScope& scope, Now now, std::uint32_t
       promised += wanted;
     }
   }
-  return promised;
 }
 
 void Scheduler::serve_connects(RateScope& scope, Now now, std::uint32_t& budget) {
@@ -338,8 +346,10 @@ void Scheduler::let_approach(RateScope& scope, bool connects, Now now, std::uint
     }
     return;
   }
+  std::uint32_t offered = 0;  // to sessions that wait: they begin later in this turn
   while (budget > 0 && !scope.hopeful.empty() &&
-         scope.approaching + (connects ? 0 : scope.waiting.size() + scope.in_line) <
+         scope.approaching + scope.unpaid + offered +
+                 (connects ? 0 : scope.waiting.size() + scope.in_line) <
              scope.ahead_max) {
     --budget;
     Queue& queue = static_cast<Queue&>(*scope.hopeful.front());
@@ -348,12 +358,16 @@ void Scheduler::let_approach(RateScope& scope, bool connects, Now now, std::uint
     queue.invited = true;
     if (may_start(queue, now)) {
       queue.invited = connects;  // its turn at the one gate is none at the other
-      open_step(queue, now, nullptr);
+      const bool waits = !connects && SenderTraffic::offer(*this, queue, now);
+      offered += waits ? 1 : 0;
+      if (!waits) {
+        open_step(queue, now, nullptr);
+      }
     }
     if (queue.state == QueueState::ready && queue.place == nullptr) {
       evaluate(queue, now);
     }
-    if (!connects && scope.approaching == approaching) {
+    if (!connects && scope.approaching == approaching && offered == 0) {
       // Something else holds it up. The others are not let run against that too, one by one: they
       // follow when this one has come through, or after a while.
       rates_.calm(scope);

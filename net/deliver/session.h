@@ -23,7 +23,7 @@ namespace ringpost::deliver {
 ///
 ///   resolving -> connecting -> talking -> closing -+-> connecting (the next address)
 ///                                                  +-> ending -> free
-class DeliverySession final : private TransmitOwner {
+class DeliverySession final : private TransmitOwner, private JobHolder {
  public:
   enum class Stage : std::uint8_t { free, resolving, connecting, talking, closing, ending };
 
@@ -49,13 +49,10 @@ class DeliverySession final : private TransmitOwner {
   const smtp::ClientEngine& engine() const noexcept { return engine_; }
 
   // For the keeper: its list of idle sessions of one queue.
-  DeliverySession* idle_next = nullptr;
-  DeliverySession* idle_previous = nullptr;
-  bool idle_listed = false;
+  DeliverySession *idle_next = nullptr, *idle_previous = nullptr;
   // And among those that other queues may take over.
-  DeliverySession* way_next = nullptr;
-  DeliverySession* way_previous = nullptr;
-  bool way_listed = false;
+  DeliverySession *way_next = nullptr, *way_previous = nullptr;
+  bool idle_listed = false, way_listed = false;
 
   /// Requires a connection.
   Way way() const;
@@ -167,6 +164,10 @@ class DeliverySession final : private TransmitOwner {
   bool may_begin() const;
   bool worn_out() const;
   void begin_waiting();
+  void permits_due() override { wake(); }
+  void on_ask(Work& work);
+  void ask_permits();
+  void return_unsent(Work& work);
   void prepare(Work& work);
   void finish(Work& work);
   void finish_over();
@@ -211,7 +212,7 @@ class DeliverySession final : private TransmitOwner {
   Transmitter transmitter_;
   smtp::ClientEngine engine_;
   ReceivedChunk chunk_;
-  std::uint32_t chunk_used_ = 0;
+  std::uint32_t chunk_used_ = 0, asked_after_ = 0;  // octets; RCPTs sent of `asking_`
   bool has_chunk_ = false;
   std::array<Work, kWorks> works_;
   std::array<std::uint32_t, Work::kStages> at_{};  // bit k of a stage: works_[k] is there
@@ -223,7 +224,8 @@ class DeliverySession final : private TransmitOwner {
   FailureText* failure_text_ = nullptr;  ///< lent while there is a failure to tell of
   SessionFailure failed_at_;             ///< its views lie in failure_text_
   std::uint64_t progress_seen_ = 0;
-  Instant idle_deadline_, handshake_deadline_;
+  Instant idle_deadline_, handshake_deadline_, permits_late_, rcpt_sent_;
+  Work* asking_ = nullptr;      // the transaction whose next RCPTs need a permit
   Instant reply_begun_;         // of the reply that is not whole yet
   std::size_t ahead_ = 1;       // jobs taken before the engine can begin them, at most
   std::uint32_t taken_ = 0;     // jobs, on this connection
@@ -231,12 +233,10 @@ class DeliverySession final : private TransmitOwner {
   std::uint32_t answered_ = 0;  // transactions the host answered
   bool on_backup_ = false;      // the smart hosts are tried: the route's own could not be reached
   std::uint16_t busy_preference_ = 0;
-  bool scout_ = false;
   bool host_busy_ = false;  // some address of that preference may have no further connection
-  bool draining_ = false, idle_ = false, was_ready_ = false;
-  bool interrupted_ = false;  // mail was in hand when the session ended
-  bool host_failed_ = false;  // some address failed that is not our own fault
-  bool connect_late_ = false;
+  bool draining_ = false, idle_ = false, was_ready_ = false, scout_ = false, connect_late_ = false;
+  bool interrupted_ = false;     // mail was in hand when the session ended
+  bool host_failed_ = false;     // some address failed that is not our own fault
   bool tls_wanted_ = false;      // once nothing is on its way in clear any more
   bool again_in_clear_ = false;  // the same address, once closed
   bool leaving_ = false;         // takes no more and ends: the queue wants it so

@@ -3,6 +3,7 @@
 #include "net/deliver/session.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ringpost::deliver {
 
@@ -140,6 +141,7 @@ void DeliverySession::perform_one(const smtp::ClientAction& action, std::string_
       errors_ += action.reply.positive() ? 0 : 1;
       on_recipient_reply(action);
       break;
+    case Kind::ask_recipients: on_ask(work_of(action.transaction)); break;
     case Kind::transaction_over: on_over(action, words); break;
     case Kind::downgrade_pipelining:
       ++context_.stats.downgrades;
@@ -178,6 +180,10 @@ void DeliverySession::on_ready() {
 void DeliverySession::on_over(const smtp::ClientAction& action, std::string_view words) {
   Work& work = work_of(action.transaction);
   const Now now = context_.loop.now();
+  if (std::exchange(asking_, asking_ == &work ? nullptr : asking_) == &work &&
+      action.end == smtp::TransactionEnd::interrupted) {
+    return_unsent(work);  // it was we who let the host wait
+  }
   judge_over(action);
   decide_doubt(action);
   note_transaction_over(*work.job, action, words);
@@ -198,7 +204,7 @@ void DeliverySession::on_over(const smtp::ClientAction& action, std::string_view
         engine_.set_groups(host.grouping, window_for(host));
       }
       break;
-    default: interrupted_ = true; break;
+    default: interrupted_ = interrupted_ || engine_.ended(); break;
   }
   finish_over();
 }
@@ -213,6 +219,7 @@ void DeliverySession::progress() {
     if (draining_ || leaving_ || worn_out()) {
       return_waiting();
     }
+    ask_permits();
     prefetch();
     begin_waiting();
     const bool at_rest = engine_.state() == smtp::ClientState::idle &&
@@ -287,6 +294,9 @@ void DeliverySession::arm_timer() {
     reply_begun_ = std::min(reply_begun_, now);
     deadline = std::min(deadline, reply_begun_ + limits.whole_reply);
   }
+  if (asking_ != nullptr) {
+    deadline = std::min(deadline, permits_late_);
+  }
   context_.loop.timers().arm(timer_, deadline);
 }
 
@@ -305,6 +315,8 @@ void DeliverySession::on_deadline(Now now) {
     close_stream();  // QUIT did not leave in time
   } else if (reply_late) {
     break_off(Break::timed_out);
+  } else if (asking_ != nullptr && now.instant >= permits_late_) {
+    progress();
   } else if (engine_.timeout_class() == smtp::TimeoutClass::handshake) {
     handshake_late();
   } else if (engine_.timeout_class() == smtp::TimeoutClass::idle) {

@@ -10,6 +10,10 @@ namespace ringpost::deliver {
 
 namespace {
 
+/// A transaction waits so long for the permit of its first RCPT: longer than the scheduler means by
+/// soon.
+constexpr Duration kFirstRcptPatience = Duration::seconds(6);
+
 bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return static_cast<unsigned char>(c) < 0x80; });
@@ -107,7 +111,9 @@ bool DeliverySession::may_begin() const {
 void DeliverySession::prefetch() {
   check_surplus();
   while (may_take()) {
-    Job* job = context_.work->take_from(queue_, source(), context_.loop.now());
+    const bool slow = policy_->paced && !engine_.pipelining();
+    Job* job = slow ? context_.work->take_slow(queue_, source(), context_.loop.now())
+                    : context_.work->take_from(queue_, source(), context_.loop.now());
     if (job == nullptr) {
       return;
     }
@@ -116,6 +122,7 @@ void DeliverySession::prefetch() {
     enter(work, Work::Stage::opening);
     work.job = job;
     job->policy = policy_.get();
+    job->holder = this;
     job->opened.bind<&Work::on_opened>(&work);
     context_.bodies.open(*job);
   }
@@ -159,6 +166,7 @@ void DeliverySession::prepare(Work& work) {
   work.transaction.eight_bit = view.content.eight_bit;
   work.transaction.chunkable = !view.content.dot_lines;
   work.transaction.needs_smtputf8 = needs_smtputf8(job);
+  work.transaction.metered = policy_->paced;
   job.facts.host.assign(route_->hosts[candidate_->host].name);
   job.facts.remote = candidate_->remote;
   job.facts.local = connect_.bound.ip.valid() ? connect_.bound.ip : connect_.local;
@@ -181,7 +189,52 @@ void DeliverySession::begin_waiting() {
     ++context_.stats.transactions;
     work->number = engine_.begin(work->transaction, context_.actions);
     perform();
+    ask_permits();
     prefetch();
+  }
+}
+
+// A transaction could go on with further RCPTs.
+void DeliverySession::on_ask(Work& work) {
+  const Now now = context_.loop.now();
+  asking_ = &work;
+  asked_after_ = engine_.recipients_sent(work.number);
+  const Duration patience = asked_after_ == 0 ? kFirstRcptPatience : now.instant - rcpt_sent_;
+  permits_late_ = now.instant + std::min(patience, kFirstRcptPatience);
+}
+
+// RCPTs of mail whose rate is limited leave under permits that are good now. The first one of a
+// transaction waits a while for its own; a further one no longer than the host takes to answer,
+// then the transaction goes on with those that were sent.
+void DeliverySession::ask_permits() {
+  while (asking_ != nullptr && stage_ == Stage::talking && !engine_.ended()) {
+    Work& work = *asking_;
+    const Now now = context_.loop.now();
+    const auto all = static_cast<std::uint32_t>(work.job->recipients.size());
+    const std::uint32_t want = engine_.pipelining() ? all - asked_after_ : 1;
+    const Permits permits = context_.work->permits(*work.job, asked_after_, want, now);
+    if (permits.count == 0 && permits.soon && now.instant < permits_late_) {
+      return;
+    }
+    asking_ = nullptr;
+    if (permits.count > 0) {
+      rcpt_sent_ = now.instant;
+      engine_.allow(work.number, permits.count, context_.actions);
+    } else {
+      context_.work->permits(*work.job, asked_after_, 0, now);
+      taken_ -= asked_after_ == 0 ? 1 : 0;
+      return_unsent(work);
+      engine_.cut(work.number, context_.actions);
+    }
+    perform();
+  }
+}
+
+void DeliverySession::return_unsent(Work& work) {
+  Outcome outcome;
+  outcome.kind = OutcomeKind::returned;
+  for (std::size_t k = asked_after_; k < work.job->recipients.size(); ++k) {
+    work.job->recipients[k].outcome = outcome;
   }
 }
 

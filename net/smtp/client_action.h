@@ -45,6 +45,7 @@ struct ClientAction {
     start_tls,             ///< begin the handshake; then tls_established() or tls_failed()
     ready,                 ///< the server answered EHLO or HELO: capabilities() holds; follows once
     recipient_reply,       ///< `recipient` of `transaction` got `reply`
+    ask_recipients,        ///< of a metered `transaction` one could leave now: allow() or cut()
     transaction_over,      ///< `end`, `phase`, `reply`; the transaction may be freed
     downgrade_pipelining,  ///< this server should not be sent groups for a while
     downgrade_chunking,    ///< likewise BDAT

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "core/base/text.h"
 
@@ -140,6 +141,31 @@ std::uint32_t ClientEngine::begin(const ClientTransaction& transaction,
   return slot.number;
 }
 
+void ClientEngine::allow(std::uint32_t number, std::uint32_t recipients,
+                         ClientActions& out) noexcept {
+  out.clear();
+  Slot& slot = slot_of(number);
+  RP_ASSERT(slot.asked && !slot.over() && recipients <= slot.total - slot.sent);
+  slot.asked = false;
+  allowed_ = recipients;
+  pump(out);
+  allowed_ = 0;
+}
+
+void ClientEngine::cut(std::uint32_t number, ClientActions& out) noexcept {
+  out.clear();
+  Slot& slot = slot_of(number);
+  RP_ASSERT(slot.asked && !slot.over());
+  slot.asked = false;
+  slot.total = slot.sent;
+  if (slot.sent == 0) {
+    end_slot(slot, TransactionEnd::unattempted, Phase::rcpt, {}, out);
+  } else if (slot.answered == slot.total && slot.accepted == 0) {
+    end_slot(slot, TransactionEnd::all_refused, Phase::rcpt, {}, out);
+  }
+  pump(out);
+}
+
 void ClientEngine::quit(ClientActions& out) noexcept {
   out.clear();
   if (!ended()) {
@@ -276,10 +302,21 @@ bool ClientEngine::pump_envelope(Slot& slot, ClientActions& out) noexcept {
     ++slot.pending;
     return true;
   }
+  const bool metered = slot.transaction->metered;
+  if (slot.sent < slot.total && metered && allowed_ == 0) {
+    if (!std::exchange(slot.asked, true)) {
+      ClientAction action;
+      action.kind = ClientAction::Kind::ask_recipients;
+      action.transaction = slot.number;
+      out.push_back(action);
+    }
+    return false;
+  }
   if (slot.sent < slot.total) {
     commit_bytes(write_rcpt(free_room(), *slot.transaction, slot.sent, capabilities_), out);
     expected_.push(ClientCommand::rcpt, slot.number, slot.sent);
     ++slot.sent;
+    allowed_ -= metered ? 1 : 0;
     ++slot.pending;
     return true;
   }

@@ -83,7 +83,7 @@ class ClientEngine {
   /// The next `count` contents were taken by the kernel to their last octet, though not all that
   /// was given to send behind them. To be called before connection_lost() where it is so.
   void bodies_sent(std::size_t count) noexcept;
-  /// A reply was held back until its content had left, which it has now: resume() goes on with it.
+  /// A reply was held back until its content had left, which it has: resume() goes on with it.
   bool can_resume() const noexcept;
   void resume(ClientActions& out) noexcept;
   /// The handshake that start_tls asked for has succeeded: what the server said before is forgotten
@@ -94,6 +94,12 @@ class ClientEngine {
   /// Begins a transaction, or keeps it until the one in flight lets it go. Needs
   /// wants_transaction(). Returns its number, unique within the session.
   std::uint32_t begin(const ClientTransaction& transaction, ClientActions& out) noexcept;
+  /// So many further RCPTs of the transaction that asked leave; what finds no room asks again.
+  void allow(std::uint32_t number, std::uint32_t recipients, ClientActions& out) noexcept;
+  /// It goes on with the recipients that were sent; without any it ends unattempted.
+  void cut(std::uint32_t number, ClientActions& out) noexcept;
+  /// RCPTs of a transaction that have left so far. Needs one that is not over.
+  std::uint32_t recipients_sent(std::uint32_t number) noexcept { return slot_of(number).sent; }
   /// Ends an idle session with QUIT; any other state is aborted.
   void quit(ClientActions& out) noexcept;
   /// Ends the session at once: what is not past its final dot goes back unattempted.
@@ -147,12 +153,12 @@ class ClientEngine {
     std::uint32_t pending = 0;        // replies to come
     std::uint64_t content_bytes = 0;  // of the chunk while it is unanswered
     bool grouped = false;             // MAIL left behind an unanswered command
-    bool mail_sent = false;
-    bool mail_answered = false;
+    bool mail_sent = false, mail_answered = false;
     bool data_sent = false;
     bool body_given = false;  // to the host, content or a lone dot
     bool chunked = false;     // it goes by BDAT
     bool body_drained = false;
+    bool asked = false;  // for more RCPTs
 
     bool over() const noexcept { return transaction == nullptr; }
   };
@@ -229,6 +235,7 @@ class ClientEngine {
   ClientState state_ = ClientState::closed;
   std::uint32_t next_number_ = 0;
   std::uint16_t last_code_ = 0;
+  std::uint32_t allowed_ = 0;     // RCPTs that may leave now of the transaction that asked
   std::uint64_t unanswered_ = 0;  // octets of chunks without their replies
   bool ready_ = false;
   bool held_ = false;         // a reply to content that has not wholly left

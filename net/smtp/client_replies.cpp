@@ -209,7 +209,9 @@ void ClientEngine::on_mail(const ExpectedReply& expected, const Reply& reply, Cl
     finish(ClientClose::pipelining_fault, reply, "MAIL", out);
   } else if (reply.negative()) {
     slot.mail_answered = true;
-    end_slot(slot, TransactionEnd::answered, Phase::mail, reply, out);
+    if (!slot.over()) {
+      end_slot(slot, TransactionEnd::answered, Phase::mail, reply, out);
+    }
   } else {
     finish(ClientClose::protocol_error, reply, "MAIL was answered with a 3xx reply", out);
   }

@@ -30,6 +30,7 @@ struct ClientTransaction {
   bool eight_bit = false;                    ///< the content has octets above 127
   bool chunkable = false;       ///< no line begins with a dot: without the last it may go by BDAT
   bool needs_smtputf8 = false;  ///< must not go to a server without SMTPUTF8
+  bool metered = false;         ///< no RCPT leaves without ClientEngine::allow()
 
   const Recipient& recipient(std::size_t k) const {
     return envelope->recipients[recipients[k].index];

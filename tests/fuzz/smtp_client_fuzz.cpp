@@ -36,6 +36,8 @@ struct Session {
   std::array<ringpost::smtp::ClientTransaction, 3> transactions;
   std::size_t begun = 0;
   bool closed = false;
+  bool asking = false;
+  std::uint32_t asked = 0;
 
   explicit Session(std::uint8_t settings) {
     for (std::size_t i = 0; i < recipients.size(); ++i) {
@@ -51,6 +53,7 @@ struct Session {
       transactions[i].size = 10;
       transactions[i].body_bytes = (settings & 4) != 0 ? 5000 : 10;
       transactions[i].chunkable = i != 1;
+      transactions[i].metered = i > 0 && (settings & 32) != 0;
     }
     ringpost::smtp::ClientOptions options;
     options.helo = "out.example";
@@ -81,7 +84,13 @@ struct Session {
         case ClientAction::Kind::recipient_reply:
           require(open.count(action.transaction) == 1);
           break;
+        case ClientAction::Kind::ask_recipients:
+          require(open.count(action.transaction) == 1);
+          asking = true;
+          asked = action.transaction;
+          break;
         case ClientAction::Kind::transaction_over:
+          asking = asking && asked != action.transaction;
           require(open.erase(action.transaction) == 1);
           break;
         case ClientAction::Kind::close:
@@ -119,12 +128,18 @@ struct Session {
         }
         break;
       case 6:
-        if (engine.state() == ringpost::smtp::ClientState::in_handshake) {
+        if (asking) {
+          asking = false;
+          engine.allow(asked, 1, actions);
+        } else if (engine.state() == ringpost::smtp::ClientState::in_handshake) {
           engine.tls_established(actions);
         }
         break;
       case 7:
-        if (engine.state() == ringpost::smtp::ClientState::in_handshake) {
+        if (asking) {
+          asking = false;
+          engine.cut(asked, actions);
+        } else if (engine.state() == ringpost::smtp::ClientState::in_handshake) {
           engine.tls_failed("", actions);
         }
         break;

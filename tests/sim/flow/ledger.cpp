@@ -108,13 +108,13 @@ void Ledger::report_came(const std::string& to, Instant when, const SessionFate*
   }
 }
 
-void Ledger::named(const std::string& to, Instant session, Instant transaction) {
+void Ledger::named(const std::string& to, Instant session, Instant when) {
   ++named_total_;
   const std::string domain = domain_of(to);
   const auto number = static_cast<std::size_t>(mail_number(to));
   // What a dead machine's last segments say belongs to the life before.
   if (rates_.count(domain) != 0 && number < mails.size() && session >= life_began_) {
-    named_[{domain, mails[number].vmta}].push_back(transaction);
+    named_[{domain, mails[number].vmta}].push_back(when);
   }
 }
 

@@ -60,9 +60,8 @@ class Ledger {
   void set_rate(const std::string& domain, unsigned count, Duration period) {
     rates_[domain] = {count, period};
   }
-  /// A recipient was named to a receiver, in a transaction begun then: that is when it was paid
-  /// for.
-  void named(const std::string& to, Instant session, Instant transaction);
+  /// A recipient was named to a receiver then, in a session begun then.
+  void named(const std::string& to, Instant session, Instant when);
   void life_begins(Instant now) { life_began_ = now; }
   void forget_rates() { rates_.clear(); }
   /// A life of the machine is over: the rates begin anew.

@@ -84,12 +84,9 @@ class Receiver::Session : public TextStream {
   }
 
   void command(const std::string& line) {
-    if (line.rfind("MAIL", 0) == 0) {
-      mail_at_ = outside_.world.instant();
-    }
     const auto starts = [&](const char* verb) { return line.rfind(verb, 0) == 0; };
     if (starts("RCPT")) {
-      outside_.ledger.named(path_in(line), begun_, mail_at_);
+      outside_.ledger.named(path_in(line), begun_, outside_.world.instant());
     }
     if (!starts("QUIT") && chance(manners().farewell)) {
       fate_.broken = true;
@@ -232,7 +229,6 @@ class Receiver::Session : public TextStream {
   SessionFate fate_;
   Instant next_reply_;
   Instant begun_;
-  Instant mail_at_;
   unsigned replies_waiting_ = 0;
   bool said_hello_ = false;
   bool pipelining_ = true;

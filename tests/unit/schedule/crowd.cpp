@@ -35,6 +35,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     session.backoff = crowd->in_backoff_.count(session.destination) != 0;
     session.jobs_left =
         static_cast<int>(crowd->random_.between(1, crowd->plan_.jobs_per_session_max));
+    session.slow = crowd->plan_.slow > 0 && crowd->random_.chance(crowd->plan_.slow);
     crowd->count_open(session, +1);
     crowd->note_rate("connects of " + session.name, crowd->plan_.connects, 1);
     crowd->note_rate("connects " + session.vmta,
@@ -377,23 +378,6 @@ void Crowd::change() {
   }
 }
 
-std::string Crowd::report() {
-  std::string text = "ended " + std::to_string(ended) + " of " + std::to_string(admitted) +
-                     ", opened " + std::to_string(opens) + "\n";
-  for (const auto& shard : shards_) {
-    std::vector<QueueRow> rows;
-    shard->scheduler->rows(QueuePattern{}, 1000, rows, now);
-    for (const QueueRow& row : rows) {
-      text += "shard " + std::to_string(shard->index) + " " + row.name + "/" + row.vmta + " " +
-              std::string(name_of(row.state)) + " " + std::string(name_of(row.gate)) + " ready " +
-              std::to_string(row.ready) + " deferred " + std::to_string(row.deferred) +
-              " in flight " + std::to_string(row.in_flight) + " sessions " +
-              std::to_string(row.sessions) + " " + row.last_error + "\n";
-    }
-  }
-  return text;
-}
-
 Scheduler& Crowd::home_of(std::size_t destination, std::size_t vmta) {
   return *shards_[queue_hash(domain(destination), this->vmta(vmta)) % plan_.shards]->scheduler;
 }
@@ -609,18 +593,27 @@ void Crowd::next_job(std::size_t index) {
 
 Job* Crowd::take(std::size_t index) {
   Session& session = sessions_[index];
-  Job* job = shards_[session.shard]->scheduler->take_from(session.queue,
-                                                          source_address(session.source), now);
+  Scheduler& scheduler = *shards_[session.shard]->scheduler;
+  const IpAddress source = source_address(session.source);
+  Job* job = session.slow ? scheduler.take_slow(session.queue, source, now)
+                          : scheduler.take_from(session.queue, source, now);
   if (job == nullptr) {
     return nullptr;
   }
-  note_take(session, *job);
+  note_begin(session, *job);
+  if (!session.slow) {
+    note_take(session, *job, job->recipients.size());
+  }
   --session.jobs_left;
   return job;
 }
 
 void Crowd::start(std::size_t index, Job& job) {
   sessions_[index].state = Session::State::busy;
+  if (sessions_[index].slow) {
+    start_slow(index, job);
+    return;
+  }
   Event event;
   event.session = index;
   event.what = What::work;
@@ -641,6 +634,9 @@ void Crowd::work_done(std::size_t index, Job& job) {
   Session& session = sessions_[index];
   for (JobRecipient& recipient : job.recipients) {
     Outcome& outcome = recipient.outcome;
+    if (outcome.kind == OutcomeKind::returned) {
+      continue;
+    }
     outcome.kind = random_.chance(90) ? OutcomeKind::delivered : OutcomeKind::bounced;
     if (random_.chance(plan_.failing_recipients)) {
       outcome.kind = random_.chance(50) ? OutcomeKind::deferred : OutcomeKind::returned;
@@ -700,6 +696,7 @@ void Crowd::handle(const Event& event) {
   switch (event.what) {
     case What::letter: scheduler.on_lease(event.letter, event.from); break;
     case What::settled: scheduler.retire(*event.job, now); break;
+    case What::step: step(event.session, event.round == 1); break;
     case What::opened:
       if (sessions_[event.session].scout) {
         scout_done(event.session);

@@ -84,6 +84,8 @@ class Crowd {
   std::uint32_t most_open = 0;
   std::uint64_t taken = 0;  ///< recipients in transactions
   std::uint64_t scouts = 0;
+  std::uint64_t given_up = 0;   ///< transactions that no permit came for
+  std::uint64_t cut_short = 0;  ///< that went on with the recipients sent so far, or with all
   std::uint64_t busy_ends = 0;  ///< sessions that might connect nowhere
   /// Connections of a limit, summed up over time so far, in ns.
   std::int64_t use_of(const std::string& limit) {
@@ -104,6 +106,7 @@ class Crowd {
 
  private:
   struct Shard;
+  class Slow;
   struct Session {
     unsigned shard = 0;
     QueueId queue;
@@ -116,13 +119,14 @@ class Crowd {
     Job* ahead = nullptr;  ///< the job that follows, if asked for already
     std::uint64_t idle_round = 0;
     bool scout = false;
+    bool slow = false;
     bool backoff = false;  ///< opened in that mode
     ConnectPermit permit;
     std::string host;
     IpAddress address;  ///< invalid: not connected
     std::size_t source = 0;
   };
-  enum class What { letter, opened, work, woken, idle_out, closed, rechecked, settled };
+  enum class What { letter, opened, work, woken, idle_out, closed, rechecked, settled, step };
   struct Event {
     std::int64_t at = 0;
     std::uint64_t order = 0;
@@ -144,7 +148,12 @@ class Crowd {
   void next_job(std::size_t index);
   void start(std::size_t index, Job& job);
   Job* take(std::size_t index);
-  void note_take(const Session& session, const Job& job);
+  void note_begin(const Session& session, const Job& job);
+  void note_take(const Session& session, const Job& job, std::size_t count);
+  void start_slow(std::size_t index, Job& job);
+  void await_reply(std::size_t index);
+  void step_soon(std::size_t index);
+  void step(std::size_t index, bool replied);
   void note_rate(const std::string& name, RateLimit limit, std::size_t count);
   void note_octets(const std::string& name, ByteLimit limit, std::uint32_t size);
   void note_warmup(const std::string& name, std::size_t count);
@@ -192,6 +201,7 @@ class Crowd {
   std::deque<Session> sessions_;  ///< all that were ever opened
   /// Those that are not gone, by queue of a shard, in the order of their opening.
   std::map<std::pair<unsigned, QueueId>, std::vector<std::size_t>> live_;
+  std::map<std::size_t, std::shared_ptr<Slow>> slow_;  ///< by session
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::map<std::pair<unsigned, unsigned>, std::int64_t> last_letter_;
   std::map<std::string, std::uint32_t> open_;  ///< by queue, virtual MTA, "total"

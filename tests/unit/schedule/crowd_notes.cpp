@@ -8,11 +8,21 @@
 
 namespace ringpost::schedule::test {
 
-void Crowd::note_take(const Session& session, const Job& job) {
+void Crowd::note_begin(const Session& session, const Job& job) {
   first_take.try_emplace(session.name, now.instant);
   started.try_emplace(job.message.slot, Start{now.instant, taken});
-  const std::size_t count = job.recipients.size();
-  ASSERT_LE(count, kRecipientsMax);
+  ASSERT_LE(job.recipients.size(), kRecipientsMax);
+  if (const SourceLimit* const limit = limit_of(session)) {
+    note_octets(session.name + " from " + std::to_string(session.source), limit->octets,
+                sizes_[job.message.slot]);
+  }
+  note_octets(session.name, plan_.octets, sizes_[job.message.slot]);
+  if (const std::size_t v = std::stoul(session.vmta.substr(1)); v < plan_.vmta_octets.size()) {
+    note_octets(session.vmta, plan_.vmta_octets[v], sizes_[job.message.slot]);
+  }
+}
+
+void Crowd::note_take(const Session& session, const Job& job, std::size_t count) {
   taken += count;
   note_rate(session.name, plan_.messages, count);
   note_rate("messages " + session.vmta, rate_of(plan_.vmta_messages, session.vmta), count);
@@ -33,12 +43,7 @@ void Crowd::note_take(const Session& session, const Job& job) {
         (in_group(session.destination) ? "group/" + session.vmta : session.name) + " from " +
         std::to_string(session.source);
     note_rate(name, limit->messages, count);
-    note_octets(name, limit->octets, sizes_[job.message.slot]);
     taken_from[session.source] += count;
-  }
-  note_octets(session.name, plan_.octets, sizes_[job.message.slot]);
-  if (const std::size_t v = std::stoul(session.vmta.substr(1)); v < plan_.vmta_octets.size()) {
-    note_octets(session.vmta, plan_.vmta_octets[v], sizes_[job.message.slot]);
   }
   const auto sender = senders_.find(job.message.slot);
   if (sender != senders_.end()) {
@@ -138,6 +143,23 @@ void Crowd::make_split_plan(std::uint64_t plan, RatePlan& out) const {
       add_octets(200'000 + i * 1000 + v, plan_.sources[i].octets, RateOf::source_octets);
     }
   }
+}
+
+std::string Crowd::report() {
+  std::string text = "ended " + std::to_string(ended) + " of " + std::to_string(admitted) +
+                     ", opened " + std::to_string(opens) + "\n";
+  for (unsigned shard = 0; shard < plan_.shards; ++shard) {
+    std::vector<QueueRow> rows;
+    scheduler(shard).rows(QueuePattern{}, 1000, rows, now);
+    for (const QueueRow& row : rows) {
+      text += "shard " + std::to_string(shard) + " " + row.name + "/" + row.vmta + " " +
+              std::string(name_of(row.state)) + " " + std::string(name_of(row.gate)) + " ready " +
+              std::to_string(row.ready) + " deferred " + std::to_string(row.deferred) +
+              " in flight " + std::to_string(row.in_flight) + " sessions " +
+              std::to_string(row.sessions) + " " + row.last_error + "\n";
+    }
+  }
+  return text;
 }
 
 RateLimit Crowd::rate_of(const std::vector<RateLimit>& rates, std::string_view vmta) const {

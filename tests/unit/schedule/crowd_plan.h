@@ -75,6 +75,8 @@ struct CrowdPlan {
   bool late_word = false;  ///< sessions count as established when their first mail got an answer
   std::uint32_t jobs = 0;  ///< that many jobs, drawn for each message; 0: none
   bool late_take = false;  ///< an offered session asks for its job later
+  unsigned slow = 0;       ///< percent of sessions whose host takes one command at a time
+  Duration reply_max = Duration::milliseconds(300);  ///< of each of its replies
 };
 
 }  // namespace ringpost::schedule::test

@@ -59,6 +59,8 @@ OwnedTransaction::OwnedTransaction(std::string_view line) {
       transaction.body_bytes = std::stoull(std::string(value));
     } else if (key == "dots") {
       transaction.chunkable = false;
+    } else if (key == "metered") {
+      transaction.metered = true;
     } else if (key == "8bit") {
       transaction.eight_bit = true;
     } else if (key == "utf8") {
@@ -195,6 +197,10 @@ void ClientScript::input(std::string_view text) {
     numbers_.push_back(beginning_);
     ++open_;
     engine_.begin(transactions_.at(beginning_).transaction, actions_);
+  } else if (words[0] == "allow") {
+    engine_.allow(asked_, static_cast<std::uint32_t>(std::stoul(words.at(1))), actions_);
+  } else if (words[0] == "cut") {
+    engine_.cut(asked_, actions_);
   } else if (words[0] == "quit") {
     engine_.quit(actions_);
   } else if (words[0] == "abort") {
@@ -247,6 +253,11 @@ void ClientScript::carry_out() {
       case Kind::recipient_reply:
         write("R",
               "rcpt " + number() + " " + std::to_string(action.recipient) + text_of(action.reply));
+        break;
+      case Kind::ask_recipients:
+        asked_ = action.transaction;
+        write("R", "ask " + number() + " after " +
+                       std::to_string(engine_.recipients_sent(action.transaction)));
         break;
       case Kind::transaction_over:
         ASSERT_GT(open_, 0U) << "a transaction ended twice";

@@ -72,6 +72,7 @@ class ClientScript {
   std::vector<std::size_t> numbers_;  // engine number -> script number
   std::size_t beginning_ = 0;
   std::size_t open_ = 0;
+  std::uint32_t asked_ = 0;  // engine number of the transaction that asked for RCPTs last
   std::string held_;
   std::string out_;
 };

@@ -1,0 +1,161 @@
+#include <algorithm>
+
+#include "tests/unit/schedule/crowd.h"
+
+// Message rates where hosts take one command at a time: the crowd asserts at every RCPT that no
+// window holds more than each rate allows.
+
+namespace ringpost::schedule {
+namespace {
+
+using test::Crowd;
+using test::CrowdPlan;
+
+RateLimit draw_late_rate(Random& random) {
+  const Duration periods[] = {Duration::seconds(1), Duration::seconds(5), Duration::minutes(1)};
+  const Duration period = periods[random.below(3)];
+  const auto most = static_cast<std::uint64_t>(period.whole_seconds() * 50);
+  return {static_cast<std::uint32_t>(1 + random.below(random.chance(50) ? most : most / 20)),
+          period, random.chance(20)};
+}
+
+RateLimit maybe_rate(Random& random) {
+  RateLimit rate = random.chance(60) ? draw_late_rate(random) : RateLimit{};
+  rate.burst = false;
+  return rate;
+}
+
+void draw_late_rates(CrowdPlan& plan, Random& random) {
+  plan.vmta_messages.clear();
+  for (std::size_t i = 0; i < plan.vmta_max.size(); ++i) {
+    plan.vmta_messages.push_back(maybe_rate(random));
+  }
+  plan.pool_messages = draw_late_rate(random);
+  plan.pool_messages.burst = false;
+  plan.group_messages = maybe_rate(random);
+}
+
+CrowdPlan draw_late_plan(Random& random) {
+  CrowdPlan plan;
+  plan.shards = static_cast<unsigned>(1 + random.below(4));
+  plan.vmta_max.assign(1 + random.below(3), 0);
+  plan.queue_max.assign(1 + random.below(8), random.chance(50) ? 0 : 6);
+  plan.pooled = random.chance(40);
+  plan.grouped = random.chance(40) ? random.below(plan.queue_max.size() + 1) : 0;
+  plan.messages = random.chance(50) ? draw_late_rate(random) : RateLimit{};
+  plan.failing_sessions = random.chance(50) ? 0 : static_cast<unsigned>(random.below(20));
+  plan.failing_recipients = random.chance(50) ? 0 : static_cast<unsigned>(random.below(30));
+  plan.late_take = random.chance(30);
+  plan.late_word = random.chance(50);
+  plan.slow = random.chance(50) ? 100 : 50;
+  plan.reply_max = Duration{random.between(1'000'000, 2'000'000'000)};
+  draw_late_rates(plan, random);
+  return plan;
+}
+
+TEST(LatePermits, HoldRatesByTheRcptsThatLeave) {
+  std::uint64_t given_up = 0;
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed * 6'700'417);
+    CrowdPlan plan = draw_late_plan(random);
+    Crowd crowd(plan, seed);
+    for (int wave = 0; wave < 3; ++wave) {
+      for (auto n = random.below(40); n > 0; --n) {
+        crowd.admit(random.below(plan.queue_max.size()), random.below(plan.vmta_max.size()),
+                    static_cast<std::uint32_t>(1 + random.below(8)));
+      }
+      crowd.run(Duration{random.between(0, 5'000'000'000)});
+      if (random.chance(25)) {
+        crowd.reload(plan.total_max, plan.vmta_max, plan.queue_max);  // the same once more
+      }
+      if (HasFatalFailure()) {
+        return;
+      }
+    }
+    ASSERT_TRUE(crowd.run(Duration::hours(19))) << crowd.report();
+    ASSERT_FALSE(HasFatalFailure());
+    ASSERT_EQ(crowd.ended, crowd.admitted);
+    given_up += crowd.given_up;
+  }
+  EXPECT_GT(given_up, 0U) << "no transaction ever waited in vain";
+}
+
+struct LateLimit {
+  const char* name;
+  /// Sets it; returns what it allows in a period.
+  std::uint32_t (*draw)(CrowdPlan& plan, RateLimit rate);
+  unsigned percent = 95;  ///< of it that is used, at least
+};
+
+void PrintTo(const LateLimit& one, std::ostream* out) { *out << one.name; }
+
+const LateLimit kLateLimits[] = {
+    {"queue",
+     [](CrowdPlan& plan, RateLimit rate) {
+       plan.queue_max.assign(1, 0);
+       plan.messages = rate;
+       return rate.count;
+     }},
+    {"queue in bursts",
+     [](CrowdPlan& plan, RateLimit rate) {
+       plan.queue_max.assign(1, 0);
+       plan.messages = rate;
+       plan.messages.burst = true;
+       return rate.count;
+     },
+     85},  // what comes at once leaves over the few sessions there are, one by one
+    {"virtual MTA",
+     [](CrowdPlan& plan, RateLimit rate) { return plan.vmta_messages.emplace_back(rate).count; }},
+    {"pool",
+     [](CrowdPlan& plan, RateLimit rate) {
+       plan.vmta_max.assign(2, 0);
+       plan.pooled = true;
+       return (plan.pool_messages = rate).count;
+     }},
+    {"group",
+     [](CrowdPlan& plan, RateLimit rate) {
+       plan.grouped = plan.queue_max.size();
+       return (plan.group_messages = rate).count;
+     }},
+};
+
+class LateReached : public ::testing::TestWithParam<LateLimit> {};
+
+// Most of the limit is used while mail waits, though each RCPT leaves up to a second after the
+// MAIL.
+TEST_P(LateReached, ByHostsThatAnswerSlowly) {
+  const LateLimit& limit = GetParam();
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds() / 4;
+       ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed * 2'147'029);
+    CrowdPlan plan;
+    plan.shards = static_cast<unsigned>(1 + random.below(4));
+    plan.vmta_max.assign(1, 0);
+    plan.queue_max.assign(12, 0);
+    plan.failing_sessions = plan.failing_recipients = 0;
+    plan.slow = 100;
+    plan.reply_max = Duration{random.between(20'000'000, 500'000'000)};
+    const RateLimit rate{static_cast<std::uint32_t>(5 + random.below(100)), Duration::seconds(10)};
+    const std::uint32_t allowed = limit.draw(plan, rate);
+    Crowd crowd(plan, seed);
+    for (std::size_t i = 0; i < 800; ++i) {
+      crowd.admit(i % plan.queue_max.size(), i / plan.queue_max.size() % plan.vmta_max.size(), 3);
+    }
+    crowd.run(Duration::seconds(30));
+    const std::uint64_t before = crowd.taken;
+    crowd.run(Duration::seconds(100));
+    ASSERT_FALSE(HasFatalFailure());
+    ASSERT_LT(crowd.ended, crowd.admitted) << "mail did not wait";
+    EXPECT_GE((crowd.taken - before + 1) * 100, 10 * allowed * limit.percent)
+        << allowed << " in 10 s, replies within " << plan.reply_max.ns / 1'000'000 << " ms\n"
+        << crowd.given_up << " given up\n"
+        << crowd.report();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, LateReached, ::testing::ValuesIn(kLateLimits));
+
+}  // namespace
+}  // namespace ringpost::schedule
