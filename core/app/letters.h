@@ -10,6 +10,7 @@ namespace ringpost::app {
 enum class LetterKind : std::uint16_t {
   parcel = 1,    ///< AdmissionParcel* to the queue's home
   parcel_back,   ///< AdmissionParcel* back to the shard that owns it
+  places_back,   ///< how many places for mail the sender of the letter used and no longer does
   place_ask,     ///< AdmissionParcel* to the shard of the message's log
   place_told,    ///< AdmissionParcel* back
   queue_ask,     ///< QueueQuestion* to the home of the queue

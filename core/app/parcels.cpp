@@ -30,18 +30,23 @@ AdmissionParcel* ParcelPool::fill(const Admission& admission, std::string_view q
   if (parcel == nullptr) {
     return nullptr;
   }
-  parcel->again = false;
-  parcel->queue_name.assign(queue_name);
-  parcel->domain.assign(admission.domain);
-  parcel->vmta.assign(admission.vmta);
-  parcel->job.assign(admission.job);
-  parcel->overflow.assign(admission.overflow);
-  parcel->admission = admission;
-  parcel->admission.domain = parcel->domain;
-  parcel->admission.vmta = parcel->vmta;
-  parcel->admission.job = parcel->job;
-  parcel->admission.overflow = parcel->overflow;
+  refill(*parcel, admission, queue_name);
   return parcel;
+}
+
+void ParcelPool::refill(AdmissionParcel& parcel, const Admission& admission,
+                        std::string_view queue_name) {
+  parcel.again = parcel.lent = false;
+  parcel.vmta.assign(admission.vmta);  // first: what overflowed goes to whom `overflow` names
+  parcel.overflow.assign(admission.overflow);
+  parcel.queue_name.assign(queue_name);
+  parcel.domain.assign(admission.domain);
+  parcel.job.assign(admission.job);
+  parcel.admission = admission;
+  parcel.admission.domain = parcel.domain;
+  parcel.admission.vmta = parcel.vmta;
+  parcel.admission.job = parcel.job;
+  parcel.admission.overflow = parcel.overflow;
 }
 
 void ParcelPool::take_back(AdmissionParcel& parcel) { free_.push_back(parcel); }

@@ -19,6 +19,7 @@ struct AdmissionParcel : ListLink<> {
   Admission admission;       ///< views refer to the strings below
   std::uint16_t sender = 0;  ///< whose pool it belongs to
   bool again = false;        ///< what came back is for somebody else: the sender places it anew
+  bool lent = false;         ///< came back: its mail took a place of the sender's with it
   std::uint32_t asked = 0;   ///< PlaceFinder: recipients from `admission.first` on
   std::string queue_name;
   std::string domain;
@@ -46,6 +47,9 @@ class ParcelPool {
 
   /// nullptr: all are under way.
   AdmissionParcel* fill(const Admission& admission, std::string_view queue_name);
+  /// Readdresses one that is here. Views in `admission` may be those of the parcel.
+  static void refill(AdmissionParcel& parcel, const Admission& admission,
+                     std::string_view queue_name);
   void take_back(AdmissionParcel& parcel);
   std::size_t under_way() const noexcept { return parcels_.size() - free_.size(); }
 

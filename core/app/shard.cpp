@@ -8,6 +8,8 @@ namespace ringpost::app {
 namespace {
 
 constexpr Duration kLookInterval = Duration::seconds(1);
+/// Admissions that found no room after a part of them was taken: then no others are begun.
+constexpr std::size_t kHeldMax = 64;
 
 /// Records of receipts cost room in the journal: there are none unless a file shows them.
 spool::SpoolOptions spool_options(spool::SpoolOptions options,
@@ -33,6 +35,8 @@ Shard::Shard(ShardSettings settings, const ShardPorts& ports, Mailroom& mailroom
       carrier_(loop_, outbox_, spool_, settings_.shards),
       signer_(loop_, carrier_, ports.crypto, settings_.signer),
       parcels_(settings_.parcels, settings_.shard),
+      move_parcels_(settings_.parcels, settings_.shard),
+      lent_(settings_.shards),
       finder_({loop_, outbox_, spool_, policies_, *this}, settings_.shards),
       search_(loop_, spool_, *this) {
   reports_.set_spool(spool_);
@@ -121,6 +125,7 @@ void Shard::on_letter(const Letter& letter, Now now) {
   switch (kind) {
     case LetterKind::parcel: on_parcel(*letter.as<AdmissionParcel*>(), now); return;
     case LetterKind::parcel_back: on_parcel_back(*letter.as<AdmissionParcel*>()); return;
+    case LetterKind::places_back: scheduler_->places().lend(-letter.as<std::int64_t>()); return;
     case LetterKind::place_ask:
     case LetterKind::place_told: finder_.on_letter(kind, *letter.as<AdmissionParcel*>()); return;
     case LetterKind::queue_ask: answer(*letter.as<QueueQuestion*>()); return;
@@ -150,12 +155,13 @@ bool Shard::admit(const Admission& admission) {
 }
 
 bool Shard::admit_placed(const Admission& admission, std::uint32_t seen) {
-  constexpr std::size_t kHeldMax = 64;
-  return held_admissions_.size() < kHeldMax && place_mail(admission, seen);
+  const std::size_t most = admission.moved ? 2 * kHeldMax : kHeldMax;
+  return held_admissions_.size() < most && place_mail(admission, seen);
 }
 
-// `seen`: rules of operators below that number are heeded in it.
-bool Shard::place_mail(const Admission& admission, std::uint32_t seen) {
+// `seen`: rules of operators below that number are heeded in it. `by`: what it came in takes it on:
+// shards that waited for parcels of their own to do that might have them all at each other.
+bool Shard::place_mail(const Admission& admission, std::uint32_t seen, Carried* by) {
   const Placement place = policies_.place(admission, loop_.now().instant);
   Admission chosen = admission;
   chosen.rules_seen = seen;
@@ -170,15 +176,23 @@ bool Shard::place_mail(const Admission& admission, std::uint32_t seen) {
   const auto home =
       static_cast<unsigned>(schedule::queue_hash(name, place.vmta) % settings_.shards);
   if (home == loop_.shard()) {
-    const schedule::Taken taken = give(chosen, name);
+    const schedule::Taken taken = give(chosen, name, by);
     if (taken == schedule::Taken::some) {
       pass_on(chosen);
     }
     return taken != schedule::Taken::none;
   }
-  AdmissionParcel* parcel = parcels_.fill(chosen, name);
-  if (parcel == nullptr) {
-    return false;
+  AdmissionParcel* parcel = nullptr;
+  if (by != nullptr) {
+    parcel = &by->parcel;
+    ParcelPool::refill(*parcel, chosen, name);
+    by->sent_on = true;
+  } else {
+    parcel = (chosen.moved ? move_parcels_ : parcels_).fill(chosen, name);
+    if (parcel == nullptr) {
+      return false;
+    }
+    scheduler_->places().lend(chosen.moved ? 1 : 0);
   }
   outbox_.send(home, Letter::of(kind_of(LetterKind::parcel), parcel));
   return true;
@@ -186,60 +200,101 @@ bool Shard::place_mail(const Admission& admission, std::uint32_t seen) {
 
 // The rest of an admission that was taken in part, so it cannot be refused any more.
 void Shard::pass_on(const Admission& rest) {
-  if (!held_admissions_.empty() || !place_mail(rest, rest.rules_seen)) {
+  if (!place_mail(rest, rest.rules_seen)) {
     held_admissions_.emplace_back(rest);
   }
 }
 
 // What this shard has learned of a destination since, the sender may not know. What is for somebody
-// else goes back with its parcel: whoever waits here for a parcel of its own might wait for ever.
-bool Shard::take_in(AdmissionParcel& parcel, Now now) {
+// else because of the day goes back with its parcel.
+Shard::Arrival Shard::take_in(AdmissionParcel& parcel, Now now) {
   if (policies_.ahead(parcel.admission)) {
-    return false;  // it waits until the same configuration has come here
+    return Arrival::waits;  // until the same configuration has come here
   }
+  Carried by{parcel};
+  bool taken = false;
   const std::string_view shared = policies_.known_rollup(parcel.queue_name, now.instant);
   if (shared.empty()) {
-    const schedule::Taken taken = give(parcel.admission, parcel.queue_name);
-    parcel.again = taken == schedule::Taken::some;
-    return taken != schedule::Taken::none;
+    const schedule::Taken took = give(parcel.admission, parcel.queue_name, &by);
+    if (!by.sent_on) {
+      parcel.again = took == schedule::Taken::some;
+    }
+    taken = took != schedule::Taken::none;
+  } else {
+    Admission admission = parcel.admission;
+    admission.domain = shared;
+    admission.rolled_up = true;
+    admission.era = policies_.era();
+    taken = place_mail(admission, admission.rules_seen, &by);
   }
-  Admission admission = parcel.admission;
-  admission.domain = shared;
-  admission.rolled_up = true;
-  admission.era = policies_.era();
-  return admit_placed(admission, admission.rules_seen);
+  return by.sent_on ? Arrival::sent_on : taken ? Arrival::taken : Arrival::waits;
 }
 
 void Shard::on_parcel(AdmissionParcel& parcel, Now now) {
-  if (take_in(parcel, now)) {
-    outbox_.send(parcel.sender, Letter::of(kind_of(LetterKind::parcel_back), &parcel));
-  } else {
+  if (!arrive(parcel, now)) {
     waiting_parcels_.push_back(&parcel);
   }
 }
 
+/// False: it waits.
+bool Shard::arrive(AdmissionParcel& parcel, Now now) {
+  const bool full = scheduler_->places().left() <= 0;
+  const Arrival arrival = take_in(parcel, now);
+  if (arrival != Arrival::taken) {
+    return arrival == Arrival::sent_on;
+  }
+  if (parcel.sender == settings_.shard) {
+    on_parcel_back(parcel);  // sent on to where it came from
+    return true;
+  }
+  parcel.lent = full && parcel.admission.moved && !parcel.again;
+  if (parcel.lent) {
+    ++lent_[parcel.sender];
+    scheduler_->places().lend(-1);
+  }
+  outbox_.send(parcel.sender, Letter::of(kind_of(LetterKind::parcel_back), &parcel));
+  return true;
+}
+
 void Shard::on_parcel_back(AdmissionParcel& parcel) {
+  const bool moved = parcel.admission.moved;
+  if (moved && !parcel.lent) {
+    scheduler_->places().lend(-1);
+  }
   if (parcel.again) {
     pass_on(parcel.admission);
   }
-  parcels_.take_back(parcel);
+  (moved ? move_parcels_ : parcels_).take_back(parcel);
+}
+
+// Places of others that are used no more, to whom has lent most of them first.
+void Shard::give_places_back() {
+  for (;;) {
+    const auto most = std::max_element(lent_.begin(), lent_.end());
+    const std::int64_t count =
+        std::min(std::int64_t{*most}, std::max(scheduler_->places().left(), std::int64_t{0}));
+    if (count == 0) {
+      return;
+    }
+    *most -= static_cast<std::uint32_t>(count);
+    scheduler_->places().lend(count);
+    outbox_.send(static_cast<unsigned>(most - lent_.begin()),
+                 Letter::of(kind_of(LetterKind::places_back), count));
+  }
 }
 
 void Shard::retry_parcels(Now now) {
-  while (!held_admissions_.empty()) {
-    const Admission& held = held_admissions_.front().admission;
-    if (!place_mail(held, held.rules_seen)) {
-      break;
+  bool refused = false;  // new mail: what moves goes on
+  for (auto held = held_admissions_.begin(); held != held_admissions_.end();) {
+    const Admission& rest = held->admission;
+    if ((refused && !rest.moved) || !place_mail(rest, rest.rules_seen)) {
+      refused = refused || !rest.moved;
+      ++held;
+    } else {
+      held = held_admissions_.erase(held);
     }
-    held_admissions_.pop_front();
   }
-  std::erase_if(waiting_parcels_, [&](AdmissionParcel* parcel) {
-    if (!take_in(*parcel, now)) {
-      return false;
-    }
-    outbox_.send(parcel->sender, Letter::of(kind_of(LetterKind::parcel_back), parcel));
-    return true;
-  });
+  std::erase_if(waiting_parcels_, [&](AdmissionParcel* parcel) { return arrive(*parcel, now); });
 }
 
 // ---- schedule -> spool -------------------------------------------------------------------------
@@ -331,6 +386,7 @@ bool Shard::end_of_turn(Now now) {
   if (!waiting_parcels_.empty() || !held_admissions_.empty()) {
     retry_parcels(now);
   }
+  give_places_back();
   finder_.retry();
   if (sources_seen_ != deliverer_->sources().changes()) {
     sources_seen_ = deliverer_->sources().changes();

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -115,8 +115,17 @@ class Shard final : public LetterHandler,
   bool end_of_turn(Now now) override;
 
   void on_settled(Completion& completion);
-  bool take_in(AdmissionParcel& parcel, Now now);
-  bool place_mail(const Admission& admission, std::uint32_t seen);
+  /// A parcel of another shard, which takes it on where its mail belongs elsewhere.
+  struct Carried {
+    AdmissionParcel& parcel;
+    bool sent_on = false;  ///< it belongs to the shard that it was sent to
+  };
+  enum class Arrival : std::uint8_t { waits, taken, sent_on };
+
+  Arrival take_in(AdmissionParcel& parcel, Now now);
+  bool place_mail(const Admission& admission, std::uint32_t seen, Carried* by = nullptr);
+  bool arrive(AdmissionParcel& parcel, Now now);
+  void give_places_back();
   void pass_on(const Admission& rest);
   void on_parcel_back(AdmissionParcel& parcel);
   void on_parcel(AdmissionParcel& parcel, Now now);
@@ -152,7 +161,7 @@ class Shard final : public LetterHandler,
   void change_jobs(const ControlTask& task, ControlTask::Part& part, Now now);
   void move_mail(const ControlTask& task, ControlTask::Part& part, Now now);
   void prioritize(const ControlTask& task, ControlTask::Part& part, Now now);
-  schedule::Taken give(Admission& admission, std::string_view name);
+  schedule::Taken give(Admission& admission, std::string_view name, Carried* by = nullptr);
   Admission as_moved(const Admission& admission);
   bool stays(const MoveRule& rule, std::string_view queue, std::string_view vmta) const;
   void follow(const MoveRule& rule, std::string_view shared, std::string_view vmta,
@@ -193,9 +202,11 @@ class Shard final : public LetterHandler,
   JobCarrier carrier_;
   sign::MessageSigner signer_;
   ParcelPool parcels_;
+  ParcelPool move_parcels_;          ///< of mail that leaves a queue; comes back without waiting
+  std::vector<std::uint32_t> lent_;  ///< places for mail that are of other shards, by shard
   PlaceFinder finder_;
   std::vector<AdmissionParcel*> waiting_parcels_;  ///< arrived, but the scheduler had no room
-  std::deque<HeldAdmission> held_admissions_;      ///< for others, who have no room yet
+  std::list<HeldAdmission> held_admissions_;       ///< for others, who have no room yet
   std::unique_ptr<resolve::Resolver> resolver_;
   std::unique_ptr<deliver::Deliverer> deliverer_;
   std::unique_ptr<schedule::Scheduler> scheduler_;

@@ -91,7 +91,7 @@ void Shard::prioritize(const ControlTask& task, ControlTask::Part& part, Now now
 // Into a queue of this shard. Mail that was on its way between shards when a command moved mail or
 // changed priorities follows here. What comes into its queue only when its mail hosts are known
 // gets the queue's priority, too.
-schedule::Taken Shard::give(Admission& admission, std::string_view name) {
+schedule::Taken Shard::give(Admission& admission, std::string_view name, Carried* by) {
   const std::uint32_t seen = admission.rolled_up ? 0 : admission.rules_seen;
   if (seen >= moves_.next_serial() || !moves_.concern(admission.received)) {
     return scheduler_->admit_some(admission, name, loop_.now());
@@ -110,7 +110,7 @@ schedule::Taken Shard::give(Admission& admission, std::string_view name) {
       Admission moved = admission;
       moved.domain = queue;
       follow(rule, {}, vmta, moved);
-      return place_mail(moved, rule.serial + 1) ? schedule::Taken::all : schedule::Taken::none;
+      return place_mail(moved, rule.serial + 1, by) ? schedule::Taken::all : schedule::Taken::none;
     }
   }
   return scheduler_->admit_some(admission, queue, loop_.now());

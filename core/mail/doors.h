@@ -74,6 +74,7 @@ struct Admission {
   std::uint32_t rules_seen = 0;   ///< operators' rules below this number are heeded in it
   std::uint8_t era = 0;           ///< numbers the rules on shared queues that it was placed by
   bool anew = false;              ///< leaves its queue, and is to be placed by its own domain
+  bool moved = false;             ///< leaves its queue and has a place (schedule::Places)
   bool ambiguous_before = false;  ///< issued before an unclean stop and never settled
   WallTime received;
   WallTime next_attempt;  ///< 0: at once

@@ -26,6 +26,7 @@ SchedulerParts::SchedulerParts(Scheduler& whole, const SchedulerOptions& options
       // In delivery a run of recipients may break up into single ones, which need entries of their
       // own when they come back: admission keeps to entries_max, returning mail never fails.
       entries_(kNil - 1),
+      places_(entries_, options.entries_max),
       wheel_(entries_),
       shares_(entries_),
       table_(options.queues_max),
@@ -121,7 +122,7 @@ Taken Scheduler::admit_some(Admission& admission, std::string_view queue_name, N
   RP_ASSERT_NOTE(queue_hash(queue_name, admission.vmta) % options_.shards == options_.shard,
                  "mail was admitted at a shard that is not its queue's home");
   RP_ASSERT(admission.count > 0);
-  if (entries_.used() + reserved_ >= options_.entries_max) {
+  if (!admission.moved && places_.full()) {
     return Taken::none;
   }
   Queue* queue = queue_for(queue_name, admission.vmta, now);

@@ -26,8 +26,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   Scheduler(const SchedulerOptions& options, const Doors& doors, Now now);
   /// `queue_name`: after roll-up rules, and its home is this shard. False: no room, offer it again.
   bool admit(const Admission& admission, std::string_view queue_name, Now now);
-  /// Where only so many are given to the queue on a day, the rest may stay in `admission`,
-  /// addressed to whom it goes to instead.
+  /// Where a day takes only so many, the rest stays in `admission`, addressed to who gets it.
   Taken admit_some(Admission& admission, std::string_view queue_name, Now now);
   Job* take(QueueId queue, Now now) override;
   Job* take_from(QueueId queue, const IpAddress& source, Now now) override;
@@ -42,6 +41,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   bool surplus(QueueId queue, const QueuePolicy& policy, const IpAddress& source) override;
   bool keeps(QueueId queue, Now now) override;
   ConnectGate& connect_gate() { return hosts_; }
+  Places& places() { return places_; }
   /// The job that went to SettleSink::settle() is in the journal. The job is ours again.
   void retire(Job& job, Now now);
   /// Works off what has become possible, a bounded amount. True: there is more to do at once.

@@ -167,7 +167,7 @@ Job* Scheduler::take(QueueId id, const IpAddress& source, bool slow, Now now) {
   const Instant good_until = spend(queue, job, slow ? 0 : count, gate, slow ? nullptr : scope, now);
   LatePermits::begin(queue, job, scope, slow, good_until);
   queue.in_flight += count;
-  reserved_ += count;
+  places_.begin_delivery(count);
   return &job;
 }
 
@@ -315,7 +315,7 @@ void Scheduler::retire(Job& given, Now now) {
     }
   } else {
     queue.in_flight -= count;
-    reserved_ -= count;
+    places_.end_delivery(count);
     requeue(job, queue, now);
     end_share(job, queue, count);
   }

@@ -156,6 +156,7 @@ bool Scheduler::hand_on(const MoveOrder& order, const Queue& queue, std::uint32_
   const bool same = seen == 0 && order.vmta == queue.vmta->name;
   admission.pooled = entry.pooled && (order.once || same);
   admission.era = order.name.empty() ? entry.era : global_.era;
+  admission.moved = true;
   admission.anew = queue.shared && entry.era != global_.era && seen == 0;
   admission.first = entry.first;
   admission.count = entry.count;
@@ -238,8 +239,8 @@ bool Scheduler::move_some(Queue& queue, std::uint32_t& budget, Now now) {
 // What is paused, or being ended, stays until that is over; then begin_move() lists it again.
 void Scheduler::drain_moves(std::uint32_t& budget, Now now) {
   while (budget > 0 && move_retry_ <= now.instant && !moving_.empty()) {
-    const QueueId id = moving_.back();
-    moving_.pop_back();  // the taker may add others
+    const QueueId id = moving_.front();
+    moving_.pop_front();  // the taker may add others
     Queue* queue = table_.find(id);
     if (queue == nullptr || queue->move == nullptr) {
       continue;
@@ -250,7 +251,7 @@ void Scheduler::drain_moves(std::uint32_t& budget, Now now) {
     }
     if (!move_some(*queue, budget, now)) {
       queue->move->listed = true;
-      moving_.push_back(id);
+      moving_.push_back(id);  // what others have may be wanted elsewhere
       continue;
     }
     if (queue->move->order.once) {

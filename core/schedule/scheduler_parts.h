@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "core/schedule/job_pool.h"
 #include "core/schedule/leases.h"
 #include "core/schedule/limits.h"
+#include "core/schedule/places.h"
 #include "core/schedule/queue_clocks.h"
 #include "core/schedule/queue_pattern.h"
 #include "core/schedule/queue_table.h"
@@ -64,6 +66,7 @@ struct SchedulerParts {
   SchedulerOptions options_;
   Doors doors_;
   EntrySlab entries_;
+  Places places_;
   DueWheel wheel_;
   ShareBook shares_;
   QueueTable table_;
@@ -83,18 +86,17 @@ struct SchedulerParts {
   SourceRules source_rules_;
   GlobalLimits global_;
   Scope* total_;
-  Scope no_limit_;              ///< where a queue has no scope of a kind
-  EntryList endings_;           ///< entries whose final outcome waits for a job
-  std::uint64_t reserved_ = 0;  ///< recipients in delivery: they may need entries again
-  WaitList ring_;               ///< ready queues, in turn
-  WaitList resting_;            ///< idle queues that still have sessions
-  WaitList yielders_;           ///< queues with a session to be closed for others
+  Scope no_limit_;     ///< where a queue has no scope of a kind
+  EntryList endings_;  ///< entries whose final outcome waits for a job
+  WaitList ring_;      ///< ready queues, in turn
+  WaitList resting_;   ///< idle queues that still have sessions
+  WaitList yielders_;  ///< queues with a session to be closed for others
   WaitList job_waiters_;
   WaitList room_waiters_;
   WaitList ending_queues_;
-  std::vector<QueueId> rush_;    ///< queues whose deferred mail is to be tried now
-  std::vector<QueueId> moving_;  ///< queues whose mail goes elsewhere
-  Instant move_retry_;           ///< the taker had no room: not before
+  std::vector<QueueId> rush_;   ///< queues whose deferred mail is to be tried now
+  std::deque<QueueId> moving_;  ///< queues whose mail goes elsewhere
+  Instant move_retry_;          ///< the taker had no room: not before
   Instant room_retry_ = Instant::never();
   Instant owed_until_;           ///< what queues owe of octets is paid then
   std::uint64_t debts_ = 0;      ///< counts them

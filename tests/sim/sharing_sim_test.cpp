@@ -2,10 +2,8 @@
 // no receiver takes mail and it waits: the names of shared queues are no domains, and nobody's mail
 // may be returned because the configuration has forgotten one. At the end every recipient is
 // delivered, by the mail host of its own domain or of the queue that its domain shares then, and no
-// queue holds mail under a name that the configuration does not have.
-//
-// Pools so small that all run out are left out here: mail that moves waits for room, and shards
-// that are all full of mail that is to move may wait for each other.
+// queue holds mail under a name that the configuration does not have, even where pools are so small
+// that shards full of mail that is to move would wait for each other.
 //
 //   RINGPOST_SIM_SEED=N    first seed (default 1)
 //   RINGPOST_SIM_SEEDS=N   how many (default 25)
@@ -72,6 +70,7 @@ class SharingRun {
         accounts_(seed + 2),
         outside_(world_, network_, ledger_) {
     network_.faults().latency_max = Duration::milliseconds(world_.random().between(1, 30));
+    tiny_ = world_.random().chance(25);
     bits_ = static_cast<unsigned>(world_.random().below(kVariants));
     for (unsigned d = 0; d < std::size(kDomains); ++d) {
       const std::string domain = std::string(kDomains[d]) + ".example";
@@ -121,6 +120,7 @@ class SharingRun {
                                                      .files = files_,
                                                      .accounts = accounts_,
                                                      .snapshot = variant(bits_),
+                                                     .tiny = tiny_,
                                                      .pause_rules = pauses_},
                                          static_cast<unsigned>(1 + world_.random().below(4)));
     if (auto started = machine_->start(); !started) {
@@ -253,6 +253,7 @@ class SharingRun {
   std::vector<std::unique_ptr<Injector>> injectors_;
   std::string pauses_;
   std::unique_ptr<Machine> machine_;
+  bool tiny_ = false;
   unsigned bits_ = 0;
   std::uint32_t version_ = 1;
   unsigned reloads_ = 0;
