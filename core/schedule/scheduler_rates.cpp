@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "core/base/assert.h"
 #include "core/schedule/late_permits.h"
@@ -45,9 +46,9 @@ void Scheduler::apply_shared(Queue& queue, const QueueLimits& limits) {
     note_opening(queue, opening);
   }
   if (connects != queue.shared_connects) {
-    if (queue.approaching) {
+    if (std::exchange(queue.approaching, false)) {
       --queue.shared_connects->approaching;
-      queue.approaching = false;
+      rates_.stir(*queue.shared_connects);  // its place is the next one's
     }
     queue.shared_connects = connects;
   }
