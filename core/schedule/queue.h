@@ -146,6 +146,7 @@ struct Queue : Waiter {
   bool shared : 1 = false;      ///< QueueSettings::shared
   bool slow : 1 = false;        ///< its last transaction was one of these
   bool lags : 1 = false;        ///< its sessions were all busy until its rates had a whole burst
+  bool fresh : 1 = false;       ///< nothing was sent since its last session was opened
   std::uint8_t priority = kNormalPriority;
   std::uint8_t standing = kNormalPriority;  ///< of its units; kUntouchable: nobody interrupts it
 

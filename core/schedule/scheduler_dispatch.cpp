@@ -377,6 +377,7 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
   ++queue.opening;
   note_opening(queue, +1);
   queue.slice_until = now.instant + kSlice;
+  queue.fresh = true;
   if (!doors_.sessions.open_session(queue.id(), queue.name, queue.policy)) {
     --queue.opening;
     note_opening(queue, -1);

@@ -86,7 +86,7 @@ Instant Scheduler::spend(Queue& queue, const PooledJob& job, std::uint32_t count
       note_debt(*gate->octets, now);
     }
   }
-  queue.invited = false;
+  queue.invited = queue.fresh = false;
   return LatePermits::charge(queue, count, scope, job.mail.size, now);
 }
 
@@ -128,12 +128,16 @@ Job* Scheduler::take(QueueId id, const IpAddress& source, bool slow, Now now) {
   if (!may_take(queue, now)) {
     return nullptr;
   }
-  if (must_yield(queue, now)) {
+  // What a connection was made for goes before it is given up: else queues whose greetings or
+  // permits take longer than their time would open and close in turn, and send nothing.
+  slow = slow && LatePermits::fit(*this, queue);
+  const bool begins = queue.fresh && SenderTraffic::permit_there(*this, queue, source, slow, now);
+  if (!begins && must_yield(queue, now)) {
     place(queue, QueueState::waiting, Gate::yielding, Instant::never(),
           doors_.closer != nullptr ? &yielders_ : nullptr);
     return nullptr;
   }
-  queue.slow = slow = slow && LatePermits::fit(*this, queue);
+  queue.slow = slow;
   const std::uint32_t permits =
       slow ? LatePermits::own(*this, queue, now) : own_permits(queue, now, {});
   if (permits == 0 || !may_leave_from(queue, source, now)) {

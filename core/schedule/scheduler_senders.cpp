@@ -54,6 +54,29 @@ bool SenderTraffic::keeps_session(Scheduler& all, Queue& queue, Now now) {
   return true;
 }
 
+bool SenderTraffic::permit_there(Scheduler& all, const Queue& queue, const IpAddress& source,
+                                 bool slow, Now now) {
+  const std::uint32_t size = all.next_octets(queue);
+  ByteGate* const octets = queue.octets();
+  const Duration lead = slow ? RateBook::kLead : Duration{};
+  const bool own = queue.messages.due(now.instant, lead) > 0 &&
+                   (queue.warmup == nullptr || queue.warmup->gate().due(now.instant, lead) > 0);
+  if (!own || (octets != nullptr && !octets->open_for(size, now.instant))) {
+    return false;
+  }
+  const RateScope* scope = scope_of(all, queue, all.shares_.next(queue));
+  if (queue.sources() != nullptr) {
+    SourceGate* const gate = queue.sources()->find(source);
+    if (gate == nullptr || !gate->open_for(size, now.instant)) {
+      return false;
+    }
+    scope = scope == nullptr && gate->line != nullptr ? gate->line->scope : scope;
+  }
+  scope = scope == nullptr ? queue.shared_messages : scope;
+  return scope == nullptr || (slow ? scope->opens <= now.instant + lead
+                                   : RateBook::available(*scope, size, now.instant) > 0);
+}
+
 std::uint32_t SenderTraffic::permits(Scheduler& all, Queue& queue, const IpAddress& source,
                                      RateScope*& scope, Now now) {
   for (int n = kAsidePerTake; n > 0 && !queue.ready.empty(); --n) {

@@ -9,6 +9,9 @@ constexpr std::uint64_t rule_of(std::size_t sender) { return sender * 0x9e3779b9
 
 constexpr std::uint64_t kSplit = Crowd::kSplit;
 
+/// A session stays so long for a permit that is near, as those of net/deliver do.
+constexpr Duration kPermitPatience = Duration::seconds(3);
+
 IpAddress source_address(std::size_t index) {
   return IpAddress::v4(198, 51, 100, static_cast<std::uint8_t>(1 + index));
 }
@@ -588,7 +591,8 @@ void Crowd::next_job(std::size_t index) {
   event.session = index;
   event.what = What::idle_out;
   event.round = ++session.idle_round;
-  post(event, plan_.idle_timeout);
+  const bool keeps = shards_[session.shard]->scheduler->keeps(session.queue, now);
+  post(event, std::max(plan_.idle_timeout, keeps ? kPermitPatience : Duration{}));
 }
 
 Job* Crowd::take(std::size_t index) {

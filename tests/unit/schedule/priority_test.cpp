@@ -138,11 +138,50 @@ TEST(Priority, AReloadChangesPlacesAndStandings) {
   hand.scheduler().refresh(hand.now);
   hand.run();
   hand.advance(Duration::seconds(2));
+  EXPECT_NE(hand.scheduler().take(low, hand.now), nullptr) << "what it was opened for";
   EXPECT_EQ(hand.scheduler().take(low, hand.now), nullptr) << "it yields";
   hand.end(low, SessionEnd::normal);
   hand.run();
   ASSERT_EQ(hand.opened.size(), 2u);
   EXPECT_EQ(hand.opened[1].second, "two.example");
+}
+
+// A host whose greeting takes longer than its queue may keep a connection from others.
+TEST(Priority, OneTransactionGoesBeforeAConnectionIsGivenUp) {
+  test::Hand hand;
+  hand.global.connections_max = 1;
+  hand.admit("slow.example", 1);
+  hand.admit("slow.example", 2);
+  hand.run();
+  ASSERT_EQ(hand.opened.size(), 1u);
+  const QueueId slow = hand.opened[0].first;
+  hand.admit("other.example", 3);
+  hand.run();
+  hand.advance(Scheduler::kLongSlice * 2);
+  hand.establish(slow);
+  EXPECT_NE(hand.scheduler().take(slow, hand.now), nullptr);
+  EXPECT_EQ(hand.scheduler().take(slow, hand.now), nullptr) << "the other one's turn";
+  hand.end(slow, SessionEnd::normal);
+  hand.run();
+  ASSERT_EQ(hand.opened.size(), 2u);
+  EXPECT_EQ(hand.opened[1].second, "other.example");
+}
+
+// The same where the first permit takes longer: it is used before the connection goes to others.
+TEST(Priority, APermitThatAConnectionWaitedForIsUsed) {
+  for (const bool of_sender : {true, false}) {
+    CrowdPlan plan = calm(3);
+    plan.total_max = 1;
+    plan.queue_max.assign(6, 0);
+    plan.closer = false;
+    const RateLimit rate = {12, Duration::minutes(1)};
+    (of_sender ? plan.sender_messages : plan.vmta_messages).push_back(rate);
+    Crowd crowd(plan, 1);
+    for (std::size_t i = 0; i < 60; ++i) {
+      crowd.admit(i % 6, 0, 1, of_sender ? 1 : 0);
+    }
+    ASSERT_TRUE(crowd.run(Duration::minutes(30))) << crowd.report();
+  }
 }
 
 }  // namespace
