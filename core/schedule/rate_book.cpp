@@ -289,6 +289,9 @@ void RateBook::on_want(const LeaseMessage& message, unsigned from) {
   } else if (want == 0 && place != account.turn.end()) {
     account.turn.erase(place);
   }
+  if (account.turn.empty()) {
+    set_claim(account, nullptr);
+  }
   peer.want = want;
   peer.octets = message.octets;
   peer.ask = want > 0;
@@ -297,6 +300,7 @@ void RateBook::on_want(const LeaseMessage& message, unsigned from) {
 
 void RateBook::build(Account& account, Instant now) {
   account.built = version_;
+  set_claim(account, nullptr);
   account.gates.clear();
   account.life = kLifeMax;
   account.grant_max = ~0u;
@@ -369,11 +373,15 @@ std::uint32_t RateBook::available(const Account& account, std::uint32_t octets, 
   for (Gate* gate : account.gates) {
     if (!gate->octets.limited()) {
       units = std::min(units, gate->rate().available(now));
-    } else if (!gate->octets.open_for(octets, now)) {
+    } else if (!gate->octets.open_for(octets, now) || gate->claimed_by_other(account)) {
       return 0;
     }
   }
   return units;
+}
+
+Instant RateBook::opens_of(Gate& gate, std::uint32_t octets) {
+  return gate.octets.limited() ? gate.octets.opens_for(octets) : gate.rate().opens_at();
 }
 
 Instant RateBook::opens_at(const Account& account, RateOf& closed_by) {
@@ -381,8 +389,7 @@ Instant RateBook::opens_at(const Account& account, RateOf& closed_by) {
   const std::uint32_t octets =
       account.turn.empty() ? 0 : account.peers[account.turn.front()].octets;
   for (Gate* gate : account.gates) {
-    const Instant opens =
-        gate->octets.limited() ? gate->octets.opens_for(octets) : gate->rate().opens_at();
+    const Instant opens = opens_of(*gate, octets);
     if (opens >= when) {
       when = opens;
       closed_by = gate->warmup != nullptr ? RateOf::warmup : gate->of;
@@ -422,7 +429,50 @@ bool RateBook::serve(Account& account, Instant now) {
     account.turn.push_back(shard);
   }
   account.ticket = ++tickets_;
+  account.due = {};
+  set_claim(account, nullptr);
   return true;
+}
+
+void RateBook::set_claim(Account& account, Gate* gate) {
+  Gate* const before = std::exchange(account.claim, gate);
+  if (before != gate && before != nullptr) {
+    before->claimed_by = nullptr;
+    for (Account* const other : std::exchange(before->behind, {})) {
+      freshen(*other);
+    }
+  }
+  if (gate != nullptr) {
+    gate->claimed_by = &account;
+  }
+}
+
+// Small messages would pass a large one by for ever: the room that they leave is never enough for
+// it. What was passed over claims the gate that it waits for longest, one at a time, and only where
+// nobody else has claimed any that it needs: of two that each hold what the other needs neither
+// would go.
+void RateBook::await_gates(Account& account, Instant now) {
+  const std::uint32_t octets = account.peers[account.turn.front()].octets;
+  Instant opens;
+  Gate* last = nullptr;
+  Gate* taken = nullptr;
+  for (Gate* gate : account.gates) {
+    const Instant when = opens_of(*gate, octets);
+    last = when >= opens ? gate : last;
+    opens = std::max(opens, when);
+    taken = gate->claimed_by_other(account) ? gate : taken;
+  }
+  const bool passed_over = account.octets && account.due != Instant{} && account.due <= now;
+  account.due = passed_over ? account.due : opens;
+  const bool claims = passed_over && taken == nullptr && last->octets.limited();
+  set_claim(account, claims ? last : nullptr);
+  if (taken != nullptr &&
+      std::find(taken->behind.begin(), taken->behind.end(), &account) == taken->behind.end()) {
+    taken->behind.push_back(&account);
+  }
+  if (taken == nullptr || opens > now) {
+    owner_timers_.set(account, opens);
+  }
 }
 
 void RateBook::grant_due(Instant now) {
@@ -444,8 +494,7 @@ void RateBook::grant_due(Instant now) {
   }
   for (Account* account : due_) {
     if (!account->turn.empty()) {
-      RateOf closed_by = RateOf::vmta;
-      owner_timers_.set(*account, opens_at(*account, closed_by));
+      await_gates(*account, now);
     }
   }
 }

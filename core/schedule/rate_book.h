@@ -148,13 +148,19 @@ class RateBook {
   Instant next_wakeup() const { return std::min(holder_timers_.next(), owner_timers_.next()); }
 
  private:
+  struct Account;
   struct Gate {
     RateGate own;
     ByteGate octets;                ///< if limited, this is the gate
     WarmupState* warmup = nullptr;  ///< the rate is this one's
     RateOf of = RateOf::vmta;
-    std::uint32_t version = 0;  ///< of the settings its limit is of
+    std::uint32_t version = 0;      ///< of the settings its limit is of
+    Account* claimed_by = nullptr;  ///< that was passed over; nobody takes octets before it
+    std::vector<Account*> behind;   ///< who waits for that
 
+    bool claimed_by_other(const Account& account) const {
+      return claimed_by != nullptr && claimed_by != &account;
+    }
     RateGate& rate() { return warmup != nullptr ? warmup->gate() : own; }
     void take(std::uint32_t count, std::uint32_t size, Instant now) {
       if (octets.limited()) {
@@ -189,6 +195,8 @@ class RateBook {
     std::uint32_t grant_max = 1;
     bool octets = false;  ///< it grants for one message at a time
     Duration life;
+    Instant due;  ///< when its next message would go if no other account did before; or nothing
+    Gate* claim = nullptr;
     std::vector<Gate*> gates;
     std::vector<Peer> peers;
     std::vector<std::uint16_t> turn;  ///< shards that want permits, in order
@@ -201,8 +209,11 @@ class RateBook {
   void build(Account& account, Instant now);
   void add_gate(Account& account, const SharedRate& rate, std::uint32_t version, Instant now);
   static std::uint32_t available(const Account& account, std::uint32_t octets, Instant now);
+  static Instant opens_of(Gate& gate, std::uint32_t octets);
   static Instant opens_at(const Account& account, RateOf& closed_by);
   bool serve(Account& account, Instant now);
+  void await_gates(Account& account, Instant now);
+  void set_claim(Account& account, Gate* gate);
   void grant_due(Instant now);
   void answer_asks(Account& account);
   bool tell_owner(RateScope& scope, LeaseTransport& transport);

@@ -133,5 +133,50 @@ TEST(Octets, AreOwedOverACrash) {
   }
 }
 
+/// Two groups' mail under one limit of octets, on one shard.
+struct TwoScopes : PolicySource, LeaseTransport {
+  QueueSettings settings_of(std::string_view, std::string_view) override { return {}; }
+  GlobalLimits global_limits() override { return {}; }
+  const RatePlan* rate_plan(std::uint64_t) override { return &plan; }
+  bool send(unsigned, const LeaseMessage&) override { return true; }
+
+  RatePlan plan;
+  Now now{Instant{} + Duration::hours(1), WallTime{1'800'000'000'000'000}};
+  WarmupBook warmups{now};
+  RatePositions positions;
+  RateBook book{0, 1, *this, warmups, positions};
+};
+
+// The room that small messages leave in the limit's period is too little for a large one.
+TEST(Octets, ALargeMessageIsNotPassedByForEver) {
+  TwoScopes two;
+  two.plan.rates.push_back(
+      {5, {}, RateOf::vmta_octets, false, nullptr, {20'000, Duration::seconds(1)}});
+  RateScope& small = two.book.scope(1, 5, {}, 1);
+  RateScope& large = two.book.scope(2, 5, {}, 1);
+  const Instant end = two.now.instant + Duration::seconds(60);
+  int passed = 0;
+  int gone = 0;
+  while (two.now.instant < end) {
+    for (RateScope* const scope : {&small, &large}) {
+      const std::uint32_t size = scope == &small ? 8'000 : 16'000;
+      if (RateBook::available(*scope, size, two.now.instant) > 0) {
+        RateBook::take(*scope, 1, size, two.now.instant);
+        ++(scope == &small ? passed : gone);
+      }
+      two.book.set_want(*scope, 1, size);
+    }
+    do {
+      two.book.run(two.now.instant);
+      two.book.flush(two);
+    } while (!two.book.quiet());
+    const bool there = RateBook::available(small, 8'000, two.now.instant) > 0 ||
+                       RateBook::available(large, 16'000, two.now.instant) > 0;
+    two.now.instant = there ? two.now.instant : two.book.next_wakeup();
+  }
+  EXPECT_GE(gone, 20) << passed << " small ones";
+  EXPECT_GE(passed, 20) << gone << " large ones";
+}
+
 }  // namespace
 }  // namespace ringpost::schedule
