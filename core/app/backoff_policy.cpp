@@ -55,6 +55,21 @@ Limit other_than(const Limit& twin, const Limit& normal) {
   return twin == normal ? Limit{} : twin;
 }
 
+/// Where permits are asked for each source address, they are those of the twin.
+template <class KeyOf>
+void set_sources(schedule::QueueLimits& limits, schedule::SharedRates schedule::SourceLimit::*rates,
+                 KeyOf key_of) {
+  if (limits.by_source == nullptr || (limits.by_source->front().*rates).scope == 0) {
+    return;
+  }
+  auto sources = std::make_shared<std::vector<schedule::SourceLimit>>(*limits.by_source);
+  for (schedule::SourceLimit& one : *sources) {
+    const std::uint64_t key = key_of(one.ip);
+    one.*rates = {key, key, {}};
+  }
+  limits.by_source = std::move(sources);
+}
+
 void set_group_backoff(schedule::QueueLimits& limits, const QueuePolicy& policy,
                        const config::PathPolicy& in) {
   const GroupBackoff of = group_backoff(in);
@@ -70,20 +85,18 @@ void set_group_backoff(schedule::QueueLimits& limits, const QueuePolicy& policy,
     limits.warmup = nullptr;
     const std::uint64_t key = RatePlans::backoff_messages_of(policy.group, policy.vmta);
     limits.shared_messages = {key, key, {}};
-    if (limits.by_source != nullptr && limits.by_source->front().shared_messages.scope != 0) {
-      auto sources = std::make_shared<std::vector<schedule::SourceLimit>>(*limits.by_source);
-      for (schedule::SourceLimit& one : *sources) {
-        const std::uint64_t own = RatePlans::messages_of(policy.group, policy.vmta, one.ip, true);
-        one.shared_messages = {own, own, {}};
-      }
-      limits.by_source = std::move(sources);
-    }
+    set_sources(limits, &schedule::SourceLimit::shared_messages, [&](const IpAddress& source) {
+      return RatePlans::messages_of(policy.group, policy.vmta, source, true);
+    });
   }
   if (of.connects.limited()) {
     limits.connects = {};
     limits.connect_gap = {};
     const std::uint64_t key = RatePlans::backoff_connects_of(policy.group, policy.vmta);
     limits.shared_connects = {key, key, {}};
+    set_sources(limits, &schedule::SourceLimit::shared_connects, [&](const IpAddress& source) {
+      return RatePlans::connects_of(policy.group, policy.vmta, source, true);
+    });
   }
 }
 

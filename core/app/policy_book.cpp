@@ -672,14 +672,14 @@ void PolicyBook::set_group(schedule::QueueSettings& settings, QueuePolicy& polic
         has_plan ? RatePlans::messages_of(group, policy.vmta) : RatePlans::messages_of(policy.vmta),
         split ? schedule::RateLimit{} : rate_of(in.max_msg_rate, in.pacing)};
   }
-  const bool by_plan = some_source([](const auto& one) { return one.connects.limited(); });
+  const bool by_plan = by_source != nullptr && rates_connects(*by_source);
   if (connects_of(in).limited() || by_plan) {
     settings.limits.connects = {};
     settings.limits.connect_gap = {};
     settings.limits.shared_connects = {
         RatePlans::group_connects(group, policy.vmta),
         by_plan ? RatePlans::connects_of(group, policy.vmta) : RatePlans::connects_of(policy.vmta),
-        connects_of(in)};
+        by_plan ? schedule::RateLimit{} : connects_of(in)};
   }
 }
 

@@ -91,6 +91,12 @@ std::uint64_t RatePlans::messages_of(std::string_view group, std::string_view vm
                 std::string(group) + "/" + std::string(vmta) + "/" + source.text());
 }
 
+std::uint64_t RatePlans::connects_of(std::string_view group, std::string_view vmta,
+                                     const IpAddress& source, bool backoff) {
+  return key_of(backoff ? "group-backoff-source-connects-plan" : "group-source-connects-plan",
+                std::string(group) + "/" + std::string(vmta) + "/" + source.text());
+}
+
 // A grant of octets is for one message of a queue, which cannot be asked for twice: where octets
 // are limited, permits are asked for no single address.
 bool RatePlans::splits(const GroupWarmup& group, std::string_view vmta) const {
@@ -109,15 +115,9 @@ void RatePlans::add_own(std::uint64_t plan, std::uint64_t home, const schedule::
 }
 
 // Each source address has a plan of its own, of all that the group counts in and of its own rates.
-// What is asked for no single address, as mail of rated senders and connections are, counts in the
-// rates of all of them.
+// What is asked for no single address, as mail of rated senders is, counts in the rates of all.
 void RatePlans::add_sources(const GroupWarmup& group, std::string_view vmta, std::uint64_t home,
                             const Homes& before) {
-  const std::uint64_t connects = connects_of(vmta);
-  const std::uint64_t connects_plan = connects_of(group.group, vmta);
-  if (const auto whole = plans_.find(connects); whole != plans_.end()) {
-    plans_[connects_plan] = schedule::RatePlan(whole->second);
-  }
   const std::uint64_t messages = messages_of(group.group, vmta);
   const bool split = splits(group, vmta);
   schedule::RatePlan common;
@@ -142,8 +142,29 @@ void RatePlans::add_sources(const GroupWarmup& group, std::string_view vmta, std
     }
     add_octets(messages, home, one.octets, key_of("group-source-octets", name),
                schedule::RateOf::source_octets, before);
-    add(connects_plan, connects, rate_of(one.connects), key_of("group-source-connects", name),
-        schedule::RateOf::source, before);
+  }
+  if (rates_connects(*group.by_source)) {
+    add_connect_sources(group, vmta, before);
+  }
+}
+
+void RatePlans::add_connect_sources(const GroupWarmup& group, std::string_view vmta,
+                                    const Homes& before) {
+  const std::uint64_t home = connects_of(vmta);
+  const std::uint64_t whole = connects_of(group.group, vmta);
+  copy(home, home, whole);
+  add_own(whole, home, group.connects, group_connects(group.group, vmta), before);
+  plans_[whole].home = home;
+  const schedule::RatePlan common = plans_[whole];
+  plans_[whole].split = true;
+  for (const schedule::SourceLimit& one : *group.by_source) {
+    const std::string name = group.group + "/" + std::string(vmta) + "/" + one.ip.text();
+    const std::uint64_t own = connects_of(group.group, vmta, one.ip, false);
+    plans_[own] = common;
+    for (const std::uint64_t plan : {own, whole}) {
+      add(plan, home, rate_of(one.connects), key_of("group-source-connects", name),
+          schedule::RateOf::source, before);
+    }
   }
 }
 
@@ -182,13 +203,25 @@ void RatePlans::add_backoff(const GroupWarmup& group, std::string_view vmta, std
       add_messages(own);
     }
   }
+  const auto add_connects = [&](std::uint64_t plan) {
+    add(plan, connects_of(vmta), rate_of(twin.connects), key_of("group-backoff-connects", name),
+        Of::group_backoff, before);
+  };
   if (twin.connects.limited()) {
     const std::uint64_t plan = backoff_connects_of(group.group, vmta);
     const std::uint64_t at = connects_of(vmta);
+    const bool split = group.by_source != nullptr && rates_connects(*group.by_source);
     copy(connects_of(group.group, vmta), at, plan);
-    add_own(plan, at, group.connects, group_connects(group.group, vmta), before);
-    add(plan, at, rate_of(twin.connects), key_of("group-backoff-connects", name), Of::group_backoff,
-        before);
+    if (!split) {
+      add_own(plan, at, group.connects, group_connects(group.group, vmta), before);
+    }
+    add_connects(plan);
+    for (std::size_t i = 0; split && i < group.by_source->size(); ++i) {
+      const IpAddress& source = (*group.by_source)[i].ip;
+      const std::uint64_t own = connects_of(group.group, vmta, source, true);
+      plans_[own] = schedule::RatePlan(plans_[connects_of(group.group, vmta, source, false)]);
+      add_connects(own);
+    }
   }
 }
 

@@ -43,6 +43,8 @@ class RatePlans {
   /// Of what leaves from one source address, in back-off mode or not: also the key of its scope.
   static std::uint64_t messages_of(std::string_view group, std::string_view vmta,
                                    const IpAddress& source, bool backoff);
+  static std::uint64_t connects_of(std::string_view group, std::string_view vmta,
+                                   const IpAddress& source, bool backoff);
   /// Scopes of a group's own rates.
   static std::uint64_t group_messages(std::string_view group, std::string_view vmta);
   static std::uint64_t group_connects(std::string_view group, std::string_view vmta);
@@ -63,6 +65,7 @@ class RatePlans {
   void mark_moved(const Plans& before);
   void add_octets(std::uint64_t plan, std::uint64_t home, const schedule::ByteLimit& limit,
                   std::uint64_t key, schedule::RateOf of, const Homes& before);
+  void add_connect_sources(const GroupWarmup& group, std::string_view vmta, const Homes& before);
   void add_sources(const GroupWarmup& group, std::string_view vmta, std::uint64_t home,
                    const Homes& before);
   bool splits(const GroupWarmup& group, std::string_view vmta) const;

@@ -66,23 +66,33 @@ bool rates_messages(const std::vector<schedule::SourceLimit>& limits) {
          std::none_of(limits.begin(), limits.end(), octets);
 }
 
+bool rates_connects(const std::vector<schedule::SourceLimit>& limits) {
+  return std::any_of(limits.begin(), limits.end(),
+                     [](const schedule::SourceLimit& one) { return one.connects.limited(); });
+}
+
 schedule::SourceLimitsRef limits_in_group(const schedule::SourceLimitsRef& limits,
                                           std::string_view group, std::string_view vmta,
                                           bool split) {
   if (limits == nullptr) {
     return nullptr;
   }
+  const bool connects = rates_connects(*limits);
   std::vector<schedule::SourceLimit> out;
   for (const schedule::SourceLimit& limit : *limits) {
     schedule::SourceLimit& one = out.emplace_back();
     one.ip = limit.ip;
+    if (connects) {
+      const std::uint64_t key = RatePlans::connects_of(group, vmta, limit.ip, false);
+      one.shared_connects = {key, key, {}};
+    }
     one.connections_max = limit.connections_max;
     if (split) {
       const std::uint64_t key = RatePlans::messages_of(group, vmta, limit.ip, false);
       one.shared_messages = {key, key, {}};
     }
   }
-  if (!split && !limits_some(out)) {
+  if (!split && !connects && !limits_some(out)) {
     return nullptr;
   }
   return std::make_shared<const std::vector<schedule::SourceLimit>>(std::move(out));

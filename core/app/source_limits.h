@@ -15,8 +15,10 @@ schedule::SourceLimitsRef source_limits(const std::vector<SourceAddress>& source
                                         const config::PathPolicy& in);
 /// Some address has a rate of messages, and none one of their octets.
 bool rates_messages(const std::vector<schedule::SourceLimit>& limits);
-/// The limits of a queue of that group: connections, and if `split` where permits for each address
-/// are asked for. nullptr: there are none.
+/// Some address has a rate of connections.
+bool rates_connects(const std::vector<schedule::SourceLimit>& limits);
+/// The limits of a queue of that group: connections, and where permits for each address are asked
+/// for, of messages if `split`. nullptr: there are none.
 schedule::SourceLimitsRef limits_in_group(const schedule::SourceLimitsRef& limits,
                                           std::string_view group, std::string_view vmta,
                                           bool split);

@@ -110,7 +110,7 @@ bool HostGates::better_elsewhere(const Queue& queue, const HostWay& way, Now now
     const SourceGate* const gate = queue.sources()->find(one.local);
     return gate != nullptr && gate->useful_from() <= now.instant &&
            (gate->connections_max == 0 || gate->connections < gate->connections_max) &&
-           (!gate->connects.limited() || gate->connects.opens_at() <= now.instant);
+           gate->connects_from() <= now.instant;
   };
   if (!way.rated || queue.sources() == nullptr || queue.hosts == nullptr || open_now(way)) {
     return false;
@@ -128,7 +128,9 @@ Instant HostGates::source_opens(const Queue& queue, const HostWay& way) {
   if (gate == nullptr) {
     return queue.sources() == nullptr ? Instant{} : Instant::never();  // no address of the queue
   }
-  const Instant connects = gate->connects.limited() ? gate->connects.opens_at() : Instant{};
+  const Instant connects = gate->connect_line == nullptr
+                               ? gate->connects_from()
+                               : gate->connects_from() - SchedulerConstants::kConnectPatience;
   const Instant useful = gate->useful_from();
   return useful == Instant::never() ? useful : std::max(connects, useful - RateBook::kLead);
 }
@@ -338,6 +340,52 @@ void HostGates::keep(Queue& queue, const HostWay& way, Now now) {
   side.hold_until = now.instant + side.patience;
 }
 
+const HostWay* HostGates::way_with_room(Queue& queue, const IpAddress& source, Now now) {
+  const HostSide& side = *queue.hosts;
+  const SourceGate* const gate = queue.sources()->find(source);
+  const Instant useful = gate == nullptr ? Instant::never() : gate->useful_from();
+  if (useful == Instant::never() || useful - RateBook::kLead > now.instant) {
+    return nullptr;
+  }
+  for (const HostWay& way : side.ways) {
+    bool room = way.local == source && !own_full(way, 0) && !own_full(way, 1);
+    for (std::size_t rank = 0; room && rank < HostWay::kShared; ++rank) {
+      Scope* const scope = scope_of(way, rank);
+      room = scope == nullptr || side.holds(scope->key) ||
+             LeaseBook::has_room(*scope, queue.sessions() > 0, queue.priority);
+    }
+    if (room) {
+      return &way;
+    }
+  }
+  return nullptr;
+}
+
+bool HostGates::can_keep_from(Queue& queue, const IpAddress& source, Now now) {
+  return way_with_room(queue, source, now) != nullptr;
+}
+
+bool HostGates::keep_from(Queue& queue, const IpAddress& source, Now now) {
+  const HostWay* const way = way_with_room(queue, source, now);
+  if (way != nullptr) {
+    take_most(queue, *way);
+    keep(queue, *way, now);
+  }
+  return way != nullptr;
+}
+
+std::vector<IpAddress> HostGates::sources(const Queue& queue) {
+  std::vector<IpAddress> out;
+  for (std::size_t i = 0; queue.hosts != nullptr && i < queue.hosts->ways.size(); ++i) {
+    const HostSide& side = *queue.hosts;
+    const IpAddress& ip = side.ways[(side.turn + i) % side.ways.size()].local;
+    if (std::find(out.begin(), out.end(), ip) == out.end()) {
+      out.push_back(ip);
+    }
+  }
+  return out;
+}
+
 void HostGates::serve(Scope& scope, Now now) {
   HostSlot& slot = static_cast<HostSlot&>(*scope.head());
   Queue& queue = *slot.queue;
@@ -474,7 +522,12 @@ bool HostGates::may_connect_to(QueueId id, const ConnectWay& to, ConnectPermit& 
   }
   const bool lent = side != nullptr && side->unit == HostSide::Unit::lent;
   std::array<Scope*, HostWay::kShared> scopes{};
-  bool room = own_room(queue, way, now);
+  SourceLine* const line = SourceTraffic::line_of(queue, to.local, true);
+  const bool pays = lent && line != nullptr && now.instant < side->paid_until;
+  const bool paid = pays && side->paid_from == to.local;
+  bool room = paid ? !own_full(way, 0) && !own_full(way, 1) : own_room(queue, way, now);
+  room = room &&
+         (paid || line == nullptr || (!pays && RateBook::available(*line->scope, now.instant) > 0));
   for (std::size_t rank = 0; rank < HostWay::kShared; ++rank) {
     scopes[rank] = scope_of(way, rank);
     room = room && (scopes[rank] == nullptr || (lent && side->holds(way.shared[rank])) ||
@@ -512,8 +565,12 @@ bool HostGates::may_connect_to(QueueId id, const ConnectWay& to, ConnectPermit& 
     gate->connects.take(1, now.instant);
     ++gate->connections;
   }
+  if (line != nullptr && !paid) {
+    RateBook::take(*line->scope, 1, 0, now.instant);
+  }
   if (lent) {
     drop_held(*side);
+    side->paid_until = {};
     side->patience = Scheduler::kSlice;
     if (queue.state == QueueState::waiting && queue.gate == Gate::sessions_busy) {
       scheduler_.evaluate(queue, now);

@@ -46,6 +46,12 @@ class HostGates final : public ConnectGate {
   bool impatient(Queue& queue, Now now);
   /// Lets its idle sessions give way, if others want what they count in.
   void relieve(Queue& queue, Now now);
+  /// The queue keeps units of a way from that source address for its next session, if it can.
+  bool keep_from(Queue& queue, const IpAddress& source, Now now);
+  /// Whether it can.
+  bool can_keep_from(Queue& queue, const IpAddress& source, Now now);
+  /// The source addresses of its ways, in turn.
+  static std::vector<IpAddress> sources(const Queue& queue);
   static bool scouting(const Queue& queue) {
     return queue.hosts != nullptr && queue.hosts->scouting;
   }
@@ -65,6 +71,7 @@ class HostGates final : public ConnectGate {
   HostWay way_of(const Queue& queue, const ConnectWay& way) const;
   Scope* scope_of(const HostWay& way, std::size_t rank);
   bool own_room(const Queue& queue, const HostWay& way, Now now) const;
+  const HostWay* way_with_room(Queue& queue, const IpAddress& source, Now now);
   static Instant source_opens(const Queue& queue, const HostWay& way);
   static bool better_elsewhere(const Queue& queue, const HostWay& way, Now now);
   static Instant first_opening(const Queue& queue, Now now);

@@ -67,6 +67,8 @@ struct HostSide {
   Instant hold_until;  ///< what it holds and others want goes back then
   Instant rechecked;   ///< when its idle sessions were last asked to give way
   Duration patience;
+  Instant paid_until;            ///< the permit of the connection being made holds so long
+  IpAddress paid_from;           ///< and for this source address
   const void* policy = nullptr;  ///< by which the ways are limited, as a mark only
   std::uint32_t version = 0;     ///< of the settings, alike
   std::uint32_t turn = 0;        ///< of the ways

@@ -34,6 +34,7 @@ struct LeaseMessage {
   /// grant, recall: others want units, keep none unused. rate_want: `limit` may be spent early.
   bool contended : 1 = false;
   /// request: somebody here has no connection at all. grant, recall: so it is at another shard.
+  /// rate_want: the permits are for connections from one address.
   bool urgent : 1 = false;
   bool of_host : 1 = false;   ///< the scope is a mail host's: there may be very many
   std::uint8_t priority = 0;  ///< request: the highest that waits here; grant, recall: elsewhere

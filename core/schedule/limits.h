@@ -65,6 +65,7 @@ struct SourceLimit {
   /// In a group: where permits for what leaves from this address are asked for. The plan holds all
   /// that they count in, that of QueueLimits::shared_messages included.
   SharedRates shared_messages;
+  SharedRates shared_connects;  ///< the same for connections
 
   bool rated() const { return connects.limited() || messages.limited() || octets.limited(); }
 };

@@ -52,10 +52,12 @@ struct RareLimits {
   Instant source_opens = Instant::never();  ///< of one that a session found closed
   Scope* backoff_group = nullptr;  ///< connections of its group in back-off mode; nullptr: no limit
   Scope* next_backoff_group = nullptr;
-  std::uint32_t in_line = 0;         ///< source addresses for whose permits it stands in line
-  std::uint32_t unpaid = 0;          ///< transactions whose RCPTs ask for permits as they leave
-  List<PooledJob, PayerTag> payers;  ///< of these, those that wait for the queue's own rates
-  std::uint32_t timer_place = kNil;  ///< of the first permit for them
+  std::uint32_t in_line = 0;          ///< source addresses for whose permits it stands in line
+  std::uint32_t in_connect_line = 0;  ///< the same for connections
+  SourceLine* pays = nullptr;         ///< of whose scope its next connection has a permit
+  std::uint32_t unpaid = 0;           ///< transactions whose RCPTs ask for permits as they leave
+  List<PooledJob, PayerTag> payers;   ///< of these, those that wait for the queue's own rates
+  std::uint32_t timer_place = kNil;   ///< of the first permit for them
 };
 
 /// A virtual MTA as the queues of one shard see it.
@@ -170,7 +172,7 @@ struct Queue : Waiter {
     return rare != nullptr && rare->sources.any() ? &rare->sources : nullptr;
   }
   /// It stands in line for permits of some source address.
-  bool in_line() const { return rare != nullptr && rare->in_line > 0; }
+  bool in_line() const { return rare != nullptr && rare->in_line + rare->in_connect_line > 0; }
   /// What it was given today is not on disk yet: none of it may leave.
   bool uncounted() const {
     return rare != nullptr && rare->day_count != nullptr && !rare->day_count->covered();

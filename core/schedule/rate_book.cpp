@@ -10,6 +10,9 @@ namespace ringpost::schedule {
 
 namespace {
 
+/// Beside the first who is told when a connection's permit will come.
+constexpr std::uint32_t kSpareTakers = 3;
+
 Duration interval_of(const RateLimit& limit) { return limit.period / limit.count; }
 
 /// Of the plan the fastest, which is what it comes to.
@@ -276,6 +279,7 @@ void RateBook::on_want(const LeaseMessage& message, unsigned from) {
     account.own_version = message.version;
   }
   account.sender = message.sender;
+  account.connects = message.urgent;
   account.needed = std::max(account.needed, message.version);
   Peer& peer = account.peers[from];
   // Since it wrote this, some of what it wants may have been sent to it.
@@ -499,19 +503,23 @@ void RateBook::grant_due(Instant now) {
   }
 }
 
-// When the turn of those who ask may come: behind what others want before them.
+// When the turn of those who ask may come: behind what others want before them. Who waits for a
+// connection from one address may be gone by then, to another address: there the first few all
+// hear of the next permit, lest it be nobody's.
 void RateBook::answer_asks(Account& account) {
   RateOf closed_by = RateOf::vmta;
-  Instant when = opens_at(account, closed_by);
+  const Instant opens = opens_at(account, closed_by);
   Duration interval;
   for (Gate* gate : account.gates) {
     interval = std::max(interval, gate->octets.limited() ? Duration{} : gate->rate().interval());
   }
+  const std::uint32_t spare = account.connects ? kSpareTakers : 0;
+  std::uint32_t before = 0;
   for (const std::uint16_t shard : account.turn) {
     Peer& peer = account.peers[shard];
-    peer.later = when;
+    peer.later = opens + interval * (before - std::min(before, spare));
     peer.closed_by = static_cast<std::uint8_t>(closed_by);
-    when = when + interval * std::min(peer.want, account.grant_max);
+    before += std::min(peer.want, account.grant_max);
   }
 }
 
@@ -562,6 +570,7 @@ bool RateBook::tell_owner(RateScope& scope, LeaseTransport& transport) {
   message.scope = scope.key;
   message.base = scope.base;
   message.sender = scope.sender;
+  message.urgent = scope.connects;
   message.limit = scope.own.count;
   message.time = scope.own.period.ns;
   message.contended = scope.own.burst;

@@ -60,6 +60,7 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   std::uint32_t approaching = 0;
   std::uint32_t unpaid = 0;  ///< transactions whose RCPTs ask for permits as they leave
   std::uint32_t timer_place = kNil;
+  bool connects = false;             ///< permits of a part are for connections
   bool octets = false;               ///< one of its rates is of octets
   bool tell = false;                 ///< the owner is to hear of `want` though it is the same
   bool payers_first = false;         ///< the odd permit is theirs this time
@@ -193,7 +194,8 @@ class RateBook {
     std::uint32_t timer_place = kNil;
     std::uint64_t ticket = 0;  ///< when it was served last
     std::uint32_t grant_max = 1;
-    bool octets = false;  ///< it grants for one message at a time
+    bool octets = false;    ///< it grants for one message at a time
+    bool connects = false;  ///< its permits are for connections from one address
     Duration life;
     Instant due;  ///< when its next message would go if no other account did before; or nothing
     Gate* claim = nullptr;

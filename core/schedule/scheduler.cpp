@@ -91,7 +91,7 @@ void Scheduler::apply(Queue& queue, const QueueSettings& settings, Now now) {
   }
   if (queue.in_line()) {
     SourceTraffic::leave(*this, queue);
-    if (queue.state == QueueState::waiting && queue.gate == Gate::vmta_message_rate) {
+    if (queue.state == QueueState::waiting && rate_waited_for(queue) != nullptr) {
       place(queue, QueueState::ready, Gate::none, Instant::never(), &ring_);
     }
   }

@@ -21,6 +21,8 @@ struct SchedulerConstants {
   static constexpr std::uint16_t kRecentlySeconds = 60;
   static constexpr std::uint8_t kSparedMax = 3;  ///< after 1, 2 and 4 s
   static constexpr std::uint32_t kRecipientsPerEndingJob = 1000;
+  /// Units are kept that long for a connect permit.
+  static constexpr Duration kConnectPatience = Duration::milliseconds(50);
   /// Queues looked at to find out how many permits could be used at once.
   static constexpr int kDemandQueues = 32;
 };

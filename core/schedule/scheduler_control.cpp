@@ -245,9 +245,10 @@ namespace {
 
 /// Its sessions wait for permits of single source addresses.
 const SourceLine* waits_in(const Queue& queue) {
-  const bool waits = queue.gate == Gate::vmta_message_rate ||
+  const bool connects = queue.gate == Gate::vmta_connect_rate;
+  const bool waits = connects || queue.gate == Gate::vmta_message_rate ||
                      (queue.gate == Gate::sessions_busy && queue.in_line());
-  return waits ? SourceTraffic::first_line(queue) : nullptr;
+  return waits ? SourceTraffic::first_line(queue, connects) : nullptr;
 }
 
 }  // namespace
@@ -257,8 +258,9 @@ Gate Scheduler::shown_gate(const Queue& queue) const {
   if (held_ && queue.state == QueueState::ready) {
     return Gate::journal;
   }
-  const RateScope* const scope = rate_waited_for(queue);
-  if (const SourceLine* line = waits_in(queue)) {
+  const SourceLine* const line = waits_in(queue);
+  const RateScope* const scope = line != nullptr ? line->scope : rate_waited_for(queue);
+  if (line != nullptr && !line->connects) {
     return message_gate(line->scope->closed_by);
   }
   if (scope == nullptr || scope->closed_by == RateOf::vmta) {

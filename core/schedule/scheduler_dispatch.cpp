@@ -32,8 +32,8 @@ void Scheduler::place(Queue& queue, QueueState state, Gate gate, Instant until, 
   queue.gate = gate;
   queue.until = until;
   drop_reserved(queue);
-  if (queue.in_line() && !SourceTraffic::may_use(state, gate)) {
-    SourceTraffic::leave(*this, queue);
+  if (queue.in_line()) {
+    SourceTraffic::placed(*this, queue, state, gate);
   }
   if (queue.place != list) {
     leave(queue);
@@ -389,7 +389,7 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
   queue.connects.take(1, now.instant);
   queue.next_open = now.instant + Duration::milliseconds(queue.connect_gap_ms);
   if (queue.shared_connects != nullptr) {
-    RateBook::take(*queue.shared_connects, 1, 0, now.instant);
+    SourceTraffic::pay(queue, now);
     queue.shared_connects->approaching -= std::exchange(queue.approaching, false) ? 1 : 0;
     rates_.stir(*queue.shared_connects);
   }

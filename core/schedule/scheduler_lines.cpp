@@ -7,6 +7,17 @@ namespace ringpost::schedule {
 
 // ---- lines -------------------------------------------------------------------------------------
 
+void SourceTraffic::join(Scheduler& all, SourceLine& line) {
+  if (!line.stands()) {
+    WaitList& waiting = line.scope->waiting;
+    line.queue->invited ? waiting.push_front(line) : waiting.push_back(line);
+    line.place = &waiting;
+    ++line.scope->whole->in_line;
+    ++(line.connects ? line.queue->rare->in_connect_line : line.queue->rare->in_line);
+  }
+  all.rates_.stir(*line.scope);
+}
+
 void SourceTraffic::leave_line(Scheduler& all, SourceLine& line) {
   if (!line.stands()) {
     return;
@@ -14,14 +25,23 @@ void SourceTraffic::leave_line(Scheduler& all, SourceLine& line) {
   line.place->remove(line);
   line.place = nullptr;
   --line.scope->whole->in_line;
-  --line.queue->rare->in_line;
+  --(line.connects ? line.queue->rare->in_connect_line : line.queue->rare->in_line);
   all.rates_.stir(*line.scope);
+}
+
+void SourceTraffic::leave_connects(Scheduler& all, Queue& queue) {
+  for (SourceGate& gate : queue.rare->sources.all()) {
+    if (gate.connect_line != nullptr) {
+      leave_line(all, *gate.connect_line);
+    }
+  }
 }
 
 void SourceTraffic::leave(Scheduler& all, Queue& queue) {
   if (!queue.in_line()) {
     return;
   }
+  leave_connects(all, queue);
   for (SourceGate& gate : queue.rare->sources.all()) {
     if (gate.line != nullptr) {
       leave_line(all, *gate.line);
@@ -29,34 +49,56 @@ void SourceTraffic::leave(Scheduler& all, Queue& queue) {
   }
 }
 
-void SourceTraffic::apply(Scheduler& all, Queue& queue, const QueueLimits& limits) {
-  RateScope* const whole = queue.shared_messages;
-  for (std::size_t i = 0; queue.sources() != nullptr && i < queue.sources()->all().size(); ++i) {
-    SourceGate& gate = queue.sources()->all()[i];
-    const SharedRates& shared = (*limits.by_source)[i].shared_messages;
-    if (whole == nullptr || shared.scope == 0) {
-      gate.line = nullptr;
-      continue;
-    }
-    if (gate.line == nullptr) {
-      gate.line = std::make_unique<SourceLine>();
-    }
-    gate.line->queue = &queue;
-    gate.line->ip = gate.ip;
-    gate.line->scope = &all.rates_.part(shared.scope, shared.plan, *whole);
+void SourceTraffic::placed(Scheduler& all, Queue& queue, QueueState state, Gate gate) {
+  if (!may_use(state, gate)) {
+    leave(all, queue);
+  } else if (queue.rare->in_connect_line > 0) {
+    leave_connects(all, queue);  // who goes to wait for permits joins anew
   }
 }
 
-SourceLine* SourceTraffic::line_of(const Queue& queue, const IpAddress& source) {
-  SourceGate* const gate = queue.sources() == nullptr ? nullptr : queue.sources()->find(source);
-  return gate == nullptr ? nullptr : gate->line.get();
+void SourceTraffic::set(Scheduler& all, Queue& queue, const SourceGate& gate,
+                        const SharedRates& shared, RateScope* whole,
+                        std::unique_ptr<SourceLine>& line) {
+  if (whole == nullptr || shared.scope == 0) {
+    line = nullptr;
+    return;
+  }
+  if (line == nullptr) {
+    line = std::make_unique<SourceLine>();
+  }
+  line->queue = &queue;
+  line->ip = gate.ip;
+  line->connects = whole == queue.shared_connects;
+  line->scope = &all.rates_.part(shared.scope, shared.plan, *whole);
+  line->scope->connects = line->connects;
 }
 
-const SourceLine* SourceTraffic::first_line(const Queue& queue) {
-  const SourceLine* first = nullptr;
+void SourceTraffic::apply(Scheduler& all, Queue& queue, const QueueLimits& limits) {
+  if (queue.rare != nullptr) {
+    queue.rare->pays = nullptr;
+  }
   for (std::size_t i = 0; queue.sources() != nullptr && i < queue.sources()->all().size(); ++i) {
-    const SourceLine* const line = queue.sources()->all()[i].line.get();
-    if (line != nullptr && line->stands() == queue.in_line() &&
+    SourceGate& gate = queue.sources()->all()[i];
+    const SourceLimit& limit = (*limits.by_source)[i];
+    set(all, queue, gate, limit.shared_messages, queue.shared_messages, gate.line);
+    set(all, queue, gate, limit.shared_connects, queue.shared_connects, gate.connect_line);
+  }
+}
+
+SourceLine* SourceTraffic::line_of(const Queue& queue, const IpAddress& source, bool connects) {
+  SourceGate* const gate = queue.sources() == nullptr ? nullptr : queue.sources()->find(source);
+  return gate == nullptr ? nullptr : connects ? gate->connect_line.get() : gate->line.get();
+}
+
+const SourceLine* SourceTraffic::first_line(const Queue& queue, bool connects) {
+  const SourceLine* first = nullptr;
+  const bool any =
+      queue.rare != nullptr && (connects ? queue.rare->in_connect_line : queue.rare->in_line) > 0;
+  for (std::size_t i = 0; queue.sources() != nullptr && i < queue.sources()->all().size(); ++i) {
+    const SourceGate& gate = queue.sources()->all()[i];
+    const SourceLine* const line = connects ? gate.connect_line.get() : gate.line.get();
+    if (line != nullptr && line->stands() == any &&
         (first == nullptr || line->scope->opens < first->scope->opens)) {
       first = line;
     }
@@ -98,13 +140,7 @@ std::uint32_t SourceTraffic::permits(Scheduler& all, Queue& queue, SourceLine& l
     leave_line(all, line);
     return units;
   }
-  if (!line.stands()) {
-    queue.invited ? scope.waiting.push_front(line) : scope.waiting.push_back(line);
-    line.place = &scope.waiting;
-    ++scope.whole->in_line;
-    ++queue.rare->in_line;
-  }
-  all.rates_.stir(scope);
+  join(all, line);
   if (queue.state == QueueState::ready) {
     waits(all, queue);
   }
@@ -120,7 +156,7 @@ bool SourceTraffic::leads_to(const Queue& queue, const IpAddress& source) {
 }
 
 bool SourceTraffic::waits(Scheduler& all, Queue& queue) {
-  if (!queue.in_line() || SenderTraffic::leads(all, queue)) {
+  if (queue.rare == nullptr || queue.rare->in_line == 0 || SenderTraffic::leads(all, queue)) {
     return false;
   }
   for (const SourceAddress& source : queue.policy->sources) {
@@ -192,7 +228,25 @@ std::uint32_t SourceTraffic::invite(Scheduler& all, SourceLine& line, Now now) {
   return later ? wanted : 0;
 }
 
+// The first of the addresses that opens opens the whole.
+void SourceTraffic::tell_whole(Scheduler& all, RateScope& part) {
+  RateScope& whole = *part.whole;
+  Instant opens = part.opens;
+  for (const RateScope* one : whole.parts) {
+    opens = std::min(opens, one->opens);
+  }
+  whole.opens = opens;
+  whole.closed_by = part.closed_by;
+  if (!whole.hopeful.empty()) {
+    all.rates_.stir(whole);
+  }
+}
+
 void SourceTraffic::serve(Scheduler& all, RateScope& scope, Now now, std::uint32_t& budget) {
+  if (scope.connects) {
+    serve_connects(all, scope, now, budget);
+    return;
+  }
   std::uint32_t promised = 0;
   while (budget > 0 && !scope.waiting.empty() && !(scope.octets && promised > 0)) {
     SourceLine& line = static_cast<SourceLine&>(*scope.waiting.front());
@@ -203,15 +257,7 @@ void SourceTraffic::serve(Scheduler& all, RateScope& scope, Now now, std::uint32
     --budget;
     promised += invite(all, line, now);
   }
-  RateScope& whole = *scope.whole;
-  for (const RateScope* part : whole.parts) {
-    whole.opens =
-        part == whole.parts.front() || part->opens < whole.opens ? part->opens : whole.opens;
-  }
-  whole.closed_by = scope.closed_by;
-  if (!whole.hopeful.empty()) {
-    all.rates_.stir(whole);
-  }
+  tell_whole(all, scope);
   if (scope.octets && !scope.waiting.empty()) {
     const Queue& first = *static_cast<SourceLine&>(*scope.waiting.front()).queue;
     all.rates_.set_want(scope, promised == 0 ? all.demand(first) : 0, all.next_octets(first));
@@ -226,6 +272,101 @@ void SourceTraffic::serve(Scheduler& all, RateScope& scope, Now now, std::uint32
   const std::uint32_t units = RateBook::available(scope, now.instant);
   const std::uint32_t spare = units - std::min(units, promised);
   all.rates_.set_want(scope, wanted - std::min(wanted, spare));
+}
+
+// ---- connections -------------------------------------------------------------------------------
+
+bool SourceTraffic::splits_connects(const Queue& queue) {
+  return queue.sources() != nullptr && queue.sources()->all().front().connect_line != nullptr;
+}
+
+bool SourceTraffic::has_connect_permit(Scheduler& all, Queue& queue, Now now) {
+  const std::vector<IpAddress> sources = HostGates::sources(queue);
+  for (const IpAddress& source : sources) {
+    SourceLine* const line = line_of(queue, source, true);
+    const bool permit = line != nullptr && RateBook::available(*line->scope, now.instant) > 0 &&
+                        (queue.invited || line->scope->waiting.empty());
+    if (permit && all.hosts_.keep_from(queue, source, now)) {
+      queue.rare->pays = line;
+      return true;
+    }
+  }
+  const bool first = queue.invited;
+  const auto held = all.set_aside(queue);
+  all.place(queue, QueueState::waiting, Gate::vmta_connect_rate, Instant::never(), nullptr);
+  all.take_up(queue, held);
+  queue.invited = first;
+  for (const IpAddress& source : sources) {
+    SourceLine* const line = line_of(queue, source, true);
+    if (line != nullptr && line->scope->opens <= now.instant + Scheduler::kConnectPatience &&
+        all.hosts_.can_keep_from(queue, source, now)) {
+      join(all, *line);
+    }
+  }
+  queue.invited = false;
+  if (queue.rare->in_connect_line == 0) {
+    rest(all, queue, now);
+  }
+  return false;
+}
+
+// It gives its units back until a permit of an address it may connect from is near.
+void SourceTraffic::rest(Scheduler& all, Queue& queue, Now now) {
+  Instant first = Instant::never();
+  for (const IpAddress& source : HostGates::sources(queue)) {
+    const SourceLine* const line = line_of(queue, source, true);
+    first = line == nullptr ? first : std::min(first, line->scope->opens);
+  }
+  first = first == Instant::never() ? now.instant + Scheduler::kRoomRetry
+                                    : first - Scheduler::kConnectPatience;
+  all.wait_until(queue, Gate::vmta_connect_rate,
+                 std::max(first, now.instant + Duration::milliseconds(1)));
+}
+
+void SourceTraffic::pay(Queue& queue, Now now) {
+  if (!splits_connects(queue)) {
+    RateBook::take(*queue.shared_connects, 1, 0, now.instant);
+    return;
+  }
+  const SourceLine& line = *queue.rare->pays;
+  queue.hosts->paid_from = line.ip;
+  queue.hosts->paid_until = RateBook::take(*line.scope, 1, 0, now.instant);
+}
+
+void SourceTraffic::serve_connects(Scheduler& all, RateScope& scope, Now now,
+                                   std::uint32_t& budget) {
+  while (budget > 0 && !scope.waiting.empty() && RateBook::available(scope, now.instant) > 0) {
+    --budget;
+    Queue& queue = *static_cast<SourceLine&>(*scope.waiting.front()).queue;
+    const HeldPlace held = all.set_aside(queue);
+    all.place(queue, QueueState::ready, Gate::none, Instant::never(), nullptr);
+    all.take_up(queue, held);
+    queue.invited = true;
+    if (all.may_start(queue, now)) {
+      all.open_step(queue, now, nullptr);
+    }
+    if (queue.state == QueueState::ready && queue.place == nullptr) {
+      all.evaluate(queue, now);
+    }
+  }
+  tell_whole(all, scope);
+  const bool far = scope.opens > now.instant + Scheduler::kConnectPatience &&
+                   RateBook::available(scope, now.instant) == 0;
+  while (far && !scope.waiting.empty()) {
+    SourceLine& line = static_cast<SourceLine&>(*scope.waiting.back());
+    leave_line(all, line);
+    if (line.queue->rare->in_connect_line == 0) {
+      rest(all, *line.queue, now);
+    }
+  }
+  std::uint32_t wanted = 0;
+  for (Waiter* one = scope.waiting.front();
+       one != nullptr && wanted < static_cast<std::uint32_t>(Scheduler::kDemandQueues);
+       one = scope.waiting.after(*one)) {
+    ++wanted;
+  }
+  const std::uint32_t units = RateBook::available(scope, now.instant);
+  all.rates_.set_want(scope, wanted - std::min(wanted, units));
 }
 
 }  // namespace ringpost::schedule

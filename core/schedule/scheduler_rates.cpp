@@ -20,8 +20,6 @@ namespace ringpost::schedule {
 
 namespace {
 
-/// Units are kept that long for a connect permit.
-constexpr Duration kConnectPatience = Duration::milliseconds(50);
 /// Where the first of those who want to make ready cannot, the next one tries after this.
 constexpr Duration kBlockedRetry = Duration::seconds(1);
 
@@ -206,6 +204,9 @@ bool Scheduler::may_connect(Queue& queue, Now now) {
 
 bool Scheduler::has_connect_permit(Queue& queue, Now now) {
   RateScope* const scope = queue.shared_connects;
+  if (scope != nullptr && SourceTraffic::splits_connects(queue)) {
+    return SourceTraffic::has_connect_permit(*this, queue, now);
+  }
   if (scope == nullptr ||
       (RateBook::available(*scope, now.instant) > 0 && (queue.invited || scope->waiting.empty()))) {
     return true;

@@ -19,6 +19,11 @@ Instant SourceGate::useful_from() const {
   return line->stands() ? Instant::never() : std::max(opens_for(0), line->scope->opens);
 }
 
+Instant SourceGate::connects_from() const {
+  const Instant own = connects.limited() ? connects.opens_at() : Instant{};
+  return connect_line == nullptr ? own : std::max(own, connect_line->scope->opens);
+}
+
 void SourceGates::configure(const SourceLimitsRef& limits, Instant now) {
   if (limits == limits_) {
     return;

@@ -23,6 +23,7 @@ struct SourceLine : Waiter {
   Queue* queue = nullptr;
   IpAddress ip;
   RateScope* scope = nullptr;
+  bool connects = false;  ///< the permits are for connections, else for messages
 
   bool stands() const { return place != nullptr; }
 };
@@ -35,10 +36,12 @@ struct SourceGate {
   RateGate connects;
   RateGate messages;
   std::unique_ptr<ByteGate> octets;  ///< where they are limited
-  std::unique_ptr<SourceLine> line;  ///< in a group where source addresses have rates
+  std::unique_ptr<SourceLine> line;  ///< in a group where source addresses have message rates
+  std::unique_ptr<SourceLine> connect_line;  ///< the same of connections
 
   bool rated() const {
-    return connects.limited() || messages.limited() || octets != nullptr || line != nullptr;
+    return connects.limited() || messages.limited() || octets != nullptr || line != nullptr ||
+           connect_line != nullptr;
   }
   /// Whether a message of that many octets may begin.
   bool open_for(std::uint32_t size, Instant now) {
@@ -51,6 +54,8 @@ struct SourceGate {
   }
   /// When a further connection would have mail to send: never, while one stands in line.
   Instant useful_from() const;
+  /// When its rate lets another connection begin, as far as is known.
+  Instant connects_from() const;
   void take(std::uint32_t count, std::uint32_t size, Instant now) {
     messages.take(count, now);
     if (octets != nullptr) {

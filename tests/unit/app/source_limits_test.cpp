@@ -67,6 +67,15 @@ TEST(SourceLimits, RatesOfAGroupAreThoseOfItsPlans) {
             x.limits.shared_messages.scope);
 }
 
+/// The counts of all rates that a plan has.
+std::string counts_of(PolicyBook& book, std::uint64_t plan) {
+  std::string text;
+  for (const schedule::SharedRate& rate : book.rate_plan(plan)->rates) {
+    text += std::to_string(rate.limit.count) + ";";
+  }
+  return text;
+}
+
 // Where messages are rated, and octets are not, permits are asked for each address: they count in
 // its own rate and in all that the group counts in, in back-off mode in its twins too.
 TEST(SourceLimits, AddressesOfAGroupHaveScopesOfTheirOwn) {
@@ -77,30 +86,52 @@ TEST(SourceLimits, AddressesOfAGroupHaveScopesOfTheirOwn) {
                   "max-msg-rate 50/m\nsource-ip-max-msg-rate 0/0 9/m\n"
                   "source-ip-max-msg-rate 192.0.2.9/32 7/m\nbackoff-max-msg-rate 5/m\n"
                   "</domain>\n"));
-  const auto counts = [&](std::uint64_t plan) {
-    std::string text;
-    for (const schedule::SharedRate& rate : book.rate_plan(plan)->rates) {
-      text += std::to_string(rate.limit.count) + ";";
-    }
-    return text;
-  };
   const auto x = book.settings_of("x.example", "v");
   const auto y = book.settings_of("y.example", "v");
   EXPECT_FALSE(x.limits.shared_messages.own.limited());
-  EXPECT_EQ(counts(x.limits.shared_messages.plan), "90;50;9;7;");
+  EXPECT_EQ(counts_of(book, x.limits.shared_messages.plan), "90;50;9;7;");
   ASSERT_EQ(x.limits.by_source->size(), 2U);
   const char* const of_address[] = {"90;50;9;", "90;50;7;"};
   const char* const in_backoff[] = {"90;50;9;5;", "90;50;7;5;"};
   const schedule::QueueLimits& twin = x.backoff->limits;
   for (std::size_t i = 0; i < 2; ++i) {
     const schedule::SharedRates& one = (*x.limits.by_source)[i].shared_messages;
-    EXPECT_EQ(counts(one.plan), of_address[i]);
+    EXPECT_EQ(counts_of(book, one.plan), of_address[i]);
     EXPECT_EQ(one.scope, (*y.limits.by_source)[i].shared_messages.scope);
     EXPECT_EQ(book.rate_plan(one.plan)->home, book.rate_plan(x.limits.shared_messages.plan)->home);
-    EXPECT_EQ(counts((*twin.by_source)[i].shared_messages.plan), in_backoff[i]);
+    EXPECT_EQ(counts_of(book, (*twin.by_source)[i].shared_messages.plan), in_backoff[i]);
     EXPECT_NE((*twin.by_source)[i].shared_messages.scope, one.scope);
   }
-  EXPECT_EQ(counts(twin.shared_messages.plan), "90;50;9;7;5;");
+  EXPECT_EQ(counts_of(book, twin.shared_messages.plan), "90;50;9;7;5;");
+}
+
+// The same of connections, also where octets are limited.
+TEST(SourceLimits, AddressesOfAGroupHaveConnectionRatesOfTheirOwn) {
+  PolicyBook book(
+      snapshot_of("<virtual-mta v>\nsmtp-source-host 192.0.2.1 a.example\nsmtp-source-host "
+                  "192.0.2.9 b.example\nmax-connect-rate 90/m\n</virtual-mta>\n"
+                  "domain-macro both x.example,y.example shared\n<domain $both>\n"
+                  "max-connect-rate 50/m\nsource-ip-max-connect-rate 192.0.2.9/32 7/m\n"
+                  "backoff-max-connect-rate 5/m\nmax-data-volume-rate 1M/m\n</domain>\n"));
+  const auto x = book.settings_of("x.example", "v");
+  const auto y = book.settings_of("y.example", "v");
+  EXPECT_FALSE(x.limits.shared_connects.own.limited());
+  EXPECT_EQ(counts_of(book, x.limits.shared_connects.plan), "90;50;7;");
+  ASSERT_EQ(x.limits.by_source->size(), 2U);
+  const char* const of_address[] = {"90;50;", "90;50;7;"};
+  const char* const in_backoff[] = {"90;50;5;", "90;50;7;5;"};
+  const schedule::QueueLimits& twin = x.backoff->limits;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const schedule::SharedRates& one = (*x.limits.by_source)[i].shared_connects;
+    EXPECT_EQ(counts_of(book, one.plan), of_address[i]);
+    EXPECT_EQ(one.scope, (*y.limits.by_source)[i].shared_connects.scope);
+    EXPECT_EQ(book.rate_plan(one.plan)->home, book.rate_plan(x.limits.shared_connects.plan)->home);
+    EXPECT_FALSE(book.rate_plan(one.plan)->split);
+    EXPECT_EQ(counts_of(book, (*twin.by_source)[i].shared_connects.plan), in_backoff[i]);
+    EXPECT_NE((*twin.by_source)[i].shared_connects.scope, one.scope);
+    EXPECT_EQ((*x.limits.by_source)[i].shared_messages.scope, 0U);
+  }
+  EXPECT_EQ(counts_of(book, twin.shared_connects.plan), "90;50;7;5;");
 }
 
 TEST(SourceLimits, WhyNamesTheLine) {

@@ -8,6 +8,7 @@ namespace {
 constexpr std::uint64_t rule_of(std::size_t sender) { return sender * 0x9e3779b97f4a7c15ULL; }
 
 constexpr std::uint64_t kSplit = Crowd::kSplit;
+constexpr std::uint64_t kSplitConnects = Crowd::kSplitConnects;
 
 /// A session stays so long for a permit that is near, as those of net/deliver do.
 constexpr Duration kPermitPatience = Duration::seconds(3);
@@ -160,13 +161,17 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
       if (crowd->plan_.group_connects.limited()) {
         settings.limits.shared_connects = {5000 + v, 2000 + v, crowd->plan_.group_connects};
       }
+      if (crowd->splits_connects()) {
+        settings.limits.shared_connects = {5000 + v, kSplitConnects + v, {}};
+      }
       crowd->set_group_backoff(settings, *policy, v);
     }
     return settings;
   }
   const RatePlan* rate_plan(std::uint64_t plan) override {
     if (plan >= kSplit) {
-      crowd->make_split_plan(plan, rates);
+      plan < kSplitConnects ? crowd->make_split_plan(plan, rates)
+                            : crowd->make_connect_plan(plan, rates);
       return &rates;
     }
     const std::string vmta = "v" + std::to_string(plan % 1000);
@@ -514,11 +519,7 @@ bool Crowd::connect(std::size_t index) {
     }
     if (session.address.valid()) {
       count_host(session, +1);
-      if (const SourceLimit* const limit = limit_of(session);
-          limit != nullptr && !in_group(session.destination)) {
-        note_rate("connects of " + session.name + " from " + std::to_string(session.source),
-                  limit->connects, 1);
-      }
+      note_connect(session);
       if (!random_.chance(plan_.failing_connects)) {
         return true;
       }

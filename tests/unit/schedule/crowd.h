@@ -29,6 +29,8 @@ class Crowd {
   /// of each address, and the same in back-off mode.
   static constexpr std::uint64_t kSplit = 20'000;
   static constexpr std::uint64_t kSplitBackoff = 50'000;
+  static constexpr std::uint64_t kSplitConnects = 80'000;
+  static constexpr std::uint64_t kSplitBackoffConnects = 110'000;
 
   Crowd(CrowdPlan plan, std::uint64_t seed);
   ~Crowd();
@@ -148,6 +150,7 @@ class Crowd {
   void next_job(std::size_t index);
   void start(std::size_t index, Job& job);
   Job* take(std::size_t index);
+  void note_connect(const Session& session);
   void note_begin(const Session& session, const Job& job);
   void note_take(const Session& session, const Job& job, std::size_t count);
   void start_slow(std::size_t index, Job& job);
@@ -183,6 +186,8 @@ class Crowd {
   bool rates_sources() const;
   /// Permits are asked for each of them.
   bool splits() const;
+  bool splits_connects() const;
+  void make_connect_plan(std::uint64_t plan, RatePlan& out) const;
   SourceLimit source_in_group(std::size_t source, std::size_t vmta, bool backoff) const;
   void make_split_plan(std::uint64_t plan, RatePlan& out) const;
   bool offer(unsigned shard, QueueId queue, const IpAddress* source);

@@ -8,6 +8,15 @@
 
 namespace ringpost::schedule::test {
 
+void Crowd::note_connect(const Session& session) {
+  if (const SourceLimit* const limit = limit_of(session)) {
+    note_rate("connects of " +
+                  (in_group(session.destination) ? "group/" + session.vmta : session.name) +
+                  " from " + std::to_string(session.source),
+              limit->connects, 1);
+  }
+}
+
 void Crowd::note_begin(const Session& session, const Job& job) {
   first_take.try_emplace(session.name, now.instant);
   started.try_emplace(job.message.slot, Start{now.instant, taken});
@@ -73,15 +82,22 @@ void Crowd::set_group_backoff(QueueSettings& settings, const QueuePolicy& normal
     const std::uint64_t plan = (rates_sources() ? kSplitBackoff : 9000) + vmta;
     twin->limits.shared_messages = {9000 + vmta, plan, {}};
   }
-  if (plan_.group_backoff_messages.limited() && splits()) {
-    auto by_source = std::make_shared<std::vector<SourceLimit>>(*settings.limits.by_source);
+  if (twin->limits.by_source != nullptr) {
+    auto by_source = std::make_shared<std::vector<SourceLimit>>(*twin->limits.by_source);
     for (std::size_t i = 0; i < by_source->size(); ++i) {
-      (*by_source)[i].shared_messages = source_in_group(i, vmta, true).shared_messages;
+      const SourceLimit one = source_in_group(i, vmta, true);
+      if (plan_.group_backoff_messages.limited()) {
+        (*by_source)[i].shared_messages = one.shared_messages;
+      }
+      if (plan_.group_backoff_connects.limited()) {
+        (*by_source)[i].shared_connects = one.shared_connects;
+      }
     }
     twin->limits.by_source = std::move(by_source);
   }
   if (plan_.group_backoff_connects.limited()) {
-    twin->limits.shared_connects = {10'000 + vmta, 10'000 + vmta, {}};
+    const std::uint64_t plan = (splits_connects() ? kSplitBackoffConnects : 10'000) + vmta;
+    twin->limits.shared_connects = {10'000 + vmta, plan, {}};
   }
   settings.backoff = std::move(twin);
 }
@@ -90,6 +106,11 @@ bool Crowd::rates_sources() const {
   return std::any_of(plan_.sources.begin(), plan_.sources.end(), [](const SourceLimit& one) {
     return one.messages.limited() || one.octets.limited();
   });
+}
+
+bool Crowd::splits_connects() const {
+  return std::any_of(plan_.sources.begin(), plan_.sources.end(),
+                     [](const SourceLimit& one) { return one.connects.limited(); });
 }
 
 bool Crowd::splits() const {
@@ -107,7 +128,34 @@ SourceLimit Crowd::source_in_group(std::size_t source, std::size_t vmta, bool ba
     const std::uint64_t key = (backoff ? kSplitBackoff : kSplit) + (1 + source) * 1000 + vmta;
     limit.shared_messages = {key, key, {}};
   }
+  if (splits_connects()) {
+    const std::uint64_t key =
+        (backoff ? kSplitBackoffConnects : kSplitConnects) + (1 + source) * 1000 + vmta;
+    limit.shared_connects = {key, key, {}};
+  }
   return limit;
+}
+
+void Crowd::make_connect_plan(std::uint64_t plan, RatePlan& out) const {
+  const std::uint64_t v = plan % 1000;
+  const bool backoff = plan >= kSplitBackoffConnects;
+  const std::uint64_t one = (plan - (backoff ? kSplitBackoffConnects : kSplitConnects)) / 1000;
+  out = {};
+  out.home = 2000 + v;
+  out.split = one == 0;
+  const auto add = [&](std::uint64_t key, RateLimit limit, RateOf of) {
+    if (limit.limited()) {
+      out.rates.push_back({key, limit, of, false});
+    }
+  };
+  add(2000 + v, rate_of(plan_.vmta_connects, "v" + std::to_string(v)), RateOf::vmta);
+  add(5000 + v, plan_.group_connects, RateOf::group);
+  add(10'000 + v, backoff ? plan_.group_backoff_connects : RateLimit{}, RateOf::group_backoff);
+  for (std::size_t i = 0; i < plan_.sources.size(); ++i) {
+    if (one == 0 || one == i + 1) {
+      add(300'000 + i * 1000 + v, plan_.sources[i].connects, RateOf::source);
+    }
+  }
 }
 
 void Crowd::make_split_plan(std::uint64_t plan, RatePlan& out) const {

@@ -175,6 +175,32 @@ const Limit kLimits[] = {
               all_of(plan.sources[1].connects = some_rate(random));
      },
      opened},
+    {"source-ip-max-connect-rate of a group",
+     [](CrowdPlan& plan, Random& random) {
+       group_all(plan), one_each(plan);
+       plan.service_max = Duration::microseconds(300);
+       plan.hosts = 2;
+       plan.sources.resize(2 + random.below(2));
+       std::uint64_t sum = 0;
+       for (SourceLimit& one : plan.sources) {
+         sum += all_of(one.connects = some_rate(random));
+       }
+       return sum;
+     },
+     opened},
+    {"max-connect-rate of a group with source-ip-max-connect-rate",
+     [](CrowdPlan& plan, Random& random) {
+       group_all(plan), one_each(plan);
+       plan.service_max = Duration::microseconds(300);
+       plan.hosts = 2;
+       plan.sources.resize(2);
+       plan.group_connects = some_rate(random);
+       // Either would do alone, or both are needed.
+       const std::uint32_t part = plan.group_connects.count * (random.chance(50) ? 2 : 1);
+       plan.sources[0].connects = plan.sources[1].connects = {(part + 1) / 2 + 2, kPeriod};
+       return all_of(plan.group_connects);
+     },
+     opened},
     {"max-msg-rate of a queue",
      [](CrowdPlan& plan, Random& random) {
        one_queue(plan);

@@ -73,6 +73,8 @@ CrowdPlan draw_source_group(Random& random) {
   plan.group_messages = rate(100, 40);
   plan.group_connects = rate(30, 20);
   plan.group_backoff_messages = rate(30, 30);
+  plan.group_backoff_connects = rate(10, 20);
+  plan.service_max = Duration::milliseconds(random.chance(60) ? 10 : 300);
   plan.letter_delay_max = Duration{random.between(1'000, 20'000'000)};
   if (random.chance(20)) {
     plan.sender_messages.push_back(rate(20, 80));
@@ -174,7 +176,8 @@ TEST(SourceLimits, OfAGroupHoldOverRestarts) {
     Random random(seed * 141'650'963);
     CrowdPlan plan = draw_source_group(random);
     plan.vmta_messages.clear();
-    plan.group_messages = plan.group_backoff_messages = plan.group_connects = {};
+    plan.group_messages = plan.group_backoff_messages = {};
+    plan.group_connects = plan.group_backoff_connects = {};
     plan.sender_messages.clear();
     plan.vmta_octets.clear();
     plan.sources = draw_sources(random, 1 + random.below(3), Duration::hours(1));
