@@ -18,9 +18,8 @@
 #include <vector>
 
 #include "core/base/text.h"
-#include "core/config/check.h"
 #include "tests/sim/flow/injector.h"
-#include "tests/sim/flow/machine.h"
+#include "tests/sim/flow/machine_run.h"
 #include "tests/sim/flow/receiver.h"
 
 namespace ringpost::sim {
@@ -65,14 +64,9 @@ const std::map<std::string, Vmtas> kTakers = {
     {"both", {"b", "c"}}, {"hashed", {"a", "d"}}, {"each", {"a", "c"}}};
 
 /// One seed.
-class MovesRun {
+class MovesRun : private MachineRun {
  public:
-  explicit MovesRun(std::uint64_t seed)
-      : world_(seed),
-        network_(world_, {}),
-        files_(seed + 1),
-        accounts_(seed + 2),
-        outside_(world_, network_, ledger_) {
+  explicit MovesRun(std::uint64_t seed) : MachineRun(seed) {
     network_.faults().latency_max = Duration::milliseconds(world_.random().between(1, 30));
     tiny_ = world_.random().chance(25);
     for (unsigned d = 0; d < std::size(kDomains); ++d) {
@@ -89,15 +83,7 @@ class MovesRun {
     for (int i = 0; i < 3; ++i) {
       injectors_.push_back(std::make_unique<Injector>(outside_, kServer));
     }
-    config::CheckResult checked = config::check_text("simulated", kConfiguration, {});
-    EXPECT_TRUE(checked.ok()) << config::render_text(checked.diagnostics);
-    snapshot_ = checked.snapshot;
-  }
-
-  ~MovesRun() {
-    if (machine_ != nullptr) {
-      Machine::crash(std::move(machine_), false);
-    }
+    configure(kConfiguration);
   }
 
   std::vector<std::string> run() {
@@ -138,18 +124,8 @@ class MovesRun {
     if (!ledger_.complaints().empty()) {
       return;
     }
-    machine_ = std::make_unique<Machine>(MachineRoom{.world = world_,
-                                                     .network = network_,
-                                                     .zone = zone_,
-                                                     .files = files_,
-                                                     .accounts = accounts_,
-                                                     .snapshot = snapshot_,
-                                                     .tiny = tiny_,
-                                                     .pause_rules = pauses_,
-                                                     .move_rules = moves_.serialized()},
-                                         static_cast<unsigned>(1 + world_.random().below(4)));
-    if (auto started = machine_->start(); !started) {
-      ledger_.complain("did not start: " + started.error().describe());
+    move_rules_ = moves_.serialized();
+    if (!MachineRun::start(static_cast<unsigned>(1 + world_.random().below(4)))) {
       return;
     }
     world_.run_for(Duration::seconds(1));
@@ -185,18 +161,11 @@ class MovesRun {
       world_.run_until([&steps] { return steps-- == 0; }, Duration::seconds(1));
     }
     if (!half_done_ && world_.random().chance(25)) {
-      if (const std::string fault = machine_->stop(); !fault.empty()) {
-        ledger_.complain("STOP: " + fault);
-        Machine::crash(std::move(machine_), false);
-      }
-      machine_.reset();
+      stop();
     } else {
-      const bool power_cut = world_.random().chance(50);
-      ledger_.crashed(world_.instant(), power_cut);
-      Machine::crash(std::move(machine_), power_cut);
+      crash(world_.random().chance(50));
     }
     half_done_ = false;
-    ledger_.life_over();
     world_.run_for(Duration::seconds(1));
   }
 
@@ -415,9 +384,7 @@ class MovesRun {
       Machine::crash(std::move(machine_), false);
       return;
     }
-    if (const std::string fault = machine_->stop(); !fault.empty()) {
-      ledger_.complain("STOP: " + fault);
-    }
+    stop();
   }
 
   /// Every recipient left by the virtual MTA it was moved to.
@@ -459,22 +426,11 @@ class MovesRun {
     return cells;
   }
 
-  SimWorld world_;
-  SimNetwork network_;
-  SimZone zone_;
-  SimFiles files_;
-  MemoryFiles accounts_;
-  Ledger ledger_;
-  Outside outside_;
-  std::shared_ptr<const config::Snapshot> snapshot_;
   std::vector<std::unique_ptr<Receiver>> hosts_;
   std::vector<std::unique_ptr<Injector>> injectors_;
-  std::string pauses_;
   app::MoveRules moves_;
   std::map<std::string, Place> places_;  ///< by recipient
   std::map<std::string, unsigned> left_;
-  std::unique_ptr<Machine> machine_;
-  bool tiny_ = false;
   bool half_done_ = false;
   unsigned orders_ = 0;
   unsigned moved_ = 0;

@@ -18,9 +18,8 @@
 #include <vector>
 
 #include "core/app/settings.h"
-#include "core/config/check.h"
 #include "tests/sim/flow/injector.h"
-#include "tests/sim/flow/machine.h"
+#include "tests/sim/flow/machine_run.h"
 #include "tests/sim/flow/receiver.h"
 
 namespace ringpost::sim {
@@ -50,25 +49,18 @@ constexpr const char* kParts[] = {
     "<domain site.rollup>\nsmtp-hosts mx.site.example\n</domain>\n"};
 constexpr unsigned kVariants = 1U << std::size(kParts);
 
-std::shared_ptr<const config::Snapshot> variant(unsigned bits) {
+std::string text_of(unsigned bits) {
   std::string text = kCommon;
   for (std::size_t part = 0; part < std::size(kParts); ++part) {
     text += (bits >> part & 1U) != 0 ? kParts[part] : "";
   }
-  config::CheckResult checked = config::check_text("simulated", text, {});
-  EXPECT_TRUE(checked.ok()) << config::render_text(checked.diagnostics);
-  return checked.snapshot;
+  return text;
 }
 
 /// One seed.
-class SharingRun {
+class SharingRun : private MachineRun {
  public:
-  explicit SharingRun(std::uint64_t seed)
-      : world_(seed),
-        network_(world_, {}),
-        files_(seed + 1),
-        accounts_(seed + 2),
-        outside_(world_, network_, ledger_) {
+  explicit SharingRun(std::uint64_t seed) : MachineRun(seed) {
     network_.faults().latency_max = Duration::milliseconds(world_.random().between(1, 30));
     tiny_ = world_.random().chance(25);
     bits_ = static_cast<unsigned>(world_.random().below(kVariants));
@@ -85,11 +77,6 @@ class SharingRun {
     }
     for (int i = 0; i < 3; ++i) {
       injectors_.push_back(std::make_unique<Injector>(outside_, kServer));
-    }
-  }
-  ~SharingRun() {
-    if (machine_ != nullptr) {
-      Machine::crash(std::move(machine_), false);
     }
   }
 
@@ -114,18 +101,8 @@ class SharingRun {
 
   void start() {
     version_ = 1;
-    machine_ = std::make_unique<Machine>(MachineRoom{.world = world_,
-                                                     .network = network_,
-                                                     .zone = zone_,
-                                                     .files = files_,
-                                                     .accounts = accounts_,
-                                                     .snapshot = variant(bits_),
-                                                     .tiny = tiny_,
-                                                     .pause_rules = pauses_},
-                                         static_cast<unsigned>(1 + world_.random().below(4)));
-    if (auto started = machine_->start(); !started) {
-      ledger_.complain("did not start: " + started.error().describe());
-    }
+    configure(text_of(bits_));
+    MachineRun::start(static_cast<unsigned>(1 + world_.random().below(4)));
   }
 
   void wait() {
@@ -159,12 +136,12 @@ class SharingRun {
 
   void reload() {
     bits_ = static_cast<unsigned>(world_.random().below(kVariants));
-    const auto snapshot = variant(bits_);
+    configure(text_of(bits_));
     auto task = std::make_unique<app::ControlTask>();
     task->kind = app::ControlKind::reload;
-    task->snapshot = snapshot;
-    task->ingest = *app::ingest_config(snapshot);
-    task->keys = std::make_shared<const app::KeyRing>(snapshot);
+    task->snapshot = snapshot_;
+    task->ingest = *app::ingest_config(snapshot_);
+    task->keys = std::make_shared<const app::KeyRing>(snapshot_);
     task->version = ++version_;
     if (machine_->ask(std::move(task)) == nullptr) {
       ledger_.complain("a reload was not answered");
@@ -174,10 +151,7 @@ class SharingRun {
   }
 
   void restart() {
-    const bool power_cut = world_.random().chance(50);
-    ledger_.crashed(world_.instant(), power_cut);
-    Machine::crash(std::move(machine_), power_cut);
-    ledger_.life_over();
+    crash(world_.random().chance(50));
     world_.run_for(Duration::seconds(1));
     bits_ = static_cast<unsigned>(world_.random().below(kVariants));
     start();
@@ -228,12 +202,7 @@ class SharingRun {
     if (const auto status = machine_->status(); status.bounced + status.expired > 0) {
       ledger_.complain(std::to_string(status.bounced + status.expired) + " were returned");
     }
-    if (const std::string fault = machine_->stop(); !fault.empty()) {
-      ledger_.complain("STOP: " + fault);
-    }
-    machine_.reset();
-    ledger_.life_over();
-    if (ledger_.complaints().empty()) {
+    if (stop() && ledger_.complaints().empty()) {
       const std::string rows = accounts_.text_of("/acct.csv");
       ledger_.reconcile(rows);
       if (rows.starts_with("b,") || rows.find("\nb,") != std::string::npos) {
@@ -242,18 +211,8 @@ class SharingRun {
     }
   }
 
-  SimWorld world_;
-  SimNetwork network_;
-  SimZone zone_;
-  SimFiles files_;
-  MemoryFiles accounts_;
-  Ledger ledger_;
-  Outside outside_;
   std::vector<std::unique_ptr<Receiver>> hosts_;
   std::vector<std::unique_ptr<Injector>> injectors_;
-  std::string pauses_;
-  std::unique_ptr<Machine> machine_;
-  bool tiny_ = false;
   unsigned bits_ = 0;
   std::uint32_t version_ = 1;
   unsigned reloads_ = 0;

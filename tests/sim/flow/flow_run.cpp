@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "core/config/check.h"
-
 namespace ringpost::sim {
 namespace {
 
@@ -21,12 +19,7 @@ IpAddress source_of(unsigned vmta) {
 }  // namespace
 
 FlowRun::FlowRun(std::uint64_t seed, const FlowProfile& profile)
-    : profile_(profile),
-      world_(seed),
-      network_(world_, {}),
-      files_(seed + 1),
-      accounts_(seed + 2),
-      outside_(world_, network_, ledger_) {
+    : MachineRun(seed), profile_(profile) {
   network_.watch([this](const IpAddress& local, const SocketAddress& remote, int step) {
     on_connection(local, remote, step);
   });
@@ -111,13 +104,7 @@ void FlowRun::draw_config() {
     draw_backoff(text);
     text += "</domain>\n";
   }
-  config::CheckResult checked = config::check_text("simulated", text, {});
-  if (!checked.ok()) {
-    for (const config::Diagnostic& diagnostic : checked.diagnostics) {
-      ledger_.complain("configuration: " + diagnostic.message);
-    }
-  }
-  snapshot_ = checked.snapshot;
+  configure(text);
 }
 
 // Some hosts offer TLS, not all of them well; some queues demand it of hosts that have it.
@@ -381,42 +368,15 @@ void FlowRun::on_connection(const IpAddress& local, const SocketAddress& remote,
 }
 
 bool FlowRun::start() {
-  const unsigned shards = draw_shards();
-  world_.trace("start", shards);
-  machine_ = std::make_unique<Machine>(MachineRoom{.world = world_,
-                                                   .network = network_,
-                                                   .zone = zone_,
-                                                   .files = files_,
-                                                   .accounts = accounts_,
-                                                   .snapshot = snapshot_,
-                                                   .tiny = tiny_,
-                                                   .pause_rules = pause_rules_,
-                                                   .clean_before_grouping = clean_before_grouping_},
-                                       shards);
-  ledger_.life_begins(world_.instant());
-  if (auto started = machine_->start(); !started) {
-    ledger_.complain("did not start: " + started.error().describe());
-    Machine::crash(std::move(machine_), false);
-    return false;
-  }
-  if (machine_->damaged()) {
-    ledger_.complain("DAMAGE at a start: " + machine_->recovery_summary());
-  }
-  up_ = true;
-  return true;
+  up_ = MachineRun::start(draw_shards());
+  return up_;
 }
 
 bool FlowRun::stop() {
   up_ = false;
-  const std::string fault = machine_->stop();
-  ledger_.life_over();
-  world_.trace("stopped");
-  if (!fault.empty()) {
-    ledger_.complain("STOP: " + fault);
-    Machine::crash(std::move(machine_), false);
+  if (!MachineRun::stop()) {
     return false;
   }
-  machine_.reset();
   if (total_open_ != 0) {
     ledger_.complain("connections are left after a stop");
   }
@@ -425,12 +385,8 @@ bool FlowRun::stop() {
 
 void FlowRun::crash() {
   up_ = false;
-  ledger_.life_over();
-  const bool power_cut = world_.random().chance(60);
-  world_.trace("crash", power_cut ? 1 : 0);
-  ledger_.crashed(world_.instant(), power_cut);
   ++result_.crashes;
-  Machine::crash(std::move(machine_), power_cut);
+  MachineRun::crash(world_.random().chance(60));
   if (total_open_ != 0) {
     ledger_.complain("connections are left after a crash");
   }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tests/sim/flow/injector.h"
-#include "tests/sim/flow/machine.h"
+#include "tests/sim/flow/machine_run.h"
 #include "tests/sim/flow/receiver.h"
 
 namespace ringpost::sim {
@@ -44,7 +44,7 @@ struct FlowResult {
 
 /// One seed: a machine, its peers, a workload, misfortunes; then peace, until all mail has come to
 /// its end, and the reckoning.
-class FlowRun {
+class FlowRun : private MachineRun {
  public:
   FlowRun(std::uint64_t seed, const FlowProfile& profile);
   FlowResult run();
@@ -81,26 +81,14 @@ class FlowRun {
   unsigned draw_shards();
 
   FlowProfile profile_;
-  SimWorld world_;
-  SimNetwork network_;
-  SimZone zone_;
-  SimFiles files_;
-  MemoryFiles accounts_;
-  Ledger ledger_;
-  Outside outside_;
-  std::shared_ptr<const config::Snapshot> snapshot_;
   std::vector<Domain> domains_;
   std::unique_ptr<Receiver> senders_home_;  ///< where reports go
   std::vector<std::unique_ptr<Injector>> injectors_;
-  std::unique_ptr<Machine> machine_;
-  unsigned clean_before_grouping_ = 50;
-  bool tiny_ = false;
   bool up_ = false;
   bool at_peace_ = false;
   unsigned total_max_ = 0;
   unsigned vmta_max_[2] = {};
   unsigned recipients_max_ = 0;
-  std::string pause_rules_;
   std::map<std::pair<unsigned, unsigned>, int> queue_open_;  ///< by domain and virtual MTA
   int vmta_open_[2] = {};
   int total_open_ = 0;

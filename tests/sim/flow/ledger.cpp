@@ -109,6 +109,7 @@ void Ledger::report_came(const std::string& to, Instant when, const SessionFate*
 }
 
 void Ledger::named(const std::string& to, Instant session, Instant when) {
+  first_named_.try_emplace(to, named_total_);
   ++named_total_;
   const std::string domain = domain_of(to);
   const auto number = static_cast<std::size_t>(mail_number(to));

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -67,6 +68,11 @@ class Ledger {
   /// A life of the machine is over: the rates begin anew.
   void life_over();
   std::uint64_t named_total() const { return named_total_; }
+  /// How many had been named before this one was for the first time, or in all.
+  std::uint64_t named_before(const std::string& to) const {
+    const auto found = first_named_.find(to);
+    return found == first_named_.end() ? named_total_ : found->second;
+  }
   void crashed(Instant when, bool power_cut) { crashes_.push_back({when, power_cut}); }
 
   /// Holds the accounting file against all else.
@@ -117,6 +123,7 @@ class Ledger {
   std::map<std::string, Rate> rates_;
   std::map<std::pair<std::string, unsigned>, std::vector<Instant>> named_;
   std::uint64_t named_total_ = 0;
+  std::unordered_map<std::string, std::uint64_t> first_named_;  ///< `named_total_` then
   Instant life_began_;
   Duration life_ = Duration::hours(48);
   std::map<std::string, std::vector<Row>> rows_;  ///< final records

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "core/config/check.h"
-
 namespace ringpost::sim {
 namespace {
 
@@ -21,8 +19,7 @@ constexpr const char* kConfiguration =
 
 }  // namespace
 
-Steady::Steady(unsigned shards, unsigned domains)
-    : world_(7), network_(world_, {}), files_(8), accounts_(9) {
+Steady::Steady(unsigned shards, unsigned domains) : MachineRun(7) {
   for (unsigned d = 0; d < domains; ++d) {
     const std::string domain = "d" + std::to_string(d) + ".example";
     const IpAddress ip = IpAddress::v4(12, 0, static_cast<std::uint8_t>(1 + d / 200),
@@ -35,15 +32,11 @@ Steady::Steady(unsigned shards, unsigned domains)
   for (unsigned i = 0; i < 2 * shards; ++i) {
     injectors_.push_back(std::make_unique<Injector>(outside_, kListener));
   }
-  config::CheckResult checked = config::check_text("simulated", kConfiguration, {});
-  EXPECT_TRUE(checked.ok());
-  machine_ = std::make_unique<Machine>(
-      MachineRoom{world_, network_, zone_, files_, accounts_, checked.snapshot, false, pauses_},
-      shards);
-  EXPECT_TRUE(machine_->start());
+  configure(kConfiguration);
+  EXPECT_TRUE(start(shards));
 }
 
-Steady::~Steady() { EXPECT_EQ("", machine_->stop()); }
+Steady::~Steady() { EXPECT_TRUE(stop()) << ledger_.complaints().front(); }
 
 void Steady::prepare(std::size_t count) {
   for (std::size_t n = 0; n < count; ++n) {
