@@ -82,7 +82,8 @@ void Scheduler::leave_soon(Queue& queue, std::uint32_t index, Now now) {
     order.vmta = queue.vmta->name;
     order.once = order.anew = true;
     if (!queue.paused && !queue.must_end() && hand_on(order, queue, index, now)) {
-      return gone(queue, index);
+      gone(queue, index);
+      return settle_ready(queue, now);
     }
     queue.move = std::make_unique<Move>();
     queue.move->order = order;
@@ -252,6 +253,7 @@ void Scheduler::drain_moves(std::uint32_t& budget, Now now) {
     if (!move_some(*queue, budget, now)) {
       queue->move->listed = true;
       moving_.push_back(id);  // what others have may be wanted elsewhere
+      settle_ready(*queue, now);
       continue;
     }
     if (queue->move->order.once) {

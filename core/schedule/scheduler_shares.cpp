@@ -168,16 +168,12 @@ bool Scheduler::leaves(const Queue& queue, const Entry& entry) {
 
 /// False: the taker has no room.
 bool Scheduler::send_away(const LeaveOrder& order, std::uint32_t index, Queue& queue, Now now) {
-  Entry& entry = entries_[index];
   if (!hand_on(order.to, queue, index, now, order.serial + 1)) {
     move_retry_ = now.instant + kMoveRetry;
     return false;
   }
-  remove_from_list(index, queue);
-  wheel_.disarm(index);
-  shares_.leave_entry(queue, entry);
-  entry.state = EntryState::free;
-  entries_.give_back(index);
+  gone(queue, index);
+  settle_ready(queue, now);  // it may have been the last one
   return true;
 }
 
