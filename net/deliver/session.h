@@ -68,7 +68,7 @@ class DeliverySession final : private TransmitOwner, private JobHolder {
     DeliverySession* session = nullptr;
     Job* job = nullptr;
     smtp::ClientTransaction transaction;
-    std::uint32_t number = 0;  // the engine's
+    std::uint32_t number = 0;  // in the order of taking; once begun the engine's
     Stage stage = Stage::free;
 
     void on_opened(Completion& completion);

@@ -46,9 +46,14 @@ bool needs_smtputf8(const Job& job) {
 
 }  // namespace
 
+// Of those that wait the one that was taken first: none stays while others are taken and go by.
 DeliverySession::Work* DeliverySession::work_at(Work::Stage stage) noexcept {
-  const std::uint32_t all = all_at(stage);
-  return all == 0 ? nullptr : &works_[static_cast<unsigned>(std::countr_zero(all))];
+  Work* first = nullptr;
+  for (std::uint32_t left = all_at(stage); left != 0; left &= left - 1) {
+    Work& work = works_[static_cast<unsigned>(std::countr_zero(left))];
+    first = first == nullptr || work.number < first->number ? &work : first;
+  }
+  return first;
 }
 
 void DeliverySession::enter(Work& work, Work::Stage stage) noexcept {
@@ -120,6 +125,7 @@ void DeliverySession::prefetch() {
     ++taken_;
     Work& work = *work_at(Work::Stage::free);
     enter(work, Work::Stage::opening);
+    work.number = taken_;
     work.job = job;
     job->policy = policy_.get();
     job->holder = this;
