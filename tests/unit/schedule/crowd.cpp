@@ -344,6 +344,18 @@ void Crowd::reload(std::uint32_t total_max, std::vector<std::uint32_t> vmta_max,
   change();
 }
 
+/// A changed rate holds in the windows that begin when permits of the old one have lapsed: the
+/// clock goes on by that even where nothing happens meanwhile.
+void Crowd::settle_rates() {
+  const Instant end = now.instant + RateBook::kLifeMax;
+  rates_settle_ = true;
+  change();
+  run(RateBook::kLifeMax);
+  now.wall = now.wall + std::max(Duration{}, end - now.instant);
+  now.instant = std::max(now.instant, end);
+  rates_settle_ = false;
+}
+
 void Crowd::reload_rates(const CrowdPlan& rates) {
   plan_.vmta_messages = rates.vmta_messages;
   plan_.vmta_connects = rates.vmta_connects;
@@ -351,20 +363,13 @@ void Crowd::reload_rates(const CrowdPlan& rates) {
   plan_.pool_messages = rates.pool_messages;
   plan_.group_messages = rates.group_messages;
   plan_.group_connects = rates.group_connects;
-  // A changed rate holds in the windows that begin when permits of the old one have lapsed.
-  rates_settle_ = true;
-  change();
-  run(RateBook::kLifeMax);
-  rates_settle_ = false;
+  settle_rates();
   sent_.clear();
 }
 
 void Crowd::reload_sources(const std::vector<SourceLimit>& sources) {
   plan_.sources = sources;
-  rates_settle_ = true;
-  change();
-  run(RateBook::kLifeMax);
-  rates_settle_ = false;
+  settle_rates();
   sent_.clear();
   octets_.clear();
 }

@@ -170,6 +170,7 @@ class Crowd {
                          std::size_t vmta) const;
   WarmupPlanRef warmup_of(const std::string& name, const std::string& vmta) const;
   void change();
+  void settle_rates();
   bool in_group(std::size_t destination) const { return destination < plan_.grouped; }
   RateLimit rate_of(const std::vector<RateLimit>& rates, std::string_view vmta) const;
   void tell_established(Session& session);
