@@ -452,27 +452,50 @@ void RateBook::set_claim(Account& account, Gate* gate) {
 }
 
 // Small messages would pass a large one by for ever: the room that they leave is never enough for
-// it. What was passed over claims the gate that it waits for longest, one at a time, and only where
-// nobody else has claimed any that it needs: of two that each hold what the other needs neither
-// would go.
+// it. What was passed over, and waits for octets only, claims the gate that it waits for longest:
+// one at a time, and only where nobody else has claimed any that it needs. Of two that each hold
+// what the other needs neither would go.
+void RateBook::claim_gate(Account& account, Instant now) {
+  if (!account.octets || account.turn.empty()) {
+    return;
+  }
+  const std::uint32_t octets = account.peers[account.turn.front()].octets;
+  bool may = account.due != Instant{} && account.due <= now;
+  Instant opens;
+  Gate* last = nullptr;
+  for (Gate* gate : account.gates) {
+    may = may && !gate->claimed_by_other(account);
+    if (!gate->octets.limited()) {
+      may = may && gate->rate().available(now) > 0;
+    } else if (!gate->octets.open_for(octets, now) && opens_of(*gate, octets) >= opens) {
+      last = gate;
+      opens = opens_of(*gate, octets);
+    }
+  }
+  set_claim(account, may ? last : nullptr);
+}
+
+// What was passed over is looked at again when it waits for octets only, so that it can claim them
+// before others take them once more.
 void RateBook::await_gates(Account& account, Instant now) {
   const std::uint32_t octets = account.peers[account.turn.front()].octets;
   Instant opens;
-  Gate* last = nullptr;
+  Instant rates_open;
   Gate* taken = nullptr;
   for (Gate* gate : account.gates) {
     const Instant when = opens_of(*gate, octets);
-    last = when >= opens ? gate : last;
     opens = std::max(opens, when);
+    rates_open = gate->octets.limited() ? rates_open : std::max(rates_open, when);
     taken = gate->claimed_by_other(account) ? gate : taken;
   }
   const bool passed_over = account.octets && account.due != Instant{} && account.due <= now;
   account.due = passed_over ? account.due : opens;
-  const bool claims = passed_over && taken == nullptr && last->octets.limited();
-  set_claim(account, claims ? last : nullptr);
   if (taken != nullptr &&
       std::find(taken->behind.begin(), taken->behind.end(), &account) == taken->behind.end()) {
     taken->behind.push_back(&account);
+  }
+  if (passed_over && account.claim == nullptr && rates_open > now) {
+    opens = rates_open;
   }
   if (taken == nullptr || opens > now) {
     owner_timers_.set(account, opens);
@@ -493,6 +516,8 @@ void RateBook::grant_due(Instant now) {
       if (serve(*account, now)) {
         any = true;
         tell(*account);
+      } else {
+        claim_gate(*account, now);
       }
     }
   }

@@ -214,6 +214,7 @@ class RateBook {
   static Instant opens_of(Gate& gate, std::uint32_t octets);
   static Instant opens_at(const Account& account, RateOf& closed_by);
   bool serve(Account& account, Instant now);
+  void claim_gate(Account& account, Instant now);
   void await_gates(Account& account, Instant now);
   void set_claim(Account& account, Gate* gate);
   void grant_due(Instant now);

@@ -625,9 +625,7 @@ void Scheduler::session_gone(Queue& queue, bool was_established) {
   if (queue.established == 0) {
     clear_turns(queue);
   }
-  if (queue.asking > queue.sessions()) {
-    --queue.asking;
-  }
+  SenderTraffic::session_gone(*this, queue);
   leaves_group(queue);
   if (!room_waiters_.empty()) {
     room_retry_ = Instant{};

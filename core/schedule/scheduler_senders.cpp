@@ -117,6 +117,17 @@ void SenderTraffic::ask(Scheduler& all, Queue& queue) {
   }
 }
 
+// A permit that still came for it would lapse.
+void SenderTraffic::session_gone(Scheduler& all, Queue& queue) {
+  if (queue.asking <= queue.sessions()) {
+    return;
+  }
+  --queue.asking;
+  for (SenderLane* lane = queue.lanes; lane != nullptr; lane = lane->next_of_queue) {
+    all.rates_.stir(*lane->scope);
+  }
+}
+
 bool SenderTraffic::offer(Scheduler& all, Queue& queue, Now now) {
   if (queue.sessions() == 0) {
     return false;

@@ -22,6 +22,8 @@ struct SenderTraffic {
   /// SessionHost::offer() to the queue. A session may wait for its first mail: it counts as
   /// established only when that got an answer.
   static bool offer(Scheduler& all, Queue& queue, Now now);
+  /// One of the queue's sessions has ended.
+  static void session_gone(Scheduler& all, Queue& queue);
   /// The entry is no deferred one any more.
   static void leave(Scheduler& all, Queue& queue, std::uint32_t index);
   /// Permits have come to a scope of a sender, or something has changed that it waits for.
