@@ -28,7 +28,7 @@ std::vector<SourceLimit> draw_sources(Random& random, std::size_t count, Duratio
     one.connects = rate(20);
     one.messages = rate(100);
     if (random.chance(30)) {
-      one.octets = {1 + random.below(200'000), period};
+      one.octets = {500 + random.below(200'000), period};  // all of it leaves within a day
     }
   }
   return out;
