@@ -22,7 +22,7 @@ namespace {
 /// Doors that do nothing; settled jobs are collected.
 struct Doorman : SessionHost, SettleSink, PolicySource, LeaseTransport {
   bool offer(QueueId) override { return false; }
-  bool open_session(QueueId queue, std::string_view, const QueuePolicyRef&) override {
+  bool open_session(QueueId queue, std::string_view, const QueuePolicyRef&, Instant) override {
     opened.push_back(queue);
     return true;
   }

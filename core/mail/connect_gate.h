@@ -30,10 +30,15 @@ struct ConnectPermit {
 };
 
 /// Door deliver -> schedule beside WorkSource, at the queue's home shard: limits on connections
-/// that depend on where they go and where they come from, which only a session knows.
+/// that depend on where they go and where they come from, and how often a session connects, which
+/// only it knows.
 class ConnectGate {
  public:
   virtual ~ConnectGate() = default;
+  /// A session whose leave to connect is used, or has lapsed while the route was looked up, is
+  /// about to connect: takes a permit of each rate of connections that the queue counts in. False:
+  /// there is none now; the session ends as next_host, and the queue opens another one in its time.
+  virtual bool may_connect_again(QueueId queue, Now now) = 0;
   /// A session that has no connection is about to make one. False: it may not now. Then it may ask
   /// for other addresses of the same preference, and ends as host_busy when it may use none.
   virtual bool may_connect_to(QueueId queue, const ConnectWay& way, ConnectPermit& permit,

@@ -114,6 +114,7 @@ enum class SessionEnd : std::uint8_t {
   no_route,       ///< resolution failed; the failure says deferred or bounced
   no_exchanger,   ///< the domain names none and its mail waits for one, QueuePolicy::no_mx_wait
   host_busy,      ///< where it might have connected there are as many connections as may be
+  next_host,      ///< a host failed, others were not tried: a rate of connections has to open first
   local_failure,  ///< our own fault (no port, no address): queue waits, host is not blamed
 };
 
@@ -160,10 +161,7 @@ class WorkSource {
   virtual bool keeps(QueueId, Now) { return false; }
   /// Asked by a session before it takes work and when it has none. True: it was opened for another
   /// mode of its queue, or its source address is no longer used; it takes no more and ends.
-  virtual bool surplus(QueueId queue, const QueuePolicy& policy, const IpAddress& source) {
-    static_cast<void>(queue), static_cast<void>(policy), static_cast<void>(source);
-    return false;
-  }
+  virtual bool surplus(QueueId, const QueuePolicy&, const IpAddress&) { return false; }
 };
 
 /// Door schedule -> deliver, at the queue's home shard.
@@ -180,9 +178,10 @@ class SessionHost {
   /// Idle sessions of the queue ask WorkSource::surplus() anew.
   virtual void recheck(QueueId queue) { static_cast<void>(queue); }
   /// Opens a session under a connection permit that schedule already took. False: no capacity;
-  /// the permit was not used. `destination` is copied.
+  /// the permit was not used. `destination` is copied. The session may connect once, until
+  /// `leave_until`; see ConnectGate::may_connect_again().
   virtual bool open_session(QueueId queue, std::string_view destination,
-                            const QueuePolicyRef& policy) = 0;
+                            const QueuePolicyRef& policy, Instant leave_until) = 0;
   /// Begins a session that only finds out where it would connect to: it tells ConnectGate of each
   /// address, connects nowhere, needs no permit and ends by scouted(). False: no capacity.
   virtual bool scout(QueueId queue, std::string_view destination, const QueuePolicyRef& policy) {

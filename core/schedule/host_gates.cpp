@@ -5,6 +5,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/hash.h"
+#include "core/schedule/connect_rates.h"
 #include "core/schedule/scheduler.h"
 #include "core/schedule/source_traffic.h"
 
@@ -222,6 +223,10 @@ void HostGates::send_scout(Queue& queue, Now now) {
   side.version = scheduler_.global_.version;
   side.policy = queue.policy.get();
   scheduler_.wait_until(queue, Gate::sessions_busy, Instant::never());
+}
+
+bool HostGates::may_connect_again(QueueId id, Now now) {
+  return ConnectRates::again(scheduler_, queue_of(id), now);
 }
 
 void HostGates::way_seen(QueueId id, const ConnectWay& way) {

@@ -57,6 +57,7 @@ class HostGates final : public ConnectGate {
   }
 
   // ---- sessions ---------------------------------------------------------------------------------
+  bool may_connect_again(QueueId queue, Now now) override;
   bool may_connect_to(QueueId queue, const ConnectWay& way, ConnectPermit& permit,
                       Now now) override;
   void disconnected(QueueId queue, ConnectPermit& permit, Now now) override;

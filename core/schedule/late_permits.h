@@ -22,7 +22,7 @@ struct LatePermits {
   static std::uint32_t shared(Scheduler& all, Queue& queue, Now now);
   /// A job was filled: all is paid for until then, or, if `slow`, no recipient is.
   static void begin(Queue& queue, PooledJob& job, const RateScope* scope, bool slow,
-                    Instant good_until);
+                    Instant good_until, Now now);
   /// WorkSource::permits().
   static Permits ask(Scheduler& all, PooledJob& job, std::uint32_t sent, std::uint32_t want,
                      Now now);

@@ -118,7 +118,8 @@ struct Queue : Waiter {
   std::uint16_t first_tenant = 0;     ///< whose mail of no job its plain share is; see ShareBook
   std::uint16_t asking = 0;           ///< sessions that got nothing while some did
   std::uint8_t weight = 1;            ///< 1 to 100
-  std::uint8_t lost_streak = 0;       ///< broken sessions in a row without any progress
+  std::uint8_t lost_streak : 3 = 0;   ///< broken sessions in a row without any progress
+  std::uint8_t hosts_tried : 5 = 0;   ///< of those of one attempt, by sessions that are over
   std::uint8_t fault_streak : 4 = 0;  ///< faults of our own in a row
   std::uint8_t grow_streak : 4 = 0;   ///< further sessions in a row that failed
   std::uint8_t grew_to = 0;           ///< established when the last of them did, 255 at most

@@ -128,6 +128,14 @@ std::uint32_t RateBook::available(const RateScope& scope, std::uint32_t octets, 
   return units;
 }
 
+Instant RateBook::lapses(const RateScope& scope, Instant now) {
+  Instant first = Instant::never();
+  for (const RateScope::Lease& lease : scope.leases) {
+    first = lease.units > 0 && now < lease.expires ? std::min(first, lease.expires) : first;
+  }
+  return first;
+}
+
 Instant RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octets, Instant now) {
   RP_ASSERT_NOTE(count <= available(scope, octets, now),
                  "a rate permit was taken that is not there");

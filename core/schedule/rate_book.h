@@ -99,9 +99,8 @@ class RateBook {
   RateBook(const RateBook&) = delete;
   RateBook& operator=(const RateBook&) = delete;
 
-  /// The scope of a key, made when new; it counts in the plan `base` and in `own`. The reference
-  /// stays good. Of mail of a rated sender the key is that of its queue's scope (0: it has none)
-  /// xor `sender`.
+  /// The scope of a key, made when new, in a place of its own; it counts in the plan `base` and in
+  /// `own`. Of mail of a rated sender the key is its queue's scope's (0: it has none) xor `sender`.
   RateScope& scope(std::uint64_t key, std::uint64_t base, RateLimit own, std::uint32_t version,
                    std::uint64_t sender = 0);
   /// The scope of what leaves from one source address of a group, `whole`, whose version it has.
@@ -126,6 +125,8 @@ class RateBook {
   static std::uint32_t available(const RateScope& scope, std::uint32_t octets, Instant now);
   /// How long a permit of a rate with that period may be on its way to its use.
   static Duration life_of(Duration period);
+  /// When the first permit that may be used now lapses; never(): there is none.
+  static Instant lapses(const RateScope& scope, Instant now);
   /// Requires: count <= available(scope, octets, now). Returns when they have to have been used.
   static Instant take(RateScope& scope, std::uint32_t count, std::uint32_t octets, Instant now);
 

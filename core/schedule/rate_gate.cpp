@@ -51,7 +51,7 @@ void RateGate::configure(RateLimit limit, Instant now, Duration slack) {
     window_.reset();
     return;
   }
-  const Duration window = limit.period + slack;
+  const Duration window = limit.period + slack + late();
   if (limit.burst) {
     burst_ = limit.count;
     interval_ns_ = window.ns / limit.count;
@@ -78,6 +78,20 @@ void RateGate::configure(RateLimit limit, Instant now, Duration slack) {
     const Instant open = faster ? std::min(next, Instant{now.ns + interval_ns_}) : next;
     close_until(was_burst && busy ? now + window : open);
   }
+}
+
+void RateGate::used_late(Duration late) {
+  constexpr std::int64_t kMost = 0xffffffff;
+  const std::int64_t us = std::min((late.ns + 999) / 1000, kMost);
+  if (us <= late_us_ || !limited() || window_) {
+    return;
+  }
+  const Duration more = Duration::microseconds(us - late_us_);
+  late_us_ = static_cast<std::uint32_t>(us);
+  const std::int64_t before = interval_ns_;
+  interval_ns_ = interval_of({limit_.count, limit_.period + slack_ + this->late()}, burst_);
+  // The longer interval gives no burst that is not there.
+  full_at_ = full_at_ + more + Duration{(burst_ - 1) * (interval_ns_ - before)};
 }
 
 void RateGate::close_until(Instant when) {

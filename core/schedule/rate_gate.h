@@ -49,6 +49,11 @@ class RateGate {
   std::uint32_t due(Instant now, Duration ahead) const;
   /// Requires: count <= available(now). Permits are never given back.
   void take(std::uint32_t count, Instant now);
+  /// A permit taken earlier was used only now, `late` after that. If none was that late before, the
+  /// gate counts in windows longer by that from here on, and gives what comes next that much later:
+  /// then N holds in any window of their use. Not for a limit that says `burst`, which is to be
+  /// given `slack`.
+  void used_late(Duration late);
   /// When at least one permit is to be had; in the past when it is now.
   Instant opens_at() const;
   /// Whether the whole burst is there again: forgetting the gate then loses nothing.
@@ -62,8 +67,11 @@ class RateGate {
   Duration slack_;
   std::unique_ptr<BurstWindow> window_;  ///< of a limit that says `burst`
   Instant full_at_;                      ///< when the burst will be whole if nothing is taken
+  Duration late() const { return Duration::microseconds(late_us_); }
+
   std::int64_t interval_ns_ = 0;
   std::uint32_t burst_ = 0;
+  std::uint32_t late_us_ = 0;  ///< the most that a permit was
 };
 
 }  // namespace ringpost::schedule

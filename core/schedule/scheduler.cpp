@@ -5,6 +5,7 @@
 #include "core/base/assert.h"
 #include "core/base/hash.h"
 #include "core/base/text.h"
+#include "core/schedule/connect_rates.h"
 #include "core/schedule/late_permits.h"
 #include "core/schedule/sender_traffic.h"
 #include "core/schedule/source_traffic.h"
@@ -82,8 +83,11 @@ void Scheduler::apply(Queue& queue, const QueueSettings& settings, Now now) {
   RP_ASSERT_NOTE(settings.policy != nullptr && !settings.policy->retry_after.empty(),
                  "a queue without settings");
   queue.policy = settings.policy;
-  queue.messages.configure(settings.limits.messages, now.instant);
-  queue.connects.configure(settings.limits.connects, now.instant);
+  const RateLimit messages = settings.limits.messages;
+  queue.messages.configure(messages, now.instant,
+                           messages.burst ? ConnectRates::slack_of(messages) : Duration{});
+  queue.connects.configure(settings.limits.connects, now.instant,
+                           ConnectRates::slack_of(settings.limits.connects));
   queue.connect_gap_ms = static_cast<std::uint32_t>(
       std::min<std::int64_t>((settings.limits.connect_gap.ns + 999'999) / 1'000'000, UINT32_MAX));
   if (settings.limits.octets.limited() || queue.octets() != nullptr) {

@@ -108,7 +108,8 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   friend struct SenderTraffic;  // scheduler_senders.cpp: rates of senders
   friend struct SourceTraffic;  // scheduler_lines.cpp: rates by source address in groups
   friend class HostGates;
-  friend struct LatePermits;  // scheduler_permits.cpp: permits as RCPTs leave
+  friend struct ConnectRates;  // scheduler_connects.cpp: rates of connections
+  friend struct LatePermits;   // scheduler_permits.cpp: permits as RCPTs leave
   void add(Queue& queue, const Admission& admission, Now now);
   Taken admit_counted(Queue& queue, Admission& admission, Now now);
   Queue* queue_for(std::string_view name, std::string_view vmta, Now now);
@@ -169,8 +170,6 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   void leave_rate(Queue& queue, const WaitList* next);
   void wait_for_permit(Queue& queue, RateScope& scope, Gate gate, bool first);
   bool may_approach(Queue& queue, Now now);
-  bool may_connect(Queue& queue, Now now);
-  bool has_connect_permit(Queue& queue, Now now);
   std::uint32_t shared_permits(Queue& queue, const IpAddress& source, RateScope*& of, Now now);
   void note_opening(Queue& queue, int change);
   bool drive_rates(Now now, std::uint32_t& budget);

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "core/base/assert.h"
+#include "core/schedule/connect_rates.h"
 #include "core/schedule/retry_clock.h"
 #include "core/schedule/scheduler.h"
 #include "core/schedule/sender_traffic.h"
@@ -338,7 +339,8 @@ bool Scheduler::may_open(Queue& queue, Now now) {
 }
 
 bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
-  if (!may_open(queue, now) || !may_connect(queue, now) || !hosts_.ready(queue, now)) {
+  if (!may_open(queue, now) || !ConnectRates::may_prepare(*this, queue, now) ||
+      !hosts_.ready(queue, now)) {
     return false;
   }
   constexpr Gate kGatesOfScopes[kScopes] = {Gate::group_backoff_connections,
@@ -363,7 +365,7 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
     ++queue.reserved;
     queue.reserved_stamp += scope.changed;
   }
-  if (!has_connect_permit(queue, now)) {
+  if (!ConnectRates::has_permit(*this, queue, now)) {
     return false;
   }
   if (!room_waiters_.empty() && room_retry_ > now.instant) {
@@ -378,7 +380,8 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
   note_opening(queue, +1);
   queue.slice_until = now.instant + kSlice;
   queue.fresh = true;
-  if (!doors_.sessions.open_session(queue.id(), queue.name, queue.policy)) {
+  if (!doors_.sessions.open_session(queue.id(), queue.name, queue.policy,
+                                    ConnectRates::lapses(queue, now))) {
     --queue.opening;
     note_opening(queue, -1);
     release_units(queue);
@@ -386,13 +389,7 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
     wait_for_room(queue, now);
     return false;
   }
-  queue.connects.take(1, now.instant);
-  queue.next_open = now.instant + Duration::milliseconds(queue.connect_gap_ms);
-  if (queue.shared_connects != nullptr) {
-    SourceTraffic::pay(queue, now);
-    queue.shared_connects->approaching -= std::exchange(queue.approaching, false) ? 1 : 0;
-    rates_.stir(*queue.shared_connects);
-  }
+  ConnectRates::pay(*this, queue, now);
   queue.invited = false;
   queue.ticket = 0;
   return queue.state == QueueState::ready && queue.place == nullptr;
@@ -601,6 +598,7 @@ void Scheduler::session_established(QueueId id, Now now) {
   note_opening(*queue, -1);
   hosts_.session_over(*queue, SessionEnd::normal, now);
   queue->clock_step = 0;
+  queue->hosts_tried = 0;
   queue->fault_streak = 0;
   queue->grow_streak = queue->established > queue->grew_to ? 0 : queue->grow_streak;
   const bool was_deferred = queue->deferred_until > now.instant && !queue->deferred_by_rule;
@@ -681,6 +679,9 @@ void Scheduler::session_ended(QueueId id, SessionEnd end, const Outcome& failure
 
 namespace {
 
+/// As many addresses as a session plans at most.
+constexpr std::uint32_t kHostsTriedMax = 16;
+
 /// A host that took mail a moment ago, and cannot be reached now: it is tried again a few times
 /// before the whole queue waits for a step of its ladder.
 bool spare(Queue& queue, Now now) {
@@ -700,18 +701,33 @@ bool spare(Queue& queue, Now now) {
   return true;
 }
 
+void note_failure(Queue& queue, const Outcome& failure, std::string_view text, Now now) {
+  if (!queue.last_failure) {
+    queue.last_failure = std::make_unique<Failure>();
+  }
+  queue.last_failure->outcome = failure;
+  queue.last_failure->text.assign(text.substr(0, kOutcomeTextMax));
+  queue.last_failure->at = now.wall;
+}
+
+/// A host has failed that is not the last one of this attempt.
+bool tries_next(Queue& queue) {
+  const std::uint32_t most = std::min<std::uint32_t>(queue.policy->hosts_tried_max, kHostsTriedMax);
+  const bool next = queue.hosts_tried + 1U < most;
+  queue.hosts_tried = next ? (queue.hosts_tried + 1U) & 31U : 0;
+  return next;
+}
+
 }  // namespace
 
 // What the end of a session says about its queue.
 void Scheduler::follow_end(Queue& queue, SessionEnd end, const Outcome& failure,
                            const SessionFailure& at, Now now) {
+  if (end == SessionEnd::next_host && failure.kind == OutcomeKind::pending) {
+    end = SessionEnd::host_busy;  // none was tried
+  }
   if (end != SessionEnd::normal && end != SessionEnd::host_busy) {
-    if (!queue.last_failure) {
-      queue.last_failure = std::make_unique<Failure>();
-    }
-    queue.last_failure->outcome = failure;
-    queue.last_failure->text.assign(at.text.substr(0, kOutcomeTextMax));
-    queue.last_failure->at = now.wall;
+    note_failure(queue, failure, at.text, now);
   }
   const auto pause = [&](std::uint8_t streak, Gate gate) {
     const Duration wait = Duration::seconds(std::int64_t{1} << std::min<unsigned>(streak, 6));
@@ -753,9 +769,14 @@ void Scheduler::follow_end(Queue& queue, SessionEnd end, const Outcome& failure,
       deferred = defer(queue, queue.policy->retry_after_dns_error, now);
       changed = true;
       break;
+    case SessionEnd::next_host:
     case SessionEnd::unreachable:
-      deferred = !spare(queue, now) && defer(queue, {}, now);
       changed = true;
+      if (end == SessionEnd::next_host && tries_next(queue)) {
+        break;
+      }
+      queue.hosts_tried = 0;
+      deferred = !spare(queue, now) && defer(queue, {}, now);
       break;
   }
   if (deferred) {

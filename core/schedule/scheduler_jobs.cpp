@@ -169,7 +169,7 @@ Job* Scheduler::take(QueueId id, const IpAddress& source, bool slow, Now now) {
     return nullptr;
   }
   const Instant good_until = spend(queue, job, slow ? 0 : count, gate, slow ? nullptr : scope, now);
-  LatePermits::begin(queue, job, scope, slow, good_until);
+  LatePermits::begin(queue, job, scope, slow, good_until, now);
   queue.in_flight += count;
   places_.begin_delivery(count);
   return &job;

@@ -38,6 +38,14 @@ Instant own_opens(const Queue& queue) {
   return opens;
 }
 
+/// Permits of its own rates leave now, so long after they were taken: its mail had to be read.
+void used_late(Queue& queue, Duration late) {
+  queue.messages.used_late(late);
+  if (queue.warmup != nullptr) {
+    queue.warmup->used_late(late);
+  }
+}
+
 Duration interval_of(const Queue& queue) {
   Duration interval;
   for_own(queue, [&](const RateGate& rate) { interval = std::max(interval, rate.interval()); });
@@ -102,9 +110,10 @@ std::uint32_t LatePermits::shared(Scheduler& all, Queue& queue, Now now) {
 }
 
 void LatePermits::begin(Queue& queue, PooledJob& job, const RateScope* scope, bool slow,
-                        Instant good_until) {
+                        Instant good_until, Now now) {
   const bool lapses = scope == queue.shared_messages && may_lapse(queue);
   job.paid = slow ? 0 : static_cast<std::uint32_t>(job.recipients.size());
+  job.paid_at = now.instant;
   job.paid_until = lapses ? good_until : Instant::never();
   job.unpaid = slow;
   if (!slow) {
@@ -137,6 +146,7 @@ Permits LatePermits::ask(Scheduler& all, PooledJob& job, std::uint32_t sent, std
   const auto count = static_cast<std::uint32_t>(job.recipients.size());
   RP_ASSERT(sent + want <= count);
   if (want > 0 && sent < job.paid && now.instant <= job.paid_until) {
+    used_late(*all.table_.find(job.queue), now.instant - job.paid_at);
     return {std::min(want, job.paid - sent), false};
   }
   Queue& queue = *all.table_.find(job.queue);
@@ -182,6 +192,7 @@ Permits LatePermits::pay(Scheduler& all, Queue& queue, PooledJob& job, std::uint
     units = std::min(units, there);
   }
   job.paid = sent + units;
+  job.paid_at = now.instant;
   job.paid_until = charge(queue, units, scope, 0, now);
   return {units, false};
 }

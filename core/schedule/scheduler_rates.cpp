@@ -186,38 +186,6 @@ std::uint32_t Scheduler::shared_permits(Queue& queue, const IpAddress& source, R
   return units;
 }
 
-bool Scheduler::may_connect(Queue& queue, Now now) {
-  RateScope* const scope = queue.shared_connects;
-  if (scope == nullptr || queue.approaching) {
-    return true;
-  }
-  if (queue.invited || (scope->hopeful.empty() && now.instant >= scope->opens &&
-                        scope->approaching < scope->ahead_max)) {
-    queue.approaching = true;
-    ++scope->approaching;
-    return true;
-  }
-  place(queue, QueueState::waiting, Gate::vmta_connect_rate, Instant::never(), &scope->hopeful);
-  rates_.stir(*scope);
-  return false;
-}
-
-bool Scheduler::has_connect_permit(Queue& queue, Now now) {
-  RateScope* const scope = queue.shared_connects;
-  if (scope != nullptr && SourceTraffic::splits_connects(queue)) {
-    return SourceTraffic::has_connect_permit(*this, queue, now);
-  }
-  if (scope == nullptr ||
-      (RateBook::available(*scope, now.instant) > 0 && (queue.invited || scope->waiting.empty()))) {
-    return true;
-  }
-  const bool first = queue.invited;
-  const auto held = set_aside(queue);
-  wait_for_permit(queue, *scope, Gate::vmta_connect_rate, first);
-  take_up(queue, held);
-  return false;
-}
-
 // ---- permits come ------------------------------------------------------------------------------
 
 bool Scheduler::drive_rates(Now now, std::uint32_t& budget) {

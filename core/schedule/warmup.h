@@ -35,6 +35,8 @@ class WarmupState {
   Instant opens_at() const { return gate_.opens_at(); }
   /// Requires: count <= available(now).
   void take(std::uint32_t count, Instant now);
+  /// RateGate::used_late().
+  void used_late(Duration late) { gate_.used_late(late); }
 
   RateGate& gate() { return gate_; }
   const WarmupPlan& plan() const { return *plan_; }

@@ -41,9 +41,13 @@ class AddressPlan {
   Candidate* next() noexcept { return more() ? &order_[at_++] : nullptr; }
   /// The one that next() gave is not used and does not count as tried.
   void pass_over() noexcept { most_ += 1; }
+  /// What next() gave last is to come once more.
+  void step_back() noexcept { at_ -= 1; }
   /// What next() gave last; requires that it gave one.
   const Candidate* current() const noexcept { return &order_[at_ - 1]; }
   bool more() const noexcept { return at_ < order_.size() && at_ < most_; }
+  /// One of those left has not failed lately.
+  bool more_good() const noexcept { return more() && !order_[at_].bad; }
   std::size_t size() const noexcept { return order_.size(); }
   /// Every address could not be reached lately.
   bool all_bad() const noexcept { return !order_.empty() && order_[0].bad; }

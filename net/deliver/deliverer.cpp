@@ -25,16 +25,16 @@ Deliverer::Deliverer(Loop& loop, Net& net, Tls& tls, RouteSource& routes, BodySo
 Deliverer::~Deliverer() { RP_ASSERT_NOTE(open_ == 0, "destroyed with sessions open"); }
 
 bool Deliverer::open_session(QueueId queue, std::string_view destination,
-                             const QueuePolicyRef& policy) {
-  return begin(queue, destination, policy, false);
+                             const QueuePolicyRef& policy, Instant leave_until) {
+  return begin(queue, destination, policy, leave_until, false);
 }
 
 bool Deliverer::scout(QueueId queue, std::string_view destination, const QueuePolicyRef& policy) {
-  return context_.gate != nullptr && begin(queue, destination, policy, true);
+  return context_.gate != nullptr && begin(queue, destination, policy, Instant::never(), true);
 }
 
 bool Deliverer::begin(QueueId queue, std::string_view destination, const QueuePolicyRef& policy,
-                      bool scout) {
+                      Instant leave_until, bool scout) {
   RP_ASSERT(context_.work != nullptr);
   if (draining_) {
     return false;
@@ -64,7 +64,7 @@ bool Deliverer::begin(QueueId queue, std::string_view destination, const QueuePo
   DeliverySession& session = *free_.back();
   free_.pop_back();
   ++open_;
-  session.open(queue, destination, policy, scout);
+  session.open(queue, destination, policy, leave_until, scout);
   return true;
 }
 

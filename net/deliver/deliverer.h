@@ -36,8 +36,8 @@ class Deliverer final : public SessionHost, private SessionKeeper {
   bool offer(QueueId queue) override;
   bool offer_from(QueueId queue, const IpAddress& source) override;
   void recheck(QueueId queue) override;
-  bool open_session(QueueId queue, std::string_view destination,
-                    const QueuePolicyRef& policy) override;
+  bool open_session(QueueId queue, std::string_view destination, const QueuePolicyRef& policy,
+                    Instant leave_until) override;
   bool scout(QueueId queue, std::string_view destination, const QueuePolicyRef& policy) override;
 
   /// Idle sessions say QUIT: the settings that they were opened under are no longer in force.
@@ -59,7 +59,8 @@ class Deliverer final : public SessionHost, private SessionKeeper {
   SourceBook& sources() noexcept { return context_.sources; }
 
  private:
-  bool begin(QueueId queue, std::string_view destination, const QueuePolicyRef& policy, bool scout);
+  bool begin(QueueId queue, std::string_view destination, const QueuePolicyRef& policy,
+             Instant leave_until, bool scout);
   void session_idle(DeliverySession& session) override;
   void session_busy(DeliverySession& session) override;
   DeliverySession* idle_on(const Way& way, QueueId queue) override {

@@ -47,13 +47,14 @@ DeliverySession::DeliverySession(SessionContext& context)
 }
 
 void DeliverySession::open(QueueId queue, std::string_view destination,
-                           const QueuePolicyRef& policy, bool scout) {
+                           const QueuePolicyRef& policy, Instant leave_until, bool scout) {
   RP_ASSERT(stage_ == Stage::free && wake_.idle());
   stage_ = Stage::resolving;
   opened_ = context_.loop.now().wall;
   queue_ = queue;
   destination_.assign(destination);
   policy_ = policy;
+  leave_until_ = leave_until;
   route_.reset();
   candidate_ = nullptr;
   end_ = SessionEnd::normal;
@@ -142,7 +143,16 @@ void DeliverySession::take_backup() {
   context_.routes.resolve(query_);
 }
 
+// Without leave for another connection this session ends, and one that is opened when there is
+// leave goes on with the addresses that have not failed.
 void DeliverySession::connect_next() {
+  if (!draining_ && plan_.more() && !may_connect()) {
+    const bool others = candidate_ == nullptr || plan_.more_good() || has_backup();
+    conclude(candidate_ != nullptr && !host_failed_ ? SessionEnd::local_failure
+             : others                               ? SessionEnd::next_host
+                                                    : SessionEnd::unreachable);
+    return;
+  }
   candidate_ = draining_ ? nullptr : next_permitted();
   if (candidate_ == nullptr && host_failed_ && !host_busy_ && has_backup()) {
     take_backup();
@@ -165,6 +175,7 @@ void DeliverySession::connect_next() {
 void DeliverySession::connect_candidate() {
   stage_ = Stage::connecting;
   connect_late_ = false;
+  leave_until_ = {};
   connect_.remote = candidate_->remote;
   connect_.local = policy_->sources[candidate_->source].ip;
   ++context_.stats.connects;
@@ -395,12 +406,14 @@ void DeliverySession::on_closed(Completion&) {
   if (told(EventKind::connection)) {
     tell_connection("closed: ", name_of(close_reason_));
   }
+  let_go();
   if (again_in_clear_ && !draining_) {
     ++context_.stats.tls_retried_in_clear;
-    connect_candidate();
+    plan_.step_back();
+    candidate_ = nullptr;  // it has not failed yet
+    connect_next();        // or the next session, which knows that TLS does not work there
     return;
   }
-  let_go();
   const bool next_address = !was_ready_ && !draining_ && (plan_.more() || has_backup()) &&
                             close_reason_ != smtp::ClientClose::own_name;
   if (next_address || go_on_to_next_host()) {

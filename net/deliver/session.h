@@ -34,7 +34,7 @@ class DeliverySession final : private TransmitOwner, private JobHolder {
   /// From free. `destination` is copied.
   /// A scout connects nowhere (SessionHost::scout()).
   void open(QueueId queue, std::string_view destination, const QueuePolicyRef& policy,
-            bool scout = false);
+            Instant leave_until, bool scout = false);
   /// There may be work; looks for it later in this turn.
   void wake();
   /// Takes no more jobs and ends as soon as those in hand are done.
@@ -100,7 +100,7 @@ class DeliverySession final : private TransmitOwner, private JobHolder {
   bool permitted_from_some(Candidate& candidate);
   void let_go();
   bool gives_way();
-
+  bool may_connect();
   // Connections that change hands (session_handover.cpp).
   bool use_idle_connection();
   void serve(DeliverySession& wanting);
@@ -224,7 +224,7 @@ class DeliverySession final : private TransmitOwner, private JobHolder {
   FailureText* failure_text_ = nullptr;  ///< lent while there is a failure to tell of
   SessionFailure failed_at_;             ///< its views lie in failure_text_
   std::uint64_t progress_seen_ = 0;
-  Instant idle_deadline_, handshake_deadline_, permits_late_, rcpt_sent_;
+  Instant idle_deadline_, handshake_deadline_, permits_late_, rcpt_sent_, leave_until_;
   Work* asking_ = nullptr;      // the transaction whose next RCPTs need a permit
   Instant reply_begun_;         // of the reply that is not whole yet
   std::size_t ahead_ = 1;       // jobs taken before the engine can begin them, at most

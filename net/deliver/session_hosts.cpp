@@ -51,6 +51,20 @@ const IpAddress& DeliverySession::source() const {
   return candidate_ == nullptr ? kNone : policy_->sources[candidate_->source].ip;
 }
 
+// A rate of connections counts each of them, that of the next address and of the second attempt at
+// the same one too.
+bool DeliverySession::may_connect() {
+  const Now now = context_.loop.now();
+  if (now.instant <= leave_until_) {
+    return true;
+  }
+  if (context_.gate != nullptr && !scout_ && !context_.gate->may_connect_again(queue_, now)) {
+    return false;
+  }
+  leave_until_ = Instant::never();  // for this turn, in which it is used
+  return true;
+}
+
 void DeliverySession::let_go() {
   if (context_.gate != nullptr) {
     context_.gate->disconnected(queue_, permit_, context_.loop.now());

@@ -130,7 +130,9 @@ class ColdOffice {
       return taken != schedule::Taken::none;
     }
     bool offer(QueueId) override { return false; }
-    bool open_session(QueueId, std::string_view, const QueuePolicyRef&) override { return true; }
+    bool open_session(QueueId, std::string_view, const QueuePolicyRef&, Instant) override {
+      return true;
+    }
     void settle(Job&) override {}
     bool send(unsigned, const schedule::LeaseMessage&) override { return true; }
     void run() {

@@ -18,6 +18,7 @@ constexpr const char* kLowerHost = "192.0.2.3";
 /// So many connections to each address at a time.
 class FakeGate final : public ConnectGate {
  public:
+  bool may_connect_again(QueueId, Now) override { return leaves > 0 && leaves-- > 0; }
   bool may_connect_to(QueueId, const ConnectWay& way, ConnectPermit& permit, Now now) override {
     EXPECT_EQ(permit.since, Instant{}) << "it holds a permit already";
     asked.push_back(way.remote.text());
@@ -43,6 +44,7 @@ class FakeGate final : public ConnectGate {
     scouts.push_back(end);
   }
 
+  int leaves = 1000;  ///< for connections beside the first one of a session
   std::map<std::string, int> most;
   std::map<std::string, int> open;
   std::vector<std::string> asked;
@@ -93,6 +95,100 @@ TEST(ConnectGate, AHostThatFailsGivesItsPermitBackAndTheNextIsAsked) {
   EXPECT_EQ(lower.messages.size(), 1U);
   EXPECT_EQ(world.gate.asked, (std::vector<std::string>{kFirstHost, kLowerHost}));
   EXPECT_EQ(world.gate.open[kFirstHost] + world.gate.open[kLowerHost], 0);
+}
+
+TestHost& add_lower_behind_two_that_are_down(GatedWorld& world) {
+  TestHost& lower = world.add_host(kLowerHost);
+  world.add_route("down.example.org", 10, kFirstHost);
+  world.add_route("down.example.org", 10, kEqualHost);
+  world.add_route("mx3.example.org", 20, kLowerHost);
+  world.gate.most = {{kFirstHost, 1}, {kEqualHost, 1}, {kLowerHost, 1}};
+  world.add_message("x: y\r\n\r\n", {"a@example.org"});
+  return lower;
+}
+
+TEST(ConnectGate, EachAddressThatIsTriedNeedsLeave) {
+  GatedWorld world;
+  TestHost& lower = add_lower_behind_two_that_are_down(world);
+  world.gate.leaves = 0;
+  for (std::size_t tried = 1; tried <= 3; ++tried) {
+    ASSERT_TRUE(world.open());
+    ASSERT_TRUE(world.run());
+    EXPECT_EQ(world.gate.asked.size(), tried) << "one connection for one leave";
+    ASSERT_EQ(world.ended.size(), tried);
+    EXPECT_EQ(world.ended.back().end, tried < 3 ? SessionEnd::next_host : SessionEnd::normal);
+    EXPECT_EQ(world.ended.back().failure.kind,
+              tried < 3 ? OutcomeKind::deferred : OutcomeKind::pending);
+  }
+  EXPECT_EQ(lower.messages.size(), 1U) << "those that failed were not tried again";
+}
+
+TEST(ConnectGate, LeaveForMoreConnectionsIsUsedByOneSession) {
+  GatedWorld world;
+  TestHost& lower = add_lower_behind_two_that_are_down(world);
+  world.gate.leaves = 2;
+  ASSERT_TRUE(world.open());
+  ASSERT_TRUE(world.run());
+  EXPECT_EQ(lower.messages.size(), 1U);
+  EXPECT_EQ(world.gate.leaves, 0);
+}
+
+TEST(ConnectGate, WhereAllHaveFailedTheQueueIsPutOff) {
+  GatedWorld world;
+  world.add_route("down.example.org", 10, kFirstHost);
+  world.add_route("down.example.org", 10, kEqualHost);
+  world.gate.most = {{kFirstHost, 1}, {kEqualHost, 1}};
+  world.gate.leaves = 0;
+  world.add_message("x: y\r\n\r\n", {"a@example.org"});
+  ASSERT_TRUE(world.open());
+  ASSERT_TRUE(world.run());
+  EXPECT_EQ(world.ended.back().end, SessionEnd::next_host);
+  ASSERT_TRUE(world.open());
+  ASSERT_TRUE(world.run());
+  EXPECT_EQ(world.ended.back().end, SessionEnd::unreachable);
+  EXPECT_EQ(world.ended.back().failure.status, (EnhancedStatus{4, 4, 1}));
+}
+
+TEST(ConnectGate, LeaveThatLapsedBeforeTheFirstConnectionIsAskedForAnew) {
+  GatedWorld world;
+  TestHost& first = world.add_host(kFirstHost);
+  world.add_route("mx1.example.org", 10, kFirstHost);
+  world.gate.most = {{kFirstHost, 1}};
+  world.gate.leaves = 0;
+  world.world.run_for(Duration::seconds(1));
+  world.leave_until = Instant{1};
+  world.add_message("x: y\r\n\r\n", {"a@example.org"});
+  ASSERT_TRUE(world.open());
+  ASSERT_TRUE(world.run());
+  EXPECT_EQ(world.ended.back().end, SessionEnd::next_host);
+  EXPECT_EQ(world.ended.back().failure.kind, OutcomeKind::pending) << "no host has failed";
+  EXPECT_EQ(first.connections, 0U);
+  world.gate.leaves = 1;
+  ASSERT_TRUE(world.open());
+  ASSERT_TRUE(world.run());
+  EXPECT_EQ(first.messages.size(), 1U);
+}
+
+TEST(ConnectGate, AConnectionAgainInClearNeedsLeave) {
+  GatedWorld world;
+  HostManners manners;
+  manners.certificate = "broken:";
+  TestHost& first = world.add_host(kFirstHost, manners);
+  world.add_route("mx1.example.org", 10, kFirstHost);
+  world.policy->tls.demand = TlsDemand::offered;
+  world.policy->tls.context = *world.tls.client_context({});
+  world.policy->vmta = "vmta";
+  world.gate.most = {{kFirstHost, 1}};
+  world.gate.leaves = 0;
+  world.add_message("x: y\r\n\r\n", {"a@example.org"});
+  ASSERT_TRUE(world.open());
+  ASSERT_TRUE(world.run());
+  EXPECT_EQ(first.connections, 1U);
+  EXPECT_EQ(world.ended.back().end, SessionEnd::next_host);
+  ASSERT_TRUE(world.open());
+  ASSERT_TRUE(world.run());
+  EXPECT_EQ(first.connections, 2U);
+  EXPECT_EQ(first.messages.size(), 1U);
 }
 
 TEST(ConnectGate, WhatIsFullDoesNotCountAsTried) {

@@ -127,9 +127,11 @@ class DeliverWorld : public LetterHandler,
   void add_route(const std::string& name, std::uint16_t preference, const std::string& address);
   /// Queues a message to the recipients; returns its number.
   std::size_t add_message(const std::string& content, std::vector<std::string> recipients);
-  bool open() { return deliverer->open_session({kQueue}, "example.org", policy); }
+  bool open() { return deliverer->open_session({kQueue}, "example.org", policy, leave_until); }
   /// A session of another queue, whose mail others_queued() names.
-  bool open_other() { return deliverer->open_session({kOther}, "example.net", policy); }
+  bool open_other() {
+    return deliverer->open_session({kOther}, "example.net", policy, Instant::never());
+  }
   /// Until no session is open; false if that takes more than two virtual hours.
   bool run();
   bool run_until(const std::function<bool()>& done) {
@@ -197,8 +199,9 @@ class DeliverWorld : public LetterHandler,
   Outcome route_failure;
   std::deque<Message> messages;
   std::deque<std::size_t> queued;
-  std::deque<std::size_t> others_queued;  ///< messages of kOther
-  bool keeps_permit = false;              ///< WorkSource::keeps()
+  std::deque<std::size_t> others_queued;   ///< messages of kOther
+  bool keeps_permit = false;               ///< WorkSource::keeps()
+  Instant leave_until = Instant::never();  ///< of the sessions of kQueue
   std::vector<Ended> ended;
   std::vector<ReplyVerdict> judged;
   std::vector<std::string> judged_texts;

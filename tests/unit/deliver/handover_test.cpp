@@ -12,6 +12,7 @@ constexpr const char* kMailHost = "192.0.2.1";
 /// Counts the permits in use; a permit is known by a number.
 class CountingGate final : public ConnectGate {
  public:
+  bool may_connect_again(QueueId, Now) override { return true; }
   bool may_connect_to(QueueId queue, const ConnectWay&, ConnectPermit& permit, Now) override {
     EXPECT_EQ(permit.own[0], 0U);
     permit.own[0] = ++given;

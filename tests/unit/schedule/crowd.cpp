@@ -25,8 +25,8 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
   bool offer_from(QueueId queue, const IpAddress& source) override {
     return crowd->offer(index, queue, &source);
   }
-  bool open_session(QueueId queue, std::string_view destination,
-                    const QueuePolicyRef& policy) override {
+  bool open_session(QueueId queue, std::string_view destination, const QueuePolicyRef& policy,
+                    Instant leave_until) override {
     if (crowd->random_.chance(crowd->plan_.refused_sessions)) {
       return false;
     }
@@ -40,22 +40,10 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     session.jobs_left =
         static_cast<int>(crowd->random_.between(1, crowd->plan_.jobs_per_session_max));
     session.slow = crowd->plan_.slow > 0 && crowd->random_.chance(crowd->plan_.slow);
+    session.leave_until = leave_until;
     crowd->count_open(session, +1);
-    crowd->note_rate("connects of " + session.name, crowd->plan_.connects, 1);
-    crowd->note_rate("connects " + session.vmta,
-                     crowd->rate_of(crowd->plan_.vmta_connects, session.vmta), 1);
-    if (crowd->in_group(session.destination)) {
-      crowd->note_rate("group connects " + session.vmta, crowd->plan_.group_connects, 1);
-      if (session.backoff) {
-        crowd->note_rate("group back-off connects " + session.vmta,
-                         crowd->plan_.group_backoff_connects, 1);
-      }
-    }
     crowd->add_session(session);
-    Event event;
-    event.what = What::opened;
-    event.session = crowd->sessions_.size() - 1;
-    crowd->post(event, crowd->random_delay(crowd->plan_.service_max));
+    crowd->look_up(crowd->sessions_.size() - 1);
     return true;
   }
   bool scout(QueueId queue, std::string_view destination, const QueuePolicyRef& policy) override {
@@ -529,8 +517,13 @@ bool Crowd::connect(std::size_t index) {
         return true;
       }
       let_go(session);
+      if (!may_connect_again(session)) {
+        close(index, SessionEnd::next_host);
+        return false;
+      }
     }
   }
+  close(index, SessionEnd::host_busy);
   return false;
 }
 
@@ -558,6 +551,12 @@ void Crowd::let_go(Session& session) {
 
 bool Crowd::gives_way(Session& session, bool idle) {
   return shards_[session.shard]->scheduler->connect_gate().gives_way(session.permit, idle, now);
+}
+
+bool Crowd::may_connect_again(Session& session) {
+  session.backoff = in_backoff_.count(session.destination) != 0;
+  ConnectGate& gate = shards_[session.shard]->scheduler->connect_gate();
+  return gate.may_connect_again(session.queue, now);
 }
 
 void Crowd::scout_done(std::size_t index) {
@@ -672,14 +671,14 @@ void Crowd::work_done(std::size_t index, Job& job) {
   }
 }
 
-void Crowd::close(std::size_t index, SessionEnd end) {
+void Crowd::close(std::size_t index, SessionEnd end, OutcomeKind kind) {
   Session& session = sessions_[index];
   count_open(session, -1);
   let_go(session);
   busy_ends += end == SessionEnd::host_busy ? 1 : 0;
   gone(index);
   Outcome failure;
-  failure.kind = OutcomeKind::deferred;
+  failure.kind = kind;
   SessionFailure at{"failed"};
   at.established = session.told;
   shards_[session.shard]->scheduler->session_ended(session.queue, end, failure, at, now);
@@ -707,15 +706,12 @@ void Crowd::handle(const Event& event) {
     case What::letter: scheduler.on_lease(event.letter, event.from); break;
     case What::settled: scheduler.retire(*event.job, now); break;
     case What::step: step(event.session, event.round == 1); break;
+    case What::dial: connect_out(event.session); break;
     case What::opened:
       if (sessions_[event.session].scout) {
         scout_done(event.session);
       } else if (plan_.failing_starts && random_.chance(plan_.failing_sessions)) {
-        constexpr SessionEnd kEnds[] = {SessionEnd::unreachable, SessionEnd::local_failure,
-                                        SessionEnd::no_route};
-        close(event.session, kEnds[random_.below(3)]);
-      } else if (plan_.hosts > 0 && !connect(event.session)) {
-        close(event.session, SessionEnd::host_busy);
+        fail_start(event.session);
       } else {
         if (!plan_.late_word) {
           tell_established(sessions_[event.session]);

@@ -122,13 +122,14 @@ class Crowd {
     std::uint64_t idle_round = 0;
     bool scout = false;
     bool slow = false;
-    bool backoff = false;  ///< opened in that mode
+    bool backoff = false;  ///< its leave to connect was given in that mode
+    Instant leave_until;   ///< it may connect once until then
     ConnectPermit permit;
     std::string host;
     IpAddress address;  ///< invalid: not connected
     std::size_t source = 0;
   };
-  enum class What { letter, opened, work, woken, idle_out, closed, rechecked, settled, step };
+  enum class What { letter, dial, opened, work, woken, idle_out, closed, rechecked, settled, step };
   struct Event {
     std::int64_t at = 0;
     std::uint64_t order = 0;
@@ -175,7 +176,11 @@ class Crowd {
   RateLimit rate_of(const std::vector<RateLimit>& rates, std::string_view vmta) const;
   void tell_established(Session& session);
   void work_done(std::size_t index, Job& job);
-  void close(std::size_t index, SessionEnd end);
+  void close(std::size_t index, SessionEnd end, OutcomeKind kind = OutcomeKind::deferred);
+  void look_up(std::size_t index);
+  void connect_out(std::size_t index);
+  bool may_connect_again(Session& session);
+  void fail_start(std::size_t index);
   void settle(unsigned shard, Job& job);
   void count(const std::string& key, std::uint32_t limit, int change);
   void count_open(const Session& session, int change);

@@ -9,10 +9,18 @@
 namespace ringpost::schedule::test {
 
 void Crowd::note_connect(const Session& session) {
+  note_rate("connects of " + session.name, plan_.connects, 1);
+  note_rate("connects " + session.vmta, rate_of(plan_.vmta_connects, session.vmta), 1);
+  const bool grouped = in_group(session.destination);
+  if (grouped) {
+    note_rate("group connects " + session.vmta, plan_.group_connects, 1);
+  }
+  if (grouped && session.backoff) {
+    note_rate("group back-off connects " + session.vmta, plan_.group_backoff_connects, 1);
+  }
   if (const SourceLimit* const limit = limit_of(session)) {
-    note_rate("connects of " +
-                  (in_group(session.destination) ? "group/" + session.vmta : session.name) +
-                  " from " + std::to_string(session.source),
+    note_rate("connects of " + (grouped ? "group/" + session.vmta : session.name) + " from " +
+                  std::to_string(session.source),
               limit->connects, 1);
   }
 }
@@ -208,6 +216,48 @@ std::string Crowd::report() {
     }
   }
   return text;
+}
+
+// Finds out where to, usually while its leave to connect lasts.
+void Crowd::look_up(std::size_t index) {
+  const Duration left = sessions_[index].leave_until - now.instant;
+  const bool stalls = left < plan_.service_max && random_.chance(5);
+  Event event;
+  event.what = What::dial;
+  event.session = index;
+  post(event, random_delay(stalls ? left * 2 : std::min(left, plan_.service_max / 4)));
+}
+
+void Crowd::connect_out(std::size_t index) {
+  Session& session = sessions_[index];
+  if (now.instant > session.leave_until && !may_connect_again(session)) {
+    const bool untried = session.leave_until != Instant{};
+    close(index, SessionEnd::next_host, untried ? OutcomeKind::pending : OutcomeKind::deferred);
+    return;
+  }
+  session.leave_until = {};
+  if (plan_.hosts == 0) {
+    note_connect(session);
+  } else if (!connect(index)) {
+    return;
+  }
+  Event event;
+  event.what = What::opened;
+  event.session = index;
+  post(event, random_delay(plan_.service_max));
+}
+
+// Its host fails; there may be other ones.
+void Crowd::fail_start(std::size_t index) {
+  constexpr SessionEnd kEnds[] = {SessionEnd::unreachable, SessionEnd::local_failure,
+                                  SessionEnd::no_route};
+  const auto way = random_.below(4);
+  if (way == 3) {
+    let_go(sessions_[index]);
+    connect_out(index);
+  } else {
+    close(index, kEnds[way]);
+  }
 }
 
 RateLimit Crowd::rate_of(const std::vector<RateLimit>& rates, std::string_view vmta) const {

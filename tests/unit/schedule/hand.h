@@ -46,9 +46,10 @@ class Hand : public SessionHost,
     offered.push_back(queue);
     return true;
   }
-  bool open_session(QueueId queue, std::string_view destination,
-                    const QueuePolicyRef& opened_with) override {
+  bool open_session(QueueId queue, std::string_view destination, const QueuePolicyRef& opened_with,
+                    Instant leave) override {
     last_policy = opened_with;
+    leave_until = leave;
     if (refuse_open) {
       ++refused;
       return false;
@@ -197,6 +198,7 @@ class Hand : public SessionHost,
   std::vector<std::string> ended_ids;
   std::shared_ptr<BackoffTwin> twin;
   QueuePolicyRef last_policy;
+  Instant leave_until;  ///< of the session opened last
   std::vector<Job*> settling;
   std::vector<std::pair<unsigned, LeaseMessage>> sent;
   std::map<OutcomeKind, int> finals;

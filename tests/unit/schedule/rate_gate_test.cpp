@@ -1,6 +1,8 @@
 #include "core/schedule/rate_gate.h"
 
 #include <deque>
+#include <map>
+#include <string>
 
 #include <gtest/gtest.h>
 
@@ -68,6 +70,54 @@ TEST_P(Rates, RandomTakerNeverExceedsN) {
       }
       ASSERT_LE(window.size(), count) << "seed " << seed;
     }
+  }
+}
+
+/// Permits are used a while after they were taken.
+void use_late(Random& random, RateLimit limit, const std::string& what) {
+  RateGate gate;
+  Instant now{limit.period.ns * 2};
+  const Duration most = limit.period / 50;
+  gate.configure(limit, now, limit.burst ? most : Duration{});
+  const Instant begin = now;
+  std::multimap<Instant, Instant> pending;  // when used, when taken
+  std::deque<Instant> window;
+  std::uint64_t used = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const Instant opens = std::max(now, gate.opens_at());
+    if (!pending.empty() && pending.begin()->first <= opens) {
+      now = pending.begin()->first;
+      gate.used_late(now - pending.begin()->second);
+      pending.erase(pending.begin());
+      window.push_back(now);
+      ++used;
+      while (now - window.front() >= limit.period) {
+        window.pop_front();
+      }
+      ASSERT_LE(window.size(), limit.count) << what;
+      continue;
+    }
+    now = opens;
+    const std::uint32_t permits = gate.available(now);
+    ASSERT_GT(permits, 0U);
+    gate.take(permits, now);
+    for (std::uint32_t k = 0; k < permits; ++k) {
+      pending.emplace(now + Duration{random.chance(80) ? 0 : random.between(0, most.ns)}, now);
+    }
+  }
+  const double periods =
+      static_cast<double>((now - begin).ns) / static_cast<double>(limit.period.ns);
+  if (periods > 20) {
+    EXPECT_GE(static_cast<double>(used), periods * limit.count * 0.94) << what;
+  }
+}
+
+TEST(RateGate, PermitsThatAreUsedLateCountWhenTheyAreUsed) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    Random random(seed);
+    const RateLimit limit{static_cast<std::uint32_t>(1 + random.below(400)),
+                          Duration::milliseconds(random.between(1000, 60'000)), random.chance(30)};
+    use_late(random, limit, "seed " + std::to_string(seed));
   }
 }
 
