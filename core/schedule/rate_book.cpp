@@ -505,6 +505,11 @@ void RateBook::await_gates(Account& account, Instant now) {
   if (passed_over && account.claim == nullptr && rates_open > now) {
     opens = rates_open;
   }
+  if (taken != nullptr) {
+    // By turns: all who wait for it are there when it is free again.
+    RateOf closed_by = RateOf::vmta;
+    opens = std::max(opens, opens_at(*taken->claimed_by, closed_by));
+  }
   if (taken == nullptr || opens > now) {
     owner_timers_.set(account, opens);
   }
