@@ -44,8 +44,12 @@ bool SenderTraffic::leads(Scheduler& all, Queue& queue) {
 // Mail of others does not keep mail whose turn has come from asking: one session is kept for it.
 bool SenderTraffic::keeps_session(Scheduler& all, Queue& queue, Now now) {
   SenderLane* const lane = queue.lanes;
+  // Others' permits that come more slowly than sessions are kept would all lapse meanwhile.
+  const RateScope* const others = queue.shared_messages;
+  const Duration rest =
+      std::max(kKeep * 10, others == nullptr ? Duration{} : others->interval + others->interval);
   if (lane == nullptr || queue.asking > 0 || lane->scope->opens > now.instant + kKeep ||
-      now.instant < lane->kept + kKeep * 10) {
+      now.instant < lane->kept + rest) {
     return false;
   }
   lane->kept = now.instant;
