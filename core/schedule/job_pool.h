@@ -29,7 +29,6 @@ struct PooledJob : Job, ListLink<PayerTag> {
 
   // Permits of its recipients' RCPTs (late_permits.h).
   std::uint32_t paid = 0;        ///< from the first one on
-  IpAddress leaves_from;         ///< where the session said that it sends from
   Instant paid_at;               ///< when they were taken
   Instant paid_until;            ///< they have to have left by then
   bool unpaid = false;           ///< counted so: some are paid for as they leave

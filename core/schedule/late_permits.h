@@ -13,16 +13,16 @@ namespace ringpost::schedule {
 /// are not paid for go on at once as there are permits within that time.
 struct LatePermits {
   /// Whether that holds for the queue's next mail. Not for mail that counts in rates of its sender,
-  /// of source addresses of a group or, beside a shared rate, in one of octets: its permits are
-  /// taken as its transaction begins.
+  /// of source addresses or, beside a shared rate, in one of octets: its permits are taken as its
+  /// transaction begins.
   static bool fit(Scheduler& all, Queue& queue);
   /// Recipients that a transaction may begin with under the queue's own rates. 0: the queue waits.
-  static std::uint32_t own(Scheduler& all, Queue& queue, const IpAddress& source, Now now);
+  static std::uint32_t own(Scheduler& all, Queue& queue, Now now);
   /// The same under the rates that it shares.
   static std::uint32_t shared(Scheduler& all, Queue& queue, Now now);
   /// A job was filled: all is paid for until then, or, if `slow`, no recipient is.
-  static void begin(Queue& queue, PooledJob& job, const IpAddress& source, const RateScope* scope,
-                    bool slow, Instant good_until, Now now);
+  static void begin(Queue& queue, PooledJob& job, const RateScope* scope, bool slow,
+                    Instant good_until, Now now);
   /// WorkSource::permits().
   static Permits ask(Scheduler& all, PooledJob& job, std::uint32_t sent, std::uint32_t want,
                      Now now);
@@ -31,10 +31,9 @@ struct LatePermits {
   /// The first in line for so many permits that have come are told; returns how many are.
   static std::uint32_t call(RateScope& scope, std::uint32_t units, Now now);
   static void call_due(Scheduler& all, Now now);
-  /// Takes permits for so many RCPTs, `gate` that of their source address or nullptr. Returns when
-  /// they have to have left.
-  static Instant charge(Queue& queue, SourceGate* gate, std::uint32_t count, RateScope* scope,
-                        std::uint32_t octets, Now now);
+  /// Takes permits for so many RCPTs. Returns when they have to have left.
+  static Instant charge(Queue& queue, std::uint32_t count, RateScope* scope, std::uint32_t octets,
+                        Now now);
 
  private:
   static Permits pay(Scheduler& all, Queue& queue, PooledJob& job, std::uint32_t sent,

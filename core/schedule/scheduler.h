@@ -190,8 +190,8 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   void set_ending(PooledJob& job, const Queue& queue, Ending ending, Now now);
   // scheduler_sources.cpp: limits by source address
   void arm(Queue& queue, Instant when);
-  bool sources_open(Queue& queue, Duration lead, Now now);
-  bool may_leave_from(Queue& queue, const IpAddress& source, Duration lead, Now now);
+  bool sources_open(Queue& queue, Now now);
+  bool may_leave_from(Queue& queue, const IpAddress& source, Now now);
   bool offer_session(Queue& queue, Now now);
   void offer_opened(Queue& queue, Now now);
   // scheduler_move.cpp: mail that leaves its queue for another one

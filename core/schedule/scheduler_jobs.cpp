@@ -80,12 +80,14 @@ Instant Scheduler::spend(Queue& queue, const PooledJob& job, std::uint32_t count
     octets->take(job.mail.size, now.instant);
     note_debt(*octets, now);
   }
-  if (gate != nullptr && gate->octets != nullptr) {
-    gate->octets->take(job.mail.size, now.instant);
-    note_debt(*gate->octets, now);
+  if (gate != nullptr) {
+    gate->take(count, job.mail.size, now.instant);
+    if (gate->octets != nullptr) {
+      note_debt(*gate->octets, now);
+    }
   }
   queue.invited = queue.fresh = false;
-  return LatePermits::charge(queue, gate, count, scope, job.mail.size, now);
+  return LatePermits::charge(queue, count, scope, job.mail.size, now);
 }
 
 Job* Scheduler::take(QueueId id, Now now) { return take(id, {}, false, now); }
@@ -102,19 +104,6 @@ Permits Scheduler::permits(Job& job, std::uint32_t sent, std::uint32_t want, Now
   return LatePermits::ask(*this, static_cast<PooledJob&>(job), sent, want, now);
 }
 
-namespace {
-
-/// A session of the queue falls idle: it may be asked to close.
-void rest(Queue& queue, WaitList& resting) {
-  if (queue.state == QueueState::idle && queue.place == nullptr &&
-      queue.sessions() > queue.yielding) {
-    resting.push_back(queue);
-    queue.place = &resting;
-  }
-}
-
-}  // namespace
-
 Job* Scheduler::take(QueueId id, const IpAddress& source, bool slow, Now now) {
   Queue* found = table_.find(id);
   if (found == nullptr) {
@@ -127,7 +116,11 @@ Job* Scheduler::take(QueueId id, const IpAddress& source, bool slow, Now now) {
     --turns_out_;
   }
   if (queue.state != QueueState::ready && queue.state != QueueState::waiting) {
-    rest(queue, resting_);
+    if (queue.state == QueueState::idle && queue.place == nullptr &&
+        queue.sessions() > queue.yielding) {
+      resting_.push_back(queue);  // it falls idle: it may be asked to close
+      queue.place = &resting_;
+    }
     SenderTraffic::ask(*this, queue);
     return nullptr;
   }
@@ -146,9 +139,8 @@ Job* Scheduler::take(QueueId id, const IpAddress& source, bool slow, Now now) {
   }
   queue.slow = slow;
   const std::uint32_t permits =
-      slow ? LatePermits::own(*this, queue, source, now) : own_permits(queue, now, {});
-  const Duration lead = slow ? RateBook::kLead : Duration{};
-  if (permits == 0 || !may_leave_from(queue, source, lead, now)) {
+      slow ? LatePermits::own(*this, queue, now) : own_permits(queue, now, {});
+  if (permits == 0 || !may_leave_from(queue, source, now)) {
     return nullptr;
   }
   if (jobs_.delivery_places() <= turns_out_ || (!has_turn && !job_waiters_.empty())) {
@@ -158,7 +150,7 @@ Job* Scheduler::take(QueueId id, const IpAddress& source, bool slow, Now now) {
   RateScope* scope = slow ? queue.shared_messages : nullptr;
   const std::uint32_t shared = slow ? LatePermits::shared(*this, queue, now)
                                     : SenderTraffic::permits(*this, queue, source, scope, now);
-  if (shared == 0 || !octets_open(queue, now) || !may_leave_from(queue, source, lead, now)) {
+  if (shared == 0 || !octets_open(queue, now) || !may_leave_from(queue, source, now)) {
     return nullptr;
   }
   PooledJob& job = jobs_.take(false);
@@ -166,8 +158,7 @@ Job* Scheduler::take(QueueId id, const IpAddress& source, bool slow, Now now) {
   const std::uint32_t most = std::max(1u, queue.policy->recipients_per_transaction_max);
   fill(job, queue,
        std::min({permits, shared, most,
-                 gate == nullptr || slow ? RateGate::kUnlimited
-                                         : gate->messages.available(now.instant)}),
+                 gate == nullptr ? RateGate::kUnlimited : gate->messages.available(now.instant)}),
        now);
   const auto count = static_cast<std::uint32_t>(job.recipients.size());
   if (queue.ready.empty() || count == 0) {
@@ -178,7 +169,7 @@ Job* Scheduler::take(QueueId id, const IpAddress& source, bool slow, Now now) {
     return nullptr;
   }
   const Instant good_until = spend(queue, job, slow ? 0 : count, gate, slow ? nullptr : scope, now);
-  LatePermits::begin(queue, job, source, scope, slow, good_until, now);
+  LatePermits::begin(queue, job, scope, slow, good_until, now);
   queue.in_flight += count;
   places_.begin_delivery(count);
   return &job;

@@ -12,14 +12,9 @@ namespace {
 /// A transaction is kept open so long for a permit.
 constexpr Duration kPatience = Duration::seconds(5);
 
-/// The gate of a source address of the queue that has one of its own.
-SourceGate* gate_of(Queue& queue, const IpAddress& source) {
-  return queue.sources() == nullptr ? nullptr : queue.sources()->find(source);
-}
-
-/// `act` on each of the queue's own rates that count what leaves there, under `gate` or nullptr.
+/// `act` on each of the queue's own rates.
 template <class Act>
-void for_own(const Queue& queue, const SourceGate* gate, Act act) {
+void for_own(const Queue& queue, Act act) {
   const auto heed = [&](const RateGate& rate) {
     if (rate.limited()) {
       act(rate);
@@ -29,65 +24,51 @@ void for_own(const Queue& queue, const SourceGate* gate, Act act) {
   if (queue.warmup != nullptr) {
     heed(queue.warmup->gate());
   }
-  if (gate != nullptr) {
-    heed(gate->messages);
-  }
 }
 
-std::uint32_t own_units(const Queue& queue, const SourceGate* gate, Instant now) {
+std::uint32_t own_units(const Queue& queue, Instant now) {
   std::uint32_t units = RateGate::kUnlimited;
-  for_own(queue, gate, [&](const RateGate& rate) { units = std::min(units, rate.available(now)); });
+  for_own(queue, [&](const RateGate& rate) { units = std::min(units, rate.available(now)); });
   return units;
 }
 
-Instant own_opens(const Queue& queue, const SourceGate* gate) {
+Instant own_opens(const Queue& queue) {
   Instant opens;
-  for_own(queue, gate, [&](const RateGate& rate) { opens = std::max(opens, rate.opens_at()); });
+  for_own(queue, [&](const RateGate& rate) { opens = std::max(opens, rate.opens_at()); });
   return opens;
 }
 
 /// Permits of its own rates leave now, so long after they were taken: its mail had to be read.
-void used_late(Queue& queue, SourceGate* gate, Duration late) {
-  if (gate != nullptr) {
-    gate->messages.used_late(late);
-  }
+void used_late(Queue& queue, Duration late) {
   queue.messages.used_late(late);
   if (queue.warmup != nullptr) {
     queue.warmup->used_late(late);
   }
 }
 
-Duration interval_of(const Queue& queue, const SourceGate* gate) {
+Duration interval_of(const Queue& queue) {
   Duration interval;
-  for_own(queue, gate,
-          [&](const RateGate& rate) { interval = std::max(interval, rate.interval()); });
+  for_own(queue, [&](const RateGate& rate) { interval = std::max(interval, rate.interval()); });
   return interval;
 }
 
-Instant good_until(const Queue& queue, const SourceGate* gate, Instant now) {
+Instant good_until(const Queue& queue, Instant now) {
   Duration life = RateBook::kLifeMax;
-  for_own(queue, gate, [&](const RateGate& rate) {
+  for_own(queue, [&](const RateGate& rate) {
     life = std::min(life, RateBook::life_of(rate.limit().period));
   });
   return now + life;
 }
 
-/// Its permits could be taken anew: they are of its own rates, and of those that all its mail
-/// shares.
+/// Its permits could be taken anew.
 bool may_lapse(const Queue& queue) {
   const RateScope* const scope = queue.shared_messages;
-  const auto in_group = [](const SourceGate& gate) { return gate.line != nullptr; };
-  return (scope == nullptr || !scope->octets) &&
-         (queue.sources() == nullptr ||
-          std::none_of(queue.sources()->all().begin(), queue.sources()->all().end(), in_group));
+  return queue.sources() == nullptr && (scope == nullptr || !scope->octets);
 }
 
 bool waits_for_rate(const Queue& queue) {
-  if (queue.state != QueueState::waiting) {
-    return false;
-  }
-  const bool own = queue.gate == Gate::message_rate || queue.gate == Gate::warmup;
-  return (own && queue.until == Instant::never()) || queue.gate == Gate::source_message_rate;
+  return queue.state == QueueState::waiting && queue.until == Instant::never() &&
+         (queue.gate == Gate::message_rate || queue.gate == Gate::warmup);
 }
 
 }  // namespace
@@ -98,7 +79,7 @@ bool LatePermits::fit(Scheduler& all, Queue& queue) {
   return may_lapse(queue) && !SenderTraffic::leads(all, queue);
 }
 
-std::uint32_t LatePermits::own(Scheduler& all, Queue& queue, const IpAddress& source, Now now) {
+std::uint32_t LatePermits::own(Scheduler& all, Queue& queue, Now now) {
   constexpr Duration kLead = RateBook::kLead;
   if (all.own_permits(queue, now, kLead) == 0) {
     return 0;
@@ -106,14 +87,6 @@ std::uint32_t LatePermits::own(Scheduler& all, Queue& queue, const IpAddress& so
   std::uint32_t due = queue.messages.due(now.instant, kLead);
   if (queue.warmup != nullptr) {
     due = std::min(due, queue.warmup->gate().due(now.instant, kLead));
-  }
-  const SourceGate* const gate = gate_of(queue, source);
-  if (gate != nullptr && gate->messages.limited()) {
-    const std::uint32_t from_there = gate->messages.due(now.instant, kLead);
-    if (from_there <= gate->unpaid) {
-      return 1;  // may_leave_from() tells
-    }
-    due = std::min(due, from_there - gate->unpaid + queue.rare->unpaid);
   }
   const std::uint32_t unpaid = queue.rare_limits().unpaid;
   if (due <= unpaid) {
@@ -136,19 +109,15 @@ std::uint32_t LatePermits::shared(Scheduler& all, Queue& queue, Now now) {
   return 0;
 }
 
-void LatePermits::begin(Queue& queue, PooledJob& job, const IpAddress& source,
-                        const RateScope* scope, bool slow, Instant good_until, Now now) {
+void LatePermits::begin(Queue& queue, PooledJob& job, const RateScope* scope, bool slow,
+                        Instant good_until, Now now) {
   const bool lapses = scope == queue.shared_messages && may_lapse(queue);
   job.paid = slow ? 0 : static_cast<std::uint32_t>(job.recipients.size());
   job.paid_at = now.instant;
   job.paid_until = lapses ? good_until : Instant::never();
   job.unpaid = slow;
-  job.leaves_from = source;
   if (!slow) {
     return;
-  }
-  if (SourceGate* const gate = gate_of(queue, source)) {
-    ++gate->unpaid;
   }
   ++queue.rare_limits().unpaid;
   job.scope = queue.shared_messages;
@@ -159,16 +128,13 @@ void LatePermits::begin(Queue& queue, PooledJob& job, const IpAddress& source,
 
 // ---- while it goes on --------------------------------------------------------------------------
 
-Instant LatePermits::charge(Queue& queue, SourceGate* gate, std::uint32_t count, RateScope* scope,
+Instant LatePermits::charge(Queue& queue, std::uint32_t count, RateScope* scope,
                             std::uint32_t octets, Now now) {
-  if (gate != nullptr) {
-    gate->messages.take(count, now.instant);
-  }
   queue.messages.take(count, now.instant);
   if (queue.warmup != nullptr) {
     queue.warmup->take(count, now.instant);
   }
-  Instant until = good_until(queue, gate, now.instant);
+  Instant until = good_until(queue, now.instant);
   if (scope != nullptr) {
     until = std::min(until, RateBook::take(*scope, count, octets, now.instant));
   }
@@ -180,8 +146,7 @@ Permits LatePermits::ask(Scheduler& all, PooledJob& job, std::uint32_t sent, std
   const auto count = static_cast<std::uint32_t>(job.recipients.size());
   RP_ASSERT(sent + want <= count);
   if (want > 0 && sent < job.paid && now.instant <= job.paid_until) {
-    Queue& queue = *all.table_.find(job.queue);
-    used_late(queue, gate_of(queue, job.leaves_from), now.instant - job.paid_at);
+    used_late(*all.table_.find(job.queue), now.instant - job.paid_at);
     return {std::min(want, job.paid - sent), false};
   }
   Queue& queue = *all.table_.find(job.queue);
@@ -201,13 +166,11 @@ Permits LatePermits::pay(Scheduler& all, Queue& queue, PooledJob& job, std::uint
   if (!may_lapse(queue)) {
     return {};  // its limits are others than when it began
   }
-  SourceGate* const gate = gate_of(queue, job.leaves_from);
-  std::uint32_t units = std::min(want, own_units(queue, gate, now.instant));
+  std::uint32_t units = std::min(want, own_units(queue, now.instant));
   RareLimits& own = queue.rare_limits();
-  // What leaves from one address does not stand behind what leaves from another.
-  const auto ahead = gate == nullptr ? static_cast<std::int64_t>(own.payers.size()) : 0;
-  if (units == 0 || (!called && ahead > 0)) {
-    if (own_opens(queue, gate) + interval_of(queue, gate) * ahead > now.instant + kPatience) {
+  if (units == 0 || (!called && !own.payers.empty())) {
+    const Duration before = interval_of(queue) * static_cast<std::int64_t>(own.payers.size());
+    if (own_opens(queue) + before > now.instant + kPatience) {
       return {};
     }
     called ? own.payers.push_front(job) : own.payers.push_back(job);
@@ -230,7 +193,7 @@ Permits LatePermits::pay(Scheduler& all, Queue& queue, PooledJob& job, std::uint
   }
   job.paid = sent + units;
   job.paid_at = now.instant;
-  job.paid_until = charge(queue, gate, units, scope, 0, now);
+  job.paid_until = charge(queue, units, scope, 0, now);
   return {units, false};
 }
 
@@ -252,12 +215,7 @@ void LatePermits::arm_line(Scheduler& all, Queue& queue, Now now) {
     }
     return;
   }
-  Instant opens = Instant::never();
-  for (PooledJob* job = queue.rare->payers.front(); job != nullptr;
-       job = queue.sources() == nullptr ? nullptr : queue.rare->payers.after(*job)) {
-    opens = std::min(opens, own_opens(queue, gate_of(queue, job->leaves_from)));
-  }
-  all.payers_.set(*queue.rare, std::max(opens, now.instant));
+  all.payers_.set(*queue.rare, std::max(own_opens(queue), now.instant));
 }
 
 void LatePermits::over(Scheduler& all, Queue& queue, PooledJob& job, Now now) {
@@ -268,11 +226,6 @@ void LatePermits::over(Scheduler& all, Queue& queue, PooledJob& job, Now now) {
     return;
   }
   --queue.rare->unpaid;
-  if (SourceGate* const gate = gate_of(queue, job.leaves_from)) {
-    gate->unpaid -= gate->unpaid > 0 ? 1 : 0;  // a reload may have made it anew
-    queue.rare->source_opens = std::min(queue.rare->source_opens, now.instant);
-    all.arm(queue, now.instant);
-  }
   if (RateScope* const scope = std::exchange(job.scope, nullptr)) {
     --scope->unpaid;
     all.rates_.stir(*scope);
@@ -302,17 +255,14 @@ std::uint32_t LatePermits::call(RateScope& scope, std::uint32_t units, Now now) 
 void LatePermits::call_due(Scheduler& all, Now now) {
   while (RareLimits* const own = all.payers_.pop_due(now.instant)) {
     Queue& queue = *all.table_.find(own->payers.front()->queue);
-    std::uint32_t left = own_units(queue, nullptr, now.instant);
-    for (std::size_t n = own->payers.size(); n > 0 && left > 0; --n) {
-      PooledJob& job = *own->payers.pop_front();
-      if (own_units(queue, gate_of(queue, job.leaves_from), now.instant) == 0) {
-        own->payers.push_back(job);  // of an address that may not send yet
-        continue;
+    for (std::uint32_t units = own_units(queue, now.instant); units > 0; --units) {
+      PooledJob* const job = own->payers.pop_front();
+      if (job == nullptr) {
+        break;
       }
-      job.waits = false;
-      job.called = true;
-      job.holder->permits_due();
-      --left;
+      job->waits = false;
+      job->called = true;
+      job->holder->permits_due();
     }
   }
 }

@@ -69,7 +69,7 @@ std::uint32_t Scheduler::own_permits(Queue& queue, Now now, Duration lead) {
       return 0;
     }
   }
-  return octets_open(queue, now) && sources_open(queue, lead, now) ? std::max(1u, permits) : 0;
+  return octets_open(queue, now) && sources_open(queue, now) ? std::max(1u, permits) : 0;
 }
 
 Instant burst_whole(const Queue& queue) {

@@ -29,7 +29,7 @@ std::string kind_of(std::string_view what, const SourceGate& gate) {
 }  // namespace
 
 /// Some source address may send the next message; else the queue waits for the first one.
-bool Scheduler::sources_open(Queue& queue, Duration lead, Now now) {
+bool Scheduler::sources_open(Queue& queue, Now now) {
   if (queue.sources() == nullptr) {
     return true;
   }
@@ -37,9 +37,8 @@ bool Scheduler::sources_open(Queue& queue, Duration lead, Now now) {
   bool open = false;
   const SourceGate* first = nullptr;
   for_usable(queue, [&](SourceGate& gate) {
-    open = open || gate.may_begin(size, lead, now.instant);
-    const Instant begins = gate.begins_at(size, lead, now.instant);
-    if (!open && (first == nullptr || begins < first->begins_at(size, lead, now.instant))) {
+    open = open || gate.open_for(size, now.instant);
+    if (!open && (first == nullptr || gate.opens_for(size) < first->opens_for(size))) {
       first = &gate;
     }
   });
@@ -49,22 +48,21 @@ bool Scheduler::sources_open(Queue& queue, Duration lead, Now now) {
   const bool rate = first->messages.available(now.instant) == 0;
   queue.rare->waits_for = first->ip;
   wait_until(queue, rate ? Gate::source_message_rate : Gate::source_data_rate,
-             first->begins_at(size, lead, now.instant));
+             first->opens_for(size));
   return false;
 }
 
-bool Scheduler::may_leave_from(Queue& queue, const IpAddress& source, Duration lead, Now now) {
+bool Scheduler::may_leave_from(Queue& queue, const IpAddress& source, Now now) {
   if (queue.sources() == nullptr) {
     return true;
   }
   SourceGate* const gate = queue.sources()->find(source);
   const std::uint32_t size = next_octets(queue);
-  if (gate != nullptr && gate->may_begin(size, lead, now.instant)) {
+  if (gate != nullptr && gate->open_for(size, now.instant)) {
     return true;
   }
   if (gate != nullptr) {
-    queue.rare->source_opens =
-        std::min(queue.rare->source_opens, gate->begins_at(size, lead, now.instant));
+    queue.rare->source_opens = std::min(queue.rare->source_opens, gate->opens_for(size));
     arm(queue, queue.rare->source_opens);
   }
   return false;
@@ -78,7 +76,6 @@ bool Scheduler::offer_session(Queue& queue, Now now) {
   const std::uint32_t size = next_octets(queue);
   const bool of_sender = SenderTraffic::leads(*this, queue);
   const auto& sources = queue.policy->sources;
-  const Duration lead = queue.slow ? RateBook::kLead : Duration{};
   const std::uint32_t turn = queue.rare->turn++;
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const IpAddress ip = sources[(turn + i) % sources.size()].ip;
@@ -86,9 +83,8 @@ bool Scheduler::offer_session(Queue& queue, Now now) {
     if (gate == nullptr || (gate->line != nullptr && gate->line->stands() && !of_sender)) {
       continue;
     }
-    if (!gate->may_begin(size, lead, now.instant)) {
-      queue.rare->source_opens =
-          std::min(queue.rare->source_opens, gate->begins_at(size, lead, now.instant));
+    if (!gate->open_for(size, now.instant)) {
+      queue.rare->source_opens = std::min(queue.rare->source_opens, gate->opens_for(size));
     } else if (doors_.sessions.offer_from(queue.id(), ip)) {
       return true;
     }
@@ -105,9 +101,7 @@ void Scheduler::offer_opened(Queue& queue, Now now) {
   const std::uint32_t most =
       queue.sources() == nullptr
           ? 0
-          : std::min(queue.sessions(), queue.slow
-                                           ? queue.sessions()
-                                           : queue.sources()->permits(*queue.policy, now.instant));
+          : std::min(queue.sessions(), queue.sources()->permits(*queue.policy, now.instant));
   for (std::uint32_t n = 0; n < most && queue.state == QueueState::waiting; ++n) {
     if (queue.ready.empty() || !SenderTraffic::offer(*this, queue, now)) {
       break;

@@ -12,16 +12,6 @@ Instant SourceGate::rests_at() const {
   return std::max({of(connects), of(messages), octets == nullptr ? Instant{} : octets->rests_at()});
 }
 
-Instant SourceGate::begins_at(std::uint32_t size, Duration lead, Instant now) const {
-  if (lead.ns == 0 || !messages.limited()) {
-    return opens_for(size);
-  }
-  const Instant rate = messages.due(now, lead) > unpaid ? now
-                       : unpaid > 0                     ? Instant::never()
-                                                        : messages.opens_at() - lead;
-  return octets == nullptr ? rate : std::max(rate, octets->opens_for(size));
-}
-
 Instant SourceGate::useful_from() const {
   if (line == nullptr) {
     return opens_for(0);

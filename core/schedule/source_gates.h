@@ -33,7 +33,6 @@ struct SourceGate {
   IpAddress ip;
   std::uint32_t connections_max = 0;
   std::uint32_t connections = 0;  ///< that there are
-  std::uint32_t unpaid = 0;       ///< transactions whose RCPTs ask for permits as they leave
   RateGate connects;
   RateGate messages;
   std::unique_ptr<ByteGate> octets;  ///< where they are limited
@@ -53,19 +52,16 @@ struct SourceGate {
     const Instant rate = messages.limited() ? messages.opens_at() : Instant{};
     return octets == nullptr ? rate : std::max(rate, octets->opens_for(size));
   }
-  /// The same for a transaction whose RCPTs ask for permits as they leave, which begins up to
-  /// `lead` before there is one; without lead as above. never(): when one of those under way is
-  /// over.
-  bool may_begin(std::uint32_t size, Duration lead, Instant now) {
-    return lead.ns == 0 ? open_for(size, now)
-                        : messages.due(now, lead) > unpaid &&
-                              (octets == nullptr || octets->open_for(size, now));
-  }
-  Instant begins_at(std::uint32_t size, Duration lead, Instant now) const;
   /// When a further connection would have mail to send: never, while one stands in line.
   Instant useful_from() const;
   /// When its rate lets another connection begin, as far as is known.
   Instant connects_from() const;
+  void take(std::uint32_t count, std::uint32_t size, Instant now) {
+    messages.take(count, now);
+    if (octets != nullptr) {
+      octets->take(size, now);
+    }
+  }
   Instant rests_at() const;
 };
 

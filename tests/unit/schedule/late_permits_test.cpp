@@ -88,12 +88,6 @@ struct LateLimit {
   unsigned percent = 95;  ///< of it that is used, at least
 };
 
-void add_sources(CrowdPlan& plan, unsigned count, RateLimit rate) {
-  for (unsigned i = 0; i < count; ++i) {
-    plan.sources.emplace_back().messages = rate;
-  }
-}
-
 void PrintTo(const LateLimit& one, std::ostream* out) { *out << one.name; }
 
 const LateLimit kLateLimits[] = {
@@ -123,21 +117,6 @@ const LateLimit kLateLimits[] = {
      [](CrowdPlan& plan, RateLimit rate) {
        plan.grouped = plan.queue_max.size();
        return (plan.group_messages = rate).count;
-     }},
-    {"source address",
-     [](CrowdPlan& plan, RateLimit rate) {
-       plan.queue_max.assign(1, 0);
-       plan.hosts = 1;
-       add_sources(plan, 1, rate);
-       return rate.count;
-     }},
-    {"source addresses",
-     [](CrowdPlan& plan, RateLimit rate) {
-       plan.queue_max.assign(1, 0);
-       plan.hosts = 1;
-       rate.count = 1 + rate.count / 3;
-       add_sources(plan, 3, rate);
-       return 3 * rate.count;
      }},
 };
 

@@ -92,10 +92,6 @@ TEST(SourceLimits, AreNeverExceededAndNothingWaitsForEver) {
     CrowdPlan plan = draw_plan(random);
     const std::size_t sources = 1 + random.below(4);
     plan.sources = draw_sources(random, sources, Duration::seconds(1));
-    if (plan.grouped == 0 && random.chance(30)) {  // in groups they count as they begin
-      plan.slow = random.chance(50) ? 100 : 50;
-      plan.reply_max = Duration{random.between(1'000'000, 1'000'000'000)};
-    }
     Crowd crowd(plan, seed);
     for (int wave = 0; wave < 4; ++wave) {
       for (auto n = random.below(40); n > 0; --n) {
