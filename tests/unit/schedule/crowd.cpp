@@ -40,6 +40,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     session.jobs_left =
         static_cast<int>(crowd->random_.between(1, crowd->plan_.jobs_per_session_max));
     session.slow = crowd->plan_.slow > 0 && crowd->random_.chance(crowd->plan_.slow);
+    session.again = session.backoff;
     session.leave_until = leave_until;
     crowd->count_open(session, +1);
     crowd->add_session(session);
@@ -554,7 +555,7 @@ bool Crowd::gives_way(Session& session, bool idle) {
 }
 
 bool Crowd::may_connect_again(Session& session) {
-  session.backoff = in_backoff_.count(session.destination) != 0;
+  session.again = in_backoff_.count(session.destination) != 0;
   ConnectGate& gate = shards_[session.shard]->scheduler->connect_gate();
   return gate.may_connect_again(session.queue, now);
 }

@@ -122,7 +122,8 @@ class Crowd {
     std::uint64_t idle_round = 0;
     bool scout = false;
     bool slow = false;
-    bool backoff = false;  ///< its leave to connect was given in that mode
+    bool backoff = false;  ///< opened in that mode
+    bool again = false;    ///< its latest leave to connect was given in back-off mode
     Instant leave_until;   ///< it may connect once until then
     ConnectPermit permit;
     std::string host;

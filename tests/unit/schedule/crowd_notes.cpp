@@ -15,7 +15,7 @@ void Crowd::note_connect(const Session& session) {
   if (grouped) {
     note_rate("group connects " + session.vmta, plan_.group_connects, 1);
   }
-  if (grouped && session.backoff) {
+  if (grouped && session.again) {
     note_rate("group back-off connects " + session.vmta, plan_.group_backoff_connects, 1);
   }
   if (const SourceLimit* const limit = limit_of(session)) {
