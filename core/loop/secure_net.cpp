@@ -62,6 +62,7 @@ void SecureNet::secure(SecureOp& op) {
   stream.handshake_bytes = 0;
   stream.has_given = stream.failed = stream.end_wanted = stream.closing = false;
   stream.offered = stream.by_kernel = false;
+  stream.telling = nullptr;
   stream.engine = engines_.make(op);
   // Streams that we accepted may be half closed by us, and then what TLS says last goes first.
   if (const int socket = op.server ? -1 : net_.kernel_socket(op.stream);
@@ -169,7 +170,17 @@ void SecureNet::fail_handshake(Stream& stream, TlsFailure failure, std::string_v
 void SecureNet::handshake_over(Stream& stream, std::int32_t result) {
   SecureOp& op = *stream.securing;
   stream.securing = nullptr;
+  stream.telling = &op;
   driver_.finish(op, result);
+}
+
+// Between the end of a handshake and the call of its handler more may arrive, and its handler may
+// be the first to be called; the user must not see what was encrypted before it knows that it was.
+bool SecureNet::told(Stream& stream) {
+  if (stream.telling != nullptr && stream.telling->idle()) {
+    stream.telling = nullptr;
+  }
+  return stream.telling == nullptr;
 }
 
 // Receiving.
@@ -212,6 +223,9 @@ bool SecureNet::take(ReceiveOp& op, ReceivedChunk& chunk) {
     if (stream->securing != nullptr) {
       queue_handshake(*stream);
     }
+    return false;
+  }
+  if (!told(*stream)) {
     return false;
   }
   const std::uint32_t buffer = free_buffer();

@@ -65,6 +65,7 @@ class SecureNet final : public Net, public Tls {
     StreamId id;
     std::unique_ptr<TlsEngine> engine;
     SecureOp* securing = nullptr;  ///< until the handshake is over
+    SecureOp* telling = nullptr;   ///< from then until its handler was called, and somewhat longer
     ReceiveOp* receive = nullptr;
     std::uint64_t handshake_bytes = 0;
     ReceivedChunk given;  ///< to the engine
@@ -97,6 +98,7 @@ class SecureNet final : public Net, public Tls {
   void shake_hands(Stream& stream);
   void handshake_done(Stream& stream);
   void handshake_over(Stream& stream, std::int32_t result);
+  static bool told(Stream& stream);
   void fail_handshake(Stream& stream, TlsFailure failure, std::string_view words);
   bool next_input(Stream& stream);
   void drop_input(Stream& stream);

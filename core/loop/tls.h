@@ -19,7 +19,9 @@ namespace ringpost {
 /// No send may be in flight, and no chunk taken and not used but `early`, when it starts. What has
 /// arrived and was not taken belongs to the handshake. Until it has completed nothing is sent;
 /// take() on the stream finds nothing, but is to be called as ever when the receive becomes ready,
-/// since that is what drives the handshake. Closing the stream completes it with -ECANCELED.
+/// since that is what drives the handshake; once it has completed, take() is to be called unasked,
+/// since what came right behind the handshake is not announced again. Closing the stream completes
+/// it with -ECANCELED.
 struct SecureOp : Completion {
   StreamId stream;
   ReceiveOp* receive = nullptr;  ///< the stream's standing receive

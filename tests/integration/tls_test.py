@@ -11,6 +11,7 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import time
 
 import messages
 import peers
@@ -356,6 +357,38 @@ class Inbound(PeerTest):
              self.authority.certificate, *options], input=words, text=True, capture_output=True,
             timeout=20, check=False)
         return done.stdout + done.stderr
+
+    def test_commands_right_behind_the_handshake(self):
+        """What arrives while the end of the handshake is on its way to the session: the first
+        command leaves 0 to 300 us behind the client's last word of it."""
+        context = self.context()
+        for attempt in range(900):
+            with socket.create_connection(("127.0.0.1", self.tls_port), timeout=10) as client:
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                arrived, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
+                tls = context.wrap_bio(arrived, leaving, server_hostname="first.test")
+
+                def ask(question, client=client, arrived=arrived, leaving=leaving):
+                    while True:
+                        try:
+                            return question()
+                        except ssl.SSLWantReadError:
+                            client.sendall(leaving.read())
+                            octets = client.recv(65536)
+                            self.assertTrue(octets, f"connection {attempt} was cut")
+                            arrived.write(octets)
+
+                ask(tls.do_handshake)
+                client.sendall(leaving.read())
+                leaves = time.perf_counter() + (attempt % 60) * 5e-6
+                while time.perf_counter() < leaves:
+                    pass
+                tls.write(b"NOOP\r\n")
+                client.sendall(leaving.read())
+                said = b""
+                while b"250 " not in said:
+                    said += ask(lambda tls=tls: tls.read(4096))
+                self.assertTrue(said.startswith(b"220 "), said)
 
     def test_a_renewed_certificate_is_taken_up_by_reload(self):
         before = self.serial("first.test")
