@@ -68,6 +68,9 @@ class MovesRun : private MachineRun {
  public:
   explicit MovesRun(std::uint64_t seed) : MachineRun(seed) {
     network_.faults().latency_max = Duration::milliseconds(world_.random().between(1, 30));
+    if (world_.random().chance(30)) {
+      world_.turns_take(Duration::microseconds(world_.random().between(5, 1000)));
+    }
     tiny_ = world_.random().chance(25);
     for (unsigned d = 0; d < std::size(kDomains); ++d) {
       const std::string domain = std::string(kDomains[d]) + ".example";

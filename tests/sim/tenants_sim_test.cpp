@@ -47,6 +47,9 @@ class TenantsRun : private MachineRun {
  public:
   TenantsRun(std::uint64_t seed, End end) : MachineRun(seed), end_(end) {
     network_.faults().latency_max = Duration::milliseconds(world_.random().between(1, 30));
+    if (world_.random().chance(30)) {
+      world_.turns_take(Duration::microseconds(world_.random().between(5, 1000)));
+    }
     zone_.add_mx("big.example", 10, "mx.big.example");
     zone_.add_a("mx.big.example", kHost.ip.text());
     host_ = std::make_unique<Receiver>(outside_, kHost);

@@ -229,6 +229,9 @@ void FlowRun::draw_faults() {
   faults.latency_max = Duration::microseconds(random.between(100, 60'000));
   faults.segment_max = 1 + random.below(random.chance(30) ? 60 : 3000);
   faults.window_bytes = 3000 + random.below(60'000);
+  if (random.chance(40)) {
+    world_.turns_take(Duration::microseconds(random.between(5, 2000)));
+  }
   clean_before_grouping_ = static_cast<unsigned>(random.below(10));
   if (profile_.net_faults && random.chance(70)) {
     faults.reset_percent = static_cast<unsigned>(random.below(8));

@@ -41,20 +41,29 @@ SimDriver& SimWorld::add_driver() {
   return *drivers_.back();
 }
 
-void SimWorld::add_loop(Loop& loop) { loops_.push_back(&loop); }
+void SimWorld::add_loop(Loop& loop) { loops_.push_back({&loop, now_}); }
 
-void SimWorld::remove_loop(Loop& loop) { std::erase(loops_, &loop); }
+void SimWorld::remove_loop(Loop& loop) {
+  std::erase_if(loops_, [&loop](const Stepped& one) { return one.loop == &loop; });
+}
+
+bool SimWorld::Stepped::has_work(Instant now) const {
+  return static_cast<SimDriver&>(loop->driver()).has_finished() || !loop->quiet() ||
+         loop->next_wakeup() <= now;
+}
 
 bool SimWorld::turn_busy_loops() {
   bool any = false;
   // A different loop goes first each time, as real threads would.
   const std::size_t first = loops_.empty() ? 0 : random_.below(loops_.size());
   for (std::size_t i = 0; i < loops_.size(); ++i) {
-    Loop* loop = loops_[(first + i) % loops_.size()];
-    auto& driver = static_cast<SimDriver&>(loop->driver());
-    if (driver.has_finished() || !loop->quiet() || loop->next_wakeup() <= now_) {
-      trace("turn", loop->shard());
-      loop->turn(now_);
+    Stepped& one = loops_[(first + i) % loops_.size()];
+    if (one.free_at <= now_ && one.has_work(now_)) {
+      trace("turn", one.loop->shard());
+      if (turn_max_.ns > 0) {
+        one.free_at = now_ + delay_between(Duration{0}, turn_max_);
+      }
+      one.loop->turn(now_);
       any = true;
     }
   }
@@ -71,8 +80,9 @@ void SimWorld::run_events() {
 
 Instant SimWorld::next_instant() const {
   Instant next = events_.empty() ? Instant::never() : events_.top().when;
-  for (const Loop* loop : loops_) {
-    next = std::min(next, loop->next_wakeup());
+  for (const Stepped& one : loops_) {
+    const Instant wakes = one.has_work(now_) ? now_ : one.loop->next_wakeup();
+    next = std::min(next, std::max(wakes, one.free_at));
   }
   return next;
 }

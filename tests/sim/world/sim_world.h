@@ -73,6 +73,9 @@ class SimWorld {
   void add_loop(Loop& loop);
   /// A crash: the loop is stepped no more.
   void remove_loop(Loop& loop);
+  /// From here on each turn of a loop takes up to so long; what finishes and arrives meanwhile is
+  /// found together by its next turn, as on a busy machine.
+  void turns_take(Duration longest) { turn_max_ = longest; }
 
   /// Steps until `done` holds; false if `limit` of virtual time passes first or nothing is left
   /// that could ever happen.
@@ -94,6 +97,12 @@ class SimWorld {
     }
   };
 
+  struct Stepped {
+    Loop* loop;
+    Instant free_at;  ///< its last turn lasts until then
+    bool has_work(Instant now) const;
+  };
+
   bool step(Instant limit);
   bool turn_busy_loops();
   void run_events();
@@ -105,7 +114,8 @@ class SimWorld {
   std::priority_queue<Scheduled> events_;
   std::uint64_t order_ = 0;
   std::vector<std::unique_ptr<SimDriver>> drivers_;
-  std::vector<Loop*> loops_;
+  std::vector<Stepped> loops_;
+  Duration turn_max_;
   std::uint64_t trace_hash_ = 0;
 };
 

@@ -65,6 +65,24 @@ TEST(IngestTls, ImmediateTlsGreetsInsideTheHandshake) {
   EXPECT_NE(world.sink.stored[0].prefix.find("with ESMTPS"), std::string::npos);
 }
 
+// On a busy machine the end of the handshake and what follows it are found by one turn.
+TEST(IngestTls, CommandsRightBehindTheHandshakeAreReadAfterIt) {
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    sim::NetFaults faults;
+    faults.latency_max = Duration::microseconds(300);
+    faults.segment_max = 20;
+    TlsWorld world(true, seed, faults);
+    world.world.turns_take(Duration::microseconds(500));
+    world.start();
+    TestClient& client = world.connect();
+    world.run_for(Duration::milliseconds(10));
+    client.secure(world.client());
+    client.send("NOOP with some words behind it, so that it comes in pieces\r\n");
+    ASSERT_TRUE(world.hears(client, "250 ")) << "seed " << seed;
+    EXPECT_TRUE(client.heard.starts_with("220 "));
+  }
+}
+
 TEST(IngestTls, ItIsNotOfferedWithoutCertificateOrPermission) {
   for (const bool permitted : {false, true}) {
     TlsWorld world(false);
