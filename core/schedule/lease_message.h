@@ -29,7 +29,9 @@ struct LeaseMessage {
   std::uint64_t base = 0;
   std::int64_t time = 0;     ///< ns; rate_want: period of `limit`; else an instant
   std::uint64_t sender = 0;  ///< rate_want: the rule for a sender that holds too
-  std::uint32_t octets = 0;  ///< rate_want, rate_grant: of the message that the units are for
+  /// rate_want, rate_grant: of the message that the units are for. request:
+  /// Scope::lowest_waiting().
+  std::uint32_t octets = 0;
   Kind kind = Kind::request;
   /// grant, recall: others want units, keep none unused. rate_want: `limit` may be spent early.
   bool contended : 1 = false;

@@ -177,6 +177,15 @@ void LeaseBook::tell_lowest(Scope& scope) {
   }
 }
 
+// A queue may have asked for one more connection and lose the one it had before that comes; a
+// lower one may come to wait beside one that has asked.
+void LeaseBook::tell_waiting(Scope& scope) {
+  if (scope.requested > 0 && scope.lowest_waiting() < scope.told_waiting) {
+    scope.tell_limit = true;
+    mark(scope);
+  }
+}
+
 void LeaseBook::return_spare(Scope& scope) {
   const std::uint32_t spare = scope.spare();
   // Who is called back for gets nothing that a higher one here waits for, nor what came for the one
@@ -256,6 +265,7 @@ void LeaseBook::update(Scope& scope) {
     scope.alms_away = 0;
     scope.since = Instant::never();
   }
+  tell_waiting(scope);
   const bool open = scope.head() != nullptr && has_unit(scope);
   const bool listed = static_cast<ListLink<OpenTag>&>(scope).linked();
   if (open && !listed) {
@@ -385,8 +395,9 @@ void LeaseBook::on_request(const LeaseMessage& message, unsigned from) {
       account.turn.push_back(static_cast<std::uint16_t>(from));
     }
     peer.wanted += message.units;
-    peer.urgent = message.urgent;
   }
+  peer.urgent = message.urgent && peer.wanted > 0;
+  peer.waiting = static_cast<std::uint8_t>(message.octets);
   peer.priority = message.priority;
   peer.at_top = std::min(peer.wanted, static_cast<std::uint32_t>(message.base));
   peer.lowest = message.lowest;
@@ -457,11 +468,18 @@ bool LeaseBook::urgent_beside(const Account& account, unsigned shard) const {
 std::size_t LeaseBook::whose_turn(Account& account, bool& alms) {
   const bool regular = ++account.turns % kAlmsEvery == 0;
   if (account.alms > 0 || regular) {
+    std::uint8_t highest = 0;
+    for (const std::uint16_t shard : account.turn) {
+      highest = std::max(highest, account.peers[shard].priority);
+    }
     Peer* longest = nullptr;
     std::size_t at = 0;
     for (std::size_t i = 0; i < account.turn.size(); ++i) {
       Peer& peer = account.peers[account.turn[i]];
-      if (peer.urgent && (longest == nullptr || peer.alms_at < longest->alms_at)) {
+      const auto rank = [highest](const Peer& one) {
+        return std::pair(one.waiting >= highest, one.alms_at);
+      };
+      if (peer.urgent && (longest == nullptr || rank(peer) < rank(*longest))) {
         longest = &peer;
         at = i;
       }
@@ -606,7 +624,9 @@ bool LeaseBook::flush_scope(Scope& scope, LeaseTransport& transport) {
     message.kind = LeaseMessage::Kind::request;
     message.units = std::exchange(scope.to_request, 0);
     message.adopted = std::exchange(scope.to_adopt, 0);
-    message.urgent = scope.waiting() > 0;
+    const std::uint8_t waiting_before = std::exchange(scope.told_waiting, scope.lowest_waiting());
+    message.octets = scope.told_waiting;
+    message.urgent = scope.told_waiting != kUntouchable;
     std::uint32_t at_top = 0;
     message.priority = scope.top(at_top);
     message.base = at_top;
@@ -621,6 +641,7 @@ bool LeaseBook::flush_scope(Scope& scope, LeaseTransport& transport) {
       scope.to_adopt += message.adopted;
       scope.tell_limit = told;
       scope.told_lowest = told_before;
+      scope.told_waiting = waiting_before;
       return false;
     }
   }

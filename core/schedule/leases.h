@@ -28,7 +28,8 @@ struct AccountTag;
 /// Higher priorities go first at both: in the queues' turn, in the shards' turn, and in what is
 /// recalled, which shards then take from queues below that priority. One unit in kAlmsEvery, and
 /// each that give_alms() announces, goes to whoever has waited longest without having any; of
-/// several shards to the one whose last such unit is the oldest.
+/// several shards to the one whose last such unit is the oldest, those first where somebody waits
+/// below the highest priority that does: the others get their units in turn.
 ///
 /// Reload: a lowered limit takes back everything not in use; what is in use goes back as it closes
 /// and is granted anew only below the new limit. The owner grants from a new snapshot's limit only
@@ -116,6 +117,7 @@ class LeaseBook {
     std::uint32_t at_top = 0;               ///< of `wanted`: by its highest priority
     std::uint8_t priority = 0;              ///< the highest that wants some
     std::uint8_t lowest = kNormalPriority;  ///< Scope::lowest() there
+    std::uint8_t waiting = kUntouchable;    ///< Scope::lowest_waiting() there
     std::uint8_t told_priority = 0;
     bool urgent = false;  ///< some of what it wants is for queues that have nothing
     bool told = false;    ///< knows that others wait
@@ -161,6 +163,7 @@ class LeaseBook {
   static std::size_t whose_turn(Account& account, bool& alms);
   static std::uint8_t wanted_priority(const Account& account, std::uint32_t& units);
   void tell_lowest(Scope& scope);
+  void tell_waiting(Scope& scope);
   void mark(Account& account);
   void pump(Account& account);
   bool urgent_beside(const Account& account, unsigned shard) const;

@@ -86,6 +86,15 @@ std::uint8_t Scope::lowest() const {
   return kUntouchable;
 }
 
+std::uint8_t Scope::lowest_waiting() const {
+  for (auto one = levels.rbegin(); one != levels.rend(); ++one) {
+    if (!(*one)->waiting.empty()) {
+      return (*one)->priority;
+    }
+  }
+  return kUntouchable;
+}
+
 std::uint32_t Scope::pressure() const {
   const std::uint8_t floor = lowest();
   std::uint32_t sum = waiting() + remote();

@@ -63,7 +63,8 @@ struct Scope : ListLink<DirtyTag>, ListLink<OpenTag> {
       0;  ///< units taken while lower ones had nothing, since their last one
   std::uint8_t debt_priority = 0;  ///< of those at other shards for whom units are called back
   std::uint8_t told_lowest = kNormalPriority;  ///< lowest() as the owner knows it
-  bool tell_limit = false;                     ///< not yet sent: a changed limit
+  std::uint8_t told_waiting = kUntouchable;    ///< lowest_waiting() as it was told with a request
+  bool tell_limit = false;                     ///< not yet sent: a changed limit, or who waits
   bool leased = false;                         ///< unused units may be kept
   bool contended = false;                      ///< other shards want units: keep nothing unused
   bool urgent = false;                         ///< some of them have nothing at all
@@ -88,6 +89,8 @@ struct Scope : ListLink<DirtyTag>, ListLink<OpenTag> {
   std::uint8_t top(std::uint32_t& count) const;
   /// The lowest priority that has connections others may interrupt, or kUntouchable.
   std::uint8_t lowest() const;
+  /// The lowest priority of queues without any connection, or kUntouchable.
+  std::uint8_t lowest_waiting() const;
   /// How many connections should be given up for others.
   std::uint32_t pressure() const;
   /// The same by queues of this priority; `standing`: kUntouchable where nothing interrupts them.
