@@ -97,15 +97,6 @@ std::uint64_t RatePlans::connects_of(std::string_view group, std::string_view vm
                 std::string(group) + "/" + std::string(vmta) + "/" + source.text());
 }
 
-// A grant of octets is for one message of a queue, which cannot be asked for twice: where octets
-// are limited, permits are asked for no single address.
-bool RatePlans::splits(const GroupWarmup& group, std::string_view vmta) const {
-  const auto by_octets = [](const schedule::SharedRate& rate) { return rate.octets.limited(); };
-  const schedule::RatePlan* const plan = find(messages_of(group.group, vmta));
-  return rates_messages(*group.by_source) && !group.backoff.octets.limited() &&
-         (plan == nullptr || std::none_of(plan->rates.begin(), plan->rates.end(), by_octets));
-}
-
 void RatePlans::add_own(std::uint64_t plan, std::uint64_t home, const schedule::RateLimit& limit,
                         std::uint64_t key, const Homes& before) {
   add(plan, home, rate_of(limit), key, schedule::RateOf::group, before);
@@ -118,33 +109,31 @@ void RatePlans::add_own(std::uint64_t plan, std::uint64_t home, const schedule::
 // What is asked for no single address, as mail of rated senders is, counts in the rates of all.
 void RatePlans::add_sources(const GroupWarmup& group, std::string_view vmta, std::uint64_t home,
                             const Homes& before) {
-  const std::uint64_t messages = messages_of(group.group, vmta);
-  const bool split = splits(group, vmta);
-  schedule::RatePlan common;
-  if (split) {
-    add_own(messages, home, group.messages, group_messages(group.group, vmta), before);
-    plans_[messages].home = home;
-    plans_[messages].split = true;
-    common = plans_[messages];
-  }
-  for (const schedule::SourceLimit& one : *group.by_source) {
-    const std::string name = group.group + "/" + std::string(vmta) + "/" + one.ip.text();
-    const auto add_messages = [&](std::uint64_t plan) {
-      add(plan, home, rate_of(one.messages), key_of("group-source-messages", name),
-          schedule::RateOf::source, before);
-    };
-    add_messages(messages);
-    if (split) {
-      const std::uint64_t own = messages_of(group.group, vmta, one.ip, false);
-      plans_[own] = common;
-      plans_[own].split = false;
-      add_messages(own);
-    }
-    add_octets(messages, home, one.octets, key_of("group-source-octets", name),
-               schedule::RateOf::source_octets, before);
+  if (rates_messages(*group.by_source)) {
+    add_message_sources(group, vmta, home, before);
   }
   if (rates_connects(*group.by_source)) {
     add_connect_sources(group, vmta, before);
+  }
+}
+
+void RatePlans::add_message_sources(const GroupWarmup& group, std::string_view vmta,
+                                    std::uint64_t home, const Homes& before) {
+  const std::uint64_t whole = messages_of(group.group, vmta);
+  add_own(whole, home, group.messages, group_messages(group.group, vmta), before);
+  plans_[whole].home = home;
+  const schedule::RatePlan common = plans_[whole];
+  plans_[whole].split = true;
+  for (const schedule::SourceLimit& one : *group.by_source) {
+    const std::string name = group.group + "/" + std::string(vmta) + "/" + one.ip.text();
+    const std::uint64_t own = messages_of(group.group, vmta, one.ip, false);
+    plans_[own] = common;
+    for (const std::uint64_t plan : {own, whole}) {
+      add(plan, home, rate_of(one.messages), key_of("group-source-messages", name),
+          schedule::RateOf::source, before);
+      add_octets(plan, home, one.octets, key_of("group-source-octets", name),
+                 schedule::RateOf::source_octets, before);
+    }
   }
 }
 
@@ -190,7 +179,7 @@ void RatePlans::add_backoff(const GroupWarmup& group, std::string_view vmta, std
   };
   if (twin.rates_messages()) {
     const std::uint64_t plan = backoff_messages_of(group.group, vmta);
-    const bool split = group.by_source != nullptr && splits(group, vmta);
+    const bool split = group.by_source != nullptr && rates_messages(*group.by_source);
     copy(messages_of(group.group, vmta), messages_of(vmta), plan);
     if (!split) {
       add_own(plan, home, group.messages, group_messages(group.group, vmta), before);

@@ -65,10 +65,11 @@ class RatePlans {
   void mark_moved(const Plans& before);
   void add_octets(std::uint64_t plan, std::uint64_t home, const schedule::ByteLimit& limit,
                   std::uint64_t key, schedule::RateOf of, const Homes& before);
+  void add_message_sources(const GroupWarmup& group, std::string_view vmta, std::uint64_t home,
+                           const Homes& before);
   void add_connect_sources(const GroupWarmup& group, std::string_view vmta, const Homes& before);
   void add_sources(const GroupWarmup& group, std::string_view vmta, std::uint64_t home,
                    const Homes& before);
-  bool splits(const GroupWarmup& group, std::string_view vmta) const;
   void add_own(std::uint64_t plan, std::uint64_t home, const schedule::RateLimit& limit,
                std::uint64_t key, const Homes& before);
   void add_backoff(const GroupWarmup& group, std::string_view vmta, std::uint64_t home,

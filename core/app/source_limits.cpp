@@ -59,11 +59,9 @@ schedule::SourceLimitsRef source_limits(const std::vector<SourceAddress>& source
 }
 
 bool rates_messages(const std::vector<schedule::SourceLimit>& limits) {
-  using One = schedule::SourceLimit;
-  const auto octets = [](const One& one) { return one.octets.limited(); };
-  const auto messages = [](const One& one) { return one.messages.limited(); };
-  return std::any_of(limits.begin(), limits.end(), messages) &&
-         std::none_of(limits.begin(), limits.end(), octets);
+  return std::any_of(limits.begin(), limits.end(), [](const schedule::SourceLimit& one) {
+    return one.messages.limited() || one.octets.limited();
+  });
 }
 
 bool rates_connects(const std::vector<schedule::SourceLimit>& limits) {

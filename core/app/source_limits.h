@@ -13,7 +13,7 @@ namespace ringpost::app {
 /// Of several networks that hold an address the narrowest counts.
 schedule::SourceLimitsRef source_limits(const std::vector<SourceAddress>& sources,
                                         const config::PathPolicy& in);
-/// Some address has a rate of messages, and none one of their octets.
+/// Some address has a rate of messages or of their octets.
 bool rates_messages(const std::vector<schedule::SourceLimit>& limits);
 /// Some address has a rate of connections.
 bool rates_connects(const std::vector<schedule::SourceLimit>& limits);

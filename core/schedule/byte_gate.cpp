@@ -110,6 +110,19 @@ void ByteGate::take(std::uint64_t size, Instant now) {
   paid_at_ = std::max(paid_at_, now) + Duration{cost(size)};
 }
 
+void ByteGate::give_back(std::uint64_t size, Instant taken) {
+  const std::int64_t slot = limited() ? taken.ns / slot_ns_ : slot_ + 1;
+  const bool counts = slot > slot_ - kKept;
+  if (slot > slot_ || (counts && used(slot) < size)) {
+    return;  // it is not known here
+  }
+  if (counts) {
+    used(slot) -= size;
+    sum_ -= size;
+  }
+  paid_at_ = paid_at_ - Duration{std::max<std::int64_t>(0, cost(size) - 1)};  // costs round up
+}
+
 void ByteGate::close_until(Instant when) {
   closed_ = std::max(closed_, when);
   paid_at_ = std::max(paid_at_, when + Duration{cost(burst_)});

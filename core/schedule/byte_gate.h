@@ -29,6 +29,8 @@ class ByteGate {
   Instant opens_for(std::uint64_t size) const;
   /// Requires: open_for(size, now).
   void take(std::uint64_t size, Instant now);
+  /// So many octets of what was taken at that instant began with no message.
+  void give_back(std::uint64_t size, Instant taken);
   /// No message before `when`, and no burst then.
   void close_until(Instant when);
   /// What began before `start` is not known, only that the limit held: nothing for a period.

@@ -15,9 +15,10 @@ struct LeaseMessage {
     census,     ///< owner to holder: a limit began; say what is in use (answered by request)
     recall,     ///< owner to holder: give back what is unused now, and `units` as they free up
     // Of rates (see RateBook).
-    rate_want,   ///< holder to owner: `units` could be used now; `adopted` came in all so far
-    rate_grant,  ///< owner to holder: `units` may be used before `time`
-    rate_later,  ///< owner to holder: none before `time`, because of rate number `adopted`
+    rate_want,    ///< holder to owner: `units` could be used now; `adopted` came in all so far
+    rate_grant,   ///< owner to holder: `units` may be used before `time`; for rate_unused
+    rate_unused,  ///< holder to owner: of a grant until `time`, of gates `adopted`, taken at `base`
+    rate_later,   ///< owner to holder: none before `time`, because of rate number `adopted`
   };
 
   std::uint64_t scope = 0;  ///< hash of the scope's key

@@ -589,6 +589,7 @@ void LeaseBook::on_message(const LeaseMessage& message, unsigned from) {
     case LeaseMessage::Kind::recall: on_holder_message(message); break;
     case LeaseMessage::Kind::rate_want:
     case LeaseMessage::Kind::rate_grant:
+    case LeaseMessage::Kind::rate_unused:
     case LeaseMessage::Kind::rate_later: RP_ASSERT_NOTE(false, "a rate's letter"); break;
   }
 }

@@ -102,6 +102,7 @@ void RateBook::place_scope(RateScope& scope) {
   if (owner != scope.owner) {
     scope.owner = owner;
     scope.received = 0;
+    scope.unused.clear();
   }
   scope.told = scope.told_octets = 0;
   stir(scope);
@@ -150,11 +151,40 @@ Instant RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octe
       }
     }
     const std::uint32_t part = std::min(count, first->units);
+    RateScope::Lease rest = *first;
+    rest.units -= part;
+    rest.octets -= std::min(rest.octets, octets);
+    put_back(scope, rest);
     first->units = scope.octets ? 0 : first->units - part;  // what is left is of no other message
     count -= part;
     good_until = std::min(good_until, first->expires);
   }
   return good_until;
+}
+
+// Permits are of no use for the next message without octets for it, so they go back too.
+void RateBook::put_back(RateScope& scope, RateScope::Lease unused) {
+  if (scope.octets && unused.octets + unused.units > 0 && unused.from == scope.owner) {
+    scope.unused.push_back(unused);
+  }
+}
+
+void RateBook::promise(RateScope& scope) {
+  for (RateScope::Lease& lease : scope.leases) {
+    lease.promised = true;
+  }
+}
+
+void RateBook::hand_back(RateScope& scope, bool all, Instant now) {
+  for (RateScope::Lease& lease : scope.leases) {
+    if (scope.octets && all && lease.units > 0 && (!lease.promised || now >= lease.expires)) {
+      put_back(scope, lease);
+      lease.units = 0;
+    }
+  }
+  if (!scope.unused.empty() && !static_cast<ListLink<RateTellTag>&>(scope).linked()) {
+    tell_.push_back(scope);
+  }
 }
 
 void RateBook::stir(RateScope& scope) {
@@ -199,7 +229,12 @@ void RateBook::on_answer(const LeaseMessage& message, unsigned from) {
         scope.leases.begin(), scope.leases.end(), [](const auto& a, const auto& b) {
           return (a.units == 0 ? Instant{} : a.expires) < (b.units == 0 ? Instant{} : b.expires);
         });
-    place = {message.units, message.octets, when};
+    if (place.units > 0) {
+      put_back(scope, place);
+    }
+    place = {message.units, message.octets,  when,
+             from,          message.adopted, Instant{static_cast<std::int64_t>(message.base)}};
+    hand_back(scope, false, when);
   }
   stir(scope);
 }
@@ -310,9 +345,34 @@ void RateBook::on_want(const LeaseMessage& message, unsigned from) {
   freshen(account);
 }
 
+// Gates that were set up anew since may not have been charged for it. Octets go back to them;
+// permits cannot, because what they would have been by now is not known: the next grant has them,
+// for no longer than the first.
+void RateBook::on_unused(const LeaseMessage& message) {
+  Account& account = this->account(message.scope);
+  if (ended_ || account.built != version_ || account.builds != message.adopted) {
+    return;
+  }
+  if (message.units > 0) {
+    account.spare = message.units;
+    account.spare_until = Instant{message.time};
+  }
+  const Instant taken{static_cast<std::int64_t>(message.base)};
+  for (Gate* gate : account.gates) {
+    if (gate->octets.limited()) {
+      gate->octets.give_back(message.octets, taken);
+      call(*gate);
+    }
+  }
+  freshen(account);
+}
+
 void RateBook::build(Account& account, Instant now) {
   account.built = version_;
+  ++account.builds;
+  account.spare = 0;
   set_claim(account, nullptr);
+  stand_behind(account, nullptr);
   account.gates.clear();
   account.life = kLifeMax;
   account.grant_max = ~0u;
@@ -381,10 +441,11 @@ void RateBook::add_gate(Account& account, const SharedRate& rate, std::uint32_t 
 }
 
 std::uint32_t RateBook::available(const Account& account, std::uint32_t octets, Instant now) {
-  std::uint32_t units = RateGate::kUnlimited;
+  const bool spare = has_spare(account, now);
+  std::uint32_t units = spare ? account.spare : RateGate::kUnlimited;
   for (Gate* gate : account.gates) {
     if (!gate->octets.limited()) {
-      units = std::min(units, gate->rate().available(now));
+      units = spare ? units : std::min(units, gate->rate().available(now));
     } else if (!gate->octets.open_for(octets, now) || gate->claimed_by_other(account)) {
       return 0;
     }
@@ -423,11 +484,18 @@ bool RateBook::serve(Account& account, Instant now) {
   }
   account.turn.erase(account.turn.begin());
   const std::uint32_t units = std::min(peer.want, units_open);
+  const bool spare = has_spare(account, now);
   for (Gate* gate : account.gates) {
-    gate->take(units, peer.octets, now);
+    if (!spare || gate->octets.limited()) {
+      gate->take(units, peer.octets, now);
+    }
     debts_ += positions_.owes(gate->octets, now) ? 1 : 0;
   }
-  const Instant expires = now + account.life;
+  Instant expires = now + account.life;
+  if (spare) {
+    account.spare -= units;
+    expires = std::min(expires, account.spare_until);
+  }
   if (peer.to_grant > 0 && peer.expires != expires) {
     peer.granted -= std::exchange(peer.to_grant, 0);  // could not be sent in time
     peer.octets_to_grant = 0;
@@ -435,6 +503,7 @@ bool RateBook::serve(Account& account, Instant now) {
   peer.to_grant += units;
   peer.granted += units;
   peer.expires = expires;
+  peer.taken = now;
   peer.octets_to_grant += std::exchange(peer.octets, 0);
   peer.want = account.octets ? 0 : peer.want - units;  // it tells of its next message
   if (peer.want > 0) {
@@ -443,16 +512,33 @@ bool RateBook::serve(Account& account, Instant now) {
   account.ticket = ++tickets_;
   account.due = {};
   set_claim(account, nullptr);
+  stand_behind(account, nullptr);
   return true;
+}
+
+void RateBook::stand_behind(Account& account, Gate* gate) {
+  Gate* const before = std::exchange(account.behind, gate);
+  if (before != gate && before != nullptr) {
+    before->behind.remove(account);
+  }
+  if (before != gate && gate != nullptr) {
+    gate->behind.push_back(account);
+  }
+}
+
+/// What waits for the gate looks at it again.
+void RateBook::call(Gate& gate) {
+  while (Account* const account = gate.behind.front()) {
+    stand_behind(*account, nullptr);
+    freshen(*account);
+  }
 }
 
 void RateBook::set_claim(Account& account, Gate* gate) {
   Gate* const before = std::exchange(account.claim, gate);
   if (before != gate && before != nullptr) {
     before->claimed_by = nullptr;
-    for (Account* const other : std::exchange(before->behind, {})) {
-      freshen(*other);
-    }
+    call(*before);
   }
   if (gate != nullptr) {
     gate->claimed_by = &account;
@@ -474,7 +560,7 @@ void RateBook::claim_gate(Account& account, Instant now) {
   for (Gate* gate : account.gates) {
     may = may && !gate->claimed_by_other(account);
     if (!gate->octets.limited()) {
-      may = may && gate->rate().available(now) > 0;
+      may = may && (has_spare(account, now) || gate->rate().available(now) > 0);
     } else if (!gate->octets.open_for(octets, now) && opens_of(*gate, octets) >= opens) {
       last = gate;
       opens = opens_of(*gate, octets);
@@ -490,18 +576,18 @@ void RateBook::await_gates(Account& account, Instant now) {
   Instant opens;
   Instant rates_open;
   Gate* taken = nullptr;
+  Gate* last = nullptr;
   for (Gate* gate : account.gates) {
-    const Instant when = opens_of(*gate, octets);
+    const bool spare = !gate->octets.limited() && has_spare(account, now);
+    const Instant when = spare ? Instant{} : opens_of(*gate, octets);
+    last = gate->octets.limited() && when > std::max(now, opens) ? gate : last;
     opens = std::max(opens, when);
     rates_open = gate->octets.limited() ? rates_open : std::max(rates_open, when);
     taken = gate->claimed_by_other(account) ? gate : taken;
   }
   const bool passed_over = account.octets && account.due != Instant{} && account.due <= now;
   account.due = passed_over ? account.due : opens;
-  if (taken != nullptr &&
-      std::find(taken->behind.begin(), taken->behind.end(), &account) == taken->behind.end()) {
-    taken->behind.push_back(&account);
-  }
+  stand_behind(account, taken != nullptr ? taken : last);
   if (passed_over && account.claim == nullptr && rates_open > now) {
     opens = rates_open;
   }
@@ -589,6 +675,8 @@ void RateBook::on_message(const LeaseMessage& message, unsigned from) {
   RP_ASSERT(from < shards_);
   if (message.kind == LeaseMessage::Kind::rate_want) {
     on_want(message, from);
+  } else if (message.kind == LeaseMessage::Kind::rate_unused) {
+    on_unused(message);
   } else {
     on_answer(message, from);
   }
@@ -604,8 +692,24 @@ bool RateBook::send(unsigned to, const LeaseMessage& message, LeaseTransport& tr
 
 bool RateBook::tell_owner(RateScope& scope, LeaseTransport& transport) {
   LeaseMessage message;
-  message.kind = LeaseMessage::Kind::rate_want;
   message.scope = scope.key;
+  message.kind = LeaseMessage::Kind::rate_unused;
+  while (!scope.unused.empty()) {
+    const RateScope::Unused& unused = scope.unused.back();
+    message.units = unused.units;
+    message.octets = unused.octets;
+    message.adopted = unused.build;
+    message.time = unused.expires.ns;
+    message.base = static_cast<std::uint64_t>(unused.taken.ns);
+    if (!send(scope.owner, message, transport)) {
+      return false;
+    }
+    scope.unused.pop_back();
+  }
+  if (!scope.tell) {
+    return true;
+  }
+  message.kind = LeaseMessage::Kind::rate_want;
   message.base = scope.base;
   message.sender = scope.sender;
   message.urgent = scope.connects;
@@ -640,6 +744,8 @@ bool RateBook::answer(Account& account, LeaseTransport& transport) {
       message.time = peer.expires.ns;
       message.units = std::exchange(peer.to_grant, 0);
       message.octets = std::exchange(peer.octets_to_grant, 0);
+      message.adopted = account.builds;
+      message.base = static_cast<std::uint64_t>(peer.taken.ns);
       if (!send(shard, message, transport)) {
         peer.to_grant = message.units;
         peer.octets_to_grant = message.octets;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -17,60 +16,12 @@
 #include "core/schedule/rate_gate.h"
 #include "core/schedule/rate_plan.h"
 #include "core/schedule/rate_positions.h"
+#include "core/schedule/rate_scope.h"
 #include "core/schedule/warmup.h"
 
 namespace ringpost::schedule {
 
-struct RateStirTag;
-struct RateTellTag;
-struct SenderLaneTag;
-struct PayerTag;
-struct PooledJob;
-struct SenderLane;
-
-/// One shard's side of the rates that a permit of its queues counts in: permits it holds for a
-/// short time, and the local queues that wait for one, in order.
-struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
-  struct Lease {
-    std::uint32_t units = 0;
-    std::uint32_t octets = 0;
-    Instant expires;
-  };
-
-  std::uint64_t key = 0;
-  std::uint64_t base = 0;         ///< of its RatePlan; 0: none
-  std::uint64_t sender = 0;       ///< the rule for a sender whose rates count too; 0: none
-  RateLimit own;                  ///< beside the plan's: of a group of destinations
-  RateScope* whole = nullptr;     ///< of one source address of a group: the group's
-  std::vector<RateScope*> parts;  ///< of a group whose source addresses have rates: theirs
-  std::uint32_t parts_ahead = 0;  ///< their `ahead_max` together
-  std::uint32_t part_of = 0;      ///< version in which it is one of the whole's parts
-  std::uint32_t in_line = 0;      ///< of the whole: places in the lines of its parts
-  Duration interval;              ///< about the time between two permits of its slowest rate
-  std::uint32_t owner = 0;        ///< shard that grants
-  std::uint32_t version = 0;
-  std::array<Lease, 4> leases;
-  Instant opens;                  ///< as the owner said last: no permit before
-  std::uint32_t want = 0;         ///< permits that would be used now
-  std::uint32_t told = 0;         ///< of these, what the owner knows and has not granted
-  std::uint32_t want_octets = 0;  ///< of the first message that waits, where octets are limited
-  std::uint32_t told_octets = 0;
-  std::uint32_t received = 0;   ///< in all, modulo 2^32
-  std::uint32_t ahead_max = 1;  ///< queues that may make themselves ready for permits to come
-  std::uint32_t approaching = 0;
-  std::uint32_t unpaid = 0;  ///< transactions whose RCPTs ask for permits as they leave
-  std::uint32_t timer_place = kNil;
-  bool connects = false;             ///< permits of a part are for connections
-  bool octets = false;               ///< one of its rates is of octets
-  bool tell = false;                 ///< the owner is to hear of `want` though it is the same
-  bool payers_first = false;         ///< the odd permit is theirs this time
-  RateOf closed_by = RateOf::vmta;   ///< which rate makes it wait
-  List<PooledJob, PayerTag> payers;  ///< transactions whose next RCPT waits for a permit
-  WaitList waiting;                  ///< queues that could use a permit now
-  WaitList hopeful;                  ///< queues that have to make ready first, and hold nothing
-  List<SenderLane, SenderLaneTag> lanes;   ///< of a sender: mail that waits, by queue
-  List<SenderLane, SenderLaneTag> asking;  ///< of them those that could send now
-};
+struct RateBehindTag;
 
 /// Rates over all shards. Every permit is given by the scope's owner shard, from gates that count
 /// it in all rates it belongs to at once, and only for mail that could leave now. It reaches the
@@ -128,7 +79,13 @@ class RateBook {
   /// When the first permit that may be used now lapses; never(): there is none.
   static Instant lapses(const RateScope& scope, Instant now);
   /// Requires: count <= available(scope, octets, now). Returns when they have to have been used.
+  /// hand_back() is to follow.
   static Instant take(RateScope& scope, std::uint32_t count, std::uint32_t octets, Instant now);
+  /// Octets of its grants that nobody will use go back to the owner: with `all`, those of grants
+  /// that were not promised to a session too.
+  void hand_back(RateScope& scope, bool all, Instant now);
+  /// A session will use what it has.
+  static void promise(RateScope& scope);
 
   /// Something about the scope's waiters changed: next_stirred() will name it.
   void stir(RateScope& scope);
@@ -156,9 +113,9 @@ class RateBook {
     ByteGate octets;                ///< if limited, this is the gate
     WarmupState* warmup = nullptr;  ///< the rate is this one's
     RateOf of = RateOf::vmta;
-    std::uint32_t version = 0;      ///< of the settings its limit is of
-    Account* claimed_by = nullptr;  ///< that was passed over; nobody takes octets before it
-    std::vector<Account*> behind;   ///< who waits for that
+    std::uint32_t version = 0;            ///< of the settings its limit is of
+    Account* claimed_by = nullptr;        ///< that was passed over; nobody takes octets before it
+    List<Account, RateBehindTag> behind;  ///< who waits for that, or for its octets
 
     bool claimed_by_other(const Account& account) const {
       return claimed_by != nullptr && claimed_by != &account;
@@ -179,18 +136,20 @@ class RateBook {
     std::uint32_t octets = 0;  ///< that the next grant has to be for
     std::uint32_t octets_to_grant = 0;
     Instant expires;   ///< of `to_grant`
+    Instant taken;     ///< `octets_to_grant`, from the gates
     bool ask = false;  ///< wants to hear when its turn may come
     Instant later;     ///< the answer, while `ask`
     std::uint8_t closed_by = 0;
   };
   /// The owner's side of a scope.
-  struct Account : ListLink<RateStirTag>, ListLink<RateTellTag> {
+  struct Account : ListLink<RateStirTag>, ListLink<RateTellTag>, ListLink<RateBehindTag> {
     std::uint64_t key = 0;
     std::uint64_t base = 0;
     std::uint64_t sender = 0;
     RateLimit own;
     std::uint32_t own_version = 0;
     std::uint32_t built = 0;   ///< version its gates are of
+    std::uint32_t builds = 0;  ///< how often they were set up
     std::uint32_t needed = 0;  ///< version a holder asked under
     std::uint32_t timer_place = kNil;
     std::uint64_t ticket = 0;  ///< when it was served last
@@ -198,8 +157,11 @@ class RateBook {
     bool octets = false;    ///< it grants for one message at a time
     bool connects = false;  ///< its permits are for connections from one address
     Duration life;
+    std::uint32_t spare = 0;  ///< permits that came back; they are good for until `spare_until`
+    Instant spare_until;
     Instant due;  ///< when its next message would go if no other account did before; or nothing
     Gate* claim = nullptr;
+    Gate* behind = nullptr;  ///< it waits for
     std::vector<Gate*> gates;
     std::vector<Peer> peers;
     std::vector<std::uint16_t> turn;  ///< shards that want permits, in order
@@ -208,16 +170,23 @@ class RateBook {
   void place_scope(RateScope& scope);
   void on_want(const LeaseMessage& message, unsigned from);
   void on_answer(const LeaseMessage& message, unsigned from);
+  void on_unused(const LeaseMessage& message);
+  static void put_back(RateScope& scope, RateScope::Lease unused);
   Account& account(std::uint64_t key);
   void build(Account& account, Instant now);
   void add_gate(Account& account, const SharedRate& rate, std::uint32_t version, Instant now);
   static std::uint32_t available(const Account& account, std::uint32_t octets, Instant now);
+  static bool has_spare(const Account& account, Instant now) {
+    return account.spare > 0 && now < account.spare_until;
+  }
   static Instant opens_of(Gate& gate, std::uint32_t octets);
   static Instant opens_at(const Account& account, RateOf& closed_by);
   bool serve(Account& account, Instant now);
   void claim_gate(Account& account, Instant now);
   void await_gates(Account& account, Instant now);
   void set_claim(Account& account, Gate* gate);
+  static void stand_behind(Account& account, Gate* gate);
+  void call(Gate& gate);
   void grant_due(Instant now);
   void answer_asks(Account& account);
   bool tell_owner(RateScope& scope, LeaseTransport& transport);

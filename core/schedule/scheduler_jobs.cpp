@@ -8,6 +8,7 @@
 #include "core/schedule/retry_clock.h"
 #include "core/schedule/scheduler.h"
 #include "core/schedule/sender_traffic.h"
+#include "core/schedule/source_traffic.h"
 
 // Jobs: from entries to a transaction, from outcomes back to entries or to their end.
 
@@ -86,8 +87,13 @@ Instant Scheduler::spend(Queue& queue, const PooledJob& job, std::uint32_t count
       note_debt(*gate->octets, now);
     }
   }
+  SourceTraffic::began(*this, queue);
   queue.invited = queue.fresh = false;
-  return LatePermits::charge(queue, count, scope, job.mail.size, now);
+  const Instant until = LatePermits::charge(queue, count, scope, job.mail.size, now);
+  if (scope != nullptr) {
+    rates_.hand_back(*scope, false, now.instant);
+  }
+  return until;
 }
 
 Job* Scheduler::take(QueueId id, Now now) { return take(id, {}, false, now); }

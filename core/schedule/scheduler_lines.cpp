@@ -29,6 +29,17 @@ void SourceTraffic::leave_line(Scheduler& all, SourceLine& line) {
   all.rates_.stir(*line.scope);
 }
 
+void SourceTraffic::began(Scheduler& all, const Queue& queue) {
+  if (queue.rare == nullptr || queue.rare->in_line == 0 || !queue.shared_messages->octets) {
+    return;
+  }
+  for (const SourceGate& gate : queue.rare->sources.all()) {
+    if (gate.line != nullptr && gate.line->stands()) {
+      all.rates_.stir(*gate.line->scope);
+    }
+  }
+}
+
 void SourceTraffic::leave_connects(Scheduler& all, Queue& queue) {
   for (SourceGate& gate : queue.rare->sources.all()) {
     if (gate.connect_line != nullptr) {
@@ -212,9 +223,12 @@ std::uint32_t SourceTraffic::invite(Scheduler& all, SourceLine& line, Now now) {
   const std::uint32_t wanted = all.demand(queue);
   leave_line(all, line);
   queue.invited = true;
+  const std::uint16_t asking = queue.asking;
+  queue.asking -= asking > 0 ? 1 : 0;
   const bool offered = all.doors_.sessions.offer_from(queue.id(), line.ip);
-  const bool later = offered && queue.invited;
-  queue.asking -= offered && queue.asking > 0 ? 1 : 0;
+  // It may stand in line again, for a larger message.
+  const bool later = offered && queue.invited && !line.stands();
+  queue.asking = offered ? queue.asking : asking;
   if (queue.state == QueueState::waiting) {
     if (queue.gate == Gate::vmta_message_rate || queue.gate == Gate::sessions_busy) {
       all.evaluate(queue, now);
@@ -258,6 +272,10 @@ void SourceTraffic::serve(Scheduler& all, RateScope& scope, Now now, std::uint32
     promised += invite(all, line, now);
   }
   tell_whole(all, scope);
+  if (promised > 0) {
+    RateBook::promise(scope);
+  }
+  all.rates_.hand_back(scope, true, now.instant);
   if (scope.octets && !scope.waiting.empty()) {
     const Queue& first = *static_cast<SourceLine&>(*scope.waiting.front()).queue;
     all.rates_.set_want(scope, promised == 0 ? all.demand(first) : 0, all.next_octets(first));

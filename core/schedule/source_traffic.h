@@ -22,6 +22,8 @@ struct SourceTraffic {
   static SourceLine* line_of(const Queue& queue, const IpAddress& source, bool connects = false);
   /// A session asks for mail. 0: it stands in line.
   static std::uint32_t permits(Scheduler& all, Queue& queue, SourceLine& line, Now now);
+  /// A transaction has begun: where octets are limited, its lines ask for the next message.
+  static void began(Scheduler& all, const Queue& queue);
   /// The queue comes to this state: it leaves the lines whose permits it cannot use there.
   static void placed(Scheduler& all, Queue& queue, QueueState state, Gate gate);
   /// The queue has nothing to do but to wait in line; it has been put to wait.

@@ -62,6 +62,9 @@ TEST(SourceLimits, RatesOfAGroupAreThoseOfItsPlans) {
   const auto x = book.settings_of("x.example", "v");
   EXPECT_EQ(text_of(x), "192.0.2.1 6 0 0 0;192.0.2.9 6 0 0 0;");
   EXPECT_EQ(rates_of(book.rate_plan(x.limits.shared_messages.plan)), "9;10;9;10;");
+  for (const schedule::SourceLimit& one : *x.limits.by_source) {
+    EXPECT_EQ(rates_of(book.rate_plan(one.shared_messages.plan)), "9;10;");
+  }
   EXPECT_EQ(rates_of(book.rate_plan(x.limits.shared_connects.plan)), "8;8;");
   EXPECT_EQ(book.settings_of("y.example", "v").limits.shared_messages.scope,
             x.limits.shared_messages.scope);
@@ -71,13 +74,13 @@ TEST(SourceLimits, RatesOfAGroupAreThoseOfItsPlans) {
 std::string counts_of(PolicyBook& book, std::uint64_t plan) {
   std::string text;
   for (const schedule::SharedRate& rate : book.rate_plan(plan)->rates) {
-    text += std::to_string(rate.limit.count) + ";";
+    text += std::to_string(rate.limit.count + rate.octets.count) + ";";
   }
   return text;
 }
 
-// Where messages are rated, and octets are not, permits are asked for each address: they count in
-// its own rate and in all that the group counts in, in back-off mode in its twins too.
+// Permits are asked for each address: they count in its own rates and in all that the group counts
+// in, in back-off mode in its twins too.
 TEST(SourceLimits, AddressesOfAGroupHaveScopesOfTheirOwn) {
   PolicyBook book(
       snapshot_of("<virtual-mta v>\nsmtp-source-host 192.0.2.1 a.example\nsmtp-source-host "
@@ -103,6 +106,33 @@ TEST(SourceLimits, AddressesOfAGroupHaveScopesOfTheirOwn) {
     EXPECT_NE((*twin.by_source)[i].shared_messages.scope, one.scope);
   }
   EXPECT_EQ(counts_of(book, twin.shared_messages.plan), "90;50;9;7;5;");
+}
+
+// The same of octets, whatever is limited beside them.
+TEST(SourceLimits, AddressesOfAGroupHaveOctetsOfTheirOwn) {
+  PolicyBook book(
+      snapshot_of("<virtual-mta v>\nsmtp-source-host 192.0.2.1 a.example\nsmtp-source-host "
+                  "192.0.2.9 b.example\nmax-smtp-data-volume-rate 900/m\n</virtual-mta>\n"
+                  "domain-macro both x.example,y.example shared\n<domain $both>\n"
+                  "max-data-volume-rate 500/m\nsource-ip-max-data-volume-rate 0/0 90/m\n"
+                  "source-ip-max-data-volume-rate 192.0.2.9/32 70/m\n"
+                  "backoff-max-data-volume-rate 50/m\n</domain>\n"));
+  const auto x = book.settings_of("x.example", "v");
+  const auto y = book.settings_of("y.example", "v");
+  EXPECT_EQ(counts_of(book, x.limits.shared_messages.plan), "900;500;90;70;");
+  EXPECT_TRUE(book.rate_plan(x.limits.shared_messages.plan)->split);
+  ASSERT_EQ(x.limits.by_source->size(), 2U);
+  const char* const of_address[] = {"900;500;90;", "900;500;70;"};
+  const char* const in_backoff[] = {"900;500;90;50;", "900;500;70;50;"};
+  for (std::size_t i = 0; i < 2; ++i) {
+    const schedule::SharedRates& one = (*x.limits.by_source)[i].shared_messages;
+    const schedule::SharedRates& twin = (*x.backoff->limits.by_source)[i].shared_messages;
+    EXPECT_EQ(counts_of(book, one.plan), of_address[i]);
+    EXPECT_FALSE(book.rate_plan(one.plan)->split);
+    EXPECT_EQ(one.scope, (*y.limits.by_source)[i].shared_messages.scope);
+    EXPECT_EQ(counts_of(book, twin.plan), in_backoff[i]);
+    EXPECT_NE(twin.scope, one.scope);
+  }
 }
 
 // The same of connections, also where octets are limited.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <map>
 
 #include "core/base/random.h"
 #include "tests/unit/schedule/crowd.h"
@@ -83,6 +84,68 @@ TEST(ByteGate, NoWindowHoldsMore) {
                 (periods + 1) * static_cast<double>(limit.count) + static_cast<double>(largest));
     }
   }
+}
+
+// What was taken begins a while later, with a smaller message, or not at all; the rest comes back.
+TEST(ByteGate, NoWindowHoldsMoreWhereSomeComesBack) {
+  struct Taken {
+    Instant at;
+    std::uint64_t size = 0;
+  };
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed * 86'028'157);
+    const ByteLimit limit = draw_limit(random);
+    const Duration slack = limit.period / 50;
+    ByteGate gate;
+    gate.configure(limit, kBegin, slack);
+    Watch watch(limit);
+    std::multimap<Instant, Taken> to_begin;
+    Instant now = kBegin;
+    for (int i = 0; i < 300; ++i) {
+      const std::uint64_t size = draw_size(random, limit);
+      while (!to_begin.empty() || !gate.open_for(size, now)) {
+        const bool open = gate.open_for(size, now);
+        const Instant next = open ? now : gate.opens_for(size);
+        if (to_begin.empty() || (to_begin.begin()->first > next && random.chance(80))) {
+          now = next;
+          if (open) {
+            break;
+          }
+          continue;
+        }
+        now = std::max(now, to_begin.begin()->first);
+        const Taken one = to_begin.extract(to_begin.begin()).mapped();
+        const std::uint64_t used = random.chance(30) ? 0 : 1 + random.below(one.size);
+        if (used > 0) {
+          watch.begins(used, now);
+          ASSERT_FALSE(HasFatalFailure());
+        }
+        gate.give_back(one.size - used, one.at);
+      }
+      gate.take(size, now);
+      to_begin.insert({now + Duration{random.between(0, slack.ns - 1)}, {now, size}});
+    }
+  }
+}
+
+// What came back is sent by others: 95 % of the limit, though half of what is taken comes back.
+TEST(ByteGate, TheLimitIsReachedWhereSomeComesBack) {
+  const ByteLimit limit{1'000'000, Duration::seconds(1)};
+  ByteGate gate;
+  gate.configure(limit, kBegin, limit.period / 50);
+  std::uint64_t sent = 0;
+  bool used = false;
+  for (Instant now = kBegin; now < kBegin + Duration::seconds(60);
+       now = std::max(now, gate.opens_for(1'000))) {
+    if (gate.open_for(1'000, now)) {
+      gate.take(1'000, now);
+      sent += used ? 1'000 : 0;
+      gate.give_back(used ? 0 : 1'000, now);
+      used = !used;
+    }
+  }
+  EXPECT_GE(sent, 60 * limit.count * 95 / 100);
 }
 
 // A run goes on where the last one ended, on another clock.

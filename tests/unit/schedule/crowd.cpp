@@ -144,7 +144,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
         settings.limits.shared_messages = {4000 + v, (crowd->plan_.group_warmup ? 6000 : 1000) + v,
                                            crowd->plan_.group_messages};
       }
-      if (crowd->rates_sources()) {
+      if (crowd->has_own_plans()) {
         settings.limits.shared_messages = {4000 + v, kSplit + v, {}};
       }
       if (crowd->plan_.group_connects.limited()) {

@@ -189,10 +189,10 @@ class Crowd {
   ConnectWay way_to(Session& session, unsigned host, std::size_t source);
   /// What limits what leaves from its source address; nullptr: nothing does.
   const SourceLimit* limit_of(const Session& session) const;
-  /// The group's source addresses have rates of messages or octets.
+  /// The group has plans of its own.
+  bool has_own_plans() const;
+  /// Its source addresses have rates of messages or octets: permits are asked for each of them.
   bool rates_sources() const;
-  /// Permits are asked for each of them.
-  bool splits() const;
   bool splits_connects() const;
   void make_connect_plan(std::uint64_t plan, RatePlan& out) const;
   SourceLimit source_in_group(std::size_t source, std::size_t vmta, bool backoff) const;

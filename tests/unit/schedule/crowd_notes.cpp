@@ -29,13 +29,22 @@ void Crowd::note_begin(const Session& session, const Job& job) {
   first_take.try_emplace(session.name, now.instant);
   started.try_emplace(job.message.slot, Start{now.instant, taken});
   ASSERT_LE(job.recipients.size(), kRecipientsMax);
+  const std::uint32_t size = sizes_[job.message.slot];
+  const bool grouped = in_group(session.destination);
   if (const SourceLimit* const limit = limit_of(session)) {
-    note_octets(session.name + " from " + std::to_string(session.source), limit->octets,
-                sizes_[job.message.slot]);
+    note_octets((grouped ? "group/" + session.vmta : session.name) + " from " +
+                    std::to_string(session.source),
+                limit->octets, size);
   }
-  note_octets(session.name, plan_.octets, sizes_[job.message.slot]);
+  if (grouped) {
+    note_octets("group/" + session.vmta, plan_.group_octets, size);
+  }
+  if (grouped && in_backoff_.count(session.destination) != 0) {
+    note_octets("group back-off " + session.vmta, plan_.group_backoff_octets, size);
+  }
+  note_octets(session.name, plan_.octets, size);
   if (const std::size_t v = std::stoul(session.vmta.substr(1)); v < plan_.vmta_octets.size()) {
-    note_octets(session.vmta, plan_.vmta_octets[v], sizes_[job.message.slot]);
+    note_octets(session.vmta, plan_.vmta_octets[v], size);
   }
 }
 
@@ -86,15 +95,16 @@ void Crowd::set_group_backoff(QueueSettings& settings, const QueuePolicy& normal
     twin->limits.backoff_group = 8500 + vmta;
     twin->limits.backoff_group_connections_max = plan_.group_backoff_max;
   }
-  if (plan_.group_backoff_messages.limited()) {
-    const std::uint64_t plan = (rates_sources() ? kSplitBackoff : 9000) + vmta;
+  const bool rated = plan_.group_backoff_messages.limited() || plan_.group_backoff_octets.limited();
+  if (rated) {
+    const std::uint64_t plan = (has_own_plans() ? kSplitBackoff : 9000) + vmta;
     twin->limits.shared_messages = {9000 + vmta, plan, {}};
   }
   if (twin->limits.by_source != nullptr) {
     auto by_source = std::make_shared<std::vector<SourceLimit>>(*twin->limits.by_source);
     for (std::size_t i = 0; i < by_source->size(); ++i) {
       const SourceLimit one = source_in_group(i, vmta, true);
-      if (plan_.group_backoff_messages.limited()) {
+      if (rated) {
         (*by_source)[i].shared_messages = one.shared_messages;
       }
       if (plan_.group_backoff_connects.limited()) {
@@ -110,6 +120,10 @@ void Crowd::set_group_backoff(QueueSettings& settings, const QueuePolicy& normal
   settings.backoff = std::move(twin);
 }
 
+bool Crowd::has_own_plans() const {
+  return rates_sources() || plan_.group_octets.limited() || plan_.group_backoff_octets.limited();
+}
+
 bool Crowd::rates_sources() const {
   return std::any_of(plan_.sources.begin(), plan_.sources.end(), [](const SourceLimit& one) {
     return one.messages.limited() || one.octets.limited();
@@ -121,18 +135,10 @@ bool Crowd::splits_connects() const {
                      [](const SourceLimit& one) { return one.connects.limited(); });
 }
 
-bool Crowd::splits() const {
-  const auto messages = [](const SourceLimit& one) { return one.messages.limited(); };
-  const auto octets = [](const SourceLimit& one) { return one.octets.limited(); };
-  return plan_.vmta_octets.empty() &&
-         std::any_of(plan_.sources.begin(), plan_.sources.end(), messages) &&
-         std::none_of(plan_.sources.begin(), plan_.sources.end(), octets);
-}
-
 SourceLimit Crowd::source_in_group(std::size_t source, std::size_t vmta, bool backoff) const {
   SourceLimit limit;
   limit.connections_max = plan_.sources[source].connections_max;
-  if (splits()) {
+  if (rates_sources()) {
     const std::uint64_t key = (backoff ? kSplitBackoff : kSplit) + (1 + source) * 1000 + vmta;
     limit.shared_messages = {key, key, {}};
   }
@@ -172,7 +178,7 @@ void Crowd::make_split_plan(std::uint64_t plan, RatePlan& out) const {
   const std::uint64_t one = (plan - (backoff ? kSplitBackoff : kSplit)) / 1000;  // 0: all of them
   out = {};
   out.home = plan_.pooled || !plan_.sender_messages.empty() ? 7 : 1000 + v;
-  out.split = one == 0 && splits();
+  out.split = one == 0 && rates_sources();
   const auto add = [&](std::uint64_t key, RateLimit limit, RateOf of) {
     if (limit.limited()) {
       out.rates.push_back({key, limit, of, false});
@@ -192,7 +198,10 @@ void Crowd::make_split_plan(std::uint64_t plan, RatePlan& out) const {
         {6000 + v, {}, RateOf::vmta, false, warmup_of("*group", "v" + std::to_string(v))});
   }
   add(4000 + v, plan_.group_messages, RateOf::group);
+  add_octets(16'000 + v, plan_.group_octets, RateOf::group_octets);
   add(9000 + v, backoff ? plan_.group_backoff_messages : RateLimit{}, RateOf::group_backoff);
+  add_octets(17'000 + v, backoff ? plan_.group_backoff_octets : ByteLimit{},
+             RateOf::group_backoff_octets);
   for (std::size_t i = 0; i < plan_.sources.size(); ++i) {
     if (one == 0 || one == i + 1) {
       add(100'000 + i * 1000 + v, plan_.sources[i].messages, RateOf::source);

@@ -47,9 +47,11 @@ struct CrowdPlan {
   std::uint32_t group_max = 0;
   RateLimit group_messages;
   RateLimit group_connects;
+  ByteLimit group_octets;
   std::uint32_t group_backoff_max = 0;  ///< of those in back-off mode
   RateLimit group_backoff_messages;
   RateLimit group_backoff_connects;
+  ByteLimit group_backoff_octets;
   WarmupPlanRef warmup;       ///< of each queue, or of what shares it
   bool vmta_warmup = false;   ///< each virtual MTA warms up as a whole
   bool group_warmup = false;  ///< the group does

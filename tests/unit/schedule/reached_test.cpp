@@ -92,6 +92,31 @@ std::function<std::int64_t(Crowd&)> open_from(std::string whose) {
   };
 }
 
+/// A limit of octets for each of two or three addresses.
+std::uint64_t draw_source_octets(CrowdPlan& plan, Random& random) {
+  plan.late_word = false;
+  plan.hosts = 2;
+  plan.sources.resize(2 + random.below(2));
+  std::uint64_t sum = 0;
+  for (SourceLimit& one : plan.sources) {
+    sum += kPeriods * (one.octets = some_octets(plan, random)).count;
+  }
+  return sum;
+}
+
+std::function<std::int64_t(Crowd&)> octets_at(const char* limit) {
+  return [limit](Crowd& crowd) { return static_cast<std::int64_t>(crowd.octets_of[limit]); };
+}
+
+/// What has left from all addresses.
+std::int64_t octets_from(Crowd& crowd) {
+  std::uint64_t sum = 0;
+  for (const char* const from : {"0", "1", "2"}) {
+    sum += crowd.octets_of[std::string("group/v0 from ") + from];
+  }
+  return static_cast<std::int64_t>(sum);
+}
+
 const Limit kLimits[] = {
     {"max-smtp-out of a queue",
      [](CrowdPlan& plan, Random& random) {
@@ -271,12 +296,71 @@ const Limit kLimits[] = {
        one_queue(plan);
        return kPeriods * (plan.octets = some_octets(plan, random)).count;
      },
-     [](Crowd& crowd) { return static_cast<std::int64_t>(crowd.octets_of["d0.example/v0"]); }},
+     octets_at("d0.example/v0")},
     {"max-data-volume-rate of a virtual MTA",
      [](CrowdPlan& plan, Random& random) {
        return kPeriods * plan.vmta_octets.emplace_back(some_octets(plan, random)).count;
      },
-     [](Crowd& crowd) { return static_cast<std::int64_t>(crowd.octets_of["v0"]); }},
+     octets_at("v0")},
+    {"max-data-volume-rate of a group",
+     [](CrowdPlan& plan, Random& random) {
+       group_all(plan);
+       return kPeriods * (plan.group_octets = some_octets(plan, random)).count;
+     },
+     octets_at("group/v0")},
+    {"source-ip-max-data-volume-rate of a group",
+     [](CrowdPlan& plan, Random& random) {
+       group_all(plan);
+       const std::uint64_t all = draw_source_octets(plan, random);
+       if (random.chance(30)) {
+         plan.sources[0].messages = {1'000, kPeriod};
+       }
+       return all;
+     },
+     octets_from},
+    {"source-ip-max-data-volume-rate of a group in back-off mode",
+     [](CrowdPlan& plan, Random& random) {
+       group_all(plan);
+       const std::uint64_t all = draw_source_octets(plan, random);
+       plan.group_backoff_messages = {5'000, kPeriod};
+       plan.group_backoff_octets = {900'000, kPeriod};
+       return all;
+     },
+     octets_from},
+    {"max-data-volume-rate of a group with source-ip-max-data-volume-rate",
+     [](CrowdPlan& plan, Random& random) {
+       group_all(plan);
+       const std::uint64_t all = draw_source_octets(plan, random);
+       // Together they would do twice over, or just about.
+       plan.group_octets = {all / kPeriods / (random.chance(50) ? 2 : 1), kPeriod};
+       return kPeriods * plan.group_octets.count;
+     },
+     octets_at("group/v0")},
+    {"max-data-volume-rate of a virtual MTA with source-ip-max-msg-rate of a group",
+     [](CrowdPlan& plan, Random& random) {
+       group_all(plan);
+       plan.late_word = false;
+       plan.hosts = 2;
+       plan.sources.resize(2);
+       plan.sources[0].messages = plan.sources[1].messages = {300, kPeriod};
+       return kPeriods * plan.vmta_octets.emplace_back(some_octets(plan, random)).count;
+     },
+     octets_at("v0")},
+    {"source-ip-max-msg-rate of a group with max-data-volume-rate",
+     [](CrowdPlan& plan, Random& random) {
+       group_all(plan);
+       plan.late_word = false;
+       plan.hosts = 2;
+       plan.sources.resize(2 + random.below(2));
+       plan.group_octets = some_octets(plan, random);
+       plan.size_max = 100;
+       std::uint64_t sum = 0;
+       for (SourceLimit& one : plan.sources) {
+         sum += all_of(one.messages = some_rate(random));
+       }
+       return sum * plan.size_max;  // the edge is a message's octets
+     },
+     [](Crowd& crowd) { return 100 * taken(crowd); }},
 };
 
 class Reached : public ::testing::TestWithParam<Limit> {};
@@ -294,6 +378,9 @@ TEST_P(Reached, ByMailThatWaits) {
     const std::uint64_t allowed = limit.draw(plan, random);
     const std::size_t senders = plan.sender_messages.size();
     Crowd crowd(plan, seed);
+    for (std::size_t i = 0; plan.group_backoff_octets.limited() && i < plan.grouped; ++i) {
+      crowd.set_mode(i, true);
+    }
     const std::size_t all_sent = plan.size_max > 1 ? 2'000 : limit.connections ? 600 : 900;
     const bool by_source = plan.grouped > 0 && !plan.sources.empty() && !limit.connections;
     const std::size_t messages = all_sent * (by_source ? plan.sources.size() : 1);

@@ -82,6 +82,12 @@ CrowdPlan draw_source_group(Random& random) {
   if (random.chance(20)) {
     plan.vmta_octets.push_back({20'000 + random.below(200'000), Duration::seconds(1)});
   }
+  if (random.chance(25)) {
+    plan.group_octets = {5'000 + random.below(200'000), Duration::seconds(1)};
+  }
+  if (random.chance(20)) {
+    plan.group_backoff_octets = {5'000 + random.below(100'000), Duration::seconds(1)};
+  }
   return plan;
 }
 
@@ -180,6 +186,8 @@ TEST(SourceLimits, OfAGroupHoldOverRestarts) {
     plan.group_connects = plan.group_backoff_connects = {};
     plan.sender_messages.clear();
     plan.vmta_octets.clear();
+    plan.group_backoff_octets = {};
+    plan.group_octets.period = Duration::hours(1);
     plan.sources = draw_sources(random, 1 + random.below(3), Duration::hours(1));
     Crowd crowd(plan, seed);
     for (int run = 0; run < 3; ++run) {

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "core/base/list.h"
+#include "core/schedule/doors.h"
+#include "core/schedule/leases.h"
+#include "core/schedule/rate_plan.h"
+
+namespace ringpost::schedule {
+
+struct RateStirTag;
+struct RateTellTag;
+struct SenderLaneTag;
+struct PayerTag;
+struct PooledJob;
+struct SenderLane;
+
+/// One shard's side of the rates that a permit of its queues counts in: permits it holds for a
+/// short time, and the local queues that wait for one, in order.
+struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
+  struct Lease {
+    std::uint32_t units = 0;
+    std::uint32_t octets = 0;
+    Instant expires;
+    std::uint32_t from = 0;   ///< shard that granted
+    std::uint32_t build = 0;  ///< of its gates, and when octets were taken: the owner is to be told
+    Instant taken;            ///< when some comes back
+    bool promised = false;    ///< a session is about to use it
+  };
+  /// What no message used of a grant of octets, on its way back.
+  using Unused = Lease;
+
+  std::uint64_t key = 0;
+  std::uint64_t base = 0;         ///< of its RatePlan; 0: none
+  std::uint64_t sender = 0;       ///< the rule for a sender whose rates count too; 0: none
+  RateLimit own;                  ///< beside the plan's: of a group of destinations
+  RateScope* whole = nullptr;     ///< of one source address of a group: the group's
+  std::vector<RateScope*> parts;  ///< of a group whose source addresses have rates: theirs
+  std::uint32_t parts_ahead = 0;  ///< their `ahead_max` together
+  std::uint32_t part_of = 0;      ///< version in which it is one of the whole's parts
+  std::uint32_t in_line = 0;      ///< of the whole: places in the lines of its parts
+  Duration interval;              ///< about the time between two permits of its slowest rate
+  std::uint32_t owner = 0;        ///< shard that grants
+  std::uint32_t version = 0;
+  std::array<Lease, 4> leases;
+  std::vector<Unused> unused;
+  Instant opens;                  ///< as the owner said last: no permit before
+  std::uint32_t want = 0;         ///< permits that would be used now
+  std::uint32_t told = 0;         ///< of these, what the owner knows and has not granted
+  std::uint32_t want_octets = 0;  ///< of the first message that waits, where octets are limited
+  std::uint32_t told_octets = 0;
+  std::uint32_t received = 0;   ///< in all, modulo 2^32
+  std::uint32_t ahead_max = 1;  ///< queues that may make themselves ready for permits to come
+  std::uint32_t approaching = 0;
+  std::uint32_t unpaid = 0;  ///< transactions whose RCPTs ask for permits as they leave
+  std::uint32_t timer_place = kNil;
+  bool connects = false;             ///< permits of a part are for connections
+  bool octets = false;               ///< one of its rates is of octets
+  bool tell = false;                 ///< the owner is to hear of `want` though it is the same
+  bool payers_first = false;         ///< the odd permit is theirs this time
+  RateOf closed_by = RateOf::vmta;   ///< which rate makes it wait
+  List<PooledJob, PayerTag> payers;  ///< transactions whose next RCPT waits for a permit
+  WaitList waiting;                  ///< queues that could use a permit now
+  WaitList hopeful;                  ///< queues that have to make ready first, and hold nothing
+  List<SenderLane, SenderLaneTag> lanes;   ///< of a sender: mail that waits, by queue
+  List<SenderLane, SenderLaneTag> asking;  ///< of them those that could send now
+};
+
+}  // namespace ringpost::schedule
