@@ -6,6 +6,7 @@ namespace ringpost::sim {
 namespace {
 
 const SocketAddress kServer{IpAddress::v4(127, 0, 0, 1), 2525};
+const SocketAddress kTlsServer{IpAddress::v4(127, 0, 0, 1), 2526};
 constexpr const char* kVmtas[2] = {"mta-a", "mta-b"};
 constexpr unsigned kHostsMax = 4;
 constexpr Duration kPatience = Duration::hours(2);
@@ -74,6 +75,11 @@ void FlowRun::draw_config() {
       (total_max_ % 2 == 0 ? "records d,b,tq,r\n" : "") +
       "</acct-file>\n"
       "<source 127.0.0.1>\nalways-allow-relaying yes\nprocess-x-virtual-mta yes\n</source>\n";
+  if (profile_.busy) {
+    text +=
+        "smtp-server-tls-certificate good:mail.sender.example\n"
+        "smtp-listener 127.0.0.1:2526 {\nimmediate-tls yes\n}\n";
+  }
   for (unsigned v = 0; v < 2; ++v) {
     vmta_max_[v] = static_cast<unsigned>(1 + random.below(random.chance(50) ? 5 : 25));
     text += std::string("<virtual-mta ") + kVmtas[v] + ">\nsmtp-source-host " +
@@ -229,7 +235,7 @@ void FlowRun::draw_faults() {
   faults.latency_max = Duration::microseconds(random.between(100, 60'000));
   faults.segment_max = 1 + random.below(random.chance(30) ? 60 : 3000);
   faults.window_bytes = 3000 + random.below(60'000);
-  if (random.chance(40)) {
+  if (profile_.busy && random.chance(40)) {
     world_.turns_take(Duration::microseconds(random.between(5, 2000)));
   }
   clean_before_grouping_ = static_cast<unsigned>(random.below(10));
@@ -326,7 +332,8 @@ Mail FlowRun::draw_mail(std::size_t number) {
 void FlowRun::draw_mails() {
   Random& random = world_.random();
   for (std::uint64_t n = 1 + random.below(4); n > 0; --n) {
-    injectors_.push_back(std::make_unique<Injector>(outside_, kServer));
+    const bool tls = profile_.busy && random.chance(40);
+    injectors_.push_back(std::make_unique<Injector>(outside_, tls ? kTlsServer : kServer, tls));
   }
   const std::size_t count = 5 + random.below(60);
   const Duration spread = Duration::milliseconds(random.between(10, 20'000));

@@ -24,6 +24,7 @@ struct FlowProfile {
   bool tiny = true;     ///< pools that run out
   unsigned shards = 0;  ///< 0: drawn for each life
   bool tls = true;      ///< hosts offer STARTTLS, well or badly, and some queues demand it
+  bool busy = true;     ///< turns of a loop take their time; some clients come with TLS
 };
 
 struct FlowResult {

@@ -27,8 +27,11 @@ class Injector::Session : public TextStream {
  public:
   Session(Outside& outside, Injector& owner) : TextStream(outside), owner_(owner) {}
 
-  void start(StreamId stream) {
+  void start(StreamId stream, bool tls) {
     attach(stream);
+    if (tls) {
+      secure_client();
+    }
     watch();
   }
   void go_on() {
@@ -163,8 +166,8 @@ class Injector::Session : public TextStream {
   bool chunked_ = false;
 };
 
-Injector::Injector(Outside& outside, const SocketAddress& server)
-    : outside_(outside), server_(server) {
+Injector::Injector(Outside& outside, const SocketAddress& server, bool tls)
+    : outside_(outside), server_(server), tls_(tls) {
   connect_.bind<&Injector::on_connected>(this);
 }
 
@@ -186,7 +189,7 @@ void Injector::on_connected(Completion&) {
   }
   sessions_.push_back(std::make_unique<Session>(outside_, *this));
   current_ = sessions_.back().get();
-  current_->start(connect_.stream);
+  current_->start(connect_.stream, tls_);
 }
 
 void Injector::session_over() {

@@ -12,7 +12,8 @@ namespace ringpost::sim {
 /// connection after a failure; a message is handed over once and not repeated.
 class Injector {
  public:
-  Injector(Outside& outside, const SocketAddress& server);
+  /// `tls`: that port of the server shakes hands at once.
+  Injector(Outside& outside, const SocketAddress& server, bool tls = false);
   ~Injector();
 
   /// Hands the mail of this number over as soon as the one before is done with.
@@ -34,6 +35,7 @@ class Injector {
 
   Outside& outside_;
   SocketAddress server_;
+  bool tls_;
   ConnectOp connect_;
   std::deque<std::size_t> queued_;
   std::deque<std::unique_ptr<Session>> sessions_;

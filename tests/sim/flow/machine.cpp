@@ -96,7 +96,8 @@ Machine::~Machine() { *alive_ = false; }
 
 app::ShardSettings Machine::settings_of(unsigned shard) const {
   app::ShardSettings settings = app::shard_settings(room_.snapshot, shard, shards_);
-  settings.ingest_config = *app::ingest_config(room_.snapshot);
+  SimTls contexts;
+  settings.ingest_config = *app::ingest_config(room_.snapshot, {}, nullptr, &contexts);
   make_small(settings.spool);
   settings.main_endpoint = shards_;
   settings.spool_id = folder_->id();

@@ -73,6 +73,11 @@ class TextStream {
     flush();
   }
   bool secured() const { return secured_; }
+  /// The same as a client, at once.
+  void secure_client() {
+    client_ = true;
+    secure("client");
+  }
   /// Closes once all that was said has left.
   void finish() {
     finishing_ = true;
@@ -130,6 +135,7 @@ class TextStream {
     secured_ = true;
     in_.clear();
     on_received(completion);
+    flush();
   }
   void on_closed(Completion&) {
     gone_ = true;
@@ -143,7 +149,7 @@ class TextStream {
     close();
   }
   void flush() {
-    if (!open_ || !send_.idle()) {
+    if (!open_ || !send_.idle() || !secure_.idle()) {
       return;
     }
     if (!out_.empty()) {
@@ -159,8 +165,9 @@ class TextStream {
     } else if (!certificate_.empty()) {
       secure_.stream = stream_;
       secure_.receive = &receive_;
-      secure_.server = true;
-      secure_.context = outside_.tls.server(certificate_);
+      secure_.server = !client_;
+      secure_.context =
+          client_ ? *outside_.tls.client_context({}) : outside_.tls.server(certificate_);
       certificate_.clear();
       outside_.net.secure(secure_);
     }
@@ -179,6 +186,7 @@ class TextStream {
   bool finishing_ = false;
   bool gone_ = false;
   bool secured_ = false;
+  bool client_ = false;
 };
 
 }  // namespace ringpost::sim
