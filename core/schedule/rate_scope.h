@@ -8,6 +8,7 @@
 #include "core/schedule/doors.h"
 #include "core/schedule/leases.h"
 #include "core/schedule/rate_plan.h"
+#include "core/schedule/slab.h"
 
 namespace ringpost::schedule {
 
