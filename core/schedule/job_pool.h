@@ -5,13 +5,13 @@
 #include <memory>
 
 #include "core/mail/job.h"
+#include "core/schedule/rate_scope.h"
 #include "core/schedule/sender_lanes.h"
 
 namespace ringpost::schedule {
 
 struct LeaveOrder;
 struct PayerTag;
-struct RateScope;
 
 /// A job with what the scheduler keeps about it.
 struct PooledJob : Job, ListLink<PayerTag> {
@@ -28,14 +28,20 @@ struct PooledJob : Job, ListLink<PayerTag> {
   std::shared_ptr<const LeaveOrder> leaving;  ///< where what comes back goes to
 
   // Permits of its recipients' RCPTs (late_permits.h).
-  std::uint32_t paid = 0;        ///< from the first one on
-  Instant paid_at;               ///< when they were taken
-  Instant paid_until;            ///< they have to have left by then
-  bool unpaid = false;           ///< counted so: some are paid for as they leave
-  bool called = false;           ///< a permit of rates that its queue shares has come for it
-  RateScope* scope = nullptr;    ///< where it is counted as unpaid
-  RateScope* in_line = nullptr;  ///< among whose payers it stands
-  bool waits = false;            ///< among its queue's payers
+  std::uint32_t paid = 0;          ///< from the first one on
+  bool kept = false;               ///< they were taken when it began, and are used as it goes on
+  bool lapsed = false;             ///< some of these were not good for as long
+  bool backoff = false;            ///< the queue's mode when they were taken
+  IpAddress leaves_from;           ///< source address
+  RateScope* kept_from = nullptr;  ///< shared rates that they are of
+  UsedBy kept_until;               ///< they have to have left by then
+  Instant paid_at;                 ///< when they were taken
+  Instant paid_until;              ///< of others: they have to have left by then
+  bool unpaid = false;             ///< counted so: some are paid for as they leave
+  bool called = false;             ///< a permit of rates that its queue shares has come for it
+  RateScope* scope = nullptr;      ///< where it is counted as unpaid
+  RateScope* in_line = nullptr;    ///< among whose payers it stands
+  bool waits = false;              ///< among its queue's payers
 };
 
 /// All jobs of one shard, made at start. One place is held from take() until the outcomes are in
@@ -73,7 +79,7 @@ class JobPool {
     job.leaving.reset();
     job.share = 0;
     job.paid = 0;
-    job.called = false;
+    job.called = job.lapsed = false;
     job.clear();
     free_.push_front(job);  // the warmest one is used next
   }

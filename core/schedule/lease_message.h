@@ -16,7 +16,7 @@ struct LeaseMessage {
     recall,     ///< owner to holder: give back what is unused now, and `units` as they free up
     // Of rates (see RateBook).
     rate_want,    ///< holder to owner: `units` could be used now; `adopted` came in all so far
-    rate_grant,   ///< owner to holder: `units` may be used before `time`; for rate_unused
+    rate_grant,   ///< owner to holder: `units` may begin before `time`, RCPTs leave `limit` later
     rate_unused,  ///< holder to owner: of a grant until `time`, of gates `adopted`, taken at `base`
     rate_later,   ///< owner to holder: none before `time`, because of rate number `adopted`
   };
@@ -39,9 +39,12 @@ struct LeaseMessage {
   /// request: somebody here has no connection at all. grant, recall: so it is at another shard.
   /// rate_want: the permits are for connections from one address.
   bool urgent : 1 = false;
-  bool of_host : 1 = false;   ///< the scope is a mail host's: there may be very many
-  std::uint8_t priority = 0;  ///< request: the highest that waits here; grant, recall: elsewhere
-  std::uint8_t lowest = 0;    ///< request: Scope::lowest() here
+  bool of_host : 1 = false;  ///< the scope is a mail host's: there may be very many
+  bool again : 1 = false;    ///< rate_want: it is of the quick rates alone
+  /// request: the highest that waits here; grant, recall: elsewhere. rate_want: how late permits of
+  /// quick rates should be good, in 255ths of the most.
+  std::uint8_t priority = 0;
+  std::uint8_t lowest = 0;  ///< request: Scope::lowest() here. rate_want: the same of slow rates
 };
 static_assert(sizeof(LeaseMessage) <= 56, "has to fit a letter's payload");
 

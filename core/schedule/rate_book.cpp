@@ -13,6 +13,8 @@ namespace {
 /// Beside the first who is told when a connection's permit will come.
 constexpr std::uint32_t kSpareTakers = 3;
 
+constexpr std::uint64_t kAgain = 0x5bd1e995a3b1c7d9ULL;  ///< sets keys of again() apart
+
 Duration interval_of(const RateLimit& limit) { return limit.period / limit.count; }
 
 /// Of the plan the fastest, which is what it comes to.
@@ -84,19 +86,23 @@ void RateBook::place_scope(RateScope& scope) {
   scope.parts.clear();
   scope.parts_ahead = 0;
   scope.interval = scope.own.limited() ? interval_of(scope.own) : Duration{};
+  scope.late_max = LateUse::any();
+  scope.late_max.allow(SharedRate{0, scope.own});
   std::uint64_t home = scope.base;
   const auto count_in = [&](const RatePlan* plan) {
     home = plan != nullptr ? plan->home : home;
     for (std::size_t i = 0; plan != nullptr && i < plan->rates.size(); ++i) {
       const bool of_part = plan->split && scope.sender == 0 && plan->rates[i].by_source();
       scope.interval = std::max(scope.interval, of_part ? Duration{} : interval_of(plan->rates[i]));
-      scope.octets = scope.octets || plan->rates[i].octets.limited();
+      scope.octets = (scope.octets || plan->rates[i].octets.limited()) && !scope.again;
+      scope.late_max.allow(plan->rates[i]);
     }
   };
   scope.octets = false;
   count_in(policies_.rate_plan(scope.base));
   count_in(scope.sender != 0 ? policies_.sender_rates(scope.sender) : nullptr);
   scope.ahead_max = ahead_of(scope.interval);
+  scope.late = scope.late.least(scope.late_max);
   scope.opens = {};
   const auto owner = static_cast<std::uint32_t>(home % shards_);
   if (owner != scope.owner) {
@@ -137,10 +143,10 @@ Instant RateBook::lapses(const RateScope& scope, Instant now) {
   return first;
 }
 
-Instant RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octets, Instant now) {
+UsedBy RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octets, Instant now) {
   RP_ASSERT_NOTE(count <= available(scope, octets, now),
                  "a rate permit was taken that is not there");
-  Instant good_until = Instant::never();
+  UsedBy good;
   while (count > 0) {
     RateScope::Lease* first = nullptr;
     for (RateScope::Lease& lease : scope.leases) {
@@ -150,6 +156,7 @@ Instant RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octe
         first = &lease;
       }
     }
+    const UsedBy part_good = first->used_by;
     const std::uint32_t part = std::min(count, first->units);
     RateScope::Lease rest = *first;
     rest.units -= part;
@@ -157,9 +164,9 @@ Instant RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octe
     put_back(scope, rest);
     first->units = scope.octets ? 0 : first->units - part;  // what is left is of no other message
     count -= part;
-    good_until = std::min(good_until, first->expires);
+    good = good.first(part_good);
   }
-  return good_until;
+  return good;
 }
 
 // Permits are of no use for the next message without octets for it, so they go back too.
@@ -208,6 +215,24 @@ void RateBook::set_want(RateScope& scope, std::uint32_t units, std::uint32_t oct
   }
 }
 
+void RateBook::wants_late(RateScope& scope, Duration quick, Duration slow) {
+  scope.late.quick = std::max(scope.late.quick, std::min(quick, scope.late_max.quick));
+  scope.late.slow = std::max(scope.late.slow, std::min(slow, scope.late_max.slow));
+  scope.tell = true;
+  set_want(scope, scope.want, scope.want_octets);
+}
+
+RateScope& RateBook::again(const RateScope& scope) {
+  std::unique_ptr<RateScope>& place = scopes_[scope.key ^ kAgain];
+  if (!place) {
+    place = std::make_unique<RateScope>();
+    place->key = scope.key ^ kAgain;
+    place->sender = scope.sender;
+    place->again = true;
+  }
+  return this->scope(place->key, scope.base, scope.own, scope.version, scope.sender);
+}
+
 void RateBook::on_answer(const LeaseMessage& message, unsigned from) {
   const auto found = scopes_.find(message.scope);
   RP_ASSERT_NOTE(found != scopes_.end(), "a rate answers a scope that did not ask");
@@ -232,8 +257,14 @@ void RateBook::on_answer(const LeaseMessage& message, unsigned from) {
     if (place.units > 0) {
       put_back(scope, place);
     }
-    place = {message.units, message.octets,  when,
-             from,          message.adopted, Instant{static_cast<std::int64_t>(message.base)}};
+    place = {message.units,
+             message.octets,
+             when,
+             from,
+             message.adopted,
+             Instant{static_cast<std::int64_t>(message.base)},
+             false,
+             LateUse::of_ms(message.limit).after(when)};
     hand_back(scope, false, when);
   }
   stir(scope);
@@ -265,8 +296,9 @@ void RateBook::tell(Account& account) {
   }
 }
 
-void RateBook::refresh(std::uint32_t version) {
+void RateBook::refresh(std::uint32_t version, Instant now) {
   version_ = version;
+  settled_ = now + kLifeMax;
   for (const auto& [key, account] : accounts_) {
     freshen(*account);
   }
@@ -323,6 +355,8 @@ void RateBook::on_want(const LeaseMessage& message, unsigned from) {
   }
   account.sender = message.sender;
   account.connects = message.urgent;
+  account.again = message.again;
+  account.late_wanted.raise({message.priority, message.lowest});
   account.needed = std::max(account.needed, message.version);
   Peer& peer = account.peers[from];
   // Since it wrote this, some of what it wants may have been sent to it.
@@ -375,6 +409,7 @@ void RateBook::build(Account& account, Instant now) {
   stand_behind(account, nullptr);
   account.gates.clear();
   account.life = kLifeMax;
+  account.late_max = LateUse::any();
   account.grant_max = ~0u;
   account.octets = false;
   const auto add_all = [&](const RatePlan* plan) {
@@ -387,8 +422,19 @@ void RateBook::build(Account& account, Instant now) {
   add_all(base);
   add_all(account.sender != 0 ? policies_.sender_rates(account.sender) : nullptr);
   if (account.own.limited()) {
-    add_gate(account, {account.key ^ account.sender, account.own, RateOf::group, moved},
-             account.own_version, now);
+    const std::uint64_t key = account.key ^ account.sender ^ (account.again ? kAgain : 0);
+    add_gate(account, {key, account.own, RateOf::group, moved}, account.own_version, now);
+  }
+}
+
+/// Its permits may be used as late as a holder asked for and its rates allow: from here on they
+/// count in windows that are longer by that.
+void RateBook::let_late(Account& account) {
+  account.late = account.late_wanted.of(account.late_max);
+  for (Gate* gate : account.gates) {
+    if (!gate->octets.limited()) {
+      gate->rate().used_late(gate->quick ? account.late.quick : account.late.slow);
+    }
   }
 }
 
@@ -396,6 +442,9 @@ void RateBook::build(Account& account, Instant now) {
 // gate it has in common with others keeps the limit that they brought.
 void RateBook::add_gate(Account& account, const SharedRate& rate, std::uint32_t version,
                         Instant now) {
+  if (account.again && (rate.octets.limited() || !is_quick(rate))) {
+    return;
+  }
   std::unique_ptr<Gate>& place = gates_[rate.key];
   const bool fresh = !place;
   if (fresh) {
@@ -403,6 +452,7 @@ void RateBook::add_gate(Account& account, const SharedRate& rate, std::uint32_t 
   }
   Gate& gate = *place;
   gate.of = rate.of;
+  account.late_max.allow(rate);
   if (rate.octets.limited()) {
     const Duration life = life_of(rate.octets.period);
     gate.octets.configure(rate.octets, now, life);
@@ -417,6 +467,7 @@ void RateBook::add_gate(Account& account, const SharedRate& rate, std::uint32_t 
     account.octets = true;
     return;
   }
+  gate.quick = is_quick(rate);
   RateLimit limit = version < gate.version ? gate.own.limit() : rate.limit;
   gate.version = std::max(gate.version, version);
   Duration life;
@@ -661,129 +712,13 @@ void RateBook::run(Instant now) {
     if (account->built != version_) {
       build(*account, now);
     }
+    let_late(*account);
     if (!account->turn.empty()) {
       owner_timers_.set(*account, now);
       tell(*account);
     }
   }
   grant_due(now);
-}
-
-// ---- messages ----------------------------------------------------------------------------------
-
-void RateBook::on_message(const LeaseMessage& message, unsigned from) {
-  RP_ASSERT(from < shards_);
-  if (message.kind == LeaseMessage::Kind::rate_want) {
-    on_want(message, from);
-  } else if (message.kind == LeaseMessage::Kind::rate_unused) {
-    on_unused(message);
-  } else {
-    on_answer(message, from);
-  }
-}
-
-bool RateBook::send(unsigned to, const LeaseMessage& message, LeaseTransport& transport) {
-  if (to == shard_) {
-    on_message(message, shard_);
-    return true;
-  }
-  return transport.send(to, message);
-}
-
-bool RateBook::tell_owner(RateScope& scope, LeaseTransport& transport) {
-  LeaseMessage message;
-  message.scope = scope.key;
-  message.kind = LeaseMessage::Kind::rate_unused;
-  while (!scope.unused.empty()) {
-    const RateScope::Unused& unused = scope.unused.back();
-    message.units = unused.units;
-    message.octets = unused.octets;
-    message.adopted = unused.build;
-    message.time = unused.expires.ns;
-    message.base = static_cast<std::uint64_t>(unused.taken.ns);
-    if (!send(scope.owner, message, transport)) {
-      return false;
-    }
-    scope.unused.pop_back();
-  }
-  if (!scope.tell) {
-    return true;
-  }
-  message.kind = LeaseMessage::Kind::rate_want;
-  message.base = scope.base;
-  message.sender = scope.sender;
-  message.urgent = scope.connects;
-  message.limit = scope.own.count;
-  message.time = scope.own.period.ns;
-  message.contended = scope.own.burst;
-  message.version = scope.version;
-  message.units = scope.want;
-  message.octets = scope.want_octets;
-  message.adopted = scope.received;
-  // Noted before sending, because to ourselves sending acts at once.
-  const std::uint32_t told = std::exchange(scope.told, scope.want);
-  const std::uint32_t told_octets = std::exchange(scope.told_octets, scope.want_octets);
-  scope.tell = false;
-  if (!send(scope.owner, message, transport)) {
-    scope.told = told;
-    scope.told_octets = told_octets;
-    scope.tell = true;
-    return false;
-  }
-  return true;
-}
-
-bool RateBook::answer(Account& account, LeaseTransport& transport) {
-  LeaseMessage message;
-  message.scope = account.key;
-  bool answered = false;
-  for (unsigned shard = 0; shard < shards_; ++shard) {
-    Peer& peer = account.peers[shard];
-    if (peer.to_grant > 0) {
-      message.kind = LeaseMessage::Kind::rate_grant;
-      message.time = peer.expires.ns;
-      message.units = std::exchange(peer.to_grant, 0);
-      message.octets = std::exchange(peer.octets_to_grant, 0);
-      message.adopted = account.builds;
-      message.base = static_cast<std::uint64_t>(peer.taken.ns);
-      if (!send(shard, message, transport)) {
-        peer.to_grant = message.units;
-        peer.octets_to_grant = message.octets;
-        return false;
-      }
-    } else if (peer.ask && peer.want > 0) {
-      if (!std::exchange(answered, true)) {
-        answer_asks(account);
-      }
-      message.kind = LeaseMessage::Kind::rate_later;
-      message.time = peer.later.ns;
-      message.adopted = peer.closed_by;
-      if (!send(shard, message, transport)) {
-        return false;
-      }
-    }
-    peer.ask = false;
-  }
-  return true;
-}
-
-bool RateBook::flush(LeaseTransport& transport) {
-  bool all_sent = true;
-  for (std::size_t n = tell_.size(); n > 0; --n) {
-    RateScope& scope = *tell_.pop_front();
-    if (!tell_owner(scope, transport)) {
-      all_sent = false;
-      tell_.push_back(scope);
-    }
-  }
-  for (std::size_t n = tell_peers_.size(); n > 0; --n) {
-    Account& account = *tell_peers_.pop_front();
-    if (!answer(account, transport)) {
-      all_sent = false;
-      tell(account);
-    }
-  }
-  return all_sent;
 }
 
 }  // namespace ringpost::schedule

@@ -7,7 +7,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/base/list.h"
 #include "core/schedule/byte_gate.h"
 #include "core/schedule/doors.h"
 #include "core/schedule/lease_message.h"
@@ -28,6 +27,11 @@ struct RateBehindTag;
 /// asking shard by letter, is good for a fiftieth of the shortest period (one second at most) and
 /// lapses then unused; gates count in windows longer by that, so that the limit holds at the time
 /// of use. A grant is at most 20 ms of the limit, or one permit.
+///
+/// A transaction begins in that time; its RCPTs may leave later by what the owner says. Who sees
+/// that its receivers take longer asks for it (wants_late()); the owner lets the gates count in
+/// windows longer by that too before it gives such permits. What leaves later still takes another
+/// permit of those rates that are quick to give one (again()). Rates of octets count beginnings.
 ///
 /// Shards are served in turn, and so are scopes that have a rate in common. A scope's rates have
 /// one owner: permits of several accounts, taken at different shards, would wait for each other and
@@ -58,7 +62,9 @@ class RateBook {
   /// `base` holds all that it counts in. In its line stand SourceLines, not queues.
   RateScope& part(std::uint64_t key, std::uint64_t base, RateScope& whole);
   /// A new configuration is in force, of which rate_plan() tells.
-  void refresh(std::uint32_t version);
+  void refresh(std::uint32_t version, Instant now);
+  /// When what was granted under the configuration before has lapsed.
+  Instant settled() const { return settled_; }
   /// A day has begun for warm-ups: their rates are others.
   void rates_changed();
   /// Lines of the positions of its gates. Nothing is granted from here on.
@@ -80,7 +86,7 @@ class RateBook {
   static Instant lapses(const RateScope& scope, Instant now);
   /// Requires: count <= available(scope, octets, now). Returns when they have to have been used.
   /// hand_back() is to follow.
-  static Instant take(RateScope& scope, std::uint32_t count, std::uint32_t octets, Instant now);
+  static UsedBy take(RateScope& scope, std::uint32_t count, std::uint32_t octets, Instant now);
   /// Octets of its grants that nobody will use go back to the owner: with `all`, those of grants
   /// that were not promised to a session too.
   void hand_back(RateScope& scope, bool all, Instant now);
@@ -95,6 +101,12 @@ class RateBook {
   /// How many permits could be used now, beside those in hand; where the scope counts octets, by
   /// one message of that many. Tells the owner.
   void set_want(RateScope& scope, std::uint32_t units, std::uint32_t octets = 0);
+  /// Permits of it should be good for RCPTs that leave so much after they lapse: of quick rates,
+  /// and of slow ones; as far as they allow it.
+  void wants_late(RateScope& scope, Duration quick, Duration slow);
+  /// The scope of permits of its quick rates alone, for RCPTs that leave later than those of its
+  /// own were good for.
+  RateScope& again(const RateScope& scope);
   /// Stirs the scope at `when`.
   void stir_at(RateScope& scope, Instant when) { holder_timers_.set(scope, when); }
 
@@ -113,6 +125,7 @@ class RateBook {
     ByteGate octets;                ///< if limited, this is the gate
     WarmupState* warmup = nullptr;  ///< the rate is this one's
     RateOf of = RateOf::vmta;
+    bool quick = false;                   ///< RateGate::quick()
     std::uint32_t version = 0;            ///< of the settings its limit is of
     Account* claimed_by = nullptr;        ///< that was passed over; nobody takes octets before it
     List<Account, RateBehindTag> behind;  ///< who waits for that, or for its octets
@@ -159,6 +172,10 @@ class RateBook {
     Duration life;
     std::uint32_t spare = 0;  ///< permits that came back; they are good for until `spare_until`
     Instant spare_until;
+    bool again = false;      ///< its permits are of the quick ones of its rates alone
+    LateUse late;            ///< so long after their expiry its permits may be used
+    LateUse late_max;        ///< that its rates allow
+    LateShares late_wanted;  ///< of that, the most that a holder asked for
     Instant due;  ///< when its next message would go if no other account did before; or nothing
     Gate* claim = nullptr;
     Gate* behind = nullptr;  ///< it waits for
@@ -174,6 +191,7 @@ class RateBook {
   static void put_back(RateScope& scope, RateScope::Lease unused);
   Account& account(std::uint64_t key);
   void build(Account& account, Instant now);
+  static void let_late(Account& account);
   void add_gate(Account& account, const SharedRate& rate, std::uint32_t version, Instant now);
   static std::uint32_t available(const Account& account, std::uint32_t octets, Instant now);
   static bool has_spare(const Account& account, Instant now) {
@@ -202,6 +220,7 @@ class RateBook {
   const RatePositions& positions_;
   bool ended_ = false;
   std::uint32_t version_ = 1;
+  Instant settled_{INT64_MIN};
   std::unordered_map<std::uint64_t, std::unique_ptr<RateScope>> scopes_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Account>> accounts_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Gate>> gates_;

@@ -13,6 +13,12 @@ namespace {
 constexpr std::uint32_t kBurstDivisor = 25;
 constexpr std::int64_t kDueMax = 1'000'000;
 
+constexpr Duration kLateMax = Duration::minutes(1);
+constexpr Duration kQuick = Duration::seconds(5);
+
+/// A single permit has no burst.
+bool in_bursts(RateLimit limit) { return limit.burst && limit.count > 1; }
+
 std::uint32_t burst_of(RateLimit limit, bool slack) {
   // count * 100 ms / period; counts are 32 bits and 100 ms is 27, so the product fits.
   const auto tenth = static_cast<std::uint64_t>(limit.count) * 100'000'000ULL /
@@ -30,7 +36,26 @@ std::int64_t interval_of(RateLimit limit, std::uint32_t burst) {
 
 }  // namespace
 
+bool RateGate::quick(RateLimit limit) {
+  return in_bursts(limit) || limit.period / limit.count <= kQuick;
+}
+
+Duration RateGate::late_max(RateLimit limit) {
+  return !limit.limited()   ? Duration::forever()
+         : in_bursts(limit) ? Duration{}
+         : quick(limit)     ? std::min(kQuick, limit.period / 10)
+                            : kLateMax;
+}
+
+Duration RateGate::late_max() const {
+  const Duration most = late_max(limit_);
+  return window_                       ? slack_
+         : !limited() || quick(limit_) ? most
+                                       : std::min(most, std::max(limit_.period, late()));
+}
+
 void RateGate::configure(RateLimit limit, Instant now, Duration slack) {
+  limit.burst = in_bursts(limit);
   if (limit == limit_ && slack == slack_) {
     return;
   }
@@ -104,19 +129,19 @@ void RateGate::close_until(Instant when) {
 
 // The burst is never more than whole intervals away from an instant at which a permit was given, so
 // no gate of this limit can have come to rest later than this.
-void RateGate::begin_after(Instant start) {
+void RateGate::begin_after(Instant start, Duration late) {
   if (!limited()) {
     return;
   }
   if (window_) {
     window_->use_up(start);
   } else {
-    full_at_ = std::max(full_at_, Instant{start.ns + burst_ * interval_ns_});
+    full_at_ = std::max(full_at_, start + late + Duration{burst_ * interval_ns_});
   }
 }
 
 RateGate::Position RateGate::position() const {
-  return {rests_at(), window_ ? window_->used() : 0};
+  return {window_ ? rests_at() : rests_at() + late(), window_ ? window_->used() : 0};
 }
 
 void RateGate::go_on(Position position, Instant now) {

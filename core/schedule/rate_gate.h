@@ -28,12 +28,23 @@ class RateGate {
   void close_until(Instant when);
   /// What was given before `start` is not known, only that the limit held then. The most that can
   /// have been given leaves the gate as empty as it can be: no permit for one interval from `start`
-  /// on; of a limit that says `burst`, none for its whole period.
-  void begin_after(Instant start);
+  /// on, and for `late` more if permits were used that much later than they were given; of a limit
+  /// that says `burst`, none for its whole period.
+  void begin_after(Instant start, Duration late = {});
+
+  /// Whether a permit of such a limit can be waited for with a transaction open.
+  static bool quick(RateLimit limit);
+  /// How much later than they were taken permits of such a limit may be used at the most. A tenth
+  /// of the period and five seconds where another one is soon there, for beyond that one receiver's
+  /// delay would cost all others too much; else a minute. Of a limit that says `burst` nothing.
+  static Duration late_max(RateLimit limit);
+  /// The same of this gate; its slack where it says `burst`, and no more than a period unless it
+  /// counts with more already.
+  Duration late_max() const;
 
   /// What has to be known of a gate to go on from there.
   struct Position {
-    Instant rests;           ///< see rests_at()
+    Instant rests;           ///< rests_at(), and later by what permits were used late
     std::uint32_t used = 0;  ///< of a limit that says `burst`: what counts in its period now
   };
   Position position() const;
@@ -51,8 +62,8 @@ class RateGate {
   void take(std::uint32_t count, Instant now);
   /// A permit taken earlier was used only now, `late` after that. If none was that late before, the
   /// gate counts in windows longer by that from here on, and gives what comes next that much later:
-  /// then N holds in any window of their use. Not for a limit that says `burst`, which is to be
-  /// given `slack`.
+  /// then N holds in any window of their use, as long as it is less than a period. Not for a limit
+  /// that says `burst`, which is to be given `slack`.
   void used_late(Duration late);
   /// When at least one permit is to be had; in the past when it is now.
   Instant opens_at() const;

@@ -67,7 +67,8 @@ void RatePositions::begin(RateGate& gate, std::string_view name, std::string_vie
     return;
   }
   if (has_start() && now - gate.limit().period * 2 < start_.instant) {
-    gate.begin_after(std::max(start_.instant, Instant{}));
+    gate.begin_after(std::max(start_.instant, Instant{}),
+                     kind.starts_with(kConnects) ? Duration{} : gate.late_max());
   }
   if (!kept_.empty()) {
     if (const auto found = kept_.find(key_of(name, vmta, kind)); found != kept_.end()) {
@@ -78,8 +79,8 @@ void RatePositions::begin(RateGate& gate, std::string_view name, std::string_vie
 
 void RatePositions::write(std::string& lines, const RateGate& gate, std::string_view name,
                           std::string_view vmta, std::string_view kind, Now now) {
-  if (gate.limited() && gate.limit().period >= kLong && gate.rests_at() > now.instant) {
-    const RateGate::Position position = gate.position();
+  const RateGate::Position position = gate.position();
+  if (gate.limited() && gate.limit().period >= kLong && position.rests > now.instant) {
     write_line(lines, name, vmta, kind, position.rests, std::to_string(position.used), now);
   }
 }

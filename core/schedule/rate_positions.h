@@ -19,7 +19,8 @@ class RatePositions {
  public:
   /// Limits of shorter periods begin anew.
   static constexpr Duration kLong = Duration::hours(1);
-  static constexpr std::string_view kOctets = "o";  ///< kinds of gates of octets begin with it
+  static constexpr std::string_view kOctets = "o";    ///< kinds of gates of octets begin with it
+  static constexpr std::string_view kConnects = "c";  ///< kinds of gates of connections do
 
   /// The last run did not end in order; before any restore().
   void begin_after(Now start) { start_ = start; }

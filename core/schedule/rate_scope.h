@@ -5,8 +5,11 @@
 #include <vector>
 
 #include "core/base/list.h"
+#include "core/base/time.h"
 #include "core/schedule/doors.h"
+#include "core/schedule/late_use.h"
 #include "core/schedule/leases.h"
+#include "core/schedule/limits.h"
 #include "core/schedule/rate_plan.h"
 #include "core/schedule/slab.h"
 
@@ -25,11 +28,12 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   struct Lease {
     std::uint32_t units = 0;
     std::uint32_t octets = 0;
-    Instant expires;
+    Instant expires;          ///< a transaction has to begin with them before
     std::uint32_t from = 0;   ///< shard that granted
     std::uint32_t build = 0;  ///< of its gates, and when octets were taken: the owner is to be told
     Instant taken;            ///< when some comes back
     bool promised = false;    ///< a session is about to use it
+    UsedBy used_by;           ///< and its RCPTs have to have left
   };
   /// What no message used of a grant of octets, on its way back.
   using Unused = Lease;
@@ -57,9 +61,12 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   std::uint32_t ahead_max = 1;  ///< queues that may make themselves ready for permits to come
   std::uint32_t approaching = 0;
   std::uint32_t unpaid = 0;  ///< transactions whose RCPTs ask for permits as they leave
+  LateUse late;              ///< asked for: so long after their expiry permits are to be used
+  LateUse late_max;          ///< that its rates allow
   std::uint32_t timer_place = kNil;
   bool connects = false;             ///< permits of a part are for connections
   bool octets = false;               ///< one of its rates is of octets
+  bool again = false;                ///< see RateBook::again()
   bool tell = false;                 ///< the owner is to hear of `want` though it is the same
   bool payers_first = false;         ///< the odd permit is theirs this time
   RateOf closed_by = RateOf::vmta;   ///< which rate makes it wait

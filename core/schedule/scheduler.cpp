@@ -42,7 +42,7 @@ SchedulerParts::SchedulerParts(Scheduler& whole, const SchedulerOptions& options
 
 Scheduler::Scheduler(const SchedulerOptions& options, const Doors& doors, Now now)
     : SchedulerParts(*this, options, doors, now) {
-  rates_.refresh(global_.version);
+  rates_.refresh(global_.version, Instant{INT64_MIN});
   RP_ASSERT(options.shard < options.shards && options.backlog_per_session > 0);
   std::uint32_t budget = 1;
   wheel_.take_due(now.instant, budget);
@@ -371,10 +371,9 @@ void Scheduler::on_lease(const LeaseMessage& message, unsigned from) {
 }
 
 void Scheduler::refresh(Now now) {
-  static_cast<void>(now);
   global_ = doors_.policies.global_limits();
   total_ = &leases_.scope(scope_key("total", ""), global_.connections_max, global_.version);
-  rates_.refresh(global_.version);
+  rates_.refresh(global_.version, now.instant);
   leases_.distrust_hosts(global_.version);
   SenderTraffic::stir_all(*this);
   sweep_queue_ = sweep_entry_ = 0;

@@ -183,7 +183,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   bool may_take(Queue& queue, Now now);
   Job* take(QueueId queue, const IpAddress& source, bool slow, Now now);
   void fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now);
-  Instant spend(Queue&, const PooledJob&, std::uint32_t count, SourceGate*, RateScope*, Now now);
+  UsedBy spend(Queue&, const PooledJob&, std::uint32_t count, SourceGate*, RateScope*, Now now);
   void decide(PooledJob& job, Queue& queue, JobRecipient& recipient, Now now);
   void requeue(PooledJob& job, Queue& queue, Now now);
   bool make_ending_job(Now now);

@@ -209,7 +209,7 @@ void Scheduler::on_timer(Queue& queue, Now now) {
       if (queue.empty() && queue.sessions() == 0 && !HostGates::scouting(queue)) {
         // The positions of its rates would be lost with it, so they must be at rest.
         const Instant when =
-            std::max({queue.empty_since + options_.queue_idle_drop, queue.messages.rests_at(),
+            std::max({queue.empty_since + options_.queue_idle_drop, queue.messages.position().rests,
                       queue.connects.rests_at(), queue.next_open,
                       queue.octets() != nullptr ? queue.octets()->rests_at() : Instant{},
                       queue.sources() != nullptr ? queue.sources()->rests_at() : Instant{}});

@@ -75,21 +75,19 @@ bool Scheduler::may_take(Queue& queue, Now now) {
 }
 
 /// What a transaction costs that begins with so many RCPTs. Returns when they have to have left.
-Instant Scheduler::spend(Queue& queue, const PooledJob& job, std::uint32_t count, SourceGate* gate,
-                         RateScope* scope, Now now) {
+UsedBy Scheduler::spend(Queue& queue, const PooledJob& job, std::uint32_t count, SourceGate* gate,
+                        RateScope* scope, Now now) {
   if (ByteGate* const octets = queue.octets()) {
     octets->take(job.mail.size, now.instant);
     note_debt(*octets, now);
   }
-  if (gate != nullptr) {
-    gate->take(count, job.mail.size, now.instant);
-    if (gate->octets != nullptr) {
-      note_debt(*gate->octets, now);
-    }
+  if (gate != nullptr && gate->octets != nullptr) {
+    gate->octets->take(job.mail.size, now.instant);
+    note_debt(*gate->octets, now);
   }
   SourceTraffic::began(*this, queue);
   queue.invited = queue.fresh = false;
-  const Instant until = LatePermits::charge(queue, count, scope, job.mail.size, now);
+  const UsedBy until = LatePermits::charge(queue, gate, count, scope, job.mail.size, now);
   if (scope != nullptr) {
     rates_.hand_back(*scope, false, now.instant);
   }
@@ -174,8 +172,8 @@ Job* Scheduler::take(QueueId id, const IpAddress& source, bool slow, Now now) {
     jobs_.give_back(job);
     return nullptr;
   }
-  const Instant good_until = spend(queue, job, slow ? 0 : count, gate, slow ? nullptr : scope, now);
-  LatePermits::begin(queue, job, scope, slow, good_until, now);
+  const UsedBy good_until = spend(queue, job, slow ? 0 : count, gate, slow ? nullptr : scope, now);
+  LatePermits::begin(queue, job, source, scope, slow, good_until, now);
   queue.in_flight += count;
   places_.begin_delivery(count);
   return &job;

@@ -348,7 +348,8 @@ void SourceTraffic::pay(Queue& queue, Now now) {
   }
   const SourceLine& line = *queue.rare->pays;
   queue.hosts->paid_from = line.ip;
-  queue.hosts->paid_until = RateBook::take(*line.scope, 1, 0, now.instant);
+  const UsedBy good = RateBook::take(*line.scope, 1, 0, now.instant);
+  queue.hosts->paid_until = std::min(good.quick, good.slow);
 }
 
 void SourceTraffic::serve_connects(Scheduler& all, RateScope& scope, Now now,

@@ -12,10 +12,18 @@ namespace {
 /// A transaction is kept open so long for a permit.
 constexpr Duration kPatience = Duration::seconds(5);
 
-/// `act` on each of the queue's own rates.
+/// What a receiver took longer than permits were good counts at once for so much.
+constexpr std::int64_t kLearns = 8;
+
+/// The gate of a source address of the queue that has one of its own.
+SourceGate* gate_of(Queue& queue, const IpAddress& source) {
+  return queue.sources() == nullptr ? nullptr : queue.sources()->find(source);
+}
+
+/// `act` on each of the queue's own rates, with that of the source address `gate`.
 template <class Act>
-void for_own(const Queue& queue, Act act) {
-  const auto heed = [&](const RateGate& rate) {
+void for_own(Queue& queue, SourceGate* gate, Act act) {
+  const auto heed = [&](RateGate& rate) {
     if (rate.limited()) {
       act(rate);
     }
@@ -24,17 +32,32 @@ void for_own(const Queue& queue, Act act) {
   if (queue.warmup != nullptr) {
     heed(queue.warmup->gate());
   }
+  if (gate != nullptr) {
+    heed(gate->messages);
+  }
 }
 
-std::uint32_t own_units(const Queue& queue, Instant now) {
+/// The same on those that a permit is needed of for the next RCPT of the job.
+template <class Act>
+void for_owed(Queue& queue, const PooledJob& job, Instant now, Act act) {
+  for_own(queue, job.kept ? gate_of(queue, job.leaves_from) : nullptr, [&](RateGate& rate) {
+    if (!job.kept || now - job.paid_at > rate.late_max()) {
+      act(rate);
+    }
+  });
+}
+
+std::uint32_t own_units(Queue& queue, const PooledJob& job, Instant now) {
   std::uint32_t units = RateGate::kUnlimited;
-  for_own(queue, [&](const RateGate& rate) { units = std::min(units, rate.available(now)); });
+  for_owed(queue, job, now,
+           [&](const RateGate& rate) { units = std::min(units, rate.available(now)); });
   return units;
 }
 
-Instant own_opens(const Queue& queue) {
+Instant own_opens(Queue& queue, const PooledJob& job, Instant now) {
   Instant opens;
-  for_own(queue, [&](const RateGate& rate) { opens = std::max(opens, rate.opens_at()); });
+  for_owed(queue, job, now,
+           [&](const RateGate& rate) { opens = std::max(opens, rate.opens_at()); });
   return opens;
 }
 
@@ -46,18 +69,19 @@ void used_late(Queue& queue, Duration late) {
   }
 }
 
-Duration interval_of(const Queue& queue) {
+Duration interval_of(Queue& queue) {
   Duration interval;
-  for_own(queue, [&](const RateGate& rate) { interval = std::max(interval, rate.interval()); });
+  for_own(queue, nullptr,
+          [&](const RateGate& rate) { interval = std::max(interval, rate.interval()); });
   return interval;
 }
 
-Instant good_until(const Queue& queue, Instant now) {
+Instant good_until(Queue& queue, UsedBy shared, Instant now) {
   Duration life = RateBook::kLifeMax;
-  for_own(queue, [&](const RateGate& rate) {
+  for_own(queue, nullptr, [&](const RateGate& rate) {
     life = std::min(life, RateBook::life_of(rate.limit().period));
   });
-  return now + life;
+  return std::min({now + life, shared.quick, shared.slow});
 }
 
 /// Its permits could be taken anew.
@@ -109,12 +133,17 @@ std::uint32_t LatePermits::shared(Scheduler& all, Queue& queue, Now now) {
   return 0;
 }
 
-void LatePermits::begin(Queue& queue, PooledJob& job, const RateScope* scope, bool slow,
-                        Instant good_until, Now now) {
-  const bool lapses = scope == queue.shared_messages && may_lapse(queue);
+void LatePermits::begin(Queue& queue, PooledJob& job, const IpAddress& source, RateScope* scope,
+                        bool slow, UsedBy good, Now now) {
+  job.kept = scope != queue.shared_messages || !may_lapse(queue);
+  job.lapsed = false;
+  job.leaves_from = source;
+  job.kept_from = scope;
+  job.kept_until = good;
+  job.backoff = queue.policy->backoff;
   job.paid = slow ? 0 : static_cast<std::uint32_t>(job.recipients.size());
   job.paid_at = now.instant;
-  job.paid_until = lapses ? good_until : Instant::never();
+  job.paid_until = good_until(queue, good, now.instant);
   job.unpaid = slow;
   if (!slow) {
     return;
@@ -128,30 +157,31 @@ void LatePermits::begin(Queue& queue, PooledJob& job, const RateScope* scope, bo
 
 // ---- while it goes on --------------------------------------------------------------------------
 
-Instant LatePermits::charge(Queue& queue, std::uint32_t count, RateScope* scope,
-                            std::uint32_t octets, Now now) {
+UsedBy LatePermits::charge(Queue& queue, SourceGate* gate, std::uint32_t count, RateScope* scope,
+                           std::uint32_t octets, Now now) {
+  if (gate != nullptr) {
+    gate->messages.take(count, now.instant);
+  }
   queue.messages.take(count, now.instant);
   if (queue.warmup != nullptr) {
     queue.warmup->take(count, now.instant);
   }
-  Instant until = good_until(queue, now.instant);
-  if (scope != nullptr) {
-    until = std::min(until, RateBook::take(*scope, count, octets, now.instant));
-  }
-  return until;
+  return scope == nullptr ? UsedBy{} : RateBook::take(*scope, count, octets, now.instant);
 }
 
 Permits LatePermits::ask(Scheduler& all, PooledJob& job, std::uint32_t sent, std::uint32_t want,
                          Now now) {
   const auto count = static_cast<std::uint32_t>(job.recipients.size());
   RP_ASSERT(sent + want <= count);
-  if (want > 0 && sent < job.paid && now.instant <= job.paid_until) {
-    used_late(*all.table_.find(job.queue), now.instant - job.paid_at);
+  Queue& queue = *all.table_.find(job.queue);
+  if (!job.kept && want > 0 && sent < job.paid && now.instant <= job.paid_until) {
+    used_late(queue, now.instant - job.paid_at);
     return {std::min(want, job.paid - sent), false};
   }
-  Queue& queue = *all.table_.find(job.queue);
   leave_line(all, queue, job);
-  const Permits permits = want == 0 ? Permits{} : pay(all, queue, job, sent, want, now);
+  const Permits permits = want == 0  ? Permits{}
+                          : job.kept ? use(all, queue, job, want, now)
+                                     : pay(all, queue, job, sent, want, now);
   if (permits.count > 0 ? job.paid == count : !permits.soon) {
     over(all, queue, job, now);
   } else {
@@ -163,14 +193,16 @@ Permits LatePermits::ask(Scheduler& all, PooledJob& job, std::uint32_t sent, std
 Permits LatePermits::pay(Scheduler& all, Queue& queue, PooledJob& job, std::uint32_t sent,
                          std::uint32_t want, Now now) {
   const bool called = std::exchange(job.called, false);
-  if (!may_lapse(queue)) {
+  const std::uint32_t sender = job.mail.sender;
+  if (!may_lapse(queue) ||
+      (sender != 0 && all.senders_.rated(sender, all.doors_.policies, all.global_.version) != 0)) {
     return {};  // its limits are others than when it began
   }
-  std::uint32_t units = std::min(want, own_units(queue, now.instant));
+  std::uint32_t units = std::min(want, own_units(queue, job, now.instant));
   RareLimits& own = queue.rare_limits();
   if (units == 0 || (!called && !own.payers.empty())) {
     const Duration before = interval_of(queue) * static_cast<std::int64_t>(own.payers.size());
-    if (own_opens(queue) + before > now.instant + kPatience) {
+    if (own_opens(queue, job, now.instant) + before > now.instant + kPatience) {
       return {};
     }
     called ? own.payers.push_front(job) : own.payers.push_back(job);
@@ -193,7 +225,80 @@ Permits LatePermits::pay(Scheduler& all, Queue& queue, PooledJob& job, std::uint
   }
   job.paid = sent + units;
   job.paid_at = now.instant;
-  job.paid_until = charge(queue, units, scope, 0, now);
+  job.paid_until = good_until(queue, charge(queue, nullptr, units, scope, 0, now), now.instant);
+  return {units, false};
+}
+
+/// Of slow rates, whose next permit is far, those of the job are still good. If not, the next ones
+/// are to be good for as long as this took.
+bool LatePermits::kept_for_long(Scheduler& all, Queue& queue, PooledJob& job, Now now) {
+  const Duration late = now.instant - job.paid_at;
+  const Duration wanted = late * 5 / 4;
+  bool good = true;
+  for_owed(queue, job, now.instant, [&](RateGate& rate) {
+    if (!RateGate::quick(rate.limit())) {
+      good = false;
+      rate.used_late(std::min(wanted, RateGate::late_max(rate.limit())));
+    }
+  });
+  RateScope* const scope = job.kept_from;
+  if (scope == nullptr) {
+    return good;
+  }
+  if (now.instant > job.kept_until.slow) {
+    all.rates_.wants_late(*scope, {}, wanted);
+    return false;
+  }
+  // Quick ones will have another; it may have been chance, and is learned by and by.
+  const Duration before = scope->late.quick;
+  if (now.instant > job.kept_until.quick && !std::exchange(job.lapsed, true) &&
+      late <= scope->late_max.quick && wanted > before) {
+    all.rates_.wants_late(*scope, before + (wanted - before) / kLearns, {});
+  }
+  return good;
+}
+
+/// A RCPT of a transaction whose permits were taken when it began could leave now.
+Permits LatePermits::use(Scheduler& all, Queue& queue, PooledJob& job, std::uint32_t want,
+                         Now now) {
+  const bool called = std::exchange(job.called, false);
+  const bool changed = job.backoff != queue.policy->backoff;
+  const Instant settled = all.rates_.settled();
+  if ((changed && now.instant > job.paid_at + RateBook::kLifeMax) ||
+      (job.paid_at <= settled && now.instant > settled) || !kept_for_long(all, queue, job, now)) {
+    return {};  // what held before a change is good for a second after it
+  }
+  std::uint32_t units = std::min(want, own_units(queue, job, now.instant));
+  if (units == 0) {
+    if (changed || own_opens(queue, job, now.instant) > now.instant + kPatience) {
+      return {};
+    }
+    called ? queue.rare_limits().payers.push_front(job) : queue.rare_limits().payers.push_back(job);
+    job.waits = true;
+    return {0, true};
+  }
+  if (job.kept_from != nullptr && now.instant > job.kept_until.quick) {
+    if (changed) {
+      return {};
+    }
+    RateScope& scope = all.rates_.again(*job.kept_from);
+    const std::uint32_t there = RateBook::available(scope, now.instant);
+    if (there == 0 && scope.opens > now.instant + kPatience) {
+      return {};
+    }
+    if (there == 0 || (!called && !scope.payers.empty())) {
+      scope.payers.push_back(job);
+      job.in_line = &scope;
+      all.rates_.stir(scope);
+      return {0, true};
+    }
+    units = std::min(units, there);
+    RateBook::take(scope, units, 0, now.instant);
+  }
+  const Duration late = now.instant - job.paid_at;
+  for_own(queue, gate_of(queue, job.leaves_from), [&](RateGate& rate) {
+    late > rate.late_max() ? rate.take(units, now.instant) : rate.used_late(late);
+  });
   return {units, false};
 }
 
@@ -215,7 +320,12 @@ void LatePermits::arm_line(Scheduler& all, Queue& queue, Now now) {
     }
     return;
   }
-  all.payers_.set(*queue.rare, std::max(own_opens(queue), now.instant));
+  Instant opens = Instant::never();
+  for (PooledJob* job = queue.rare->payers.front(); job != nullptr;
+       job = queue.sources() == nullptr ? nullptr : queue.rare->payers.after(*job)) {
+    opens = std::min(opens, own_opens(queue, *job, now.instant));
+  }
+  all.payers_.set(*queue.rare, std::max(opens, now.instant));
 }
 
 void LatePermits::over(Scheduler& all, Queue& queue, PooledJob& job, Now now) {
@@ -255,16 +365,30 @@ std::uint32_t LatePermits::call(RateScope& scope, std::uint32_t units, Now now) 
 void LatePermits::call_due(Scheduler& all, Now now) {
   while (RareLimits* const own = all.payers_.pop_due(now.instant)) {
     Queue& queue = *all.table_.find(own->payers.front()->queue);
-    for (std::uint32_t units = own_units(queue, now.instant); units > 0; --units) {
-      PooledJob* const job = own->payers.pop_front();
-      if (job == nullptr) {
-        break;
+    std::uint32_t called = 0;
+    for (std::size_t n = own->payers.size(); n > 0; --n) {
+      PooledJob& job = *own->payers.pop_front();
+      if (own_units(queue, job, now.instant) <= called) {
+        own->payers.push_back(job);  // what leaves from another address may go before it
+        continue;
       }
-      job->waits = false;
-      job->called = true;
-      job->holder->permits_due();
+      ++called;
+      job.waits = false;
+      job.called = true;
+      job.holder->permits_due();
+    }
+    if (called == 0) {
+      // Others were quicker. Who is called asks, which arms it anew.
+      arm_line(all, queue, {now.instant + Duration::milliseconds(1), now.wall});
     }
   }
+}
+
+void LatePermits::serve_again(Scheduler& all, RateScope& scope, Now now) {
+  const std::uint32_t there = RateBook::available(scope, now.instant);
+  const std::uint32_t spare = there - std::min(there, call(scope, there, now));
+  const auto wanted = static_cast<std::uint32_t>(scope.payers.size());
+  all.rates_.set_want(scope, wanted - std::min(wanted, spare));
 }
 
 }  // namespace ringpost::schedule

@@ -203,6 +203,10 @@ bool Scheduler::drive_rates(Now now, std::uint32_t& budget) {
 
 void Scheduler::serve_rate(RateScope& scope, Now now, std::uint32_t& budget) {
   --budget;
+  if (scope.again) {
+    LatePermits::serve_again(*this, scope, now);
+    return;
+  }
   if (scope.sender != 0) {
     SenderTraffic::serve(*this, scope, now, budget);
     return;

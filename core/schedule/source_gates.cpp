@@ -9,7 +9,8 @@ namespace ringpost::schedule {
 
 Instant SourceGate::rests_at() const {
   const auto of = [](const RateGate& gate) { return gate.limited() ? gate.rests_at() : Instant{}; };
-  return std::max({of(connects), of(messages), octets == nullptr ? Instant{} : octets->rests_at()});
+  const Instant mail = messages.limited() ? messages.position().rests : Instant{};
+  return std::max({of(connects), mail, octets == nullptr ? Instant{} : octets->rests_at()});
 }
 
 Instant SourceGate::useful_from() const {

@@ -56,12 +56,6 @@ struct SourceGate {
   Instant useful_from() const;
   /// When its rate lets another connection begin, as far as is known.
   Instant connects_from() const;
-  void take(std::uint32_t count, std::uint32_t size, Instant now) {
-    messages.take(count, now);
-    if (octets != nullptr) {
-      octets->take(size, now);
-    }
-  }
   Instant rests_at() const;
 };
 

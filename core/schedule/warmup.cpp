@@ -152,7 +152,8 @@ WarmupState& WarmupBook::state_of(WarmupPlanRef plan, std::string_view queue, Du
       state.gate_.go_on({now + (state.full_at_ - wall_), 0}, now);
     }
     if (start_ != Instant::never()) {
-      state.gate_.begin_after(start_);
+      state.gate_.begin_after(start_, std::max(RateGate::late_max(state.plan_->start),
+                                               RateGate::late_max(state.plan_->end)));
     }
   }
   if (state.today_ < day_) {
@@ -174,7 +175,7 @@ void WarmupBook::write(std::string& lines, Now now) const {
     WallTime full_at = state.full_at_;
     RateLimit rate = state.loaded_rate_;
     if (state.plan_ != nullptr) {
-      full_at = now.wall + (state.gate_.rests_at() - now.instant);
+      full_at = now.wall + (state.gate_.position().rests - now.instant);
       rate = state.rate();
     }
     lines.append(kWord).append("\t").append(state.name_).append("\t").append(state.vmta_);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A receiver without PIPELINING that answers slowly, and for a while not at all: the RCPTs that
-reach it, not those that were meant to, keep to the message rates of a queue and of a group."""
+reach it, not those that were meant to, keep to the message rates of a queue, of a group, of a
+sender and by source address."""
 
 import collections
 import smtplib
@@ -13,12 +14,20 @@ from harness import PeerTest, Ringpostd, main, need_ringpostd, wait_until
 COUNT, PERIOD = 8, 2  # recipients, seconds
 DELAY = 0.1           # of each reply, seconds
 STOPS, GOES_ON = 3, 7  # seconds after the first RCPT, between which no MAIL is answered
-RECIPIENTS = 48       # of each of the two
+RECIPIENTS = 48       # of each of them
+KINDS = ("queue", "sender", "source", "group")
 DOMAINS = [f"d{i}.group.example" for i in range(12)]
 CONFIGURATION = f"""
 <domain queue.example>
   max-msg-rate {COUNT}/{PERIOD}s
   pacing burst
+  max-smtp-out 20
+</domain>
+<sender news@from.example>
+  max-msg-rate {COUNT}/{PERIOD}s
+</sender>
+<domain source.example>
+  source-ip-max-msg-rate 0/0 {COUNT}/{PERIOD}s
   max-smtp-out 20
 </domain>
 domain-macro group {",".join(DOMAINS)} shared
@@ -55,8 +64,8 @@ class SlowReceiver(socketserver.ThreadingTCPServer):
         with self.lock:
             now = time.monotonic()
             self.first = self.first or now
-            kind = "queue" if recipient.endswith(b"@queue.example") else "group"
-            self.times[kind].append(now)
+            kind = recipient.decode().partition("@")[2].partition(".")[0]
+            self.times[kind if kind in KINDS else "group"].append(now)
 
     def stopped_for(self):
         """Seconds until MAIL is answered again."""
@@ -104,13 +113,16 @@ class Rates(PeerTest):
         peer = SlowReceiver()
         self.started(peer)
         daemon = self.started(Ringpostd(self.folder, CONFIGURATION, sink_port=peer.port))
-        meant = [f"r{i}@queue.example" for i in range(RECIPIENTS)]
+        meant = [f"r{i}@{kind}.example" for kind in KINDS[:3] for i in range(RECIPIENTS)]
         meant += [f"r{i}@{DOMAINS[i // 4 % len(DOMAINS)]}" for i in range(RECIPIENTS)]
         with smtplib.SMTP("127.0.0.1", daemon.port) as client:
             for i in range(0, len(meant), 4):
-                client.sendmail("a@from.example", meant[i:i + 4], "Subject: x\r\n\r\ntext\r\n")
+                sender = "news" if meant[i].endswith("@sender.example") else "a"
+                client.sendmail(f"{sender}@from.example", meant[i:i + 4],
+                                "Subject: x\r\n\r\ntext\r\n")
         wait_until(lambda: len(peer.taken) == len(meant), "all of the mail", 60, 0.2)
-        for kind in ("queue", "group"):
+        for kind in KINDS:
+            self.assertGreaterEqual(len(peer.times[kind]), RECIPIENTS)
             # This side may be late at times.
             most = peer.most_in_a_window(kind, PERIOD - 0.3)
             self.assertLessEqual(most, COUNT, kind)

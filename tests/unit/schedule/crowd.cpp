@@ -309,6 +309,7 @@ void Crowd::restart(unsigned shards, bool clean) {
   }
   events_ = {};
   sessions_.clear();
+  slow_.clear();
   live_.clear();
   last_letter_.clear();
   open_.clear();

@@ -74,6 +74,40 @@ TEST_P(Rates, RandomTakerNeverExceedsN) {
 }
 
 /// Permits are used a while after they were taken.
+TEST(RateGate, PermitsAreGoodForALimitedTime) {
+  const Duration second = Duration::seconds(1);
+  EXPECT_EQ(RateGate::late_max({10, second}), Duration::milliseconds(100));
+  EXPECT_EQ(RateGate::late_max({1000, Duration::hours(1)}), Duration::seconds(5));
+  EXPECT_EQ(RateGate::late_max({200, Duration::hours(1)}), Duration::minutes(1));
+  EXPECT_EQ(RateGate::late_max({10, second, true}), Duration{});
+  EXPECT_TRUE(RateGate::late_max({}).is_forever());
+  EXPECT_FALSE(RateGate::quick({1, Duration::seconds(6)}));
+  EXPECT_EQ(RateGate::late_max({1, Duration::seconds(6)}), Duration::minutes(1));
+  // One that counts by itself learns of a delay when the permit is used: not a whole period later.
+  RateGate gate;
+  gate.configure({1, Duration::seconds(6)}, Instant{});
+  EXPECT_EQ(gate.late_max(), Duration::seconds(6));
+  gate.used_late(Duration::seconds(20));
+  EXPECT_EQ(gate.late_max(), Duration::seconds(20));
+}
+
+TEST(RateGate, WhatWasUsedLateCountsAfterARestart) {
+  const RateLimit limit{1, Duration::hours(1)};
+  const Instant now = Instant{} + Duration::hours(2);
+  RateGate before;
+  before.configure(limit, now);
+  before.take(1, now);
+  before.used_late(Duration::seconds(30));
+  RateGate after;
+  after.configure(limit, now);
+  after.go_on(before.position(), now);
+  EXPECT_GE(after.opens_at(), now + Duration::hours(1) + Duration::seconds(30));
+  RateGate unknown;
+  unknown.configure(limit, now);
+  unknown.begin_after(now, unknown.late_max());
+  EXPECT_EQ(unknown.opens_at(), now + Duration::hours(1) + Duration::minutes(1));
+}
+
 void use_late(Random& random, RateLimit limit, const std::string& what) {
   RateGate gate;
   Instant now{limit.period.ns * 2};

@@ -1,0 +1,130 @@
+#include <utility>
+
+#include "core/base/assert.h"
+#include "core/schedule/rate_book.h"
+
+// RateBook: what shards tell each other.
+
+namespace ringpost::schedule {
+
+void RateBook::on_message(const LeaseMessage& message, unsigned from) {
+  RP_ASSERT(from < shards_);
+  if (message.kind == LeaseMessage::Kind::rate_want) {
+    on_want(message, from);
+  } else if (message.kind == LeaseMessage::Kind::rate_unused) {
+    on_unused(message);
+  } else {
+    on_answer(message, from);
+  }
+}
+
+bool RateBook::send(unsigned to, const LeaseMessage& message, LeaseTransport& transport) {
+  if (to == shard_) {
+    on_message(message, shard_);
+    return true;
+  }
+  return transport.send(to, message);
+}
+
+bool RateBook::tell_owner(RateScope& scope, LeaseTransport& transport) {
+  LeaseMessage message;
+  message.scope = scope.key;
+  message.kind = LeaseMessage::Kind::rate_unused;
+  while (!scope.unused.empty()) {
+    const RateScope::Unused& unused = scope.unused.back();
+    message.units = unused.units;
+    message.octets = unused.octets;
+    message.adopted = unused.build;
+    message.time = unused.expires.ns;
+    message.base = static_cast<std::uint64_t>(unused.taken.ns);
+    if (!send(scope.owner, message, transport)) {
+      return false;
+    }
+    scope.unused.pop_back();
+  }
+  if (!scope.tell) {
+    return true;
+  }
+  message.kind = LeaseMessage::Kind::rate_want;
+  message.base = scope.base;
+  message.sender = scope.sender;
+  message.urgent = scope.connects;
+  message.limit = scope.own.count;
+  message.time = scope.own.period.ns;
+  message.contended = scope.own.burst;
+  message.version = scope.version;
+  message.units = scope.want;
+  message.octets = scope.want_octets;
+  message.adopted = scope.received;
+  message.again = scope.again;
+  const LateShares late = LateShares::of(scope.late, scope.late_max);
+  message.priority = late.quick;
+  message.lowest = late.slow;
+  // Noted before sending, because to ourselves sending acts at once.
+  const std::uint32_t told = std::exchange(scope.told, scope.want);
+  const std::uint32_t told_octets = std::exchange(scope.told_octets, scope.want_octets);
+  scope.tell = false;
+  if (!send(scope.owner, message, transport)) {
+    scope.told = told;
+    scope.told_octets = told_octets;
+    scope.tell = true;
+    return false;
+  }
+  return true;
+}
+
+bool RateBook::answer(Account& account, LeaseTransport& transport) {
+  LeaseMessage message;
+  message.scope = account.key;
+  bool answered = false;
+  for (unsigned shard = 0; shard < shards_; ++shard) {
+    Peer& peer = account.peers[shard];
+    if (peer.to_grant > 0) {
+      message.kind = LeaseMessage::Kind::rate_grant;
+      message.time = peer.expires.ns;
+      message.limit = account.late.as_ms();
+      message.units = std::exchange(peer.to_grant, 0);
+      message.octets = std::exchange(peer.octets_to_grant, 0);
+      message.adopted = account.builds;
+      message.base = static_cast<std::uint64_t>(peer.taken.ns);
+      if (!send(shard, message, transport)) {
+        peer.to_grant = message.units;
+        peer.octets_to_grant = message.octets;
+        return false;
+      }
+    } else if (peer.ask && peer.want > 0) {
+      if (!std::exchange(answered, true)) {
+        answer_asks(account);
+      }
+      message.kind = LeaseMessage::Kind::rate_later;
+      message.time = peer.later.ns;
+      message.adopted = peer.closed_by;
+      if (!send(shard, message, transport)) {
+        return false;
+      }
+    }
+    peer.ask = false;
+  }
+  return true;
+}
+
+bool RateBook::flush(LeaseTransport& transport) {
+  bool all_sent = true;
+  for (std::size_t n = tell_.size(); n > 0; --n) {
+    RateScope& scope = *tell_.pop_front();
+    if (!tell_owner(scope, transport)) {
+      all_sent = false;
+      tell_.push_back(scope);
+    }
+  }
+  for (std::size_t n = tell_peers_.size(); n > 0; --n) {
+    Account& account = *tell_peers_.pop_front();
+    if (!answer(account, transport)) {
+      all_sent = false;
+      tell(account);
+    }
+  }
+  return all_sent;
+}
+
+}  // namespace ringpost::schedule
