@@ -19,9 +19,13 @@ namespace {
 constexpr const char* kText = "text/plain; charset=utf-8";
 constexpr unsigned kConnectionsMax = 64;
 constexpr unsigned kPatienceSeconds = 10;
-/// A thread for each visitor: who waits for a long command keeps nobody from /health.
-constexpr auto kThreads = static_cast<unsigned>(MHD_USE_INTERNAL_POLLING_THREAD) |
-                          static_cast<unsigned>(MHD_USE_THREAD_PER_CONNECTION);
+/// A thread for each visitor: who waits for a long command keeps nobody from /health. The servers
+/// do not listen, because a server of this library tries again and again without a pause when there
+/// is no descriptor for its first visitor.
+constexpr auto kFlags = static_cast<unsigned>(MHD_USE_INTERNAL_POLLING_THREAD) |
+                        static_cast<unsigned>(MHD_USE_THREAD_PER_CONNECTION) |
+                        static_cast<unsigned>(MHD_USE_NO_LISTEN_SOCKET) |
+                        static_cast<unsigned>(MHD_USE_ITC);
 
 IpAddress address_of(const sockaddr* from) {
   IpAddress address;
@@ -144,16 +148,17 @@ HttpAnswer Monitor::redirect(std::string_view host, std::string_view path) {
   return answer;
 }
 
-// The servers do not listen: the door passes each visitor to the right one.
-Status Monitor::start_encrypted(std::uint16_t port, const std::string& certificate,
-                                const std::string& password, const sockaddr* address,
-                                socklen_t size) {
-  constexpr auto kFlags = kThreads | static_cast<unsigned>(MHD_USE_NO_LISTEN_SOCKET) |
-                          static_cast<unsigned>(MHD_USE_ITC);
+Status Monitor::start_plain(std::uint16_t port) {
   server_ = ::MHD_start_daemon(kFlags, 0, nullptr, nullptr, &on_request, &plain_,
                                MHD_OPTION_CONNECTION_LIMIT, kConnectionsMax,
                                MHD_OPTION_CONNECTION_TIMEOUT, kPatienceSeconds,
                                MHD_OPTION_NOTIFY_COMPLETED, &on_over, nullptr, MHD_OPTION_END);
+  return server_ != nullptr ? Status{}
+                            : Error::from_errno(ENOMEM, "http-mgmt-port " + std::to_string(port));
+}
+
+Status Monitor::start_encrypted(std::uint16_t port, const std::string& certificate,
+                                const std::string& password) {
   const char* const word = password.empty() ? nullptr : password.c_str();
   tls_server_ = ::MHD_start_daemon(
       kFlags | static_cast<unsigned>(MHD_USE_TLS), 0, nullptr, nullptr, &on_request, &encrypted_,
@@ -162,16 +167,22 @@ Status Monitor::start_encrypted(std::uint16_t port, const std::string& certifica
       "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2", MHD_OPTION_CONNECTION_LIMIT, kConnectionsMax,
       MHD_OPTION_CONNECTION_TIMEOUT, kPatienceSeconds, MHD_OPTION_NOTIFY_COMPLETED, &on_over,
       nullptr, MHD_OPTION_END);
-  if (server_ == nullptr || tls_server_ == nullptr) {
+  if (tls_server_ == nullptr) {
     return Error::of(ErrorCode::invalid,
                      "http-mgmt-port " + std::to_string(port) +
                          ": the certificate of smtp-server-tls-certificate cannot be used");
   }
+  return {};
+}
+
+// Without a server that encrypts all visitors are the other's.
+Status Monitor::open_door(std::uint16_t port, const sockaddr* address, socklen_t size) {
   const auto pass = [](void* server, int socket, const sockaddr* from, socklen_t from_size) {
     // What it cannot take it closes.
     ::MHD_add_connection(static_cast<MHD_Daemon*>(server), socket, from, from_size);
   };
-  auto opened = door_.start(address, size, pass, tls_server_, server_);
+  auto opened =
+      door_.start(address, size, pass, tls_server_ != nullptr ? tls_server_ : server_, server_);
   if (!opened) {
     return Error::of(opened.error().code,
                      "http-mgmt-port " + std::to_string(port) + ": " + opened.error().detail);
@@ -194,32 +205,20 @@ Status Monitor::start(std::uint16_t port) {
   all.sin6_family = AF_INET6;
   all.sin6_port = htons(port);
   const void* address = outside ? static_cast<const void*>(&all) : &six_less;
+  Status started = start_plain(port);
   if (const config::CertificateFile* file = settings->global().server_tls.certificate;
-      file != nullptr) {
+      started && file != nullptr) {
     std::string certificate = read_text(std::string(file->file));
     std::string password(file->password.reveal());
     plain_.redirects = settings->global().http_redirect_to_https;
-    const Status started =
-        start_encrypted(port, certificate, password, static_cast<const sockaddr*>(address),
-                        outside ? sizeof all : sizeof six_less);
+    started = start_encrypted(port, certificate, password);
     // The server has read them.
     wipe(certificate.data(), certificate.size());
     wipe(password.data(), password.size());
-    return started;
   }
-  const unsigned flags = kThreads | (outside ? static_cast<unsigned>(MHD_USE_DUAL_STACK) : 0U);
-  errno = 0;
-  server_ = ::MHD_start_daemon(flags, port, nullptr, nullptr, &on_request, &plain_,
-                               MHD_OPTION_SOCK_ADDR, address, MHD_OPTION_CONNECTION_LIMIT,
-                               kConnectionsMax, MHD_OPTION_CONNECTION_TIMEOUT, kPatienceSeconds,
-                               MHD_OPTION_NOTIFY_COMPLETED, &on_over, nullptr, MHD_OPTION_END);
-  if (server_ == nullptr) {
-    return Error::from_errno(errno != 0 ? errno : EADDRINUSE,
-                             "http-mgmt-port " + std::to_string(port));
-  }
-  const auto* info = ::MHD_get_daemon_info(server_, MHD_DAEMON_INFO_BIND_PORT);
-  port_ = info != nullptr ? info->port : port;
-  return {};
+  return !started ? started
+                  : open_door(port, static_cast<const sockaddr*>(address),
+                              outside ? sizeof all : sizeof six_less);
 }
 
 HttpAnswer Monitor::answer(const HttpQuestion& question) {

@@ -73,9 +73,11 @@ class Monitor {
   static constexpr std::size_t kBodyBytesMax = 64 * 1024;
 
  private:
+  Status start_plain(std::uint16_t port);
   /// `certificate` is a PEM with its key.
   Status start_encrypted(std::uint16_t port, const std::string& certificate,
-                         const std::string& password, const sockaddr* address, socklen_t size);
+                         const std::string& password);
+  Status open_door(std::uint16_t port, const sockaddr* address, socklen_t size);
   HttpAnswer metrics();
   HttpAnswer health();
   HttpAnswer command(const config::GlobalSettings& global, const HttpQuestion& question);

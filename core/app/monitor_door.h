@@ -13,7 +13,8 @@
 namespace ringpost::app {
 
 /// Listens on the management port and tells encrypted visitors from plain ones by the first octet
-/// they send, so that one port serves both. A thread of its own; who says nothing is shown out.
+/// they send, so that one port serves both. A thread of its own; who says nothing is shown out, and
+/// without descriptors it waits (AcceptPause).
 class MonitorDoor {
  public:
   /// Takes a socket over, on the door's thread.

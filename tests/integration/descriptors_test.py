@@ -40,7 +40,7 @@ class Descriptors(PeerTest):
             waiting.append(socket.socket(socket.AF_UNIX))
             waiting[-1].connect(str(daemon.control))
         try:
-            for name in ("SMTP listeners", "the control socket"):
+            for name in ("SMTP listeners", "the control socket", "the management port"):
                 wait_until(lambda name=name: name + " cannot accept" in daemon.output(), name)
             spent = processor_seconds(pid)
             time.sleep(1.5)
@@ -48,6 +48,7 @@ class Descriptors(PeerTest):
             self.assertLess(spent, 0.2, "a listener spins")
             said = daemon.output()
             self.assertEqual(1, said.count("the control socket cannot accept"))
+            self.assertEqual(1, said.count("the management port cannot accept"))
             self.assertLessEqual(said.count("SMTP listeners cannot accept"), 2, "one a shard")
         finally:
             resource.prlimit(pid, resource.RLIMIT_NOFILE, before)

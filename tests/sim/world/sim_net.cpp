@@ -27,8 +27,8 @@ SimNet::~SimNet() {
     }
     listener->backlog.clear();
   }
-  for (const auto& [op, cancelled] : connecting_) {
-    network_.tell(op->local, op->remote, -1);
+  for (const auto& [op, asked] : connecting_) {
+    network_.tell(asked.local, asked.remote, -1);
   }
   for (auto& [id, stream] : streams_) {
     if (stream.side == 0) {
@@ -111,7 +111,7 @@ void SimNet::discard(const RawSocket& socket) {
 
 void SimNet::connect(ConnectOp& op) {
   op.start();
-  connecting_[&op] = false;
+  connecting_[&op] = {op.local, op.remote};
   network_.tell(op.local, op.remote, 1);
   SimWorld& world = network_.world_;
   const NetFaults& faults = network_.faults_;
@@ -124,10 +124,9 @@ void SimNet::connect(ConnectOp& op) {
   const auto finish_later = [&, alive = alive_](Duration delay, std::int32_t error) {
     world.after(delay, [this, alive, &op, error] {
       if (*alive && connecting_.count(&op) != 0) {
-        const bool cancelled = connecting_[&op];
         connecting_.erase(&op);
         network_.tell(op.local, op.remote, -1);
-        driver_.finish(op, cancelled ? -ECANCELED : error);
+        driver_.finish(op, error);
       }
     });
   };
@@ -149,11 +148,10 @@ void SimNet::connect(ConnectOp& op) {
 }
 
 void SimNet::finish_connect(ConnectOp& op, const std::shared_ptr<Listener>& listener) {
-  const bool cancelled = connecting_[&op];
   connecting_.erase(&op);
-  if (cancelled || !listener->open) {
+  if (!listener->open) {
     network_.tell(op.local, op.remote, -1);
-    driver_.finish(op, cancelled ? -ECANCELED : -ECONNREFUSED);
+    driver_.finish(op, -ECONNREFUSED);
     return;
   }
   auto connection = std::make_shared<Connection>();

@@ -152,7 +152,11 @@ class SimNet : public Net {
   std::map<std::uint32_t, Stream> streams_;
   std::vector<std::shared_ptr<Listener>> listeners_;
   std::map<std::uint32_t, Lent> lent_;
-  std::map<ConnectOp*, bool> connecting_;  ///< true: cancelled
+  struct Asked {
+    IpAddress local;
+    SocketAddress remote;
+  };
+  std::map<ConnectOp*, Asked> connecting_;  ///< the operation may be gone when this ends
   std::uint32_t next_stream_ = 1;
   std::uint32_t next_buffer_ = 1;
   std::size_t pauses_ = 0;
