@@ -208,7 +208,7 @@ const LateLimit kLateLimits[] = {
      }},
     {"sender",
      [](CrowdPlan& plan, RateLimit rate) { return plan.sender_messages.emplace_back(rate).count; },
-     87, true},
+     85, true},
     {"source address",
      [](CrowdPlan& plan, RateLimit rate) {
        plan.queue_max.assign(1, 0);
@@ -216,7 +216,7 @@ const LateLimit kLateLimits[] = {
        plan.sources.resize(1);
        return (plan.sources[0].messages = rate).count;
      },
-     87, true, 87},
+     85, true, 87},
     {"source address in a group",
      [](CrowdPlan& plan, RateLimit rate) {
        plan.grouped = plan.queue_max.size();
@@ -224,13 +224,13 @@ const LateLimit kLateLimits[] = {
        plan.sources.resize(1);
        return (plan.sources[0].messages = rate).count;
      },
-     83, true},
+     80, true},
     {"virtual MTA with a limit of octets",
      [](CrowdPlan& plan, RateLimit rate) {
        plan.vmta_octets.push_back({1'000'000, rate.period});
        return plan.vmta_messages.emplace_back(rate).count;
      },
-     83, true},
+     80, true},
 };
 
 class LateReached : public ::testing::TestWithParam<LateLimit> {};
