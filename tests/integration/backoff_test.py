@@ -23,11 +23,17 @@ CONFIGURATION = f"""
 
 
 def connections_to(port):
-    """Established connections whose local end is the port: what the receiver has open."""
+    """Established connections whose local end is the port: what the receiver has open. Reading the
+    table takes time, in which one may go and another come: those that two readings have, one after
+    the other, were open at once."""
     wanted = f"0100007F:{port:04X}"
-    with open("/proc/net/tcp", encoding="ascii") as table:
-        rows = [line.split() for line in table.readlines()[1:]]
-    return sum(1 for row in rows if row[1] == wanted and row[3] == "01")
+
+    def peers():
+        with open("/proc/net/tcp", encoding="ascii") as table:
+            rows = [line.split() for line in table.readlines()[1:]]
+        return {row[2] for row in rows if row[1] == wanted and row[3] == "01"}
+
+    return len(peers() & peers())
 
 
 class Backoff(PeerTest):

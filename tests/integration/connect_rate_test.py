@@ -5,9 +5,8 @@ the connection rates of its queue and of its group, by what the hosts see."""
 import smtplib
 import socketserver
 import threading
-import time
 
-from harness import PeerTest, Ringpostd, Sink, main, need_ringpostd, wait_until
+from harness import PeerTest, Ringpostd, Sink, last_arrival, main, need_ringpostd, wait_until
 
 COUNT, PERIOD = 3, 2  # connections, seconds
 CLOSED = [f"127.0.0.{i}" for i in range(11, 16)]
@@ -24,7 +23,7 @@ class ClosedHosts:
 
         class Closed(socketserver.StreamRequestHandler):
             def handle(self):
-                owner.times.append(time.monotonic())
+                owner.times.append(last_arrival(self.connection))
                 self.wfile.write(b"421 closed\r\n")
 
         for address in CLOSED:
@@ -65,7 +64,7 @@ class ConnectRate(PeerTest):
         wait_until(lambda: sink.received() == len(recipients), "the mail", 60, 0.1)
         times = sorted(closed.times)
         for i in range(len(times) - COUNT):
-            # This side may be late at times.
+            # The other side may be late at times.
             self.assertGreaterEqual(times[i + COUNT] - times[i], PERIOD - 0.3)
         return times
 

@@ -60,6 +60,22 @@ def answers(port, timeout=1):
         return False
 
 
+def established(connection):
+    """Whether neither end of a TCP socket has closed it, as far as the kernel has heard."""
+    try:
+        state = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)[0]
+    except OSError:  # it was closed here
+        return False
+    return state == 1  # TCP_ESTABLISHED
+
+
+def last_arrival(connection):
+    """When the last octets came, or before any the connection itself, as time.monotonic() tells:
+    by the kernel's clock of 4 ms or so, however late the thread that asks is."""
+    told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 56)
+    return time.monotonic() - int.from_bytes(told[52:], sys.byteorder) / 1000  # last_data_recv
+
+
 def content_from_id(content):
     """What must be equal on both ends: the content from its id field on, lines ended by CRLF."""
     start = content.find(ID_FIELD)
