@@ -27,6 +27,9 @@ struct ConnectPermit {
   std::uint8_t priority = 0;  ///< of its queue
   std::uint8_t standing = 0;  ///< the priority that others must exceed to interrupt it
   bool yields = false;        ///< it ends for others who wait
+  QueueId queue;              ///< whose connection it is
+  bool greeted = false;       ///< its session has been ready for mail
+  std::uint32_t begun = 0;    ///< transactions from its source address, when it was
 };
 
 /// Door deliver -> schedule beside WorkSource, at the queue's home shard: limits on connections

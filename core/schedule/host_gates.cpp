@@ -17,6 +17,8 @@ constexpr std::uint32_t kScoutsMax = 64;
 constexpr Duration kWaysLife = Duration::minutes(10);
 constexpr Duration kRecheck = Duration::seconds(1);
 constexpr Duration kPatienceMax = Duration::minutes(10);
+/// A source address whose connection came to nothing is no better than others for so long.
+constexpr Duration kAvoided = Duration::minutes(1);
 // Their units all stand alike: whose connection gives way to whom, its permit says.
 // Ranks of HostWay::shared.
 constexpr std::size_t kGroupHost = 0;
@@ -105,18 +107,37 @@ bool HostGates::own_room(const Queue& queue, const HostWay& way, Now now) const 
 }
 
 // Its source address sends what it may already, and another one could send now: the connection
-// is for that one.
-bool HostGates::better_elsewhere(const Queue& queue, const HostWay& way, Now now) {
-  const auto open_now = [&](const HostWay& one) {
+// is for that one, and first of all for one that has none.
+bool HostGates::better_elsewhere(const Queue& queue, const HostWay& way, Now now) const {
+  const auto worth = [&](const HostWay& one) {
     const SourceGate* const gate = queue.sources()->find(one.local);
-    return gate != nullptr && gate->useful_from() <= now.instant &&
-           (gate->connections_max == 0 || gate->connections < gate->connections_max) &&
-           gate->connects_from() <= now.instant;
+    if (gate == nullptr || gate->useful_from() > now.instant ||
+        (gate->connections_max != 0 && gate->connections >= gate->connections_max) ||
+        gate->connects_from() > now.instant) {
+      return 0;
+    }
+    return gate->lacks_connection(now.instant) ? 2 : 1;
   };
-  if (!way.rated || queue.sources() == nullptr || queue.hosts == nullptr || open_now(way)) {
+  if (!way.rated || queue.sources() == nullptr || queue.hosts == nullptr) {
     return false;
   }
-  return std::any_of(queue.hosts->ways.begin(), queue.hosts->ways.end(), open_now);
+  const int here = worth(way);
+  return here < 2 &&
+         std::any_of(queue.hosts->ways.begin(), queue.hosts->ways.end(), [&](const HostWay& one) {
+           return worth(one) > here && !own_full(one, 0) && shared_room(queue, one);
+         });
+}
+
+bool HostGates::shared_room(const Queue& queue, const HostWay& way) const {
+  for (std::size_t rank = 0; rank < HostWay::kShared; ++rank) {
+    const std::uint64_t key = way.shared[rank];
+    const Scope* const scope = way.shared_max[rank] == 0 ? nullptr : leases_.find(key);
+    if (scope != nullptr && !queue.hosts->holds(key) &&
+        !LeaseBook::has_room(*scope, queue.sessions() > 0, queue.priority)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 // When the rates of its source address let a connection begin that is of use.
@@ -544,7 +565,7 @@ bool HostGates::may_connect_to(QueueId id, const ConnectWay& to, ConnectPermit& 
     }
     return false;
   }
-  permit = {way.shared, way.own, to.local, now.instant, queue.priority, queue.standing, false};
+  permit = {way.shared, way.own, to.local, now.instant, queue.priority, queue.standing, false, id};
   for (std::size_t rank = 0; rank < HostWay::kShared; ++rank) {
     const std::uint64_t key = way.shared[rank];
     if (key == 0) {
@@ -611,9 +632,14 @@ void HostGates::disconnected(QueueId id, ConnectPermit& permit, Now now) {
   }
   SourceGate* const gate =
       queue.sources() == nullptr ? nullptr : queue.sources()->find(permit.local);
-  const bool was = std::exchange(permit, {}).since != Instant{};
+  const ConnectPermit had = std::exchange(permit, {});
+  const bool was = had.since != Instant{};
   if (was && gate != nullptr && gate->connections > 0) {
     --gate->connections;
+    gate->unused -= had.greeted && had.begun == gate->begun && gate->unused > 0 ? 1 : 0;
+    if (!had.greeted) {
+      gate->avoided_until = now.instant + kAvoided;
+    }
     SourceTraffic::disconnected(scheduler_, queue, *gate, now);
   }
   const bool own = queue.gate == Gate::host_connections || queue.gate == Gate::source_connections;
@@ -622,7 +648,26 @@ void HostGates::disconnected(QueueId id, ConnectPermit& permit, Now now) {
   }
 }
 
+// A session is ready for mail the first time on its connection, and is about to ask for it.
+void HostGates::greeted(ConnectPermit& permit, Now now) {
+  permit.greeted = true;
+  Queue& queue = queue_of(permit.queue);
+  SourceGate* const gate =
+      queue.sources() == nullptr ? nullptr : queue.sources()->find(permit.local);
+  if (gate == nullptr || gate->unused == gate->connections) {
+    return;  // it had no limits when the connection was made
+  }
+  ++gate->unused;
+  permit.begun = gate->begun;
+  if (queue.state == QueueState::waiting && queue.gate == Gate::sessions_busy) {
+    scheduler_.evaluate(queue, now);
+  }
+}
+
 bool HostGates::gives_way(ConnectPermit& permit, bool idle, Now now) {
+  if (!permit.greeted && permit.since != Instant{}) {
+    greeted(permit, now);
+  }
   if (permit.yields || !leases_.pressed()) {
     return permit.yields;
   }

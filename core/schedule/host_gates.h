@@ -74,7 +74,9 @@ class HostGates final : public ConnectGate {
   bool own_room(const Queue& queue, const HostWay& way, Now now) const;
   const HostWay* way_with_room(Queue& queue, const IpAddress& source, Now now);
   static Instant source_opens(const Queue& queue, const HostWay& way);
-  static bool better_elsewhere(const Queue& queue, const HostWay& way, Now now);
+  bool better_elsewhere(const Queue& queue, const HostWay& way, Now now) const;
+  bool shared_room(const Queue& queue, const HostWay& way) const;
+  void greeted(ConnectPermit& permit, Now now);
   static Instant first_opening(const Queue& queue, Now now);
   bool room_at_once(const Queue& queue, const HostWay& way, Now now);
   void send_scout(Queue& queue, Now now);

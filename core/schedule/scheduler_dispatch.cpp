@@ -14,9 +14,6 @@ namespace ringpost::schedule {
 
 namespace {
 
-/// Sessions that are busy for longer, while permits are lost, are too few.
-constexpr Duration kLagMin = Duration::milliseconds(1);
-
 /// Limit scopes that a connection needs a unit of, beside the queue's own.
 constexpr unsigned kScopes = 4;
 
@@ -270,69 +267,6 @@ bool Scheduler::may_start(Queue& queue, Now now) {
   }
   if (!job_waiters_.empty() || jobs_.delivery_places() <= turns_out_) {
     place(queue, QueueState::waiting, Gate::jobs, Instant::never(), &job_waiters_);
-    return false;
-  }
-  return true;
-}
-
-bool Scheduler::wants_session(const Queue& queue, Now now) const {
-  std::uint32_t live = queue.sessions() - std::min(queue.yielding, queue.sessions());
-  const std::uint32_t max = queue.policy->connections_max;
-  if (max != 0 && queue.sessions() >= max) {
-    return false;
-  }
-  // Slow start: as many attempts at once as there are sessions that prove the host to be there,
-  // and one for each source address: those of one that may send nothing now prove nothing.
-  const std::size_t spare = queue.sources() == nullptr ? 0 : queue.policy->sources.size();
-  if (queue.opening >= (queue.established == 0 ? 1 : queue.established + spare)) {
-    return false;
-  }
-  std::uint32_t work = std::min(queue.ready.entries() + queue.aside, queue.permits(now.instant));
-  if (queue.sources() != nullptr) {
-    work = std::min(work, queue.sources()->permits(*queue.policy, now.instant));
-    live = std::min(
-        live, queue.opening + queue.sources()->useful_connections(*queue.policy, now.instant));
-  }
-  if (queue.shared_messages != nullptr) {
-    work = std::min(work, queue.shared_messages->ahead_max);
-  }
-  const std::uint32_t per = options_.backlog_per_session;
-  const std::uint32_t wanted = std::max(1u, work / per + (work % per != 0 ? 1 : 0));
-  return live < wanted || (queue.lags && work > 0 && burst_whole(queue) <= now.instant);
-}
-
-// The gates that are the queue's own.
-bool Scheduler::may_open(Queue& queue, Now now) {
-  if (!SourceTraffic::may_grow(*this, queue, now)) {
-    return false;
-  }
-  if (!wants_session(queue, now)) {
-    const std::uint32_t max = queue.policy->connections_max;
-    const bool full = max != 0 && queue.sessions() >= max;
-    Instant look_again = full ? Instant::never() : burst_whole(queue);
-    if (look_again <= now.instant && queue.lags) {
-      look_again = Instant::never();  // those that are being opened have to come first
-    } else if (look_again != Instant::never()) {
-      look_again = std::max(look_again, now.instant + kLagMin);
-    }
-    queue.lags = false;
-    wait_until(queue, full ? Gate::queue_connections : Gate::sessions_busy, look_again);
-    return false;
-  }
-  if (queue.open_after > now.instant) {
-    wait_until(queue, queue.open_gate, queue.open_after);
-    return false;
-  }
-  if (queue.sessions() > 0 && queue.grow_after > now.instant) {
-    wait_until(queue, Gate::growth, queue.grow_after);
-    return false;
-  }
-  if (queue.connects.available(now.instant) == 0) {
-    wait_until(queue, Gate::connect_rate, queue.connects.opens_at());
-    return false;
-  }
-  if (queue.connect_gap_ms > 0 && queue.next_open > now.instant) {
-    wait_until(queue, Gate::connect_rate, queue.next_open);
     return false;
   }
   return true;

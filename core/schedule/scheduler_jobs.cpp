@@ -85,6 +85,9 @@ UsedBy Scheduler::spend(Queue& queue, const PooledJob& job, std::uint32_t count,
     gate->octets->take(job.mail.size, now.instant);
     note_debt(*gate->octets, now);
   }
+  if (gate != nullptr) {
+    gate->transaction_begins();
+  }
   SourceTraffic::began(*this, queue);
   queue.invited = queue.fresh = false;
   const UsedBy until = LatePermits::charge(queue, gate, count, scope, job.mail.size, now);

@@ -203,6 +203,25 @@ bool SourceTraffic::may_grow(Scheduler& all, Queue& queue, Now now) {
   return false;
 }
 
+std::uint32_t SourceTraffic::lacking(const Queue& queue, std::uint32_t ready, Now now) {
+  std::uint32_t lacking = 0;
+  for (const bool connected : {true, false}) {
+    for (const SourceAddress& source : queue.policy->sources) {
+      SourceGate* const gate = queue.sources()->find(source.ip);
+      const bool counts =
+          gate != nullptr &&
+          (connected ? gate->connections > 0 && gate->useful_from() <= now.instant
+                     : gate->lacks_connection(now.instant) && leads_to(queue, source.ip));
+      if (!counts || ready == 0) {
+        continue;
+      }
+      lacking += connected ? 0 : 1;
+      ready -= std::min(ready, gate->line != nullptr ? 1 : gate->messages.available(now.instant));
+    }
+  }
+  return lacking;
+}
+
 void SourceTraffic::disconnected(Scheduler& all, Queue& queue, SourceGate& gate, Now now) {
   if (gate.line == nullptr || !gate.line->stands() || gate.connections > 0) {
     return;

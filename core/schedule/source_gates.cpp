@@ -80,6 +80,22 @@ std::uint32_t SourceGates::useful_connections(const QueuePolicy& policy, Instant
   return sum;
 }
 
+std::uint32_t SourceGates::connections() const {
+  std::uint32_t sum = 0;
+  for (const SourceGate& gate : gates_) {
+    sum += gate.connections;
+  }
+  return sum;
+}
+
+std::uint32_t SourceGates::unused() const {
+  std::uint32_t sum = 0;
+  for (const SourceGate& gate : gates_) {
+    sum += gate.unused;
+  }
+  return sum;
+}
+
 Instant SourceGates::burst_whole(const QueuePolicy& policy) const {
   Instant first = Instant::never();
   for (const SourceGate& gate : gates_) {

@@ -32,7 +32,10 @@ struct SourceLine : Waiter {
 struct SourceGate {
   IpAddress ip;
   std::uint32_t connections_max = 0;
-  std::uint32_t connections = 0;  ///< that there are
+  std::uint32_t connections = 0;  ///< that there are, or are being made
+  std::uint32_t unused = 0;       ///< of these, those ready for mail since the last transaction
+  std::uint32_t begun = 0;        ///< transactions
+  Instant avoided_until;          ///< a connection from here has come to nothing
   RateGate connects;
   RateGate messages;
   std::unique_ptr<ByteGate> octets;  ///< where they are limited
@@ -57,6 +60,15 @@ struct SourceGate {
   /// When its rate lets another connection begin, as far as is known.
   Instant connects_from() const;
   Instant rests_at() const;
+  /// It could send now, but has no connection, and no reason is known why it should get none.
+  bool lacks_connection(Instant now) const {
+    return connections == 0 && avoided_until <= now && useful_from() <= now &&
+           connects_from() <= now;
+  }
+  void transaction_begins() {
+    ++begun;
+    unused = 0;
+  }
 };
 
 /// The gates of a queue's source addresses. Those that a new configuration has still go on.
@@ -71,6 +83,10 @@ class SourceGates {
   std::uint32_t permits(const QueuePolicy& policy, Instant now);
   /// Connections from those of them that may send something now.
   std::uint32_t useful_connections(const QueuePolicy& policy, Instant now);
+  /// Connections from all addresses.
+  std::uint32_t connections() const;
+  /// Of these, those that are ready for mail and got none: there is none that may leave from there.
+  std::uint32_t unused() const;
   /// When the rate of one of them, that has connections, will have its whole burst; never: none
   /// has.
   Instant burst_whole(const QueuePolicy& policy) const;

@@ -30,6 +30,9 @@ struct SourceTraffic {
   static bool waits(Scheduler& all, Queue& queue);
   /// A further connection would have mail to send before long; else it has been put to wait.
   static bool may_grow(Scheduler& all, Queue& queue, Now now);
+  /// Source addresses without a connection that so many of its ready recipients need, beside those
+  /// that have one.
+  static std::uint32_t lacking(const Queue& queue, std::uint32_t ready, Now now);
   /// One of its connections from this address is gone.
   static void disconnected(Scheduler& all, Queue& queue, SourceGate& gate, Now now);
   /// Of the lines that it stands in, or else of all, the one where a permit comes first; nullptr:

@@ -94,7 +94,6 @@ std::function<std::int64_t(Crowd&)> open_from(std::string whose) {
 
 /// A limit of octets for each of two or three addresses.
 std::uint64_t draw_source_octets(CrowdPlan& plan, Random& random) {
-  plan.late_word = false;
   plan.hosts = 2;
   plan.sources.resize(2 + random.below(2));
   std::uint64_t sum = 0;
@@ -258,7 +257,6 @@ const Limit kLimits[] = {
     {"source-ip-max-msg-rate",
      [](CrowdPlan& plan, Random& random) {
        one_queue(plan);
-       plan.late_word = false;
        plan.hosts = 2;
        plan.sources.resize(2);
        return all_of(plan.sources[0].messages = some_rate(random)) +
@@ -268,7 +266,6 @@ const Limit kLimits[] = {
     {"source-ip-max-msg-rate of a group",
      [](CrowdPlan& plan, Random& random) {
        group_all(plan);
-       plan.late_word = false;
        plan.hosts = 2;
        plan.sources.resize(2 + random.below(2));
        std::uint64_t sum = 0;
@@ -281,7 +278,6 @@ const Limit kLimits[] = {
     {"max-msg-rate of a group with source-ip-max-msg-rate",
      [](CrowdPlan& plan, Random& random) {
        group_all(plan);
-       plan.late_word = false;
        plan.hosts = 2;
        plan.sources.resize(2);
        plan.group_messages = some_rate(random);
@@ -339,7 +335,6 @@ const Limit kLimits[] = {
     {"max-data-volume-rate of a virtual MTA with source-ip-max-msg-rate of a group",
      [](CrowdPlan& plan, Random& random) {
        group_all(plan);
-       plan.late_word = false;
        plan.hosts = 2;
        plan.sources.resize(2);
        plan.sources[0].messages = plan.sources[1].messages = {300, kPeriod};
@@ -349,7 +344,6 @@ const Limit kLimits[] = {
     {"source-ip-max-msg-rate of a group with max-data-volume-rate",
      [](CrowdPlan& plan, Random& random) {
        group_all(plan);
-       plan.late_word = false;
        plan.hosts = 2;
        plan.sources.resize(2 + random.below(2));
        plan.group_octets = some_octets(plan, random);
