@@ -391,8 +391,13 @@ void DeliverySession::close_stream() {
   context_.net.close(stream_, close_);
 }
 
+// Mail that is being opened is waited for: all goes back at once, in its order.
 void DeliverySession::on_closed(Completion&) {
   RP_ASSERT(stage_ == Stage::closing);
+  closed_ = all_at(Work::Stage::opening) != 0;
+  if (closed_) {
+    return;
+  }
   if (!engine_.ended()) {
     switch (break_) {
       case Break::timed_out: engine_.timed_out(context_.actions); break;

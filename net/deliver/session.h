@@ -234,14 +234,14 @@ class DeliverySession final : private TransmitOwner, private JobHolder {
   bool on_backup_ = false;      // the smart hosts are tried: the route's own could not be reached
   std::uint16_t busy_preference_ = 0;
   bool host_busy_ = false;  // some address of that preference may have no further connection
-  bool draining_ = false, idle_ = false, was_ready_ = false, scout_ = false, connect_late_ = false;
+  bool draining_ = false, idle_ = false, was_ready_ = false, scout_ = false, closed_ = false;
   bool interrupted_ = false;     // mail was in hand when the session ended
   bool host_failed_ = false;     // some address failed that is not our own fault
   bool tls_wanted_ = false;      // once nothing is on its way in clear any more
   bool again_in_clear_ = false;  // the same address, once closed
   bool leaving_ = false;         // takes no more and ends: the queue wants it so
   bool skip_ = false;            // this host takes nothing now: on to the next one
-  bool told_established_ = false;
+  bool told_established_ = false, connect_late_ = false;
   bool handed_over_ = false;    // its permits went with its mail to a connection that was there
   bool refusals_only_ = true;   // every host that failed refused us by a 5xx greeting
   ReplyVerdict close_verdict_;  // on the reply that ends the session

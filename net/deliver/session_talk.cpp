@@ -206,7 +206,9 @@ void DeliverySession::on_over(const smtp::ClientAction& action, std::string_view
       break;
     default: interrupted_ = interrupted_ || engine_.ended(); break;
   }
-  finish_over();
+  if (stage_ != Stage::closing) {
+    finish_over();
+  }
 }
 
 // The end of every event: what can begin begins, what was gathered leaves, the clock is set.

@@ -151,9 +151,13 @@ void DeliverySession::Work::on_opened(Completion& completion) {
     owner.enter(*this, Stage::waiting);
     if (owner.stage_ == DeliverySession::Stage::talking && !owner.engine_.ended()) {
       owner.prepare(*this);
-    } else {
+    } else if (owner.stage_ != DeliverySession::Stage::closing) {
       owner.return_waiting();
     }
+  }
+  if (owner.closed_) {
+    owner.on_closed(owner.close_);
+    return;
   }
   owner.progress();
   owner.maybe_end();
@@ -260,13 +264,26 @@ void DeliverySession::finish(Work& work) {
   context_.work->finished(*job, context_.loop.now());
 }
 
-// Gives back what was not begun.
+// Gives back what was not begun, and what a close has ended. The queue puts in front what comes
+// back unsent: what was taken last goes first, so that all stand there as they did before.
 void DeliverySession::return_waiting() {
-  while (Work* work = work_at(Work::Stage::waiting)) {
-    Outcome outcome;
-    outcome.kind = OutcomeKind::returned;
-    settle_pending(*work->job, outcome);
-    interrupted_ = interrupted_ || !(draining_ || leaving_);
+  const auto last = [this]() -> Work* {
+    Work* found = nullptr;
+    const std::uint32_t all = all_at(Work::Stage::waiting) | all_at(Work::Stage::over);
+    for (std::uint32_t left = all; left != 0; left &= left - 1) {
+      Work& work = works_[static_cast<unsigned>(std::countr_zero(left))];
+      const bool used = work.stage == Work::Stage::over && transmitter_.uses(*work.job);
+      found = !used && (found == nullptr || found->number < work.number) ? &work : found;
+    }
+    return found;
+  };
+  while (Work* work = last()) {
+    if (work->stage == Work::Stage::waiting) {
+      Outcome outcome;
+      outcome.kind = OutcomeKind::returned;
+      settle_pending(*work->job, outcome);
+      interrupted_ = interrupted_ || !(draining_ || leaving_);
+    }
     finish(*work);
   }
 }

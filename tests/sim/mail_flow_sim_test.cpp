@@ -17,9 +17,9 @@
 
 #include <cinttypes>
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 
+#include "tests/number_from.h"
 #include "tests/sim/flow/flow_run.h"
 
 namespace ringpost::sim {
@@ -32,11 +32,6 @@ constexpr std::uint64_t kFailedOnce[] = {
     16,    44,    66,    118,   150,                           // settled mail that stayed
     10155, 11195, 11783, 12524,                                // rates, counted over two lives
 };
-
-std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr || *text == '\0' ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 struct Totals {
   std::size_t seeds = 0;

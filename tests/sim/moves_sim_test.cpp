@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/base/text.h"
+#include "tests/number_from.h"
 #include "tests/sim/flow/injector.h"
 #include "tests/sim/flow/machine_run.h"
 #include "tests/sim/flow/receiver.h"
@@ -438,11 +439,6 @@ class MovesRun : private MachineRun {
   unsigned orders_ = 0;
   unsigned moved_ = 0;
 };
-
-std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr || *text == '\0' ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 TEST(MovesSim, EveryRecipientEndsOnceWhereItWasMovedTo) {
   const std::uint64_t first = number_from("RINGPOST_SIM_SEED", 1);

@@ -12,12 +12,12 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "core/app/settings.h"
+#include "tests/number_from.h"
 #include "tests/sim/flow/injector.h"
 #include "tests/sim/flow/machine_run.h"
 #include "tests/sim/flow/receiver.h"
@@ -220,11 +220,6 @@ class SharingRun : private MachineRun {
   std::uint32_t version_ = 1;
   unsigned reloads_ = 0;
 };
-
-std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr || *text == '\0' ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 TEST(SharingSim, NobodysMailIsReturnedBecauseAQueuesNameIsGone) {
   const std::uint64_t first = number_from("RINGPOST_SIM_SEED", 1);

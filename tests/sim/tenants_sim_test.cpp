@@ -10,11 +10,11 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "tests/number_from.h"
 #include "tests/sim/flow/injector.h"
 #include "tests/sim/flow/machine_run.h"
 #include "tests/sim/flow/receiver.h"
@@ -192,11 +192,6 @@ class TenantsRun : private MachineRun {
   Singles late_;
   std::size_t most_before_ = 0;
 };
-
-std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr || *text == '\0' ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 TEST(TenantsSim, HaveTheirTurnsAfterARestart) {
   const std::uint64_t first = number_from("RINGPOST_SIM_SEED", 46);

@@ -392,7 +392,7 @@ void DeliverWorld::finished(Job& job, Now) {
         for (JobRecipient& recipient : job.recipients) {
           recipient.outcome = {};
         }
-        queued.push_back(number);
+        queued.push_front(number);
       }
     }
   }

@@ -181,6 +181,37 @@ TEST(DeliverWindow, APacedQueueSendsAheadWhatItMay) {
   ASSERT_TRUE(world.run());
 }
 
+// Whichever octet the connection breaks at, and where it is given up between two transactions.
+TEST(DeliverWindow, WhatIsGivenBackUnsentStandsInItsOrder) {
+  std::size_t returned_most = 0;
+  for (const std::uint32_t window : {1u, 4u}) {
+    for (std::size_t octets = 40; octets < 2'000; octets += 11) {
+      DeliverWorld world(octets, trusting());
+      TestHost& host = world.add_host(kReceiver, chunking());
+      world.add_route("mx.example.org", 10, kReceiver);
+      world.policy->pipeline_window = window;
+      world.requeues_returned = true;
+      const bool leaves = octets % 2 == 0;
+      host.manners.octets_in_max = leaves ? ~std::size_t{0} : octets;
+      add_messages(world, 30);
+      ASSERT_TRUE(world.open());
+      if (leaves) {
+        ASSERT_TRUE(world.run_until([&] { return host.messages.size() >= octets / 100; }));
+        world.mode_changed = true;
+      }
+      ASSERT_TRUE(world.run());
+      std::size_t returned = 0;
+      for (const std::size_t number : world.queued) {
+        returned += world.messages[number].taken > 0 ? 1 : 0;
+      }
+      returned_most = std::max(returned_most, returned);
+      EXPECT_TRUE(std::is_sorted(world.queued.begin(), world.queued.end()))
+          << octets << " octets, window of " << window;
+    }
+  }
+  EXPECT_GE(returned_most, 3U);
+}
+
 /// What came of messages on connections that break.
 struct Broken {
   std::size_t twice = 0;

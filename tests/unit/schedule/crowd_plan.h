@@ -1,20 +1,16 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <vector>
 
 #include "core/schedule/limits.h"
+#include "tests/number_from.h"
 
 namespace ringpost::schedule::test {
 
 /// Seeds of each property are seeds() from first_seed() on, 200 where nothing slows them down;
 /// RINGPOST_SEEDS and RINGPOST_SEED_FIRST ask for others. RINGPOST_SHIFT gives all crowds another
 /// sequence of chances, those of tests with one seed too.
-inline std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
-  const char* text = std::getenv(variable);
-  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
 inline std::uint64_t seeds_or(std::uint64_t most) { return number_from("RINGPOST_SEEDS", most); }
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline std::uint64_t seeds() { return seeds_or(10); }

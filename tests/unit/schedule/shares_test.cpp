@@ -2,6 +2,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/random.h"
@@ -630,6 +631,27 @@ TEST(Shares, MailThatMovesKeepsItsTenant) {
   EXPECT_EQ(hand.queued("v2"), 101U);
   EXPECT_EQ(hand.scheduler().shares().tenant_of(taker, 0), 5U);
   EXPECT_EQ(hand.scheduler().shares().shares_ready(taker), 2U);
+}
+
+// A session that ends gives back what it took ahead, the last first.
+TEST(Shares, WhatASessionGivesBackStandsInFrontAsItDidBefore) {
+  JobHand hand;
+  for (std::uint32_t slot = 1; slot <= 8; ++slot) {
+    hand.mail("a", slot);
+  }
+  const QueueId queue = hand.session();
+  std::vector<Job*> taken;
+  for (int i = 0; i < 5; ++i) {
+    taken.push_back(hand.scheduler().take(queue, hand.now));
+    ASSERT_NE(taken.back(), nullptr);
+  }
+  for (auto job = taken.rbegin(); job != taken.rend(); ++job) {
+    hand.finish(**job, OutcomeKind::returned);
+  }
+  for (Job* job : std::exchange(hand.settling, {})) {
+    hand.scheduler().retire(*job, hand.now);
+  }
+  EXPECT_EQ(hand.deliver(queue, 8), (std::vector<std::uint32_t>{1, 2, 3, 4, 5, 6, 7, 8}));
 }
 
 }  // namespace

@@ -6,10 +6,9 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <set>
 
-#include "core/base/text.h"
+#include "tests/number_from.h"
 #include "tests/unit/spool/spool_bench.h"
 
 namespace ringpost::spool::testing {
@@ -364,15 +363,9 @@ class CrashWorld {
   std::set<Place> attempted_;
 };
 
-void number_from(const char* variable, std::uint64_t& number) {
-  if (const char* text = std::getenv(variable)) {
-    parse_decimal(std::string_view(text), number);
-  }
-}
-
 void run_seeds(std::uint64_t first, std::uint64_t count, bool errors) {
-  number_from("RINGPOST_FIRST_SEED", first);
-  number_from("RINGPOST_SEEDS", count);
+  first = number_from("RINGPOST_FIRST_SEED", first);
+  count = number_from("RINGPOST_SEEDS", count);
   std::uint64_t moved = 0;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
