@@ -131,6 +131,7 @@ class WorkSource {
     return take(queue, now);
   }
   /// The same where the host takes one command at a time: each RCPT is asked for by permits().
+  /// Other sessions of the queue may be given such jobs too (Job::metered).
   virtual Job* take_slow(QueueId id, const IpAddress& ip, Now now) {
     return take_from(id, ip, now);
   }

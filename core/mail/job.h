@@ -127,6 +127,7 @@ struct Job : ListLink<Job> {
   /// Settings of the attempt; set by who takes the job, valid until it is finished.
   const QueuePolicy* policy = nullptr;
   JobHolder* holder = nullptr;  ///< likewise
+  bool metered = false;         ///< its RCPTs leave only as WorkSource::permits() says, to any host
   /// Signature fields in wire form, sent before everything else of the message; made while the
   /// message is opened.
   std::string signature;

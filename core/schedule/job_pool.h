@@ -30,6 +30,7 @@ struct PooledJob : Job, ListLink<PayerTag> {
   // Permits of its recipients' RCPTs (late_permits.h).
   std::uint32_t paid = 0;          ///< from the first one on
   bool kept = false;               ///< they were taken when it began, and are used as it goes on
+  bool turn = false;               ///< only what is slow was: the rest is as its RCPTs leave
   bool lapsed = false;             ///< some of these were not good for as long
   bool backoff = false;            ///< the queue's mode when they were taken
   IpAddress leaves_from;           ///< source address

@@ -12,22 +12,46 @@ namespace ringpost::schedule {
 /// So that what waits in sessions is served soon, only so many transactions with recipients that
 /// are not paid for go on at once as there are permits within that time.
 ///
-/// Not so mail that counts in rates of its sender, of source addresses or, beside a shared rate, in
-/// one of octets: other mail would miss the sessions that wait for its permits. These are taken as
-/// its transaction begins, and kept. Each is good for a time in which the RCPT has to leave, and
-/// by which the rate's windows are longer; both grow with what receivers take
-/// (RateGate::used_late(), RateBook::wants_late()). What leaves later yet pays once more, as it
-/// leaves: to quick rates alone, for of slow ones no permit would be near, and these bear more.
+/// Mail that counts in rates of its sender, of source addresses in a group or, beside a shared
+/// rate, in one of octets begins with a turn (RateScope::turns) instead: other mail would miss the
+/// sessions that wait for its permits. Turns count in octets and in slow rates, for of these no
+/// permit would be near when a RCPT leaves; each is good for a time in which that has to be, and by
+/// which the rate's windows are longer. It grows with what receivers take (RateGate::used_late(),
+/// RateBook::wants_late()). Permits of quick rates are taken as RCPTs leave, from
+/// RateBook::again(), and turns wait while many do.
+///
+/// A queue that has a session of this kind treats all of them so: which of them takes its next mail
+/// is not known when it gets leave.
+///
+/// To other hosts such mail takes all its permits as its transaction begins. What leaves later than
+/// these are good pays once more, as it leaves, to quick rates alone.
 struct LatePermits {
   /// Whether the queue's next mail is of the first kind.
   static bool fit(Scheduler& all, Queue& queue);
-  /// Recipients that a transaction may begin with under the queue's own rates. 0: the queue waits.
+  /// A transaction of the queue may begin so long before the permits of its RCPTs are due; a queue
+  /// without a session begins to connect that much earlier yet.
+  static Duration lead(const Queue& queue) {
+    return RateBook::kLead * ((queue.slow ? 1 : 0) + (queue.sessions() == 0 ? 1 : 0));
+  }
+  /// Recipients that the queue's own rates let begin now, and when they will let one.
+  static std::uint32_t due(const Queue& queue, Now now);
+  static Instant due_at(const Queue& queue);
+  /// Whether mail of the queue begins with turns of the scope.
+  static bool turns(const Queue& queue, const RateScope& scope);
+  /// Enough transactions wait for what they do not cover.
+  static bool full(Scheduler& all, const RateScope& scope);
+  /// Permits, or turns, of the scope for a message of that many octets of the queue.
+  static std::uint32_t there(Scheduler& all, const Queue& queue, RateScope& scope,
+                             std::uint32_t octets, Now now);
+  /// Recipients that a transaction may begin with under the queue's own rates, of either kind. 0:
+  /// the queue waits.
   static std::uint32_t own(Scheduler& all, Queue& queue, Now now);
   /// The same under the rates that it shares.
   static std::uint32_t shared(Scheduler& all, Queue& queue, Now now);
-  /// A job was filled: all is paid for until then, or, if `slow`, no recipient is.
+  /// A job was filled: all is paid for until then; to a `slow` host what was taken of `scope`, and
+  /// if it `lapses` nothing.
   static void begin(Queue& queue, PooledJob& job, const IpAddress& source, RateScope* scope,
-                    bool slow, UsedBy good, Now now);
+                    bool lapses, UsedBy good, Now now);
   /// WorkSource::permits().
   static Permits ask(Scheduler& all, PooledJob& job, std::uint32_t sent, std::uint32_t want,
                      Now now);
@@ -38,15 +62,15 @@ struct LatePermits {
   static void call_due(Scheduler& all, Now now);
   /// Permits have come to a RateBook::again(), or its line has changed.
   static void serve_again(Scheduler& all, RateScope& scope, Now now);
-  /// Takes permits for so many RCPTs, `gate` that of their source address or nullptr. Returns until
-  /// when those of `scope` are good.
-  static UsedBy charge(Queue& queue, SourceGate* gate, std::uint32_t count, RateScope* scope,
-                       std::uint32_t octets, Now now);
+  /// Takes permits of its own rates for so many RCPTs, `gate` that of their source address or
+  /// nullptr.
+  static void charge_own(Queue& queue, SourceGate* gate, std::uint32_t count, Now now);
 
  private:
   static Permits pay(Scheduler& all, Queue& queue, PooledJob& job, std::uint32_t sent,
                      std::uint32_t want, Now now);
-  static Permits use(Scheduler& all, Queue& queue, PooledJob& job, std::uint32_t want, Now now);
+  static Permits use(Scheduler& all, Queue& queue, PooledJob& job, std::uint32_t sent,
+                     std::uint32_t want, Now now);
   static bool kept_for_long(Scheduler& all, Queue& queue, PooledJob& job, Now now);
   static void leave_line(Scheduler& all, Queue& queue, PooledJob& job);
   static void arm_line(Scheduler& all, Queue& queue, Now now);

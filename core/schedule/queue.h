@@ -147,7 +147,7 @@ struct Queue : Waiter {
   bool leaving : 1 = false;     ///< its mail goes to another queue, by command
   std::uint8_t spared : 2 = 0;  ///< failures in a row that did not defer it
   bool shared : 1 = false;      ///< QueueSettings::shared
-  bool slow : 1 = false;        ///< its last transaction was one of these
+  bool slow : 1 = false;        ///< the host of a session takes, or took, one command at a time
   bool lags : 1 = false;        ///< its sessions were all busy until its rates had a whole burst
   bool fresh : 1 = false;       ///< nothing was sent since its last session was opened
   std::uint8_t priority = kNormalPriority;

@@ -117,7 +117,7 @@ void RateBook::place_scope(RateScope& scope) {
 std::uint32_t RateBook::available(const RateScope& scope, Instant now) {
   std::uint32_t units = 0;
   for (const RateScope::Lease& lease : scope.leases) {
-    units += now < lease.expires ? lease.units : 0;
+    units += now < lease.expires && lease.turn == scope.turns ? lease.units : 0;
   }
   return units;
 }
@@ -130,7 +130,8 @@ std::uint32_t RateBook::available(const RateScope& scope, std::uint32_t octets, 
   }
   std::uint32_t units = 0;
   for (const RateScope::Lease& lease : scope.leases) {
-    units = std::max(units, now < lease.expires && octets <= lease.octets ? lease.units : 0);
+    const bool fits = now < lease.expires && lease.turn == scope.turns && octets <= lease.octets;
+    units = std::max(units, fits ? lease.units : 0);
   }
   return units;
 }
@@ -150,7 +151,7 @@ UsedBy RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octet
   while (count > 0) {
     RateScope::Lease* first = nullptr;
     for (RateScope::Lease& lease : scope.leases) {
-      const bool fits = lease.units >= (scope.octets ? count : 1) &&
+      const bool fits = lease.units >= (scope.octets ? count : 1) && lease.turn == scope.turns &&
                         (!scope.octets || octets <= lease.octets) && now < lease.expires;
       if (fits && (first == nullptr || lease.expires < first->expires)) {
         first = &lease;
@@ -209,7 +210,9 @@ void RateBook::calm(RateScope& scope) {
 void RateBook::set_want(RateScope& scope, std::uint32_t units, std::uint32_t octets) {
   scope.want = units;
   scope.want_octets = units > 0 && scope.octets ? octets : 0;
-  scope.tell = scope.tell || units != scope.told || scope.want_octets != scope.told_octets;
+  scope.want_turns = scope.turns;
+  scope.tell = scope.tell || units != scope.told || scope.want_octets != scope.told_octets ||
+               (units > 0 && scope.turns != scope.told_turns);
   if (scope.tell && !static_cast<ListLink<RateTellTag>&>(scope).linked()) {
     tell_.push_back(scope);
   }
@@ -219,7 +222,9 @@ void RateBook::wants_late(RateScope& scope, Duration quick, Duration slow) {
   scope.late.quick = std::max(scope.late.quick, std::min(quick, scope.late_max.quick));
   scope.late.slow = std::max(scope.late.slow, std::min(slow, scope.late_max.slow));
   scope.tell = true;
-  set_want(scope, scope.want, scope.want_octets);
+  if (!static_cast<ListLink<RateTellTag>&>(scope).linked()) {
+    tell_.push_back(scope);
+  }
 }
 
 RateScope& RateBook::again(const RateScope& scope) {
@@ -264,7 +269,11 @@ void RateBook::on_answer(const LeaseMessage& message, unsigned from) {
              message.adopted,
              Instant{static_cast<std::int64_t>(message.base)},
              false,
-             LateUse::of_ms(message.limit).after(when)};
+             LateUse::of_ms(message.limit).after(when),
+             message.turn};
+    if (message.turn && place.used_by.quick != Instant::never()) {
+      place.used_by.quick = Instant{INT64_MIN};
+    }
     hand_back(scope, false, when);
   }
   stir(scope);
@@ -375,6 +384,7 @@ void RateBook::on_want(const LeaseMessage& message, unsigned from) {
   }
   peer.want = want;
   peer.octets = message.octets;
+  peer.turn = message.turn;
   peer.ask = want > 0;
   freshen(account);
 }
@@ -390,6 +400,7 @@ void RateBook::on_unused(const LeaseMessage& message) {
   if (message.units > 0) {
     account.spare = message.units;
     account.spare_until = Instant{message.time};
+    account.spare_turn = message.turn;
   }
   const Instant taken{static_cast<std::int64_t>(message.base)};
   for (Gate* gate : account.gates) {
@@ -480,6 +491,7 @@ void RateBook::add_gate(Account& account, const SharedRate& rate, std::uint32_t 
     gate.warmup = nullptr;
     gate.own.configure(limit, now, life);
   }
+  gate.turns.configure(gate.quick ? gate.rate().limit() : RateLimit{}, now, life);
   if (fresh && rate.warmup == nullptr) {
     positions_.begin(gate.own, "*", std::to_string(rate.key), "s", now);
   }
@@ -493,10 +505,11 @@ void RateBook::add_gate(Account& account, const SharedRate& rate, std::uint32_t 
 
 std::uint32_t RateBook::available(const Account& account, std::uint32_t octets, Instant now) {
   const bool spare = has_spare(account, now);
+  const bool turn = next_is_turn(account);
   std::uint32_t units = spare ? account.spare : RateGate::kUnlimited;
   for (Gate* gate : account.gates) {
     if (!gate->octets.limited()) {
-      units = spare ? units : std::min(units, gate->rate().available(now));
+      units = spare ? units : std::min(units, gate->pace(turn).available(now));
     } else if (!gate->octets.open_for(octets, now) || gate->claimed_by_other(account)) {
       return 0;
     }
@@ -504,8 +517,8 @@ std::uint32_t RateBook::available(const Account& account, std::uint32_t octets, 
   return units;
 }
 
-Instant RateBook::opens_of(Gate& gate, std::uint32_t octets) {
-  return gate.octets.limited() ? gate.octets.opens_for(octets) : gate.rate().opens_at();
+Instant RateBook::opens_of(Gate& gate, std::uint32_t octets, bool turn) {
+  return gate.octets.limited() ? gate.octets.opens_for(octets) : gate.pace(turn).opens_at();
 }
 
 Instant RateBook::opens_at(const Account& account, RateOf& closed_by) {
@@ -513,7 +526,7 @@ Instant RateBook::opens_at(const Account& account, RateOf& closed_by) {
   const std::uint32_t octets =
       account.turn.empty() ? 0 : account.peers[account.turn.front()].octets;
   for (Gate* gate : account.gates) {
-    const Instant opens = opens_of(*gate, octets);
+    const Instant opens = opens_of(*gate, octets, next_is_turn(account));
     if (opens >= when) {
       when = opens;
       closed_by = gate->warmup != nullptr ? RateOf::warmup : gate->of;
@@ -533,12 +546,12 @@ bool RateBook::serve(Account& account, Instant now) {
   if (units_open == 0) {
     return false;
   }
+  const bool spare = has_spare(account, now);
   account.turn.erase(account.turn.begin());
   const std::uint32_t units = std::min(peer.want, units_open);
-  const bool spare = has_spare(account, now);
   for (Gate* gate : account.gates) {
     if (!spare || gate->octets.limited()) {
-      gate->take(units, peer.octets, now);
+      gate->take(units, peer.octets, peer.turn, now);
     }
     debts_ += positions_.owes(gate->octets, now) ? 1 : 0;
   }
@@ -547,7 +560,7 @@ bool RateBook::serve(Account& account, Instant now) {
     account.spare -= units;
     expires = std::min(expires, account.spare_until);
   }
-  if (peer.to_grant > 0 && peer.expires != expires) {
+  if (peer.to_grant > 0 && (peer.expires != expires || peer.turn_to_grant != peer.turn)) {
     peer.granted -= std::exchange(peer.to_grant, 0);  // could not be sent in time
     peer.octets_to_grant = 0;
   }
@@ -555,6 +568,7 @@ bool RateBook::serve(Account& account, Instant now) {
   peer.granted += units;
   peer.expires = expires;
   peer.taken = now;
+  peer.turn_to_grant = peer.turn;
   peer.octets_to_grant += std::exchange(peer.octets, 0);
   peer.want = account.octets ? 0 : peer.want - units;  // it tells of its next message
   if (peer.want > 0) {
@@ -605,16 +619,17 @@ void RateBook::claim_gate(Account& account, Instant now) {
     return;
   }
   const std::uint32_t octets = account.peers[account.turn.front()].octets;
+  const bool turn = next_is_turn(account);
   bool may = account.due != Instant{} && account.due <= now;
   Instant opens;
   Gate* last = nullptr;
   for (Gate* gate : account.gates) {
     may = may && !gate->claimed_by_other(account);
     if (!gate->octets.limited()) {
-      may = may && (has_spare(account, now) || gate->rate().available(now) > 0);
-    } else if (!gate->octets.open_for(octets, now) && opens_of(*gate, octets) >= opens) {
+      may = may && (has_spare(account, now) || gate->pace(turn).available(now) > 0);
+    } else if (!gate->octets.open_for(octets, now) && opens_of(*gate, octets, turn) >= opens) {
       last = gate;
-      opens = opens_of(*gate, octets);
+      opens = opens_of(*gate, octets, turn);
     }
   }
   set_claim(account, may ? last : nullptr);
@@ -630,7 +645,7 @@ void RateBook::await_gates(Account& account, Instant now) {
   Gate* last = nullptr;
   for (Gate* gate : account.gates) {
     const bool spare = !gate->octets.limited() && has_spare(account, now);
-    const Instant when = spare ? Instant{} : opens_of(*gate, octets);
+    const Instant when = spare ? Instant{} : opens_of(*gate, octets, next_is_turn(account));
     last = gate->octets.limited() && when > std::max(now, opens) ? gate : last;
     opens = std::max(opens, when);
     rates_open = gate->octets.limited() ? rates_open : std::max(rates_open, when);
@@ -698,6 +713,28 @@ void RateBook::answer_asks(Account& account) {
   }
 }
 
+// Who wanted permits has gone. Others were told of the time behind theirs, and do not make ready
+// for the permit that nobody takes now: the first of them is told.
+void RateBook::recall(Account& account, Instant now) {
+  RateOf closed_by = RateOf::vmta;
+  const Instant opens = opens_at(account, closed_by);
+  Peer* first = nullptr;
+  for (Peer& peer : account.peers) {
+    if (peer.told >= now && peer.told <= opens) {
+      return;  // it comes by itself
+    }
+    if (peer.told > opens && (first == nullptr || peer.told < first->told)) {
+      first = &peer;
+    }
+  }
+  if (first != nullptr) {
+    first->later = opens;
+    first->closed_by = static_cast<std::uint8_t>(closed_by);
+    first->recalled = true;
+    tell(account);
+  }
+}
+
 void RateBook::run(Instant now) {
   while (RateScope* scope = holder_timers_.pop_due(now)) {
     stir(*scope);
@@ -716,6 +753,8 @@ void RateBook::run(Instant now) {
     if (!account->turn.empty()) {
       owner_timers_.set(*account, now);
       tell(*account);
+    } else {
+      recall(*account, now);
     }
   }
   grant_due(now);

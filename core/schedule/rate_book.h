@@ -76,9 +76,8 @@ class RateBook {
   /// Whether it keeps the gate of that key, a number.
   bool has_gate(std::string_view key) const;
 
-  /// Permits that may be used now.
+  /// Permits that may be used now; of these, for a message of that many octets.
   static std::uint32_t available(const RateScope& scope, Instant now);
-  /// The same for a message of that many octets.
   static std::uint32_t available(const RateScope& scope, std::uint32_t octets, Instant now);
   /// How long a permit of a rate with that period may be on its way to its use.
   static Duration life_of(Duration period);
@@ -126,6 +125,7 @@ class RateBook {
     WarmupState* warmup = nullptr;  ///< the rate is this one's
     RateOf of = RateOf::vmta;
     bool quick = false;                   ///< RateGate::quick()
+    RateGate turns;                       ///< of quick ones: transactions that begin unpaid
     std::uint32_t version = 0;            ///< of the settings its limit is of
     Account* claimed_by = nullptr;        ///< that was passed over; nobody takes octets before it
     List<Account, RateBehindTag> behind;  ///< who waits for that, or for its octets
@@ -134,12 +134,14 @@ class RateBook {
       return claimed_by != nullptr && claimed_by != &account;
     }
     RateGate& rate() { return warmup != nullptr ? warmup->gate() : own; }
-    void take(std::uint32_t count, std::uint32_t size, Instant now) {
+    RateGate& pace(bool turn) { return turn && quick ? turns : rate(); }
+    void take(std::uint32_t count, std::uint32_t size, bool turn, Instant now) {
       if (octets.limited()) {
         octets.take(size, now);
         return;
       }
-      warmup != nullptr ? warmup->take(count, now) : own.take(count, now);
+      warmup != nullptr && !(turn && quick) ? warmup->take(count, now)
+                                            : pace(turn).take(count, now);
     }
   };
   struct Peer {
@@ -148,10 +150,13 @@ class RateBook {
     std::uint32_t to_grant = 0;
     std::uint32_t octets = 0;  ///< that the next grant has to be for
     std::uint32_t octets_to_grant = 0;
-    Instant expires;   ///< of `to_grant`
-    Instant taken;     ///< `octets_to_grant`, from the gates
-    bool ask = false;  ///< wants to hear when its turn may come
-    Instant later;     ///< the answer, while `ask`
+    Instant expires;                           ///< of `to_grant`
+    Instant taken;                             ///< `octets_to_grant`, from the gates
+    bool turn = false, turn_to_grant = false;  ///< it wants turns; `to_grant` are
+    bool ask = false;                          ///< wants to hear when its turn may come
+    Instant later;                             ///< the answer, while `ask`
+    Instant told;                              ///< the last that it got
+    bool recalled = false;                     ///< it is to have another
     std::uint8_t closed_by = 0;
   };
   /// The owner's side of a scope.
@@ -172,10 +177,11 @@ class RateBook {
     Duration life;
     std::uint32_t spare = 0;  ///< permits that came back; they are good for until `spare_until`
     Instant spare_until;
-    bool again = false;      ///< its permits are of the quick ones of its rates alone
-    LateUse late;            ///< so long after their expiry its permits may be used
-    LateUse late_max;        ///< that its rates allow
-    LateShares late_wanted;  ///< of that, the most that a holder asked for
+    bool spare_turn = false;  ///< they are turns
+    bool again = false;       ///< its permits are of the quick ones of its rates alone
+    LateUse late;             ///< so long after their expiry its permits may be used
+    LateUse late_max;         ///< that its rates allow
+    LateShares late_wanted;   ///< of that, the most that a holder asked for
     Instant due;  ///< when its next message would go if no other account did before; or nothing
     Gate* claim = nullptr;
     Gate* behind = nullptr;  ///< it waits for
@@ -195,9 +201,13 @@ class RateBook {
   void add_gate(Account& account, const SharedRate& rate, std::uint32_t version, Instant now);
   static std::uint32_t available(const Account& account, std::uint32_t octets, Instant now);
   static bool has_spare(const Account& account, Instant now) {
-    return account.spare > 0 && now < account.spare_until;
+    return account.spare > 0 && now < account.spare_until &&
+           account.spare_turn == next_is_turn(account);
   }
-  static Instant opens_of(Gate& gate, std::uint32_t octets);
+  static bool next_is_turn(const Account& account) {
+    return !account.turn.empty() && account.peers[account.turn.front()].turn;
+  }
+  static Instant opens_of(Gate& gate, std::uint32_t octets, bool turn);
   static Instant opens_at(const Account& account, RateOf& closed_by);
   bool serve(Account& account, Instant now);
   void claim_gate(Account& account, Instant now);
@@ -207,6 +217,7 @@ class RateBook {
   void call(Gate& gate);
   void grant_due(Instant now);
   void answer_asks(Account& account);
+  void recall(Account& account, Instant now);
   bool tell_owner(RateScope& scope, LeaseTransport& transport);
   bool answer(Account& account, LeaseTransport& transport);
   bool send(unsigned to, const LeaseMessage& message, LeaseTransport& transport);

@@ -15,6 +15,7 @@ constexpr std::int64_t kDueMax = 1'000'000;
 
 constexpr Duration kLateMax = Duration::minutes(1);
 constexpr Duration kQuick = Duration::seconds(5);
+constexpr Duration kShort = Duration::seconds(20);
 
 /// A single permit has no burst.
 bool in_bursts(RateLimit limit) { return limit.burst && limit.count > 1; }
@@ -37,7 +38,7 @@ std::int64_t interval_of(RateLimit limit, std::uint32_t burst) {
 }  // namespace
 
 bool RateGate::quick(RateLimit limit) {
-  return in_bursts(limit) || limit.period / limit.count <= kQuick;
+  return in_bursts(limit) || limit.period <= kShort || limit.period / limit.count <= kQuick;
 }
 
 Duration RateGate::late_max(RateLimit limit) {
@@ -183,6 +184,14 @@ std::uint32_t RateGate::due(Instant now, Duration ahead) const {
   const std::int64_t missing = std::max<std::int64_t>(0, full_at_.ns - now.ns);
   const std::int64_t span = burst_ * interval_ns_ - missing + ahead.ns;
   return span < 0 ? 0 : static_cast<std::uint32_t>(std::min(span / interval_ns_, kDueMax));
+}
+
+Instant RateGate::due_at(std::uint32_t units, Duration ahead) const {
+  if (!limited()) {
+    return {};
+  }
+  const bool gathers = window_ ? units == 0 : units < burst_ + ahead.ns / interval_ns_;
+  return gathers ? opens_at() + Duration{units * interval_ns_} - ahead : Instant::never();
 }
 
 void RateGate::take(std::uint32_t count, Instant now) {

@@ -32,7 +32,8 @@ class RateGate {
   /// that says `burst`, none for its whole period.
   void begin_after(Instant start, Duration late = {});
 
-  /// Whether a permit of such a limit can be waited for with a transaction open.
+  /// Whether a permit of such a limit can be waited for with a transaction open; or has to be,
+  /// since a window that is a little longer would cost much of it.
   static bool quick(RateLimit limit);
   /// How much later than they were taken permits of such a limit may be used at the most. A tenth
   /// of the period and five seconds where another one is soon there, for beyond that one receiver's
@@ -58,6 +59,8 @@ class RateGate {
   /// Permits that there will have been by `now + ahead`, those of now included, if none is taken;
   /// of a limit that says `burst`, at least that many.
   std::uint32_t due(Instant now, Duration ahead) const;
+  /// When due() will be more than `units` if none is taken; never: not before some are.
+  Instant due_at(std::uint32_t units, Duration ahead) const;
   /// Requires: count <= available(now). Permits are never given back.
   void take(std::uint32_t count, Instant now);
   /// A permit taken earlier was used only now, `late` after that. If none was that late before, the

@@ -36,6 +36,7 @@ bool RateBook::tell_owner(RateScope& scope, LeaseTransport& transport) {
     message.octets = unused.octets;
     message.adopted = unused.build;
     message.time = unused.expires.ns;
+    message.turn = unused.turn;
     message.base = static_cast<std::uint64_t>(unused.taken.ns);
     if (!send(scope.owner, message, transport)) {
       return false;
@@ -57,16 +58,19 @@ bool RateBook::tell_owner(RateScope& scope, LeaseTransport& transport) {
   message.octets = scope.want_octets;
   message.adopted = scope.received;
   message.again = scope.again;
+  message.turn = scope.want_turns;
   const LateShares late = LateShares::of(scope.late, scope.late_max);
   message.priority = late.quick;
   message.lowest = late.slow;
   // Noted before sending, because to ourselves sending acts at once.
   const std::uint32_t told = std::exchange(scope.told, scope.want);
   const std::uint32_t told_octets = std::exchange(scope.told_octets, scope.want_octets);
+  const bool told_turns = std::exchange(scope.told_turns, scope.want_turns);
   scope.tell = false;
   if (!send(scope.owner, message, transport)) {
     scope.told = told;
     scope.told_octets = told_octets;
+    scope.told_turns = told_turns;
     scope.tell = true;
     return false;
   }
@@ -83,6 +87,7 @@ bool RateBook::answer(Account& account, LeaseTransport& transport) {
       message.kind = LeaseMessage::Kind::rate_grant;
       message.time = peer.expires.ns;
       message.limit = account.late.as_ms();
+      message.turn = peer.turn_to_grant;
       message.units = std::exchange(peer.to_grant, 0);
       message.octets = std::exchange(peer.octets_to_grant, 0);
       message.adopted = account.builds;
@@ -92,8 +97,8 @@ bool RateBook::answer(Account& account, LeaseTransport& transport) {
         peer.octets_to_grant = message.octets;
         return false;
       }
-    } else if (peer.ask && peer.want > 0) {
-      if (!std::exchange(answered, true)) {
+    } else if (peer.recalled || (peer.ask && peer.want > 0)) {
+      if (!peer.recalled && !std::exchange(answered, true)) {
         answer_asks(account);
       }
       message.kind = LeaseMessage::Kind::rate_later;
@@ -102,8 +107,9 @@ bool RateBook::answer(Account& account, LeaseTransport& transport) {
       if (!send(shard, message, transport)) {
         return false;
       }
+      peer.told = peer.later;
     }
-    peer.ask = false;
+    peer.ask = peer.recalled = false;
   }
   return true;
 }

@@ -142,7 +142,8 @@ void RatePositions::write(std::string& lines, const ByteGate& gate, std::string_
 void RatePositions::write_line(std::string& lines, std::string_view name, std::string_view vmta,
                                std::string_view kind, Instant rests_at, std::string_view used,
                                Now now) {
-  const WallTime rests = now.wall + (rests_at - now.instant);
+  // Wall times are rounded down, here and when it is read.
+  const WallTime rests = now.wall + (rests_at - now.instant) + Duration::microseconds(2);
   lines.append(kRateWord).append("\t").append(name).append("\t").append(vmta).append("\t");
   lines.append(kind).append("\t").append(std::to_string(std::max<std::int64_t>(0, rests.us)));
   lines.append("\t").append(used).append("\n");

@@ -34,6 +34,7 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
     Instant taken;            ///< when some comes back
     bool promised = false;    ///< a session is about to use it
     UsedBy used_by;           ///< and its RCPTs have to have left
+    bool turn = false;        ///< see RateScope::turns
   };
   /// What no message used of a grant of octets, on its way back.
   using Unused = Lease;
@@ -64,9 +65,14 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   LateUse late;              ///< asked for: so long after their expiry permits are to be used
   LateUse late_max;          ///< that its rates allow
   std::uint32_t timer_place = kNil;
-  bool connects = false;             ///< permits of a part are for connections
-  bool octets = false;               ///< one of its rates is of octets
-  bool again = false;                ///< see RateBook::again()
+  bool connects = false;  ///< permits of a part are for connections
+  bool octets = false;    ///< one of its rates is of octets
+  bool again = false;     ///< see RateBook::again()
+  /// What is asked for and may be taken now is turns: permits to begin, which do not count in quick
+  /// rates. Each RCPT takes a permit of RateBook::again() as it leaves.
+  bool turns = false;
+  bool want_turns = false;  ///< `want` is
+  bool told_turns = false;
   bool tell = false;                 ///< the owner is to hear of `want` though it is the same
   bool payers_first = false;         ///< the odd permit is theirs this time
   RateOf closed_by = RateOf::vmta;   ///< which rate makes it wait

@@ -181,7 +181,8 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   std::uint32_t demand(const Waiter& waiter) const;
   // scheduler_jobs.cpp: jobs and outcomes
   bool may_take(Queue& queue, Now now);
-  Job* take(QueueId queue, const IpAddress& source, bool slow, Now now);
+  enum class Asks : std::uint8_t { never, with_others, always };  ///< for permits of RCPTs
+  Job* take(QueueId queue, const IpAddress& source, Asks asks, Now now);
   void fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now);
   UsedBy spend(Queue&, const PooledJob&, std::uint32_t count, SourceGate*, RateScope*, Now now);
   void decide(PooledJob& job, Queue& queue, JobRecipient& recipient, Now now);

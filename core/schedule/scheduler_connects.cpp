@@ -1,4 +1,5 @@
 #include "core/schedule/connect_rates.h"
+#include "core/schedule/late_permits.h"
 
 #include <algorithm>
 #include <utility>
@@ -133,7 +134,7 @@ bool Scheduler::wants_session(const Queue& queue, Now now) const {
     if (unconnected < SourceTraffic::lacking(queue, work, now)) {
       return true;
     }
-    work = std::min(work, sources->permits(*queue.policy, now.instant));
+    work = std::min(work, sources->permits(*queue.policy, now.instant, LatePermits::lead(queue)));
     live = std::min(live, unconnected + sources->useful_connections(*queue.policy, now.instant));
   }
   if (queue.shared_messages != nullptr) {

@@ -3,6 +3,7 @@
 
 #include "core/base/assert.h"
 #include "core/schedule/connect_rates.h"
+#include "core/schedule/late_permits.h"
 #include "core/schedule/retry_clock.h"
 #include "core/schedule/scheduler.h"
 #include "core/schedule/sender_traffic.h"
@@ -259,7 +260,7 @@ bool Scheduler::may_start(Queue& queue, Now now) {
     wait_until(queue, Gate::yielding, Instant::never());
     return false;
   }
-  if (own_permits(queue, now, queue.slow ? RateBook::kLead : Duration{}) == 0) {
+  if (own_permits(queue, now, LatePermits::lead(queue)) == 0) {
     return false;
   }
   if (!may_approach(queue, now) || SourceTraffic::waits(*this, queue)) {

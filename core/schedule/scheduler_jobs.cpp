@@ -90,28 +90,32 @@ UsedBy Scheduler::spend(Queue& queue, const PooledJob& job, std::uint32_t count,
   }
   SourceTraffic::began(*this, queue);
   queue.invited = queue.fresh = false;
-  const UsedBy until = LatePermits::charge(queue, gate, count, scope, job.mail.size, now);
+  if (!queue.slow) {
+    LatePermits::charge_own(queue, gate, count, now);
+  }
+  const UsedBy until =
+      scope == nullptr ? UsedBy{} : RateBook::take(*scope, count, job.mail.size, now.instant);
   if (scope != nullptr) {
     rates_.hand_back(*scope, false, now.instant);
   }
   return until;
 }
 
-Job* Scheduler::take(QueueId id, Now now) { return take(id, {}, false, now); }
+Job* Scheduler::take(QueueId id, Now now) { return take(id, {}, Asks::never, now); }
 
 Job* Scheduler::take_from(QueueId id, const IpAddress& source, Now now) {
-  return take(id, source, false, now);
+  return take(id, source, Asks::with_others, now);
 }
 
 Job* Scheduler::take_slow(QueueId id, const IpAddress& source, Now now) {
-  return take(id, source, true, now);
+  return take(id, source, Asks::always, now);
 }
 
 Permits Scheduler::permits(Job& job, std::uint32_t sent, std::uint32_t want, Now now) {
   return LatePermits::ask(*this, static_cast<PooledJob&>(job), sent, want, now);
 }
 
-Job* Scheduler::take(QueueId id, const IpAddress& source, bool slow, Now now) {
+Job* Scheduler::take(QueueId id, const IpAddress& source, Asks asks, Now now) {
   Queue* found = table_.find(id);
   if (found == nullptr) {
     return nullptr;
@@ -137,16 +141,16 @@ Job* Scheduler::take(QueueId id, const IpAddress& source, bool slow, Now now) {
   }
   // What a connection was made for goes before it is given up: else queues whose greetings or
   // permits take longer than their time would open and close in turn, and send nothing.
-  slow = slow && LatePermits::fit(*this, queue);
-  const bool begins = queue.fresh && SenderTraffic::permit_there(*this, queue, source, slow, now);
+  queue.slow =
+      asks == Asks::always || (queue.slow && asks == Asks::with_others && queue.sessions() > 1);
+  const bool begins = queue.fresh && SenderTraffic::permit_there(*this, queue, source, now);
   if (!begins && must_yield(queue, now)) {
     place(queue, QueueState::waiting, Gate::yielding, Instant::never(),
           doors_.closer != nullptr ? &yielders_ : nullptr);
     return nullptr;
   }
-  queue.slow = slow;
-  const std::uint32_t permits =
-      slow ? LatePermits::own(*this, queue, now) : own_permits(queue, now, {});
+  const bool lapses = queue.slow && LatePermits::fit(*this, queue);
+  const std::uint32_t permits = LatePermits::own(*this, queue, now);
   if (permits == 0 || !may_leave_from(queue, source, now)) {
     return nullptr;
   }
@@ -154,19 +158,18 @@ Job* Scheduler::take(QueueId id, const IpAddress& source, bool slow, Now now) {
     place(queue, QueueState::waiting, Gate::jobs, Instant::never(), &job_waiters_);
     return nullptr;
   }
-  RateScope* scope = slow ? queue.shared_messages : nullptr;
-  const std::uint32_t shared = slow ? LatePermits::shared(*this, queue, now)
-                                    : SenderTraffic::permits(*this, queue, source, scope, now);
+  RateScope* scope = lapses ? queue.shared_messages : nullptr;
+  const std::uint32_t shared = lapses ? LatePermits::shared(*this, queue, now)
+                                      : SenderTraffic::permits(*this, queue, source, scope, now);
   if (shared == 0 || !octets_open(queue, now) || !may_leave_from(queue, source, now)) {
     return nullptr;
   }
   PooledJob& job = jobs_.take(false);
   SourceGate* const gate = queue.sources() == nullptr ? nullptr : queue.sources()->find(source);
   const std::uint32_t most = std::max(1u, queue.policy->recipients_per_transaction_max);
-  fill(job, queue,
-       std::min({permits, shared, most,
-                 gate == nullptr ? RateGate::kUnlimited : gate->messages.available(now.instant)}),
-       now);
+  const std::uint32_t from_there =
+      gate == nullptr ? most : gate->units(now.instant, LatePermits::lead(queue));
+  fill(job, queue, std::min({permits, shared, most, from_there}), now);
   const auto count = static_cast<std::uint32_t>(job.recipients.size());
   if (queue.ready.empty() || count == 0) {
     evaluate(queue, now);
@@ -175,8 +178,8 @@ Job* Scheduler::take(QueueId id, const IpAddress& source, bool slow, Now now) {
     jobs_.give_back(job);
     return nullptr;
   }
-  const UsedBy good_until = spend(queue, job, slow ? 0 : count, gate, slow ? nullptr : scope, now);
-  LatePermits::begin(queue, job, source, scope, slow, good_until, now);
+  const UsedBy good_until = spend(queue, job, count, gate, lapses ? nullptr : scope, now);
+  LatePermits::begin(queue, job, source, scope, lapses, good_until, now);
   queue.in_flight += count;
   places_.begin_delivery(count);
   return &job;

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/schedule/late_permits.h"
 #include "core/schedule/sender_traffic.h"
 #include "core/schedule/source_traffic.h"
 
@@ -145,8 +146,11 @@ bool SourceTraffic::may_use(QueueState state, Gate gate) {
 
 std::uint32_t SourceTraffic::permits(Scheduler& all, Queue& queue, SourceLine& line, Now now) {
   RateScope& scope = *line.scope;
-  const std::uint32_t units = RateBook::available(scope, all.next_octets(queue), now.instant);
-  const bool turn = queue.invited || scope.waiting.empty() || scope.waiting.front() == &line;
+  const std::uint32_t units = LatePermits::there(all, queue, scope, all.next_octets(queue), now);
+  Waiter* const first = scope.waiting.front();
+  const bool turn =
+      queue.invited || first == nullptr || first == &line ||
+      LatePermits::turns(*static_cast<SourceLine&>(*first).queue, scope) != scope.turns;
   if (units > 0 && turn) {
     leave_line(all, line);
     return units;
@@ -284,7 +288,7 @@ void SourceTraffic::serve(Scheduler& all, RateScope& scope, Now now, std::uint32
   while (budget > 0 && !scope.waiting.empty() && !(scope.octets && promised > 0)) {
     SourceLine& line = static_cast<SourceLine&>(*scope.waiting.front());
     const std::uint32_t size = all.next_octets(*line.queue);
-    if (RateBook::available(scope, size, now.instant) <= promised) {
+    if (LatePermits::there(all, *line.queue, scope, size, now) <= promised) {
       break;
     }
     --budget;
@@ -295,16 +299,21 @@ void SourceTraffic::serve(Scheduler& all, RateScope& scope, Now now, std::uint32
     RateBook::promise(scope);
   }
   all.rates_.hand_back(scope, true, now.instant);
-  if (scope.octets && !scope.waiting.empty()) {
-    const Queue& first = *static_cast<SourceLine&>(*scope.waiting.front()).queue;
-    all.rates_.set_want(scope, promised == 0 ? all.demand(first) : 0, all.next_octets(first));
+  Waiter* const front = scope.waiting.front();
+  const Queue* const first = front == nullptr ? nullptr : static_cast<SourceLine&>(*front).queue;
+  scope.turns = first != nullptr && LatePermits::turns(*first, scope);
+  const bool full = scope.turns && LatePermits::full(all, scope);
+  if (full || (scope.octets && first != nullptr)) {
+    all.rates_.set_want(scope, promised == 0 && !full ? all.demand(*first) : 0,
+                        all.next_octets(*first));
     return;
   }
   std::uint32_t wanted = 0;
   int looked_at = 0;
   for (Waiter* one = scope.waiting.front(); one != nullptr && looked_at < Scheduler::kDemandQueues;
        one = scope.waiting.after(*one), ++looked_at) {
-    wanted += all.demand(*static_cast<SourceLine&>(*one).queue);
+    const Queue& queue = *static_cast<SourceLine&>(*one).queue;
+    wanted += LatePermits::turns(queue, scope) == scope.turns ? all.demand(queue) : 0;
   }
   const std::uint32_t units = RateBook::available(scope, now.instant);
   const std::uint32_t spare = units - std::min(units, promised);

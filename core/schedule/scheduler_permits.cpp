@@ -12,6 +12,9 @@ namespace {
 /// A transaction is kept open so long for a permit.
 constexpr Duration kPatience = Duration::seconds(5);
 
+/// Where RCPTs wait for what comes within that time, no further transactions begin with turns.
+constexpr Duration kTurnsWait = Duration::seconds(1);
+
 /// What a receiver took longer than permits were good counts at once for so much.
 constexpr std::int64_t kLearns = 8;
 
@@ -40,8 +43,8 @@ void for_own(Queue& queue, SourceGate* gate, Act act) {
 /// The same on those that a permit is needed of for the next RCPT of the job.
 template <class Act>
 void for_owed(Queue& queue, const PooledJob& job, Instant now, Act act) {
-  for_own(queue, job.kept ? gate_of(queue, job.leaves_from) : nullptr, [&](RateGate& rate) {
-    if (!job.kept || now - job.paid_at > rate.late_max()) {
+  for_own(queue, gate_of(queue, job.leaves_from), [&](RateGate& rate) {
+    if (!job.kept || job.turn || now - job.paid_at > rate.late_max()) {
       act(rate);
     }
   });
@@ -62,23 +65,26 @@ Instant own_opens(Queue& queue, const PooledJob& job, Instant now) {
 }
 
 /// Permits of its own rates leave now, so long after they were taken: its mail had to be read.
-void used_late(Queue& queue, Duration late) {
+void used_late(Queue& queue, SourceGate* gate, Duration late) {
   queue.messages.used_late(late);
+  if (gate != nullptr) {
+    gate->messages.used_late(late);
+  }
   if (queue.warmup != nullptr) {
     queue.warmup->used_late(late);
   }
 }
 
-Duration interval_of(Queue& queue) {
+Duration interval_of(Queue& queue, SourceGate* gate) {
   Duration interval;
-  for_own(queue, nullptr,
+  for_own(queue, gate,
           [&](const RateGate& rate) { interval = std::max(interval, rate.interval()); });
   return interval;
 }
 
-Instant good_until(Queue& queue, UsedBy shared, Instant now) {
+Instant good_until(Queue& queue, SourceGate* gate, UsedBy shared, Instant now) {
   Duration life = RateBook::kLifeMax;
-  for_own(queue, nullptr, [&](const RateGate& rate) {
+  for_own(queue, gate, [&](const RateGate& rate) {
     life = std::min(life, RateBook::life_of(rate.limit().period));
   });
   return std::min({now + life, shared.quick, shared.slow});
@@ -87,12 +93,21 @@ Instant good_until(Queue& queue, UsedBy shared, Instant now) {
 /// Its permits could be taken anew.
 bool may_lapse(const Queue& queue) {
   const RateScope* const scope = queue.shared_messages;
-  return queue.sources() == nullptr && (scope == nullptr || !scope->octets);
+  const SourceGates* const sources = queue.sources();
+  return (scope == nullptr || !scope->octets) &&
+         (sources == nullptr ||
+          std::none_of(sources->all().begin(), sources->all().end(),
+                       [](const SourceGate& gate) { return gate.line != nullptr; }));
 }
 
 bool waits_for_rate(const Queue& queue) {
-  return queue.state == QueueState::waiting && queue.until == Instant::never() &&
-         (queue.gate == Gate::message_rate || queue.gate == Gate::warmup);
+  const bool own = queue.gate == Gate::message_rate || queue.gate == Gate::warmup;
+  return queue.state == QueueState::waiting &&
+         (queue.gate == Gate::source_message_rate || (own && queue.until == Instant::never()));
+}
+
+std::uint32_t unpaid_of(const Queue& queue) {
+  return queue.rare == nullptr ? 0 : queue.rare->unpaid;
 }
 
 }  // namespace
@@ -103,21 +118,52 @@ bool LatePermits::fit(Scheduler& all, Queue& queue) {
   return may_lapse(queue) && !SenderTraffic::leads(all, queue);
 }
 
-std::uint32_t LatePermits::own(Scheduler& all, Queue& queue, Now now) {
-  constexpr Duration kLead = RateBook::kLead;
-  if (all.own_permits(queue, now, kLead) == 0) {
-    return 0;
+std::uint32_t LatePermits::due(const Queue& queue, Now now) {
+  const Duration ahead = lead(queue);
+  if (ahead == Duration{}) {
+    return queue.permits(now.instant);
   }
-  std::uint32_t due = queue.messages.due(now.instant, kLead);
+  std::uint32_t due = queue.messages.due(now.instant, ahead);
   if (queue.warmup != nullptr) {
-    due = std::min(due, queue.warmup->gate().due(now.instant, kLead));
+    due = std::min(due, queue.warmup->gate().due(now.instant, ahead));
   }
-  const std::uint32_t unpaid = queue.rare_limits().unpaid;
-  if (due <= unpaid) {
+  return due == RateGate::kUnlimited ? due : due - std::min(due, unpaid_of(queue));
+}
+
+Instant LatePermits::due_at(const Queue& queue) {
+  const Duration ahead = lead(queue);
+  const std::uint32_t unpaid = ahead == Duration{} ? 0 : unpaid_of(queue);
+  const Instant opens = queue.messages.due_at(unpaid, ahead);
+  return queue.warmup == nullptr ? opens
+                                 : std::max(opens, queue.warmup->gate().due_at(unpaid, ahead));
+}
+
+std::uint32_t LatePermits::own(Scheduler& all, Queue& queue, Now now) {
+  const std::uint32_t now_due = all.own_permits(queue, now, lead(queue));
+  if (now_due == 0 || !queue.slow) {
+    return now_due;
+  }
+  const std::uint32_t units = due(queue, now);
+  if (units == 0) {
     all.wait_until(queue, Gate::message_rate, Instant::never());  // over() goes on
-    return 0;
   }
-  return due - unpaid;
+  return units;
+}
+
+bool LatePermits::turns(const Queue& queue, const RateScope& scope) {
+  return queue.slow && (scope.sender != 0 || scope.whole != nullptr || !may_lapse(queue));
+}
+
+bool LatePermits::full(Scheduler& all, const RateScope& scope) {
+  const RateScope& again = all.rates_.again(scope);
+  const auto wait = static_cast<std::int64_t>(again.payers.size());
+  return wait > 0 && again.interval * (wait + 1) > kTurnsWait;
+}
+
+std::uint32_t LatePermits::there(Scheduler& all, const Queue& queue, RateScope& scope,
+                                 std::uint32_t octets, Now now) {
+  scope.turns = turns(queue, scope);
+  return scope.turns && full(all, scope) ? 0 : RateBook::available(scope, octets, now.instant);
 }
 
 std::uint32_t LatePermits::shared(Scheduler& all, Queue& queue, Now now) {
@@ -134,22 +180,28 @@ std::uint32_t LatePermits::shared(Scheduler& all, Queue& queue, Now now) {
 }
 
 void LatePermits::begin(Queue& queue, PooledJob& job, const IpAddress& source, RateScope* scope,
-                        bool slow, UsedBy good, Now now) {
+                        bool lapses, UsedBy good, Now now) {
+  SourceGate* const gate = gate_of(queue, source);
   job.kept = scope != queue.shared_messages || !may_lapse(queue);
-  job.lapsed = false;
+  job.turn = queue.slow && !lapses;
+  job.lapsed = job.turn;
   job.leaves_from = source;
   job.kept_from = scope;
   job.kept_until = good;
   job.backoff = queue.policy->backoff;
-  job.paid = slow ? 0 : static_cast<std::uint32_t>(job.recipients.size());
+  job.metered = queue.slow;
+  job.paid = queue.slow ? 0 : static_cast<std::uint32_t>(job.recipients.size());
   job.paid_at = now.instant;
-  job.paid_until = good_until(queue, good, now.instant);
-  job.unpaid = slow;
-  if (!slow) {
+  job.paid_until = good_until(queue, gate, good, now.instant);
+  job.unpaid = queue.slow;
+  if (!queue.slow) {
     return;
   }
   ++queue.rare_limits().unpaid;
-  job.scope = queue.shared_messages;
+  if (gate != nullptr) {
+    ++gate->unpaid;
+  }
+  job.scope = lapses ? queue.shared_messages : nullptr;
   if (job.scope != nullptr) {
     ++job.scope->unpaid;
   }
@@ -157,8 +209,7 @@ void LatePermits::begin(Queue& queue, PooledJob& job, const IpAddress& source, R
 
 // ---- while it goes on --------------------------------------------------------------------------
 
-UsedBy LatePermits::charge(Queue& queue, SourceGate* gate, std::uint32_t count, RateScope* scope,
-                           std::uint32_t octets, Now now) {
+void LatePermits::charge_own(Queue& queue, SourceGate* gate, std::uint32_t count, Now now) {
   if (gate != nullptr) {
     gate->messages.take(count, now.instant);
   }
@@ -166,7 +217,6 @@ UsedBy LatePermits::charge(Queue& queue, SourceGate* gate, std::uint32_t count, 
   if (queue.warmup != nullptr) {
     queue.warmup->take(count, now.instant);
   }
-  return scope == nullptr ? UsedBy{} : RateBook::take(*scope, count, octets, now.instant);
 }
 
 Permits LatePermits::ask(Scheduler& all, PooledJob& job, std::uint32_t sent, std::uint32_t want,
@@ -175,12 +225,12 @@ Permits LatePermits::ask(Scheduler& all, PooledJob& job, std::uint32_t sent, std
   RP_ASSERT(sent + want <= count);
   Queue& queue = *all.table_.find(job.queue);
   if (!job.kept && want > 0 && sent < job.paid && now.instant <= job.paid_until) {
-    used_late(queue, now.instant - job.paid_at);
+    used_late(queue, gate_of(queue, job.leaves_from), now.instant - job.paid_at);
     return {std::min(want, job.paid - sent), false};
   }
   leave_line(all, queue, job);
   const Permits permits = want == 0  ? Permits{}
-                          : job.kept ? use(all, queue, job, want, now)
+                          : job.kept ? use(all, queue, job, sent, want, now)
                                      : pay(all, queue, job, sent, want, now);
   if (permits.count > 0 ? job.paid == count : !permits.soon) {
     over(all, queue, job, now);
@@ -201,7 +251,8 @@ Permits LatePermits::pay(Scheduler& all, Queue& queue, PooledJob& job, std::uint
   std::uint32_t units = std::min(want, own_units(queue, job, now.instant));
   RareLimits& own = queue.rare_limits();
   if (units == 0 || (!called && !own.payers.empty())) {
-    const Duration before = interval_of(queue) * static_cast<std::int64_t>(own.payers.size());
+    const Duration before = interval_of(queue, gate_of(queue, job.leaves_from)) *
+                            static_cast<std::int64_t>(own.payers.size());
     if (own_opens(queue, job, now.instant) + before > now.instant + kPatience) {
       return {};
     }
@@ -225,7 +276,10 @@ Permits LatePermits::pay(Scheduler& all, Queue& queue, PooledJob& job, std::uint
   }
   job.paid = sent + units;
   job.paid_at = now.instant;
-  job.paid_until = good_until(queue, charge(queue, nullptr, units, scope, 0, now), now.instant);
+  SourceGate* const gate = gate_of(queue, job.leaves_from);
+  charge_own(queue, gate, units, now);
+  const UsedBy good = scope == nullptr ? UsedBy{} : RateBook::take(*scope, units, 0, now.instant);
+  job.paid_until = good_until(queue, gate, good, now.instant);
   return {units, false};
 }
 
@@ -236,7 +290,7 @@ bool LatePermits::kept_for_long(Scheduler& all, Queue& queue, PooledJob& job, No
   const Duration wanted = late * 5 / 4;
   bool good = true;
   for_owed(queue, job, now.instant, [&](RateGate& rate) {
-    if (!RateGate::quick(rate.limit())) {
+    if (!job.turn && !RateGate::quick(rate.limit())) {
       good = false;
       rate.used_late(std::min(wanted, RateGate::late_max(rate.limit())));
     }
@@ -258,9 +312,9 @@ bool LatePermits::kept_for_long(Scheduler& all, Queue& queue, PooledJob& job, No
   return good;
 }
 
-/// A RCPT of a transaction whose permits were taken when it began could leave now.
-Permits LatePermits::use(Scheduler& all, Queue& queue, PooledJob& job, std::uint32_t want,
-                         Now now) {
+/// A RCPT of a transaction whose permits, or turns, were taken when it began could leave now.
+Permits LatePermits::use(Scheduler& all, Queue& queue, PooledJob& job, std::uint32_t sent,
+                         std::uint32_t want, Now now) {
   const bool called = std::exchange(job.called, false);
   const bool changed = job.backoff != queue.policy->backoff;
   const Instant settled = all.rates_.settled();
@@ -297,8 +351,9 @@ Permits LatePermits::use(Scheduler& all, Queue& queue, PooledJob& job, std::uint
   }
   const Duration late = now.instant - job.paid_at;
   for_own(queue, gate_of(queue, job.leaves_from), [&](RateGate& rate) {
-    late > rate.late_max() ? rate.take(units, now.instant) : rate.used_late(late);
+    job.turn || late > rate.late_max() ? rate.take(units, now.instant) : rate.used_late(late);
   });
+  job.paid = job.turn ? sent + units : job.paid;
   return {units, false};
 }
 
@@ -309,6 +364,9 @@ void LatePermits::leave_line(Scheduler& all, Queue& queue, PooledJob& job) {
   if (RateScope* const scope = std::exchange(job.in_line, nullptr)) {
     scope->payers.remove(job);
     all.rates_.stir(*scope);
+  }
+  if (job.turn && job.kept_from != nullptr) {
+    all.rates_.stir(*job.kept_from);  // others may begin
   }
 }
 
@@ -336,6 +394,14 @@ void LatePermits::over(Scheduler& all, Queue& queue, PooledJob& job, Now now) {
     return;
   }
   --queue.rare->unpaid;
+  SourceGate* const gate = gate_of(queue, job.leaves_from);
+  if (gate != nullptr && gate->unpaid > 0) {
+    --gate->unpaid;
+    if (queue.state == QueueState::waiting) {
+      queue.rare->source_opens = std::min(queue.rare->source_opens, now.instant);
+      all.arm(queue, now.instant);
+    }
+  }
   if (RateScope* const scope = std::exchange(job.scope, nullptr)) {
     --scope->unpaid;
     all.rates_.stir(*scope);

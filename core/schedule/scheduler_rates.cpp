@@ -93,10 +93,12 @@ std::uint32_t Scheduler::next_octets(const Queue& queue) {
 bool Scheduler::octets_open(Queue& queue, Now now) {
   ByteGate* const octets = queue.octets();
   const std::uint32_t size = octets == nullptr ? 0 : next_octets(queue);
-  if (octets == nullptr || octets->open_for(size, now.instant)) {
+  const Duration lead = queue.sessions() == 0 ? RateBook::kLead : Duration{};
+  if (octets == nullptr || octets->open_for(size, now.instant) ||
+      octets->opens_for(size) <= now.instant + lead) {
     return true;
   }
-  wait_until(queue, Gate::data_rate, octets->opens_for(size));
+  wait_until(queue, Gate::data_rate, octets->opens_for(size) - lead);
   return false;
 }
 
@@ -178,8 +180,12 @@ std::uint32_t Scheduler::shared_permits(Queue& queue, const IpAddress& source, R
     scope = line->scope;
     return SourceTraffic::permits(*this, queue, *line, now);
   }
-  const std::uint32_t units = RateBook::available(*scope, next_octets(queue), now.instant);
-  if (units == 0 || (!queue.invited && !scope->waiting.empty())) {
+  const std::uint32_t units = LatePermits::there(*this, queue, *scope, next_octets(queue), now);
+  Waiter* const first = scope->waiting.front();
+  // Who waits for the other kind could not use it.
+  const bool others =
+      first != nullptr && LatePermits::turns(static_cast<Queue&>(*first), *scope) == scope->turns;
+  if (units == 0 || (!queue.invited && others)) {
     wait_for_permit(queue, *scope, Gate::vmta_message_rate, queue.invited);
     return 0;
   }
@@ -215,6 +221,7 @@ void Scheduler::serve_rate(RateScope& scope, Now now, std::uint32_t& budget) {
     SourceTraffic::serve(*this, scope, now, budget);
     return;
   }
+  scope.turns = false;
   std::uint32_t there = RateBook::available(scope, now.instant);
   if (!scope.payers.empty() && !scope.waiting.empty()) {
     // Turn and turn about with mail that leaves at once.
@@ -228,6 +235,7 @@ void Scheduler::serve_rate(RateScope& scope, Now now, std::uint32_t& budget) {
     serve_connects(scope, now, budget);
   } else {
     serve_messages(scope, promised, now, budget);
+    scope.turns = scope.octets && scope.turns;
     there = RateBook::available(scope, now.instant);
     promised += LatePermits::call(scope, there - std::min(there, promised), now);
   }
@@ -238,13 +246,15 @@ void Scheduler::serve_rate(RateScope& scope, Now now, std::uint32_t& budget) {
        one = scope.waiting.after(*one), ++looked_at) {
     wanted += connects ? 1 : demand(*one);
   }
-  const std::uint32_t units = RateBook::available(scope, now.instant);
-  const std::uint32_t spare = units - std::min(units, promised);
   if (scope.octets && !scope.waiting.empty()) {
     const auto& first = static_cast<Queue&>(*scope.waiting.front());
-    rates_.set_want(scope, promised == 0 ? demand(first) : 0, next_octets(first));
+    scope.turns = LatePermits::turns(first, scope);
+    const bool full = scope.turns && LatePermits::full(*this, scope);
+    rates_.set_want(scope, promised == 0 && !full ? demand(first) : 0, next_octets(first));
     return;
   }
+  const std::uint32_t units = RateBook::available(scope, now.instant);
+  const std::uint32_t spare = units - std::min(units, promised);
   rates_.set_want(scope, wanted - std::min(wanted, spare));
 }
 
@@ -262,7 +272,7 @@ void Scheduler::serve_messages(RateScope& scope, std::uint32_t& promised, Now no
                                std::uint32_t& budget) {
   while (budget > 0 && !scope.waiting.empty() && !(scope.octets && promised > 0)) {
     Queue& queue = static_cast<Queue&>(*scope.waiting.front());
-    if (RateBook::available(scope, next_octets(queue), now.instant) <= promised) {
+    if (LatePermits::there(*this, queue, scope, next_octets(queue), now) <= promised) {
       break;
     }
     --budget;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/schedule/late_permits.h"
 #include "core/schedule/sender_traffic.h"
 
 namespace ringpost::schedule {
@@ -58,27 +59,27 @@ bool SenderTraffic::keeps_session(Scheduler& all, Queue& queue, Now now) {
   return true;
 }
 
-bool SenderTraffic::permit_there(Scheduler& all, const Queue& queue, const IpAddress& source,
-                                 bool slow, Now now) {
+bool SenderTraffic::permit_there(Scheduler& all, Queue& queue, const IpAddress& source, Now now) {
   const std::uint32_t size = all.next_octets(queue);
   ByteGate* const octets = queue.octets();
-  const Duration lead = slow ? RateBook::kLead : Duration{};
+  const Duration lead = LatePermits::lead(queue);
+  const bool plain = queue.slow && LatePermits::fit(all, queue);
   const bool own = queue.messages.due(now.instant, lead) > 0 &&
                    (queue.warmup == nullptr || queue.warmup->gate().due(now.instant, lead) > 0);
   if (!own || (octets != nullptr && !octets->open_for(size, now.instant))) {
     return false;
   }
-  const RateScope* scope = scope_of(all, queue, all.shares_.next(queue));
+  RateScope* scope = scope_of(all, queue, all.shares_.next(queue));
   if (queue.sources() != nullptr) {
     SourceGate* const gate = queue.sources()->find(source);
-    if (gate == nullptr || !gate->open_for(size, now.instant)) {
+    if (gate == nullptr || !gate->open_for(size, now.instant, lead)) {
       return false;
     }
     scope = scope == nullptr && gate->line != nullptr ? gate->line->scope : scope;
   }
   scope = scope == nullptr ? queue.shared_messages : scope;
-  return scope == nullptr || (slow ? scope->opens <= now.instant + lead
-                                   : RateBook::available(*scope, size, now.instant) > 0);
+  return scope == nullptr || (plain ? scope->opens <= now.instant + lead
+                                    : LatePermits::there(all, queue, *scope, size, now) > 0);
 }
 
 std::uint32_t SenderTraffic::permits(Scheduler& all, Queue& queue, const IpAddress& source,
@@ -95,7 +96,7 @@ std::uint32_t SenderTraffic::permits(Scheduler& all, Queue& queue, const IpAddre
       }
       return units;
     }
-    const std::uint32_t units = RateBook::available(*own, all.next_octets(queue), now.instant);
+    const std::uint32_t units = LatePermits::there(all, queue, *own, all.next_octets(queue), now);
     if (units > 0) {
       scope = own;
       return units;
@@ -210,10 +211,8 @@ void SenderTraffic::stir_all(Scheduler& all) {
 /// Whether its own gates are open; `again`: when it is worth asking anew.
 bool SenderTraffic::may_send(Scheduler& all, Queue& queue, const SenderLane& lane, Now now,
                              Instant& again) {
-  if (queue.permits(now.instant) == 0) {
-    const Instant opens = queue.messages.available(now.instant) == 0 ? queue.messages.opens_at()
-                                                                     : queue.warmup->opens_at();
-    again = std::min(again, std::max(opens, now.instant));
+  if (LatePermits::due(queue, now) == 0) {
+    again = std::min(again, std::max(LatePermits::due_at(queue), now.instant));
     return false;
   }
   const std::uint32_t size = lane.head == kNil ? 0 : all.senders_.facts(lane.head).size;
@@ -275,6 +274,7 @@ void SenderTraffic::serve_asking(Scheduler& all, RateScope& scope, Now now, Inst
   std::uint32_t told = 0;
   std::uint32_t wanted = 0;
   std::uint32_t octets = 0;
+  bool kind = false;
   for (std::size_t n = std::min(scope.asking.size(), kLanesPerServe); n > 0; --n) {
     SenderLane* const lane = scope.asking.front();
     if (lane == nullptr) {
@@ -283,17 +283,22 @@ void SenderTraffic::serve_asking(Scheduler& all, RateScope& scope, Now now, Inst
     Queue& queue = all.table_.at(lane->queue);
     const bool sends = queue.asking > 0 && may_send(all, queue, *lane, now, again);
     const std::uint32_t size = all.senders_.facts(lane->head).size;
-    const std::uint32_t units = RateBook::available(scope, size, now.instant);
+    const std::uint32_t units = LatePermits::there(all, queue, scope, size, now);
     line_up(*lane, sends);
     if (sends && units > told && !(scope.octets && told > 0)) {
       told += send(all, queue, *lane, units - told, now);
     }
-    if (lane->scope == &scope && lane->queue == queue.slot) {
-      const std::uint32_t more = demand(all, queue, *lane);
+    // All that is asked for at a time is of one kind: that of the first lane.
+    const bool turns = LatePermits::turns(queue, scope);
+    if (lane->scope == &scope && lane->queue == queue.slot && (wanted == 0 || turns == kind)) {
+      const std::uint32_t more =
+          turns && LatePermits::full(all, scope) ? 0 : demand(all, queue, *lane);
+      kind = more > 0 ? turns : kind;
       octets = wanted == 0 && more > 0 ? all.senders_.facts(lane->head).size : octets;
       wanted += more;
     }
   }
+  scope.turns = kind;
   const std::uint32_t units = RateBook::available(scope, now.instant);
   const std::uint32_t spare = scope.octets ? 0 : units - std::min(units, told);
   const bool later = scope.octets && told > 0;  // after that message

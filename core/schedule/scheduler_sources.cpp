@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/schedule/late_permits.h"
 #include "core/schedule/scheduler.h"
 #include "core/schedule/sender_traffic.h"
 #include "core/schedule/source_traffic.h"
@@ -34,21 +35,22 @@ bool Scheduler::sources_open(Queue& queue, Now now) {
     return true;
   }
   const std::uint32_t size = next_octets(queue);
+  const Duration lead = LatePermits::lead(queue);
   bool open = false;
   const SourceGate* first = nullptr;
   for_usable(queue, [&](SourceGate& gate) {
-    open = open || gate.open_for(size, now.instant);
-    if (!open && (first == nullptr || gate.opens_for(size) < first->opens_for(size))) {
+    open = open || gate.open_for(size, now.instant, lead);
+    if (!open && (first == nullptr || gate.opens_for(size, lead) < first->opens_for(size, lead))) {
       first = &gate;
     }
   });
   if (open || first == nullptr) {
     return true;
   }
-  const bool rate = first->messages.available(now.instant) == 0;
+  const bool rate = first->units(now.instant, lead) == 0;
   queue.rare->waits_for = first->ip;
   wait_until(queue, rate ? Gate::source_message_rate : Gate::source_data_rate,
-             first->opens_for(size));
+             first->opens_for(size, lead));
   return false;
 }
 
@@ -58,11 +60,12 @@ bool Scheduler::may_leave_from(Queue& queue, const IpAddress& source, Now now) {
   }
   SourceGate* const gate = queue.sources()->find(source);
   const std::uint32_t size = next_octets(queue);
-  if (gate != nullptr && gate->open_for(size, now.instant)) {
+  const Duration lead = LatePermits::lead(queue);
+  if (gate != nullptr && gate->open_for(size, now.instant, lead)) {
     return true;
   }
   if (gate != nullptr) {
-    queue.rare->source_opens = std::min(queue.rare->source_opens, gate->opens_for(size));
+    queue.rare->source_opens = std::min(queue.rare->source_opens, gate->opens_for(size, lead));
     arm(queue, queue.rare->source_opens);
   }
   return false;
@@ -74,6 +77,7 @@ bool Scheduler::offer_session(Queue& queue, Now now) {
     return doors_.sessions.offer(queue.id());
   }
   const std::uint32_t size = next_octets(queue);
+  const Duration lead = LatePermits::lead(queue);
   const bool of_sender = SenderTraffic::leads(*this, queue);
   const auto& sources = queue.policy->sources;
   const std::uint32_t turn = queue.rare->turn++;
@@ -83,8 +87,8 @@ bool Scheduler::offer_session(Queue& queue, Now now) {
     if (gate == nullptr || (gate->line != nullptr && gate->line->stands() && !of_sender)) {
       continue;
     }
-    if (!gate->open_for(size, now.instant)) {
-      queue.rare->source_opens = std::min(queue.rare->source_opens, gate->opens_for(size));
+    if (!gate->open_for(size, now.instant, lead)) {
+      queue.rare->source_opens = std::min(queue.rare->source_opens, gate->opens_for(size, lead));
     } else if (doors_.sessions.offer_from(queue.id(), ip)) {
       return true;
     }
@@ -101,7 +105,8 @@ void Scheduler::offer_opened(Queue& queue, Now now) {
   const std::uint32_t most =
       queue.sources() == nullptr
           ? 0
-          : std::min(queue.sessions(), queue.sources()->permits(*queue.policy, now.instant));
+          : std::min(queue.sessions(), queue.sources()->permits(*queue.policy, now.instant,
+                                                                LatePermits::lead(queue)));
   for (std::uint32_t n = 0; n < most && queue.state == QueueState::waiting; ++n) {
     if (queue.ready.empty() || !SenderTraffic::offer(*this, queue, now)) {
       break;

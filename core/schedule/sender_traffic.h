@@ -32,10 +32,9 @@ struct SenderTraffic {
   static void stir_all(Scheduler& all);
   /// Some of its mail that stands aside waits for a permit that comes soon.
   static bool permit_near(const Queue& queue, Now now);
-  /// The queue's first mail may go by a session from that address now; where it is `slow`, as good
-  /// as now.
-  static bool permit_there(Scheduler& all, const Queue& queue, const IpAddress& source, bool slow,
-                           Now now);
+  /// The queue's first mail may go by a session from that address now; where the queue is slow, as
+  /// good as now.
+  static bool permit_there(Scheduler& all, Queue& queue, const IpAddress& source, Now now);
   /// The scope whose permit an entry waits for; nullptr: it does not stand aside.
   static const RateScope* waits_for(Scheduler& all, std::uint32_t index);
 

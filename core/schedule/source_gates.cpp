@@ -14,10 +14,13 @@ Instant SourceGate::rests_at() const {
 }
 
 Instant SourceGate::useful_from() const {
-  if (line == nullptr) {
-    return opens_for(0);
+  if (line != nullptr && line->stands()) {
+    return Instant::never();
   }
-  return line->stands() ? Instant::never() : std::max(opens_for(0), line->scope->opens);
+  // The next permits are for those that have begun.
+  const Instant own =
+      messages.limited() ? opens_for(0) + messages.interval() * unpaid : opens_for(0);
+  return line == nullptr ? own : std::max(own, line->scope->opens);
 }
 
 Instant SourceGate::connects_from() const {
@@ -62,11 +65,11 @@ SourceGate* SourceGates::find(const IpAddress& ip) {
   return found == gates_.end() ? nullptr : &*found;
 }
 
-std::uint32_t SourceGates::permits(const QueuePolicy& policy, Instant now) {
+std::uint32_t SourceGates::permits(const QueuePolicy& policy, Instant now, Duration lead) {
   std::uint64_t sum = 0;
   for (const SourceAddress& source : policy.sources) {
     const SourceGate* const gate = find(source.ip);
-    sum += gate == nullptr ? 0 : gate->messages.available(now);
+    sum += gate == nullptr ? 0 : gate->units(now, lead);
   }
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(sum, RateGate::kUnlimited));
 }

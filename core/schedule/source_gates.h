@@ -36,6 +36,7 @@ struct SourceGate {
   std::uint32_t unused = 0;       ///< of these, those ready for mail since the last transaction
   std::uint32_t begun = 0;        ///< transactions
   Instant avoided_until;          ///< a connection from here has come to nothing
+  std::uint32_t unpaid = 0;       ///< transactions that have begun and wait for a permit of it
   RateGate connects;
   RateGate messages;
   std::unique_ptr<ByteGate> octets;  ///< where they are limited
@@ -46,13 +47,19 @@ struct SourceGate {
     return connects.limited() || messages.limited() || octets != nullptr || line != nullptr ||
            connect_line != nullptr;
   }
+  /// Recipients that may begin now; with a `lead`, that may before their permits are due, those
+  /// that no other waits for.
+  std::uint32_t units(Instant now, Duration lead) const {
+    const std::uint32_t due = messages.due(now, lead);
+    return lead == Duration{} ? messages.available(now) : due - std::min(due, unpaid);
+  }
   /// Whether a message of that many octets may begin.
-  bool open_for(std::uint32_t size, Instant now) {
-    return messages.available(now) > 0 && (octets == nullptr || octets->open_for(size, now));
+  bool open_for(std::uint32_t size, Instant now, Duration lead = {}) {
+    return units(now, lead) > 0 && (octets == nullptr || octets->open_for(size, now));
   }
   /// When one may; as of the last open_for().
-  Instant opens_for(std::uint32_t size) const {
-    const Instant rate = messages.limited() ? messages.opens_at() : Instant{};
+  Instant opens_for(std::uint32_t size, Duration lead = {}) const {
+    const Instant rate = messages.due_at(lead == Duration{} ? 0 : unpaid, lead);
     return octets == nullptr ? rate : std::max(rate, octets->opens_for(size));
   }
   /// When a further connection would have mail to send: never, while one stands in line.
@@ -79,8 +86,8 @@ class SourceGates {
   bool any() const { return !gates_.empty(); }
   /// nullptr: no such source address.
   SourceGate* find(const IpAddress& ip);
-  /// Recipients that may leave now from all addresses that the policy uses.
-  std::uint32_t permits(const QueuePolicy& policy, Instant now);
+  /// Recipients that may begin now from all addresses that the policy uses.
+  std::uint32_t permits(const QueuePolicy& policy, Instant now, Duration lead);
   /// Connections from those of them that may send something now.
   std::uint32_t useful_connections(const QueuePolicy& policy, Instant now);
   /// Connections from all addresses.

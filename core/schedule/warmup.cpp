@@ -175,7 +175,7 @@ void WarmupBook::write(std::string& lines, Now now) const {
     WallTime full_at = state.full_at_;
     RateLimit rate = state.loaded_rate_;
     if (state.plan_ != nullptr) {
-      full_at = now.wall + (state.gate_.position().rests - now.instant);
+      full_at = now.wall + (state.gate_.position().rests - now.instant) + Duration::microseconds(2);
       rate = state.rate();
     }
     lines.append(kWord).append("\t").append(state.name_).append("\t").append(state.vmta_);

@@ -176,7 +176,7 @@ void DeliverySession::prepare(Work& work) {
   work.transaction.eight_bit = view.content.eight_bit;
   work.transaction.chunkable = !view.content.dot_lines;
   work.transaction.needs_smtputf8 = needs_smtputf8(job);
-  work.transaction.metered = policy_->paced;
+  work.transaction.metered = policy_->paced || job.metered;
   job.facts.host.assign(route_->hosts[candidate_->host].name);
   job.facts.remote = candidate_->remote;
   job.facts.local = connect_.bound.ip.valid() ? connect_.bound.ip : connect_.local;

@@ -40,6 +40,8 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     session.jobs_left =
         static_cast<int>(crowd->random_.between(1, crowd->plan_.jobs_per_session_max));
     session.slow = crowd->plan_.slow > 0 && crowd->random_.chance(crowd->plan_.slow);
+    session.reads_late =
+        crowd->plan_.late_reads > 0 && crowd->random_.chance(crowd->plan_.late_reads);
     session.again = session.backoff;
     session.leave_until = leave_until;
     crowd->count_open(session, +1);
@@ -612,7 +614,7 @@ Job* Crowd::take(std::size_t index) {
     return nullptr;
   }
   note_begin(session, *job);
-  if (!session.slow) {
+  if (!job->metered && !session.reads_late) {
     note_take(session, *job, job->recipients.size());
   }
   --session.jobs_left;
@@ -621,7 +623,7 @@ Job* Crowd::take(std::size_t index) {
 
 void Crowd::start(std::size_t index, Job& job) {
   sessions_[index].state = Session::State::busy;
-  if (sessions_[index].slow) {
+  if (job.metered || sessions_[index].reads_late) {
     start_slow(index, job);
     return;
   }

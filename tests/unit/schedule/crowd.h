@@ -122,6 +122,7 @@ class Crowd {
     std::uint64_t idle_round = 0;
     bool scout = false;
     bool slow = false;
+    bool reads_late = false;
     bool backoff = false;  ///< opened in that mode
     bool again = false;    ///< its latest leave to connect was given in back-off mode
     Instant leave_until;   ///< it may connect once until then

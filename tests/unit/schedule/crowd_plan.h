@@ -69,11 +69,12 @@ struct CrowdPlan {
   bool failing_starts = true;        ///< so do attempts that come to no session
   unsigned failing_recipients = 20;  ///< percent deferred or returned
   bool closer = true;
-  bool prefetch = false;   ///< sessions ask for a job ahead while busy
-  bool late_word = false;  ///< sessions count as established when their first mail got an answer
-  std::uint32_t jobs = 0;  ///< that many jobs, drawn for each message; 0: none
-  bool late_take = false;  ///< an offered session asks for its job later
-  unsigned slow = 0;       ///< percent of sessions whose host takes one command at a time
+  bool prefetch = false;    ///< sessions ask for a job ahead while busy
+  bool late_word = false;   ///< sessions count as established when their first mail got an answer
+  std::uint32_t jobs = 0;   ///< that many jobs, drawn for each message; 0: none
+  bool late_take = false;   ///< an offered session asks for its job later
+  unsigned slow = 0;        ///< percent of sessions whose host takes one command at a time
+  unsigned late_reads = 0;  ///< percent of the others whose mail takes long to be read
   Duration reply_max = Duration::milliseconds(300);  ///< of each of its replies
 };
 

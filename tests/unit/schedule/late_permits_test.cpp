@@ -48,6 +48,7 @@ CrowdPlan draw_late_plan(Random& random) {
   plan.late_take = random.chance(30);
   plan.late_word = random.chance(50);
   plan.slow = random.chance(50) ? 100 : 50;
+  plan.late_reads = random.chance(50) ? 0 : static_cast<unsigned>(random.below(100));
   plan.reply_max = Duration{random.between(1'000'000, 2'000'000'000)};
   draw_late_rates(plan, random);
   return plan;
@@ -206,37 +207,43 @@ const LateLimit kLateLimits[] = {
        plan.grouped = plan.queue_max.size();
        return (plan.group_messages = rate).count;
      }},
-    {"sender",
-     [](CrowdPlan& plan, RateLimit rate) { return plan.sender_messages.emplace_back(rate).count; },
-     85, true},
-    {"source address",
-     [](CrowdPlan& plan, RateLimit rate) {
-       plan.queue_max.assign(1, 0);
-       plan.hosts = 1;
-       plan.sources.resize(1);
-       return (plan.sources[0].messages = rate).count;
-     },
-     85, true, 87},
-    {"source address in a group",
-     [](CrowdPlan& plan, RateLimit rate) {
-       plan.grouped = plan.queue_max.size();
-       plan.hosts = 1;
-       plan.sources.resize(1);
-       return (plan.sources[0].messages = rate).count;
-     },
-     80, true},
-    {"virtual MTA with a limit of octets",
-     [](CrowdPlan& plan, RateLimit rate) {
-       plan.vmta_octets.push_back({1'000'000, rate.period});
-       return plan.vmta_messages.emplace_back(rate).count;
-     },
-     80, true},
+    {
+        "sender",
+        [](CrowdPlan& plan, RateLimit rate) {
+          return plan.sender_messages.emplace_back(rate).count;
+        },
+    },
+    {
+        "source address",
+        [](CrowdPlan& plan, RateLimit rate) {
+          plan.queue_max.assign(1, 0);
+          plan.hosts = 1;
+          plan.sources.resize(1);
+          return (plan.sources[0].messages = rate).count;
+        },
+    },
+    {
+        "source address in a group",
+        [](CrowdPlan& plan, RateLimit rate) {
+          plan.grouped = plan.queue_max.size();
+          plan.hosts = 1;
+          plan.sources.resize(1);
+          return (plan.sources[0].messages = rate).count;
+        },
+    },
+    {
+        "virtual MTA with a limit of octets",
+        [](CrowdPlan& plan, RateLimit rate) {
+          plan.vmta_octets.push_back({1'000'000, rate.period});
+          return plan.vmta_messages.emplace_back(rate).count;
+        },
+    },
 };
 
 class LateReached : public ::testing::TestWithParam<LateLimit> {};
 
 // Most of the limit is used while mail waits, though each RCPT leaves up to a second after the
-// MAIL.
+// MAIL; with hosts of both kinds, and of the other alone, too.
 TEST_P(LateReached, ByHostsThatAnswerSlowly) {
   const LateLimit& limit = GetParam();
   for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds() / 4;
@@ -248,9 +255,11 @@ TEST_P(LateReached, ByHostsThatAnswerSlowly) {
     plan.vmta_max.assign(1, 0);
     plan.queue_max.assign(12, 0);
     plan.failing_sessions = plan.failing_recipients = 0;
-    plan.slow = 100;
     plan.reply_max = Duration{random.between(20'000'000, 500'000'000)};
-    const RateLimit rate{static_cast<std::uint32_t>(5 + random.below(100)), Duration::seconds(10)};
+    const bool minutes = random.chance(50);
+    const RateLimit rate{static_cast<std::uint32_t>(5 + random.below(100)),
+                         minutes ? Duration::minutes(1) : Duration::seconds(10)};
+    plan.slow = seed % 4 == 0 ? 30 : minutes && seed % 4 == 1 ? 0 : 100;
     const std::uint32_t allowed = limit.draw(plan, rate);
     Crowd crowd(plan, seed);
     for (std::size_t i = 0; i < 800; ++i) {
@@ -259,13 +268,16 @@ TEST_P(LateReached, ByHostsThatAnswerSlowly) {
     }
     crowd.run(Duration::seconds(30));
     const std::uint64_t before = crowd.taken;
-    crowd.run(Duration::seconds(100));
+    const unsigned periods = minutes ? 20 : 10;
+    crowd.run(rate.period * periods);
     ASSERT_FALSE(HasFatalFailure());
     ASSERT_LT(crowd.ended, crowd.admitted) << "mail did not wait";
-    const bool quick = limit.kept && plan.reply_max < Duration::milliseconds(100);
-    EXPECT_GE((crowd.taken - before + 1) * 100,
-              10 * allowed * (quick ? limit.quick_percent : limit.percent))
-        << allowed << " in 10 s, replies within " << plan.reply_max.ns / 1'000'000 << " ms\n"
+    // Turns and permits of queues of both kinds stand in one line. Where the others are alone,
+    // sessions may idle out just before a permit is due.
+    const unsigned percent = plan.slow == 100 ? limit.percent : std::min(limit.percent, 90U);
+    EXPECT_GE((crowd.taken - before + 1) * 100, periods * allowed * percent)
+        << allowed << " in " << rate.period.whole_seconds() << " s, replies within "
+        << plan.reply_max.ns / 1'000'000 << " ms\n"
         << crowd.given_up << " given up\n"
         << crowd.report();
   }

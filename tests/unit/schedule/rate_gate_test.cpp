@@ -81,14 +81,15 @@ TEST(RateGate, PermitsAreGoodForALimitedTime) {
   EXPECT_EQ(RateGate::late_max({200, Duration::hours(1)}), Duration::minutes(1));
   EXPECT_EQ(RateGate::late_max({10, second, true}), Duration{});
   EXPECT_TRUE(RateGate::late_max({}).is_forever());
-  EXPECT_FALSE(RateGate::quick({1, Duration::seconds(6)}));
-  EXPECT_EQ(RateGate::late_max({1, Duration::seconds(6)}), Duration::minutes(1));
+  EXPECT_TRUE(RateGate::quick({1, Duration::seconds(20)}));
+  EXPECT_FALSE(RateGate::quick({4, Duration::seconds(21)}));
+  EXPECT_EQ(RateGate::late_max({1, Duration::seconds(21)}), Duration::minutes(1));
   // One that counts by itself learns of a delay when the permit is used: not a whole period later.
   RateGate gate;
-  gate.configure({1, Duration::seconds(6)}, Instant{});
-  EXPECT_EQ(gate.late_max(), Duration::seconds(6));
-  gate.used_late(Duration::seconds(20));
-  EXPECT_EQ(gate.late_max(), Duration::seconds(20));
+  gate.configure({1, Duration::seconds(21)}, Instant{});
+  EXPECT_EQ(gate.late_max(), Duration::seconds(21));
+  gate.used_late(Duration::seconds(40));
+  EXPECT_EQ(gate.late_max(), Duration::seconds(40));
 }
 
 TEST(RateGate, WhatWasUsedLateCountsAfterARestart) {
