@@ -107,8 +107,10 @@ struct Queue : Waiter {
   std::uint32_t opening = 0;         ///< sessions not yet established
   std::uint32_t established = 0;
   std::uint32_t yielding = 0;         ///< sessions to be given up for others
-  std::uint32_t closing = 0;          ///< of these, those that have been told so
-  std::uint32_t job_turns = 0;        ///< offers made to it as the head of those waiting for jobs
+  std::uint32_t closing : 24 = 0;     ///< of these, those that have been told so
+  std::uint32_t proven : 8 = 0;       ///< sessions at once that its host may be given, 255 at most
+  std::uint32_t job_turns : 24 = 0;   ///< offers made to it as the head of those waiting for jobs
+  std::uint32_t proven_at : 8 = 0;    ///< quarter_minutes_of() when `proven` was shown
   std::uint32_t aside = 0;            ///< recipients in them
   std::uint32_t rush_tail = kNil;     ///< last deferred entry that an operator wants tried now
   std::uint32_t reserved_stamp = 0;   ///< sum of `changed` of the scopes that `reserved` counts
@@ -122,7 +124,7 @@ struct Queue : Waiter {
   std::uint8_t hosts_tried : 5 = 0;   ///< of those of one attempt, by sessions that are over
   std::uint8_t fault_streak : 4 = 0;  ///< faults of our own in a row
   std::uint8_t grow_streak : 4 = 0;   ///< further sessions in a row that failed
-  std::uint8_t grew_to = 0;           ///< established when the last of them did, 255 at most
+  std::uint8_t grew_to = 0;  ///< sessions that went on when the last of them did, 255 at most
   /// Counts endings of the whole queue. Entries of an earlier epoch were in it when the last one
   /// was decided and share it; later mail does not.
   std::uint8_t epoch = 0;
@@ -206,6 +208,19 @@ struct HeldPlace {
 static_assert(sizeof(Queue) <= 512, "memory per queue is a promise");
 
 inline QueueId Queue::id() const { return {slot}; }
+
+/// Enough of a time's number to tell what was less than half a minute ago; seldom wrong after an
+/// hour.
+inline std::uint8_t quarter_minutes_of(Now now) {
+  return static_cast<std::uint8_t>((now.instant - Instant{}).whole_seconds() / 15);
+}
+
+/// Sessions at once that the queue's host has just shown to take, or a few more; 0: nothing of
+/// late. Sessions that carry few messages each are over soon after they have proved it to be there.
+inline std::uint32_t proof(const Queue& queue, Now now) {
+  const auto ago = static_cast<std::uint8_t>(quarter_minutes_of(now) - queue.proven_at);
+  return ago <= 1 ? queue.proven : 0;
+}
 
 /// When the whole burst of its rates has gathered, so that permits begin to be lost; never: it has
 /// no rate of its own.

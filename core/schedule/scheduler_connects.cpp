@@ -117,14 +117,16 @@ bool Scheduler::wants_session(const Queue& queue, Now now) const {
   if (max != 0 && queue.sessions() >= max) {
     return false;
   }
-  // Slow start: as many attempts at once as there are sessions that prove the host to be there,
-  // and one for each source address. Those that were greeted, and may send nothing from where they
-  // are, prove nothing, but are no attempts any more.
+  // Slow start: as many attempts at once as there are sessions that prove the host to be there, or
+  // were a moment ago, and one for each source address. Those that were greeted, and may send
+  // nothing from where they are, prove nothing, but are no attempts any more.
   SourceGates* const sources = queue.sources();
   const std::size_t spare = sources == nullptr ? 0 : queue.policy->sources.size();
   const std::uint32_t unused = sources == nullptr ? 0 : sources->unused();
+  const std::uint32_t shown = proof(queue, now);
   if (queue.opening - std::min(queue.opening, unused) >=
-      (queue.established == 0 ? 1 : queue.established + spare)) {
+      std::max<std::size_t>(queue.established == 0 ? 1 : queue.established + spare,
+                            shown - std::min(shown, queue.established))) {
     return false;
   }
   std::uint32_t work = std::min(queue.ready.entries() + queue.aside, queue.permits(now.instant));
@@ -167,7 +169,8 @@ bool Scheduler::may_open(Queue& queue, Now now) {
     wait_until(queue, queue.open_gate, queue.open_after);
     return false;
   }
-  if (queue.sessions() > 0 && queue.grow_after > now.instant) {
+  const bool grows = queue.sessions() > 0 && queue.sessions() >= proof(queue, now);
+  if (grows && queue.grow_after > now.instant) {
     wait_until(queue, Gate::growth, queue.grow_after);
     return false;
   }

@@ -524,6 +524,27 @@ void Scheduler::relieve(Now now) {
 
 // ---- sessions ----------------------------------------------------------------------------------
 
+namespace {
+
+/// A session got an answer to its mail: as many as there are now may be there at once, and one
+/// more, so that their number doubles from one answer to the next.
+void note_proof(Queue& queue, Now now) {
+  const std::uint32_t before = std::max(1u, proof(queue, now));
+  const bool more = queue.sessions() >= before && queue.grow_after <= now.instant;
+  queue.proven = std::min(255u, before + (more ? 1 : 0)) & 0xff;
+  queue.proven_at = quarter_minutes_of(now);
+  // One more than went on when another was one too many was tried, and answered.
+  const std::uint32_t held = std::max(queue.established, more ? before : 0);
+  queue.grow_streak = held > queue.grew_to ? 0 : queue.grow_streak;
+}
+
+/// One could not be made, and others go on.
+bool others_go_on(const Queue& queue, Now now) {
+  return queue.established > 0 || (queue.sessions() > 0 && proof(queue, now) > 1);
+}
+
+}  // namespace
+
 void Scheduler::session_established(QueueId id, Now now) {
   Queue* queue = table_.find(id);
   RP_ASSERT_NOTE(queue != nullptr, "a session of a queue that is not");
@@ -535,7 +556,7 @@ void Scheduler::session_established(QueueId id, Now now) {
   queue->clock_step = 0;
   queue->hosts_tried = 0;
   queue->fault_streak = 0;
-  queue->grow_streak = queue->established > queue->grew_to ? 0 : queue->grow_streak;
+  note_proof(*queue, now);
   const bool was_deferred = queue->deferred_until > now.instant && !queue->deferred_by_rule;
   if (was_deferred) {
     queue->deferred_until = {};
@@ -573,16 +594,20 @@ void Scheduler::session_gone(Queue& queue, bool was_established) {
 }
 
 bool Scheduler::defer(Queue& queue, Duration instead, Now now) {
-  if (queue.established > 0) {
+  if (others_go_on(queue, now)) {
     // The host is there and takes no more connections: no reason to stop those it has.
     // Once is chance; a host that takes so many and no more is asked once a minute in the end.
     const Duration wait =
         Duration::seconds(std::int64_t{1} << std::min<unsigned>(6, queue.grow_streak));
     queue.grow_after = now.instant + std::min(wait, kGrowthPauseMax);
     queue.grow_streak = static_cast<std::uint8_t>(std::min(queue.grow_streak + 1, 6));
-    queue.grew_to = static_cast<std::uint8_t>(std::min(255u, queue.established));
+    const std::uint32_t held =
+        std::max(queue.established, std::min(queue.sessions(), proof(queue, now)));
+    queue.grew_to = static_cast<std::uint8_t>(std::min(255u, held));
+    queue.proven = std::min<std::uint32_t>(queue.proven, queue.grew_to);
     return false;
   }
+  queue.proven = 0;
   const QueuePolicy& policy = *queue.policy;
   const Duration wait = instead.ns > 0 ? instead
                                        : retry_wait(policy.retry_after, policy.retry_curve,
@@ -621,7 +646,7 @@ constexpr std::uint32_t kHostsTriedMax = 16;
 /// before the whole queue waits for a step of its ladder.
 bool spare(Queue& queue, Now now) {
   const auto ago = static_cast<std::uint16_t>(whole_seconds_of(now) - queue.delivered_s);
-  if (queue.established > 0 || queue.delivered_s == 0 || ago > Scheduler::kRecentlySeconds) {
+  if (others_go_on(queue, now) || queue.delivered_s == 0 || ago > Scheduler::kRecentlySeconds) {
     return false;
   }
   if (queue.open_after > now.instant && queue.open_gate == Gate::reconnect) {
@@ -632,6 +657,7 @@ bool spare(Queue& queue, Now now) {
   }
   queue.open_after = now.instant + Duration::seconds(std::int64_t{1} << queue.spared);
   queue.spared = (queue.spared + 1) & 3;
+  queue.proven = 0;
   queue.open_gate = Gate::reconnect;
   return true;
 }

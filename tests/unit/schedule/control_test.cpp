@@ -151,7 +151,9 @@ TEST(Control, CancelOfOneMessageGoesOverTheEntriesInPieces) {
 }
 
 TEST(Control, ScheduleNowTriesEverythingOnceAndKeepsTheLadder) {
-  Hand hand;
+  SchedulerOptions options;
+  options.backlog_per_session = 100;
+  Hand hand(options);
   hand.policy->retry_after = {Duration::hours(1), Duration::hours(3)};
   for (std::uint32_t i = 0; i < 10; ++i) {
     hand.admit("a.com", i);
