@@ -274,6 +274,26 @@ Gate Scheduler::shown_gate(const Queue& queue) const {
   return message_gate(scope->closed_by);
 }
 
+namespace {
+
+/// When the rate of its own opens that the queue waits for; it may look again before that, to make
+/// itself ready.
+Instant own_rate_opens(const Queue& queue) {
+  const auto of = [](const RateGate& rate) { return rate.limited() ? rate.opens_at() : Instant{}; };
+  switch (queue.gate) {
+    case Gate::message_rate: return of(queue.messages);
+    case Gate::warmup: return queue.warmup == nullptr ? Instant{} : queue.warmup->opens_at();
+    case Gate::source_message_rate: {
+      SourceGate* const gate =
+          queue.sources() == nullptr ? nullptr : queue.sources()->find(queue.rare->waits_for);
+      return gate == nullptr ? Instant{} : of(gate->messages);
+    }
+    default: return {};
+  }
+}
+
+}  // namespace
+
 WallTime Scheduler::gate_opens(const Queue& queue, Now now) const {
   const SourceLine* const line = waits_in(queue);
   const RateScope* const scope = line == nullptr ? rate_waited_for(queue) : line->scope;
@@ -284,7 +304,7 @@ WallTime Scheduler::gate_opens(const Queue& queue, Now now) const {
   if (!timed || queue.until == Instant::never()) {
     return {};
   }
-  return now.wall + (queue.until - now.instant);
+  return now.wall + (std::max(queue.until, own_rate_opens(queue)) - now.instant);
 }
 
 namespace {

@@ -93,12 +93,10 @@ std::uint32_t Scheduler::next_octets(const Queue& queue) {
 bool Scheduler::octets_open(Queue& queue, Now now) {
   ByteGate* const octets = queue.octets();
   const std::uint32_t size = octets == nullptr ? 0 : next_octets(queue);
-  const Duration lead = queue.sessions() == 0 ? RateBook::kLead : Duration{};
-  if (octets == nullptr || octets->open_for(size, now.instant) ||
-      octets->opens_for(size) <= now.instant + lead) {
+  if (octets == nullptr || octets->open_for(size, now.instant)) {
     return true;
   }
-  wait_until(queue, Gate::data_rate, octets->opens_for(size) - lead);
+  wait_until(queue, Gate::data_rate, octets->opens_for(size));
   return false;
 }
 

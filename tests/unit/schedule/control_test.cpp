@@ -181,6 +181,30 @@ TEST(Control, ScheduleNowTriesEverythingOnceAndKeepsTheLadder) {
   EXPECT_EQ(hand.row("a.com").next_retry, hand.now.wall + Duration::hours(3));
 }
 
+TEST(Control, AQueueConnectsBeforeItsPermitIsDueAndTellsWhenThatIs) {
+  Hand hand;
+  hand.limits.messages = {1, Duration::minutes(1)};
+  hand.admit("a.com", 1);
+  hand.run();
+  const QueueId queue = hand.establish();
+  hand.finish(*hand.scheduler().take(queue, hand.now), OutcomeKind::delivered);
+  hand.end(queue, SessionEnd::normal);
+  hand.retire_all();
+  hand.admit("a.com", 2);
+  hand.run();
+  EXPECT_EQ(hand.row("a.com").gate, Gate::message_rate);
+  EXPECT_EQ(hand.row("a.com").gate_opens, hand.now.wall + Duration::minutes(1));
+  hand.advance(Duration::seconds(58) - Duration::milliseconds(1));
+  EXPECT_EQ(hand.opened.size(), 1u);
+  hand.advance(Duration::milliseconds(1));
+  ASSERT_EQ(hand.opened.size(), 2u);
+  hand.establish();
+  EXPECT_EQ(hand.scheduler().take(queue, hand.now), nullptr);
+  EXPECT_EQ(hand.row("a.com").gate_opens, hand.now.wall + Duration::seconds(2));
+  hand.advance(Duration::seconds(2));
+  EXPECT_NE(hand.scheduler().take(queue, hand.now), nullptr);
+}
+
 TEST(Control, WhyNamesTheGateAndWhenItOpens) {
   Hand hand;
   hand.limits.messages = {1, Duration::minutes(1)};
