@@ -157,9 +157,9 @@ class WorkSource {
   virtual void reply_judged(QueueId queue, const JudgedReply& reply, Now now) {
     static_cast<void>(queue), static_cast<void>(reply), static_cast<void>(now);
   }
-  /// Asked by a session that found nothing to take. True: mail of the queue will have a permit
-  /// soon, which would lapse while a session is opened for it.
-  virtual bool keeps(QueueId, Now) { return false; }
+  /// Asked by a session from that address that found nothing to take, and closes after `idle`: how
+  /// long it is kept at least, for a permit that could not wait until another is opened.
+  virtual Duration keeps(QueueId, const IpAddress&, Duration /*idle*/, Now) { return {}; }
   /// Asked by a session before it takes work and when it has none. True: it was opened for another
   /// mode of its queue, or its source address is no longer used; it takes no more and ends.
   virtual bool surplus(QueueId, const QueuePolicy&, const IpAddress&) { return false; }

@@ -100,6 +100,10 @@ Instant ByteGate::opens_for(std::uint64_t size) const {
   return std::max(when, end_of(slot_));
 }
 
+Instant ByteGate::opens_for(std::uint64_t size, std::uint32_t more) const {
+  return !limited() ? Instant{} : opens_for(size) + Duration{cost(size * more)};
+}
+
 void ByteGate::take(std::uint64_t size, Instant now) {
   if (!limited()) {
     return;

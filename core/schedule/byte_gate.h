@@ -27,6 +27,8 @@ class ByteGate {
   bool open_for(std::uint64_t size, Instant now);
   /// When one may, if no other does before; as of the last call that told the time.
   Instant opens_for(std::uint64_t size) const;
+  /// The same if `more` of that size have begun by then, as soon as each may.
+  Instant opens_for(std::uint64_t size, std::uint32_t more) const;
   /// Requires: open_for(size, now).
   void take(std::uint64_t size, Instant now);
   /// So many octets of what was taken at that instant began with no message.

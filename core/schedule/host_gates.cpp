@@ -111,18 +111,20 @@ bool HostGates::own_room(const Queue& queue, const HostWay& way, Now now) const 
 bool HostGates::better_elsewhere(const Queue& queue, const HostWay& way, Now now) const {
   const auto worth = [&](const HostWay& one) {
     const SourceGate* const gate = queue.sources()->find(one.local);
-    if (gate == nullptr || gate->useful_from() > now.instant ||
+    const bool lags = gate != nullptr && now.instant < gate->lagged + RateBook::kLead &&
+                      gate->useful_from() <= now.instant + RateBook::kLead;
+    if (gate == nullptr || (!lags && gate->useful_from() > now.instant) ||
         (gate->connections_max != 0 && gate->connections >= gate->connections_max) ||
         gate->connects_from() > now.instant) {
       return 0;
     }
-    return gate->lacks_connection(now.instant) ? 2 : 1;
+    return gate->lacks_connection(now.instant) ? 3 : lags ? 2 : 1;
   };
   if (!way.rated || queue.sources() == nullptr || queue.hosts == nullptr) {
     return false;
   }
   const int here = worth(way);
-  return here < 2 &&
+  return here < 3 &&
          std::any_of(queue.hosts->ways.begin(), queue.hosts->ways.end(), [&](const HostWay& one) {
            return worth(one) > here && !own_full(one, 0) && shared_room(queue, one);
          });
@@ -590,6 +592,8 @@ bool HostGates::may_connect_to(QueueId id, const ConnectWay& to, ConnectPermit& 
           queue.sources() == nullptr ? nullptr : queue.sources()->find(to.local)) {
     gate->connects.take(1, now.instant);
     ++gate->connections;
+    ++gate->dialling;
+    gate->lagged = {};
   }
   if (line != nullptr && !paid) {
     RateBook::take(*line->scope, 1, 0, now.instant);
@@ -636,6 +640,7 @@ void HostGates::disconnected(QueueId id, ConnectPermit& permit, Now now) {
   const bool was = had.since != Instant{};
   if (was && gate != nullptr && gate->connections > 0) {
     --gate->connections;
+    gate->dialling -= !had.greeted && gate->dialling > 0 ? 1 : 0;
     gate->unused -= had.greeted && had.begun == gate->begun && gate->unused > 0 ? 1 : 0;
     if (!had.greeted) {
       gate->avoided_until = now.instant + kAvoided;
@@ -657,6 +662,7 @@ void HostGates::greeted(ConnectPermit& permit, Now now) {
   if (gate == nullptr || gate->unused == gate->connections) {
     return;  // it had no limits when the connection was made
   }
+  gate->dialling -= gate->dialling > 0 ? 1 : 0;
   ++gate->unused;
   permit.begun = gate->begun;
   if (queue.state == QueueState::waiting && queue.gate == Gate::sessions_busy) {

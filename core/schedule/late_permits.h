@@ -31,11 +31,18 @@ struct LatePermits {
   /// A transaction of the queue may begin so long before the permits of its RCPTs are due; a queue
   /// without a session begins to connect that much earlier yet.
   static Duration lead(const Queue& queue) {
-    return RateBook::kLead * ((queue.slow ? 1 : 0) + (queue.sessions() == 0 ? 1 : 0));
+    return way(queue) + (queue.slow ? RateBook::kLead : Duration{});
+  }
+  /// The time that a queue without a session has to connect.
+  static Duration way(const Queue& queue) {
+    return queue.sessions() == 0 ? RateBook::kLead : Duration{};
   }
   /// Recipients that the queue's own rates let begin now, and when they will let one.
   static std::uint32_t due(const Queue& queue, Now now);
   static Instant due_at(const Queue& queue);
+  /// When they, its limits of octets and those of that source address let a RCPT of a message of
+  /// that many octets leave, as of the last time that they were asked; in the past: they do.
+  static Instant opens_from(Queue& queue, const IpAddress& source, std::uint32_t octets);
   /// Whether mail of the queue begins with turns of the scope.
   static bool turns(const Queue& queue, const RateScope& scope);
   /// Enough transactions wait for what they do not cover.

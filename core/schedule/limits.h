@@ -28,6 +28,10 @@ struct ByteLimit {
   Duration period = Duration::seconds(1);
 
   constexpr bool limited() const { return count != 0 && period.ns > 0; }
+  /// Nanoseconds that an octet takes.
+  constexpr double octet_ns() const {
+    return limited() ? static_cast<double>(period.ns) / static_cast<double>(count) : 0;
+  }
   constexpr bool operator==(const ByteLimit&) const = default;
 };
 

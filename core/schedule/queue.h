@@ -150,7 +150,6 @@ struct Queue : Waiter {
   std::uint8_t spared : 2 = 0;  ///< failures in a row that did not defer it
   bool shared : 1 = false;      ///< QueueSettings::shared
   bool slow : 1 = false;        ///< the host of a session takes, or took, one command at a time
-  bool lags : 1 = false;        ///< its sessions were all busy until its rates had a whole burst
   bool fresh : 1 = false;       ///< nothing was sent since its last session was opened
   std::uint8_t priority = kNormalPriority;
   std::uint8_t standing = kNormalPriority;  ///< of its units; kUntouchable: nobody interrupts it
@@ -222,9 +221,10 @@ inline std::uint32_t proof(const Queue& queue, Now now) {
   return ago <= 1 ? queue.proven : 0;
 }
 
-/// When the whole burst of its rates has gathered, so that permits begin to be lost; never: it has
-/// no rate of its own.
-Instant burst_whole(const Queue& queue);
+/// When the whole burst of its rates will have gathered, and a permit more for each session that is
+/// being opened or waits for one, so that permits begin to be lost if nothing leaves; never: it has
+/// no rate.
+Instant permits_lost(const Queue& queue);
 
 /// Why a queue whose policy is held starts nothing.
 inline Gate held_gate(const Queue& queue) { return queue.no_source ? Gate::no_source : Gate::held; }

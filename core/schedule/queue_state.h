@@ -70,6 +70,12 @@ enum class Gate : std::uint8_t {
 };
 inline constexpr std::size_t kGates = 47;
 
+/// It waits for one of its own rates of messages or octets.
+constexpr bool opens_by_itself(Gate gate) noexcept {
+  return gate == Gate::message_rate || gate == Gate::warmup || gate == Gate::data_rate ||
+         gate == Gate::source_message_rate || gate == Gate::source_data_rate;
+}
+
 /// It waits for a connection to a mail host that has as many as it may have.
 constexpr bool is_of_host(Gate gate) noexcept {
   return gate >= Gate::host_connections && gate <= Gate::ip_connections;

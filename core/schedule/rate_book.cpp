@@ -86,6 +86,8 @@ void RateBook::place_scope(RateScope& scope) {
   scope.parts.clear();
   scope.parts_ahead = 0;
   scope.interval = scope.own.limited() ? interval_of(scope.own) : Duration{};
+  scope.pace = scope.interval;
+  scope.octet_ns = 0;
   scope.late_max = LateUse::any();
   scope.late_max.allow(SharedRate{0, scope.own});
   std::uint64_t home = scope.base;
@@ -93,7 +95,11 @@ void RateBook::place_scope(RateScope& scope) {
     home = plan != nullptr ? plan->home : home;
     for (std::size_t i = 0; plan != nullptr && i < plan->rates.size(); ++i) {
       const bool of_part = plan->split && scope.sender == 0 && plan->rates[i].by_source();
-      scope.interval = std::max(scope.interval, of_part ? Duration{} : interval_of(plan->rates[i]));
+      const Duration interval = of_part ? Duration{} : interval_of(plan->rates[i]);
+      const ByteLimit& octets = plan->rates[i].octets;
+      scope.interval = std::max(scope.interval, interval);
+      scope.pace = std::max(scope.pace, octets.limited() ? Duration{} : interval);
+      scope.octet_ns = std::max(scope.octet_ns, of_part ? 0 : octets.octet_ns());
       scope.octets = (scope.octets || plan->rates[i].octets.limited()) && !scope.again;
       scope.late_max.allow(plan->rates[i]);
     }
@@ -148,6 +154,8 @@ UsedBy RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octet
   RP_ASSERT_NOTE(count <= available(scope, octets, now),
                  "a rate permit was taken that is not there");
   UsedBy good;
+  scope.used = now;
+  scope.used_octets = octets;
   while (count > 0) {
     RateScope::Lease* first = nullptr;
     for (RateScope::Lease& lease : scope.leases) {
@@ -652,7 +660,8 @@ void RateBook::await_gates(Account& account, Instant now) {
     taken = gate->claimed_by_other(account) ? gate : taken;
   }
   const bool passed_over = account.octets && account.due != Instant{} && account.due <= now;
-  account.due = passed_over ? account.due : opens;
+  // Who passes it later moves when it could go, but not when it should have gone.
+  account.due = account.due == Instant{} ? opens : std::min(account.due, opens);
   stand_behind(account, taken != nullptr ? taken : last);
   if (passed_over && account.claim == nullptr && rates_open > now) {
     opens = rates_open;
@@ -678,11 +687,14 @@ void RateBook::grant_due(Instant now) {
   for (bool any = true; any;) {
     any = false;
     for (Account* account : due_) {
-      if (serve(*account, now)) {
-        any = true;
-        tell(*account);
-      } else {
+      if (!serve(*account, now)) {
         claim_gate(*account, now);
+        continue;
+      }
+      any = true;
+      tell(*account);
+      if (account->octets) {
+        break;  // what it had claimed is for the first in order, not for the next
       }
     }
   }

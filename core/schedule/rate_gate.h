@@ -72,6 +72,10 @@ class RateGate {
   Instant opens_at() const;
   /// Whether the whole burst is there again: forgetting the gate then loses nothing.
   Instant rests_at() const;
+  /// When there would be so many permits more, if bursts had no end.
+  Instant more_than_whole(std::uint32_t units) const {
+    return rests_at() + Duration{units * interval_ns_};
+  }
 
   std::uint32_t burst() const { return burst_; }
   Duration interval() const { return {interval_ns_}; }

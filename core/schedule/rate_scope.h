@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -54,6 +55,10 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   std::array<Lease, 4> leases;
   std::vector<Unused> unused;
   Instant opens;                  ///< as the owner said last: no permit before
+  Instant used;                   ///< when its last permit was
+  std::uint32_t used_octets = 0;  ///< of that message, where octets are limited
+  double octet_ns = 0;            ///< what an octet takes of the slowest rate of octets
+  Duration pace;                  ///< between two permits of the slowest rate of messages
   std::uint32_t want = 0;         ///< permits that would be used now
   std::uint32_t told = 0;         ///< of these, what the owner knows and has not granted
   std::uint32_t want_octets = 0;  ///< of the first message that waits, where octets are limited
@@ -81,6 +86,15 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   WaitList hopeful;                  ///< queues that have to make ready first, and hold nothing
   List<SenderLane, SenderLaneTag> lanes;   ///< of a sender: mail that waits, by queue
   List<SenderLane, SenderLaneTag> asking;  ///< of them those that could send now
+
+  /// Nothing was asked for since permits were last used. When enough may have come meanwhile, as
+  /// far as is known here, for so many sessions that are being opened, and one more; never: it
+  /// is not known how often they come.
+  Instant lost(std::uint32_t opening) const {
+    const Duration octets_take{static_cast<std::int64_t>(octet_ns * used_octets)};
+    const Duration each = std::max(pace, octets_take);
+    return each == Duration{} ? Instant::never() : std::max(opens, used) + each * (opening + 1);
+  }
 };
 
 }  // namespace ringpost::schedule

@@ -39,7 +39,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   void session_established(QueueId queue, Now now) override;
   void reply_judged(QueueId queue, const JudgedReply& reply, Now now) override;
   bool surplus(QueueId queue, const QueuePolicy& policy, const IpAddress& source) override;
-  bool keeps(QueueId queue, Now now) override;
+  Duration keeps(QueueId queue, const IpAddress& source, Duration idle, Now now) override;
   ConnectGate& connect_gate() { return hosts_; }
   Places& places() { return places_; }
   /// The job that went to SettleSink::settle() is in the journal. The job is ours again.
@@ -242,7 +242,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   void sweep(std::uint32_t& budget, Now now);
   Gate shown_gate(const Queue& queue) const;
   void tell_share(Queue& queue, const Entry& entry, WhyRow& row);
-  WallTime gate_opens(const Queue& queue, Now now) const;
+  WallTime gate_opens(const Queue& queue, Now now);
   template <class Act>
   Touched for_matching(const QueuePattern& pattern, Act act);
 };

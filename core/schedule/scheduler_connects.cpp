@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/schedule/sender_traffic.h"
 #include "core/schedule/source_traffic.h"
 
 namespace ringpost::schedule {
@@ -129,7 +130,8 @@ bool Scheduler::wants_session(const Queue& queue, Now now) const {
                             shown - std::min(shown, queue.established))) {
     return false;
   }
-  std::uint32_t work = std::min(queue.ready.entries() + queue.aside, queue.permits(now.instant));
+  std::uint32_t work =
+      std::min(queue.ready.entries() + SenderTraffic::aside(queue), queue.permits(now.instant));
   if (sources != nullptr) {
     const std::uint32_t unconnected =
         std::min(queue.opening, live - std::min(live, sources->connections()));
@@ -137,14 +139,15 @@ bool Scheduler::wants_session(const Queue& queue, Now now) const {
       return true;
     }
     work = std::min(work, sources->permits(*queue.policy, now.instant, LatePermits::lead(queue)));
-    live = std::min(live, unconnected + sources->useful_connections(*queue.policy, now.instant));
+    const Instant near = now.instant + RateBook::kLead;
+    live = std::min(live, unconnected + sources->useful_connections(*queue.policy, near));
   }
   if (queue.shared_messages != nullptr) {
     work = std::min(work, queue.shared_messages->ahead_max);
   }
   const std::uint32_t per = options_.backlog_per_session;
   const std::uint32_t wanted = std::max(1u, work / per + (work % per != 0 ? 1 : 0));
-  return live < wanted || (queue.lags && work > 0 && burst_whole(queue) <= now.instant);
+  return live < wanted || (work > 0 && permits_lost(queue) + kLagMin <= now.instant);
 }
 
 // The gates that are the queue's own.
@@ -155,14 +158,10 @@ bool Scheduler::may_open(Queue& queue, Now now) {
   if (!wants_session(queue, now)) {
     const std::uint32_t max = queue.policy->connections_max;
     const bool full = max != 0 && queue.sessions() >= max;
-    Instant look_again = full ? Instant::never() : burst_whole(queue);
-    if (look_again <= now.instant && queue.lags) {
-      look_again = Instant::never();  // those that are being opened have to come first
-    } else if (look_again != Instant::never()) {
-      look_again = std::max(look_again, now.instant + kLagMin);
-    }
-    queue.lags = false;
-    wait_until(queue, full ? Gate::queue_connections : Gate::sessions_busy, look_again);
+    const Instant lost = full ? Instant::never() : permits_lost(queue) + kLagMin;
+    // If it is past, those that are being opened have to come first.
+    wait_until(queue, full ? Gate::queue_connections : Gate::sessions_busy,
+               lost > now.instant ? lost : Instant::never());
     return false;
   }
   if (queue.open_after > now.instant) {

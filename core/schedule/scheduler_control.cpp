@@ -278,15 +278,18 @@ namespace {
 
 /// When the rate of its own opens that the queue waits for; it may look again before that, to make
 /// itself ready.
-Instant own_rate_opens(const Queue& queue) {
+Instant own_rate_opens(const Queue& queue, std::uint32_t octets) {
   const auto of = [](const RateGate& rate) { return rate.limited() ? rate.opens_at() : Instant{}; };
   switch (queue.gate) {
     case Gate::message_rate: return of(queue.messages);
     case Gate::warmup: return queue.warmup == nullptr ? Instant{} : queue.warmup->opens_at();
-    case Gate::source_message_rate: {
+    case Gate::data_rate:
+      return queue.octets() == nullptr ? Instant{} : queue.octets()->opens_for(octets);
+    case Gate::source_message_rate:
+    case Gate::source_data_rate: {
       SourceGate* const gate =
           queue.sources() == nullptr ? nullptr : queue.sources()->find(queue.rare->waits_for);
-      return gate == nullptr ? Instant{} : of(gate->messages);
+      return gate == nullptr ? Instant{} : gate->opens_for(octets);
     }
     default: return {};
   }
@@ -294,7 +297,7 @@ Instant own_rate_opens(const Queue& queue) {
 
 }  // namespace
 
-WallTime Scheduler::gate_opens(const Queue& queue, Now now) const {
+WallTime Scheduler::gate_opens(const Queue& queue, Now now) {
   const SourceLine* const line = waits_in(queue);
   const RateScope* const scope = line == nullptr ? rate_waited_for(queue) : line->scope;
   if (scope != nullptr && scope->opens > now.instant) {
@@ -304,7 +307,8 @@ WallTime Scheduler::gate_opens(const Queue& queue, Now now) const {
   if (!timed || queue.until == Instant::never()) {
     return {};
   }
-  return now.wall + (std::max(queue.until, own_rate_opens(queue)) - now.instant);
+  const Instant rate = own_rate_opens(queue, next_octets(queue));
+  return now.wall + (std::max(queue.until, rate) - now.instant);
 }
 
 namespace {

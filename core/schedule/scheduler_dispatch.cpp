@@ -196,7 +196,6 @@ void Scheduler::on_timer(Queue& queue, Now now) {
     case QueueState::deferred:
       offer_opened(queue, now);
       if (queue.until <= now.instant || hosts_.impatient(queue, now)) {
-        queue.lags = queue.gate == Gate::sessions_busy;
         evaluate(queue, now);
       } else {
         arm(queue, queue.until);
@@ -307,7 +306,6 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
     place(queue, QueueState::waiting, Gate::session_room, Instant::never(), &room_waiters_);
     return false;
   }
-  queue.lags = false;
   queue.reserved = 0;  // the units are the session's from here on
   queue.reserved_stamp = 0;
   HostGates::opening(queue);
@@ -325,6 +323,7 @@ bool Scheduler::open_step(Queue& queue, Now now, const Scope* served) {
     return false;
   }
   ConnectRates::pay(*this, queue, now);
+  SourceTraffic::opening(queue, now);
   queue.invited = false;
   queue.ticket = 0;
   return queue.state == QueueState::ready && queue.place == nullptr;
@@ -671,6 +670,12 @@ void note_failure(Queue& queue, const Outcome& failure, std::string_view text, N
   queue.last_failure->at = now.wall;
 }
 
+/// Without a session a queue that waits there makes itself ready sooner than with one.
+bool looks_ahead(Gate gate) {
+  return gate == Gate::growth || gate == Gate::vmta_message_rate || gate == Gate::sessions_busy ||
+         opens_by_itself(gate);
+}
+
 /// A host has failed that is not the last one of this attempt.
 bool tries_next(Queue& queue) {
   const std::uint32_t most = std::min<std::uint32_t>(queue.policy->hosts_tried_max, kHostsTriedMax);
@@ -745,8 +750,7 @@ void Scheduler::follow_end(Queue& queue, SessionEnd end, const Outcome& failure,
   }
   const bool own_gate = queue.state == QueueState::waiting && queue.place == nullptr &&
                         queue.until == Instant::never();
-  const bool alone = queue.gate == Gate::growth || queue.gate == Gate::vmta_message_rate;
-  changed |= alone && queue.sessions() == 0;
+  changed |= queue.sessions() == 0 && looks_ahead(queue.gate);
   if (changed || own_gate || queue.state == QueueState::idle || queue.state == QueueState::paused ||
       queue.gate == Gate::yielding || is_of_host(queue.gate)) {
     evaluate(queue, now);

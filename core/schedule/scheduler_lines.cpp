@@ -212,15 +212,16 @@ std::uint32_t SourceTraffic::lacking(const Queue& queue, std::uint32_t ready, No
   for (const bool connected : {true, false}) {
     for (const SourceAddress& source : queue.policy->sources) {
       SourceGate* const gate = queue.sources()->find(source.ip);
-      const bool counts =
-          gate != nullptr &&
-          (connected ? gate->connections > 0 && gate->useful_from() <= now.instant
-                     : gate->lacks_connection(now.instant) && leads_to(queue, source.ip));
+      const bool counts = gate != nullptr &&
+                          (connected ? gate->connections > 0 && gate->useful_from() <= now.instant
+                                     : gate->lacks_connection(now.instant, RateBook::kLead) &&
+                                           leads_to(queue, source.ip));
       if (!counts || ready == 0) {
         continue;
       }
       lacking += connected ? 0 : 1;
-      ready -= std::min(ready, gate->line != nullptr ? 1 : gate->messages.available(now.instant));
+      ready -= std::min(
+          ready, gate->line != nullptr ? 1 : std::max(1u, gate->messages.available(now.instant)));
     }
   }
   return lacking;
@@ -231,7 +232,8 @@ void SourceTraffic::disconnected(Scheduler& all, Queue& queue, SourceGate& gate,
     return;
   }
   leave_line(all, *gate.line);
-  const bool waits = queue.gate == Gate::vmta_message_rate || is_of_source(queue.gate);
+  const bool waits = queue.gate == Gate::vmta_message_rate || queue.gate == Gate::sessions_busy ||
+                     is_of_source(queue.gate);
   if (queue.state == QueueState::waiting && waits) {
     all.evaluate(queue, now);  // a connection from there is of use again
   }
@@ -378,6 +380,14 @@ void SourceTraffic::pay(Queue& queue, Now now) {
   queue.hosts->paid_from = line.ip;
   const UsedBy good = RateBook::take(*line.scope, 1, 0, now.instant);
   queue.hosts->paid_until = std::min(good.quick, good.slow);
+}
+
+void SourceTraffic::opening(Queue& queue, Now now) {
+  SourceGate* lagging = nullptr;
+  if (queue.sources() != nullptr &&
+      queue.sources()->permits_lost(*queue.policy, queue.sessions() - 1, lagging) <= now.instant) {
+    lagging->lagged = now.instant;
+  }
 }
 
 void SourceTraffic::serve_connects(Scheduler& all, RateScope& scope, Now now,

@@ -138,6 +138,16 @@ Instant LatePermits::due_at(const Queue& queue) {
                                  : std::max(opens, queue.warmup->gate().due_at(unpaid, ahead));
 }
 
+Instant LatePermits::opens_from(Queue& queue, const IpAddress& source, std::uint32_t octets) {
+  SourceGate* const gate = gate_of(queue, source);
+  Instant opens;
+  for_own(queue, gate, [&](const RateGate& rate) { opens = std::max(opens, rate.opens_at()); });
+  for (const ByteGate* one : {queue.octets(), gate == nullptr ? nullptr : gate->octets.get()}) {
+    opens = one == nullptr ? opens : std::max(opens, one->opens_for(octets));
+  }
+  return opens;
+}
+
 std::uint32_t LatePermits::own(Scheduler& all, Queue& queue, Now now) {
   const std::uint32_t now_due = all.own_permits(queue, now, lead(queue));
   if (now_due == 0 || !queue.slow) {

@@ -72,17 +72,46 @@ std::uint32_t Scheduler::own_permits(Queue& queue, Now now, Duration lead) {
   return octets_open(queue, now) && sources_open(queue, now) ? std::max(1u, permits) : 0;
 }
 
-Instant burst_whole(const Queue& queue) {
-  Instant whole = Instant::never();
+namespace {
+
+/// Transactions whose next RCPT waits for permits of the queue's own rates, by source address too.
+std::uint32_t count_waiting(RareLimits& rare) {
+  for (SourceGate& gate : rare.sources.all()) {
+    gate.waiting = 0;
+  }
+  for (PooledJob* job = rare.payers.front(); job != nullptr; job = rare.payers.after(*job)) {
+    SourceGate* const gate = rare.sources.find(job->leaves_from);
+    gate == nullptr ? 0U : ++gate->waiting;
+  }
+  return static_cast<std::uint32_t>(rare.payers.size());
+}
+
+}  // namespace
+
+Instant permits_lost(const Queue& queue) {
+  const RareLimits* const rare = queue.rare.get();
+  const std::uint32_t coming = queue.opening + (rare == nullptr ? 0 : count_waiting(*queue.rare));
+  Instant when = Instant::never();
   if (queue.messages.limited()) {
-    whole = queue.messages.rests_at();
+    when = queue.messages.more_than_whole(coming);
   }
   if (queue.warmup != nullptr) {
-    const Instant rests = queue.warmup->gate().rests_at();
-    whole = queue.messages.limited() ? std::max(whole, rests) : rests;
+    const Instant warms = queue.warmup->gate().more_than_whole(coming);
+    when = queue.messages.limited() ? std::max(when, warms) : warms;
   }
-  return queue.sources() == nullptr ? whole
-                                    : std::min(whole, queue.sources()->burst_whole(*queue.policy));
+  const RateScope* const shared = queue.shared_messages;
+  const bool in_parts = queue.sources() != nullptr && shared != nullptr && !shared->parts.empty();
+  if (shared != nullptr && !in_parts && shared->payers.empty()) {
+    const Instant lost = shared->lost(queue.opening);
+    when = when == Instant::never() ? lost : std::max(when, lost);
+  }
+  SourceGate* lagging = nullptr;
+  for (const SenderLane* lane = queue.lanes; lane != nullptr; lane = lane->next_of_queue) {
+    when = std::min(when, lane->scope->lost(queue.opening));
+  }
+  return queue.sources() == nullptr ? when
+                                    : std::min(when, queue.sources()->permits_lost(
+                                                         *queue.policy, queue.sessions(), lagging));
 }
 
 /// Octets of the queue's next message.
@@ -96,8 +125,11 @@ bool Scheduler::octets_open(Queue& queue, Now now) {
   if (octets == nullptr || octets->open_for(size, now.instant)) {
     return true;
   }
-  wait_until(queue, Gate::data_rate, octets->opens_for(size));
-  return false;
+  const Instant opens = octets->opens_for(size) - LatePermits::way(queue);
+  if (opens > now.instant) {
+    wait_until(queue, Gate::data_rate, opens);
+  }
+  return opens <= now.instant;
 }
 
 /// A day has begun: warm-ups allow more.

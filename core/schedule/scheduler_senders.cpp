@@ -16,6 +16,8 @@ constexpr std::size_t kLanesPerServe = 32;
 constexpr int kBackPerServe = 256;
 /// A session is kept so long for a permit that is due.
 constexpr Duration kKeep = Duration::milliseconds(20);
+/// An idle session is kept that much longer than a permit that is to come may take.
+constexpr Duration kPermitPatience = Duration::seconds(3);
 /// Sessions that are still busy after the time between two permits, or this, are too few.
 constexpr Duration kBusyMin = Duration::milliseconds(2);
 /// A queue that may send nothing now is looked at again after this.
@@ -49,8 +51,9 @@ bool SenderTraffic::keeps_session(Scheduler& all, Queue& queue, Now now) {
   const RateScope* const others = queue.shared_messages;
   const Duration rest =
       std::max(kKeep * 10, others == nullptr ? Duration{} : others->interval + others->interval);
-  if (lane == nullptr || queue.asking > 0 || lane->scope->opens > now.instant + kKeep ||
-      now.instant < lane->kept + rest) {
+  // Nor would it use one that it was told of.
+  if (lane == nullptr || queue.invited || queue.asking > 0 ||
+      lane->scope->opens > now.instant + kKeep || now.instant < lane->kept + rest) {
     return false;
   }
   lane->kept = now.instant;
@@ -157,12 +160,55 @@ bool SenderTraffic::permit_near(const Queue& queue, Now now) {
   return false;
 }
 
-bool Scheduler::keeps(QueueId id, Now now) {
-  const Queue* const queue = table_.find(id);
-  const bool waits =
-      queue != nullptr && (queue->gate == Gate::vmta_message_rate || queue->in_line());
-  return (waits && queue->shared_messages->opens <= now.instant + RateBook::kLead) ||
-         (queue != nullptr && SenderTraffic::permit_near(*queue, now));
+namespace {
+
+/// How long a session is of use to one that waits for a permit of the scope; zero: it is not.
+/// `others` wait until they may come near.
+Duration use_for(const RateScope& scope, bool others, Duration idle, Now now) {
+  const Instant opens = std::max(scope.opens, now.instant);
+  const Duration near = RateBook::kLead + (others ? Duration{} : idle);
+  if (opens > now.instant + near) {
+    return {};
+  }
+  // When the next one comes is told a moment after the last one was used.
+  return others ? kPermitPatience
+                : opens - now.instant + std::min(scope.interval, near) + kPermitPatience;
+}
+
+}  // namespace
+
+std::uint32_t SenderTraffic::aside(const Queue& queue) {
+  std::uint32_t most = 0;
+  for (const SenderLane* lane = queue.lanes; lane != nullptr && most < queue.aside;
+       lane = lane->next_of_queue) {
+    most += lane->scope->ahead_max;
+  }
+  return std::min(queue.aside, most);
+}
+
+Duration Scheduler::keeps(QueueId id, const IpAddress& source, Duration idle, Now now) {
+  Queue* const queue = table_.find(id);
+  if (queue == nullptr) {
+    return {};
+  }
+  Duration most;
+  for (const SenderLane* lane = queue->lanes; lane != nullptr; lane = lane->next_of_queue) {
+    const RateScope& scope = *lane->scope;
+    const bool others = !scope.lanes.empty() && scope.asking.size() >= scope.ahead_max;
+    most = std::max(most, use_for(scope, others, idle, now));
+  }
+  const RateScope* const shared = queue->shared_messages;
+  if (shared != nullptr && (queue->gate == Gate::vmta_message_rate || queue->in_line())) {
+    most = std::max(most, use_for(*shared, !shared->hopeful.empty(), idle, now));
+  }
+  if (queue->ready.empty() || queue->state != QueueState::waiting) {
+    return most;
+  }
+  const Instant due = LatePermits::opens_from(*queue, source, next_octets(*queue));
+  const Duration near = idle + LatePermits::lead(*queue) + RateBook::kLead;
+  return due <= now.instant || due > now.instant + near
+             ? most
+             : std::max(most, due - now.instant + kPermitPatience);
 }
 
 // ---- standing aside ----------------------------------------------------------------------------
@@ -310,12 +356,19 @@ void SenderTraffic::serve_asking(Scheduler& all, RateScope& scope, Now now, Inst
 
 // Permits are there, or would be, and all sessions are busy: mail that stands in the queue is what
 // gets it another one.
-void SenderTraffic::grow(Scheduler& all, Queue& queue, const SenderLane& lane, Now now) {
-  const bool limited = lane.scope->opens > now.instant;
-  if (!limited && queue.asking == 0 && !leads(all, queue) && all.wants_session(queue, now)) {
+void SenderTraffic::grow(Scheduler& all, Queue& queue, const SenderLane& lane, Now now,
+                         Instant& again) {
+  const RateScope& scope = *lane.scope;
+  if (queue.asking > 0 || leads(all, queue)) {
+    return;
+  }
+  if (scope.opens <= now.instant && all.wants_session(queue, now)) {
     bring_back(all, queue, lane.head);
     all.on_new_ready(queue, now);
   }
+  const Instant lost = scope.lost(queue.opening) + kBusyMin;
+  again =
+      std::min(again, lost > now.instant ? lost : now.instant + std::max(scope.interval, kBusyMin));
 }
 
 // Queues without a session get one when a permit is about to come; it will ask, and find it.
@@ -332,7 +385,7 @@ void SenderTraffic::let_approach(Scheduler& all, RateScope& scope, Now now, Inst
     if (queue.opening > 0) {
       ++coming;
     } else if (queue.established > 0) {
-      grow(all, queue, *lane, now);
+      grow(all, queue, *lane, now, again);
     } else if (may_send(all, queue, *lane, now, again) && near && coming < scope.ahead_max) {
       ++coming;
       bring_back(all, queue, lane->head);

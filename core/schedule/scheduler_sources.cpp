@@ -36,12 +36,15 @@ bool Scheduler::sources_open(Queue& queue, Now now) {
   }
   const std::uint32_t size = next_octets(queue);
   const Duration lead = LatePermits::lead(queue);
+  const Duration way = LatePermits::way(queue);
   bool open = false;
   const SourceGate* first = nullptr;
+  Instant opens;
   for_usable(queue, [&](SourceGate& gate) {
-    open = open || gate.open_for(size, now.instant, lead);
-    if (!open && (first == nullptr || gate.opens_for(size, lead) < first->opens_for(size, lead))) {
+    open = gate.open_for(size, now.instant, lead, way) || open;
+    if (!open && (first == nullptr || gate.opens_for(size, lead, way) < opens)) {
       first = &gate;
+      opens = gate.opens_for(size, lead, way);
     }
   });
   if (open || first == nullptr) {
@@ -49,8 +52,7 @@ bool Scheduler::sources_open(Queue& queue, Now now) {
   }
   const bool rate = first->units(now.instant, lead) == 0;
   queue.rare->waits_for = first->ip;
-  wait_until(queue, rate ? Gate::source_message_rate : Gate::source_data_rate,
-             first->opens_for(size, lead));
+  wait_until(queue, rate ? Gate::source_message_rate : Gate::source_data_rate, opens);
   return false;
 }
 

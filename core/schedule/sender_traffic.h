@@ -32,6 +32,8 @@ struct SenderTraffic {
   static void stir_all(Scheduler& all);
   /// Some of its mail that stands aside waits for a permit that comes soon.
   static bool permit_near(const Queue& queue, Now now);
+  /// Recipients of it that stand aside, as far as permits are near.
+  static std::uint32_t aside(const Queue& queue);
   /// The queue's first mail may go by a session from that address now; where the queue is slow, as
   /// good as now.
   static bool permit_there(Scheduler& all, Queue& queue, const IpAddress& source, Now now);
@@ -50,7 +52,7 @@ struct SenderTraffic {
   static bool keeps_session(Scheduler& all, Queue& queue, Now now);
   static void line_up(SenderLane& lane, bool asks);
   static void serve_asking(Scheduler& all, RateScope& scope, Now now, Instant& again);
-  static void grow(Scheduler& all, Queue& queue, const SenderLane& lane, Now now);
+  static void grow(Scheduler& all, Queue& queue, const SenderLane& lane, Now now, Instant& again);
   static void let_approach(Scheduler& all, RateScope& scope, Now now, Instant& again);
   static bool holds(Scheduler& all, RateScope& scope, Now now);
 };

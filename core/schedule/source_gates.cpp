@@ -19,7 +19,7 @@ Instant SourceGate::useful_from() const {
   }
   // The next permits are for those that have begun.
   const Instant own =
-      messages.limited() ? opens_for(0) + messages.interval() * unpaid : opens_for(0);
+      messages.limited() ? opens_for(asked) + messages.interval() * unpaid : opens_for(asked);
   return line == nullptr ? own : std::max(own, line->scope->opens);
 }
 
@@ -69,16 +69,18 @@ std::uint32_t SourceGates::permits(const QueuePolicy& policy, Instant now, Durat
   std::uint64_t sum = 0;
   for (const SourceAddress& source : policy.sources) {
     const SourceGate* const gate = find(source.ip);
-    sum += gate == nullptr ? 0 : gate->units(now, lead);
+    const std::uint32_t units = gate == nullptr ? 0 : gate->units(now, lead);
+    sum += gate == nullptr || gate->octets == nullptr ? units : std::min(units, 1U);
   }
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(sum, RateGate::kUnlimited));
 }
 
-std::uint32_t SourceGates::useful_connections(const QueuePolicy& policy, Instant now) {
+std::uint32_t SourceGates::useful_connections(const QueuePolicy& policy, Instant by) {
   std::uint32_t sum = 0;
   for (const SourceAddress& source : policy.sources) {
     const SourceGate* const gate = find(source.ip);
-    sum += gate == nullptr || gate->useful_from() > now ? 0 : gate->connections;
+    const bool waits = gate != nullptr && gate->line != nullptr && gate->line->stands();
+    sum += gate == nullptr || (!waits && gate->useful_from() > by) ? 0 : gate->connections;
   }
   return sum;
 }
@@ -99,14 +101,30 @@ std::uint32_t SourceGates::unused() const {
   return sum;
 }
 
-Instant SourceGates::burst_whole(const QueuePolicy& policy) const {
+Instant SourceGates::permits_lost(const QueuePolicy& policy, std::uint32_t sessions,
+                                  SourceGate*& lagging) {
   Instant first = Instant::never();
-  for (const SourceGate& gate : gates_) {
+  const std::uint32_t elsewhere = sessions > connections() ? 1 : 0;  // it is not known from where
+  for (SourceGate& gate : gates_) {
     const bool used =
-        gate.connections > 0 && gate.messages.limited() &&
+        gate.connections > 0 &&
+        (gate.line != nullptr ? !gate.line->stands()
+                              : gate.messages.limited() || gate.octets != nullptr) &&
         std::any_of(policy.sources.begin(), policy.sources.end(),
                     [&](const SourceAddress& source) { return source.ip == gate.ip; });
-    first = used ? std::min(first, gate.messages.rests_at()) : first;
+    if (!used) {
+      continue;
+    }
+    const std::uint32_t coming = gate.dialling + gate.waiting + elsewhere;
+    Instant lost = gate.line != nullptr ? gate.line->scope->lost(coming)
+                                        : gate.messages.more_than_whole(coming);
+    if (gate.octets != nullptr) {
+      lost = std::max(lost, gate.octets->opens_for(gate.asked, coming));
+    }
+    if (lost < first) {
+      first = lost;
+      lagging = &gate;
+    }
   }
   return first;
 }

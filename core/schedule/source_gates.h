@@ -33,10 +33,14 @@ struct SourceGate {
   IpAddress ip;
   std::uint32_t connections_max = 0;
   std::uint32_t connections = 0;  ///< that there are, or are being made
+  std::uint32_t dialling = 0;     ///< of these, those that were not ready for mail yet
   std::uint32_t unused = 0;       ///< of these, those ready for mail since the last transaction
   std::uint32_t begun = 0;        ///< transactions
+  std::uint32_t asked = 0;        ///< octets of the message that may want to leave from here
   Instant avoided_until;          ///< a connection from here has come to nothing
-  std::uint32_t unpaid = 0;       ///< transactions that have begun and wait for a permit of it
+  Instant lagged;                 ///< permits were lost then, for which a session is being opened
+  std::uint32_t unpaid = 0;       ///< transactions that have begun and want a permit of it
+  std::uint32_t waiting = 0;      ///< of these, those whose RCPT did, when it was looked at last
   RateGate connects;
   RateGate messages;
   std::unique_ptr<ByteGate> octets;  ///< where they are limited
@@ -53,23 +57,26 @@ struct SourceGate {
     const std::uint32_t due = messages.due(now, lead);
     return lead == Duration{} ? messages.available(now) : due - std::min(due, unpaid);
   }
-  /// Whether a message of that many octets may begin.
-  bool open_for(std::uint32_t size, Instant now, Duration lead = {}) {
-    return units(now, lead) > 0 && (octets == nullptr || octets->open_for(size, now));
+  /// Whether a message of that many octets may begin; or a connection for one, `way` earlier.
+  bool open_for(std::uint32_t size, Instant now, Duration lead = {}, Duration way = {}) {
+    asked = size;
+    return units(now, lead) > 0 && (octets == nullptr || octets->open_for(size, now) ||
+                                    octets->opens_for(size) <= now + way);
   }
   /// When one may; as of the last open_for().
-  Instant opens_for(std::uint32_t size, Duration lead = {}) const {
+  Instant opens_for(std::uint32_t size, Duration lead = {}, Duration way = {}) const {
     const Instant rate = messages.due_at(lead == Duration{} ? 0 : unpaid, lead);
-    return octets == nullptr ? rate : std::max(rate, octets->opens_for(size));
+    return octets == nullptr ? rate : std::max(rate, octets->opens_for(size) - way);
   }
   /// When a further connection would have mail to send: never, while one stands in line.
   Instant useful_from() const;
   /// When its rate lets another connection begin, as far as is known.
   Instant connects_from() const;
   Instant rests_at() const;
-  /// It could send now, but has no connection, and no reason is known why it should get none.
-  bool lacks_connection(Instant now) const {
-    return connections == 0 && avoided_until <= now && useful_from() <= now &&
+  /// It could send now, or `way` later, but has no connection, and no reason is known why it should
+  /// get none.
+  bool lacks_connection(Instant now, Duration way = {}) const {
+    return connections == 0 && avoided_until <= now && useful_from() <= now + way &&
            connects_from() <= now;
   }
   void transaction_begins() {
@@ -88,15 +95,16 @@ class SourceGates {
   SourceGate* find(const IpAddress& ip);
   /// Recipients that may begin now from all addresses that the policy uses.
   std::uint32_t permits(const QueuePolicy& policy, Instant now, Duration lead);
-  /// Connections from those of them that may send something now.
-  std::uint32_t useful_connections(const QueuePolicy& policy, Instant now);
+  /// Connections from those of them that may send something by then, or wait for a permit.
+  std::uint32_t useful_connections(const QueuePolicy& policy, Instant by);
   /// Connections from all addresses.
   std::uint32_t connections() const;
   /// Of these, those that are ready for mail and got none: there is none that may leave from there.
   std::uint32_t unused() const;
-  /// When the rate of one of them, that has connections, will have its whole burst; never: none
-  /// has.
-  Instant burst_whole(const QueuePolicy& policy) const;
+  /// When the rate of one of them, that has connections, will have its whole burst, and a permit
+  /// more for each of these that is being made; of `sessions` some may have none yet. Never: none
+  /// has. `lagging`: that one.
+  Instant permits_lost(const QueuePolicy& policy, std::uint32_t sessions, SourceGate*& lagging);
   const std::vector<SourceGate>& all() const { return gates_; }
   std::vector<SourceGate>& all() { return gates_; }
   Instant rests_at() const;

@@ -45,6 +45,8 @@ struct SourceTraffic {
   static bool has_connect_permit(Scheduler& all, Queue& queue, Now now);
   /// A connection is being made: it takes the permit that there is for it.
   static void pay(Queue& queue, Now now);
+  /// A session is being opened: perhaps for an address whose permits are lost.
+  static void opening(Queue& queue, Now now);
   /// Permits have come to the scope of an address, or its line has changed.
   static void serve(Scheduler& all, RateScope& scope, Now now, std::uint32_t& budget);
 

@@ -22,7 +22,8 @@ bool DeliverySession::use_idle_connection() {
   }
   DeliverySession* const idle = context_.keeper.idle_on(way(), queue_);
   const Now now = context_.loop.now();
-  if (idle == nullptr || !idle->may_change_hands() || context_.work->keeps(idle->queue_, now) ||
+  if (idle == nullptr || !idle->may_change_hands() ||
+      context_.work->keeps(idle->queue_, idle->source(), {}, now) > Duration{} ||
       idle->route_->hosts[idle->candidate_->host].name != route_->hosts[candidate_->host].name) {
     return false;
   }

@@ -9,8 +9,6 @@ namespace ringpost::deliver {
 
 namespace {
 
-/// A session that a permit is about to come for is kept so long.
-constexpr Duration kPermitPatience = Duration::seconds(3);
 /// Any session stays this long after its last message: where more mail is about to come, opening
 /// a connection for every few messages would cost more than the messages do. Who waits for its
 /// unit of a limit gets it sooner.
@@ -254,8 +252,8 @@ void DeliverySession::go_idle() {
   const bool used_up = worn_out() || (policy_->messages_per_connection_max != 0 &&
                                       taken_ >= policy_->messages_per_connection_max);
   const Now now = context_.loop.now();
-  const Duration least = context_.work->keeps(queue_, now) ? kPermitPatience : kLinger;
-  const Duration stays = std::max(policy_->idle_timeout, least);
+  const Duration idle = std::max(policy_->idle_timeout, kLinger);
+  const Duration stays = std::max(idle, context_.work->keeps(queue_, source(), idle, now));
   if (draining_ || leaving_ || used_up) {
     engine_.quit(context_.actions);
     perform();

@@ -510,6 +510,21 @@ TEST(Deliver, AnySessionStaysAMomentForMoreMail) {
   EXPECT_EQ(world.deliverer->sessions_open(), 0U) << "a moment, not longer";
 }
 
+TEST(Deliver, ASessionStaysForAPermitThatComesAfterItsIdleTimeout) {
+  DeliverWorld world;
+  world.add_host(kA);
+  world.add_route("mx.example.org", 10, kA);
+  world.policy->idle_timeout = Duration::seconds(2);
+  world.kept_for = Duration::seconds(6);
+  world.add_message("x: y\r\n\r\n", {"a@example.org"});
+  ASSERT_TRUE(world.open());
+  ASSERT_TRUE(world.run_until([&] { return world.messages[0].finished == 1; }));
+  world.world.run_for(Duration::seconds(5));
+  EXPECT_EQ(world.deliverer->sessions_open(), 1U);
+  world.world.run_for(Duration::seconds(2));
+  EXPECT_EQ(world.deliverer->sessions_open(), 0U);
+}
+
 TEST(Deliver, IdleSessionsEndWithTheSettingsTheyWereOpenedUnder) {
   DeliverWorld world;
   TestHost& host = world.add_host(kA);

@@ -154,7 +154,7 @@ class DeliverWorld : public LetterHandler,
     judged_texts.emplace_back(std::to_string(reply.outcome.reply_code) + " " +
                               std::string(reply.text));
   }
-  bool keeps(QueueId, Now) override { return keeps_permit; }
+  Duration keeps(QueueId, const IpAddress&, Duration, Now) override { return kept_for; }
   bool surplus(QueueId, const QueuePolicy&, const IpAddress&) override { return mode_changed; }
 
   static constexpr std::uint32_t kQueue = 3;
@@ -200,7 +200,7 @@ class DeliverWorld : public LetterHandler,
   std::deque<Message> messages;
   std::deque<std::size_t> queued;
   std::deque<std::size_t> others_queued;   ///< messages of kOther
-  bool keeps_permit = false;               ///< WorkSource::keeps()
+  Duration kept_for;                       ///< WorkSource::keeps()
   Instant leave_until = Instant::never();  ///< of the sessions of kQueue
   std::vector<Ended> ended;
   std::vector<ReplyVerdict> judged;

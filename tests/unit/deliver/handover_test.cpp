@@ -105,12 +105,12 @@ TEST(Handover, AConnectionWithOtherSettingsStaysWhereItIs) {
 TEST(Handover, AConnectionKeptForAPermitStays) {
   HandoverWorld world;
   world.leave_one_idle();
-  world.keeps_permit = true;
+  world.kept_for = Duration::seconds(3);
   const std::size_t other = world.add_other();
   ASSERT_TRUE(world.open_other());
   ASSERT_TRUE(world.run_until([&] { return world.messages[other].finished == 1; }));
   EXPECT_EQ(world.host.connections, 2U);
-  world.keeps_permit = false;
+  world.kept_for = {};
   ASSERT_TRUE(world.run());
 }
 

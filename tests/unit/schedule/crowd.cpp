@@ -10,9 +10,6 @@ constexpr std::uint64_t rule_of(std::size_t sender) { return sender * 0x9e3779b9
 constexpr std::uint64_t kSplit = Crowd::kSplit;
 constexpr std::uint64_t kSplitConnects = Crowd::kSplitConnects;
 
-/// A session stays so long for a permit that is near, as those of net/deliver do.
-constexpr Duration kPermitPatience = Duration::seconds(3);
-
 IpAddress source_address(std::size_t index) {
   return IpAddress::v4(198, 51, 100, static_cast<std::uint8_t>(1 + index));
 }
@@ -269,7 +266,7 @@ void Crowd::make_shards() {
     options.shard = i;
     options.shards = plan_.shards;
     options.jobs_max = plan_.jobs_max;
-    options.backlog_per_session = 2;
+    options.backlog_per_session = plan_.backlog_per_session;
     options.queue_idle_drop = Duration::seconds(30);
     shard.scheduler = std::make_unique<Scheduler>(
         options, Doors{shard, shard, shard, shard, plan_.closer ? &shard : nullptr}, now);
@@ -600,8 +597,9 @@ void Crowd::next_job(std::size_t index) {
   event.session = index;
   event.what = What::idle_out;
   event.round = ++session.idle_round;
-  const bool keeps = shards_[session.shard]->scheduler->keeps(session.queue, now);
-  post(event, std::max(plan_.idle_timeout, keeps ? kPermitPatience : Duration{}));
+  const Duration keeps = shards_[session.shard]->scheduler->keeps(
+      session.queue, source_address(session.source), plan_.idle_timeout, now);
+  post(event, std::max(plan_.idle_timeout, keeps));
 }
 
 Job* Crowd::take(std::size_t index) {

@@ -234,7 +234,8 @@ void Crowd::look_up(std::size_t index) {
   Event event;
   event.what = What::dial;
   event.session = index;
-  post(event, random_delay(stalls ? left * 2 : std::min(left, plan_.service_max / 4)));
+  post(event, random_delay(stalls ? left * 2
+                                  : std::min({left, plan_.service_max / 4, plan_.greeting_max})));
 }
 
 void Crowd::connect_out(std::size_t index) {
@@ -253,7 +254,7 @@ void Crowd::connect_out(std::size_t index) {
   Event event;
   event.what = What::opened;
   event.session = index;
-  post(event, random_delay(plan_.service_max));
+  post(event, random_delay(std::min(plan_.service_max, plan_.greeting_max)));
 }
 
 // Its host fails; there may be other ones.

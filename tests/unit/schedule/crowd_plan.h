@@ -59,8 +59,10 @@ struct CrowdPlan {
   unsigned failing_connects = 0;      ///< percent
   std::vector<SourceLimit> sources;   ///< of each queue, one for each source address; needs hosts
   std::uint32_t jobs_max = 64;
+  std::uint32_t backlog_per_session = 2;
   Duration letter_delay_max = Duration::milliseconds(20);
   Duration service_max = Duration::milliseconds(300);
+  Duration greeting_max = Duration::forever();  ///< and never more than `service_max`
   Duration idle_timeout = Duration::seconds(2);
   int jobs_per_session_max = 40;
   unsigned refused_letters = 5;      ///< percent of sends that find the mailbox full

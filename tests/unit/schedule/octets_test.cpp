@@ -178,5 +178,53 @@ TEST(Octets, ALargeMessageIsNotPassedByForEver) {
   EXPECT_GE(passed, 20) << gone << " large ones";
 }
 
+// Two that ask again and again, and cannot use what they get, do not keep others from theirs.
+TEST(Octets, EachThatWaitsHasItsTurn) {
+  TwoScopes two;
+  two.plan.rates.push_back(
+      {5, {}, RateOf::vmta_octets, false, nullptr, {20'000, Duration::seconds(1)}});
+  struct One {
+    RateScope* scope;
+    std::uint32_t size;
+    Instant asks;
+    int gone = 0;
+  };
+  std::vector<One> all;
+  for (const std::uint32_t size : {10'550U, 8'280U, 10'650U, 12'636U}) {
+    all.push_back({&two.book.scope(all.size() + 1, 5, {}, 1), size, two.now.instant});
+  }
+  all[2].asks = all[3].asks = two.now.instant - Duration::milliseconds(1);
+  const Instant end = two.now.instant + Duration::seconds(120);
+  while (two.now.instant < end) {
+    for (One& one : all) {
+      if (RateBook::available(*one.scope, one.size, two.now.instant) > 0) {
+        one.asks = two.now.instant + Duration::milliseconds(25);
+        if (one.size < 10'600) {
+          RateBook::take(*one.scope, 1, one.size, two.now.instant);
+        } else {
+          two.book.hand_back(*one.scope, true, two.now.instant);
+        }
+        ++one.gone;
+      }
+      two.book.set_want(*one.scope, one.asks <= two.now.instant ? 1 : 0, one.size);
+    }
+    do {
+      two.book.run(two.now.instant);
+      two.book.flush(two);
+    } while (!two.book.quiet());
+    const bool there = std::any_of(all.begin(), all.end(), [&](const One& one) {
+      return RateBook::available(*one.scope, one.size, two.now.instant) > 0;
+    });
+    Instant next = two.book.next_wakeup();
+    for (const One& one : all) {
+      next = one.asks > two.now.instant ? std::min(next, one.asks) : next;
+    }
+    two.now.instant = there ? two.now.instant : next;
+  }
+  for (const One& one : all) {
+    EXPECT_GE(one.gone, 30) << one.size << " octets";
+  }
+}
+
 }  // namespace
 }  // namespace ringpost::schedule
