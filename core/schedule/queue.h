@@ -122,8 +122,10 @@ struct Queue : Waiter {
   std::uint8_t weight = 1;            ///< 1 to 100
   std::uint8_t lost_streak : 3 = 0;   ///< broken sessions in a row without any progress
   std::uint8_t hosts_tried : 5 = 0;   ///< of those of one attempt, by sessions that are over
-  std::uint8_t fault_streak : 4 = 0;  ///< faults of our own in a row
-  std::uint8_t grow_streak : 4 = 0;   ///< further sessions in a row that failed
+  std::uint8_t fault_streak : 3 = 0;  ///< faults of our own in a row
+  std::uint8_t grow_streak : 3 = 0;   ///< further sessions in a row that failed
+  bool turn : 1 = false;              ///< RateScope::turn when it came near a shared rate
+  bool had_turn : 1 = true;           ///< it has sent something since, or lost it once
   std::uint8_t grew_to = 0;  ///< sessions that went on when the last of them did, 255 at most
   /// Counts endings of the whole queue. Entries of an earlier epoch were in it when the last one
   /// was decided and share it; later mail does not.
@@ -225,6 +227,19 @@ inline std::uint32_t proof(const Queue& queue, Now now) {
 /// being opened or waits for one, so that permits begin to be lost if nothing leaves; never: it has
 /// no rate.
 Instant permits_lost(const Queue& queue);
+
+/// Whether a queue that would wait for a permit of a shared rate of messages is to let others come
+/// near first, which wait until they may.
+inline bool turn_is_over(const Queue& queue, RateScope& scope, Now now) {
+  return !scope.octets && scope.parts.empty() && !scope.hopeful.empty() && !queue.invited &&
+         queue.had_turn && queue.turn != scope.turn_at(now.instant);
+}
+
+/// It may come near now.
+inline void begin_turn(Queue& queue, RateScope& scope, Now now) {
+  queue.turn = scope.turn_at(now.instant);
+  queue.had_turn = false;
+}
 
 /// Why a queue whose policy is held starts nothing.
 inline Gate held_gate(const Queue& queue) { return queue.no_source ? Gate::no_source : Gate::held; }

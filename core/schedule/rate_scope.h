@@ -40,6 +40,9 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   /// What no message used of a grant of octets, on its way back.
   using Unused = Lease;
 
+  /// Queues that are near keep their places so long at most if others wait to come near.
+  static constexpr Duration kTurn = Duration::seconds(5);
+
   std::uint64_t key = 0;
   std::uint64_t base = 0;         ///< of its RatePlan; 0: none
   std::uint64_t sender = 0;       ///< the rule for a sender whose rates count too; 0: none
@@ -80,6 +83,8 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   bool told_turns = false;
   bool tell = false;                 ///< the owner is to hear of `want` though it is the same
   bool payers_first = false;         ///< the odd permit is theirs this time
+  bool turn = false;                 ///< changes where others wait to come near
+  Instant turn_ends;                 ///< and does so then
   RateOf closed_by = RateOf::vmta;   ///< which rate makes it wait
   List<PooledJob, PayerTag> payers;  ///< transactions whose next RCPT waits for a permit
   WaitList waiting;                  ///< queues that could use a permit now
@@ -87,6 +92,12 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   List<SenderLane, SenderLaneTag> lanes;   ///< of a sender: mail that waits, by queue
   List<SenderLane, SenderLaneTag> asking;  ///< of them those that could send now
 
+  /// `turn` now.
+  bool turn_at(Instant now) {
+    turn = now < turn_ends ? turn : !turn;
+    turn_ends = now < turn_ends ? turn_ends : now + kTurn;
+    return turn;
+  }
   /// Nothing was asked for since permits were last used. When enough may have come meanwhile, as
   /// far as is known here, for so many sessions that are being opened, and one more; never: it
   /// is not known how often they come.

@@ -90,6 +90,7 @@ UsedBy Scheduler::spend(Queue& queue, const PooledJob& job, std::uint32_t count,
   }
   SourceTraffic::began(*this, queue);
   queue.invited = queue.fresh = false;
+  queue.had_turn = true;
   if (!queue.slow) {
     LatePermits::charge_own(queue, gate, count, now);
   }

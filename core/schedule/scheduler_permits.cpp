@@ -181,7 +181,8 @@ std::uint32_t LatePermits::shared(Scheduler& all, Queue& queue, Now now) {
   if (scope == nullptr) {
     return RateGate::kUnlimited;
   }
-  if (now.instant + RateBook::kLead >= scope->opens && scope->unpaid < scope->ahead_max) {
+  if (now.instant + RateBook::kLead >= scope->opens && scope->unpaid < scope->ahead_max &&
+      !turn_is_over(queue, *scope, now)) {
     return scope->ahead_max - scope->unpaid;
   }
   all.place(queue, QueueState::waiting, Gate::vmta_message_rate, Instant::never(), &scope->hopeful);

@@ -192,9 +192,17 @@ bool Scheduler::may_approach(Queue& queue, Now now) {
   if (near && scope->hopeful.empty() &&
       scope->waiting.size() + scope->in_line + scope->approaching + scope->unpaid <
           scope->ahead_max) {
+    begin_turn(queue, *scope, now);
     return true;
   }
+  // A connection that ended before its turn came costs it the turn only once.
+  const bool first = !queue.had_turn;
+  queue.had_turn = true;
   place(queue, QueueState::waiting, Gate::vmta_message_rate, Instant::never(), &scope->hopeful);
+  if (first) {
+    scope->hopeful.remove(queue);
+    scope->hopeful.push_front(queue);
+  }
   rates_.stir(*scope);
   return false;
 }
@@ -205,6 +213,11 @@ std::uint32_t Scheduler::shared_permits(Queue& queue, const IpAddress& source, R
   scope = queue.shared_messages;
   if (scope == nullptr) {
     return RateGate::kUnlimited;
+  }
+  if (turn_is_over(queue, *scope, now)) {
+    place(queue, QueueState::waiting, Gate::vmta_message_rate, Instant::never(), &scope->hopeful);
+    rates_.stir(*scope);
+    return 0;
   }
   if (SourceLine* const line = SourceTraffic::line_of(queue, source)) {
     scope = line->scope;
@@ -368,6 +381,9 @@ void Scheduler::let_approach(RateScope& scope, bool connects, Now now, std::uint
     --budget;
     Queue& queue = static_cast<Queue&>(*scope.hopeful.front());
     const std::uint32_t approaching = scope.approaching;
+    if (!connects) {
+      begin_turn(queue, scope, now);
+    }
     place(queue, QueueState::ready, Gate::none, Instant::never(), nullptr);
     queue.invited = true;
     if (may_start(queue, now)) {

@@ -171,7 +171,8 @@ Duration use_for(const RateScope& scope, bool others, Duration idle, Now now) {
     return {};
   }
   // When the next one comes is told a moment after the last one was used.
-  return others ? kPermitPatience
+  const auto line = static_cast<std::int64_t>(scope.waiting.size() + scope.in_line);
+  return others ? kPermitPatience + std::min(scope.interval * line, RateScope::kTurn)
                 : opens - now.instant + std::min(scope.interval, near) + kPermitPatience;
 }
 

@@ -98,6 +98,7 @@ class Crowd {
   std::map<std::string, std::uint64_t> delivered;
   std::map<std::string, std::uint64_t> octets_of;   ///< in transactions, by what limits them
   std::map<std::size_t, std::uint64_t> taken_from;  ///< the same, by source address
+  std::map<std::size_t, std::uint64_t> taken_to;    ///< the same, by destination
   std::map<std::size_t, std::uint64_t> taken_of;    ///< recipients in transactions, by sender
   /// When some of a message was taken first, and what had been taken by then, by its slot.
   struct Start {

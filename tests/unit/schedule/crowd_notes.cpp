@@ -50,6 +50,7 @@ void Crowd::note_begin(const Session& session, const Job& job) {
 
 void Crowd::note_take(const Session& session, const Job& job, std::size_t count) {
   taken += count;
+  taken_to[session.destination] += count;
   note_rate(session.name, plan_.messages, count);
   note_rate("messages " + session.vmta, rate_of(plan_.vmta_messages, session.vmta), count);
   if (in_group(session.destination)) {

@@ -1,0 +1,77 @@
+#include "tests/unit/schedule/crowd.h"
+
+// Queues that share a rate have their turns, however long their idle sessions stay.
+
+namespace ringpost::schedule {
+namespace {
+
+using test::Crowd;
+using test::CrowdPlan;
+
+constexpr std::uint32_t kCount = 20;
+
+struct Sharing {
+  const char* name;
+  /// Sets a rate that all queues share, a message each `interval`.
+  void (*draw)(CrowdPlan& plan, Duration interval);
+
+  friend void PrintTo(const Sharing& one, std::ostream* out) { *out << one.name; }
+};
+
+const Sharing kSharings[] = {
+    {"virtual MTA",
+     [](CrowdPlan& plan, Duration interval) {
+       plan.vmta_messages.push_back({kCount, interval * kCount});
+     }},
+    {"pool",
+     [](CrowdPlan& plan, Duration interval) {
+       plan.pooled = true;
+       plan.pool_messages = {kCount, interval * kCount};
+     }},
+    {"group",
+     [](CrowdPlan& plan, Duration interval) {
+       plan.grouped = plan.queue_max.size();
+       plan.group_messages = {kCount, interval * kCount};
+     }},
+};
+
+class Turns : public ::testing::TestWithParam<Sharing> {};
+
+TEST_P(Turns, ComeToEachQueue) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds() / 4;
+       ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed * 15'485'863);
+    CrowdPlan plan;
+    plan.vmta_max = {0};
+    plan.queue_max.assign(4 + random.below(12), 0);
+    plan.failing_sessions = plan.failing_recipients = plan.refused_sessions = 0;
+    plan.jobs_per_session_max = 100'000;
+    plan.slow = random.chance(30) ? 100 : 0;
+    plan.idle_timeout = random.chance(50) ? Duration::minutes(2) : Duration::milliseconds(100);
+    const Duration interval = Duration::milliseconds(random.between(50, 4'000));
+    GetParam().draw(plan, interval);
+    Crowd crowd(plan, seed);
+    const std::size_t queues = plan.queue_max.size();
+    const std::int64_t rounds =
+        std::max<std::int64_t>(20, Duration::minutes(3).ns / (interval.ns * std::int64_t(queues)));
+    for (std::size_t i = 0; i < 2 * queues * static_cast<std::size_t>(rounds); ++i) {
+      crowd.admit(i % queues, 0, 1, plan.sender_messages.size());
+    }
+    crowd.run(interval * (rounds * static_cast<std::int64_t>(queues)));
+    ASSERT_FALSE(HasFatalFailure());
+    std::uint64_t least = UINT64_MAX;
+    for (std::size_t i = 0; i < queues; ++i) {
+      least = std::min(least, crowd.taken_to[i]);
+    }
+    EXPECT_GE(least * 3, static_cast<std::uint64_t>(rounds))
+        << interval.ns / 1'000'000 << " ms, idle " << plan.idle_timeout.ns / 1'000'000
+        << " ms, slow " << plan.slow << "\n"
+        << crowd.report();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Turns, ::testing::ValuesIn(kSharings));
+
+}  // namespace
+}  // namespace ringpost::schedule
