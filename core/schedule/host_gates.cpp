@@ -113,12 +113,13 @@ bool HostGates::better_elsewhere(const Queue& queue, const HostWay& way, Now now
     const SourceGate* const gate = queue.sources()->find(one.local);
     const bool lags = gate != nullptr && now.instant < gate->lagged + RateBook::kLead &&
                       gate->useful_from() <= now.instant + RateBook::kLead;
-    if (gate == nullptr || (!lags && gate->useful_from() > now.instant) ||
+    const bool lacks = gate != nullptr && gate->lacks_connection(now.instant, RateBook::kLead);
+    if (gate == nullptr || (!lacks && !lags && gate->useful_from() > now.instant) ||
         (gate->connections_max != 0 && gate->connections >= gate->connections_max) ||
         gate->connects_from() > now.instant) {
       return 0;
     }
-    return gate->lacks_connection(now.instant) ? 3 : lags ? 2 : 1;
+    return lacks ? 3 : lags ? 2 : 1;
   };
   if (!way.rated || queue.sources() == nullptr || queue.hosts == nullptr) {
     return false;
@@ -641,6 +642,7 @@ void HostGates::disconnected(QueueId id, ConnectPermit& permit, Now now) {
   if (was && gate != nullptr && gate->connections > 0) {
     --gate->connections;
     gate->dialling -= !had.greeted && gate->dialling > 0 ? 1 : 0;
+    gate->dialling = std::min(gate->dialling, gate->connections);
     gate->unused -= had.greeted && had.begun == gate->begun && gate->unused > 0 ? 1 : 0;
     if (!had.greeted) {
       gate->avoided_until = now.instant + kAvoided;

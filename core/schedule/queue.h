@@ -153,6 +153,7 @@ struct Queue : Waiter {
   bool shared : 1 = false;      ///< QueueSettings::shared
   bool slow : 1 = false;        ///< the host of a session takes, or took, one command at a time
   bool fresh : 1 = false;       ///< nothing was sent since its last session was opened
+  bool offered : 1 = false;     ///< an idle session was told of mail and has not asked for it yet
   std::uint8_t priority = kNormalPriority;
   std::uint8_t standing = kNormalPriority;  ///< of its units; kUntouchable: nobody interrupts it
 

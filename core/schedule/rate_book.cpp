@@ -389,6 +389,7 @@ void RateBook::on_want(const LeaseMessage& message, unsigned from) {
   }
   if (account.turn.empty()) {
     set_claim(account, nullptr);
+    account.due = {};
   }
   peer.want = want;
   peer.octets = message.octets;
@@ -694,7 +695,10 @@ void RateBook::grant_due(Instant now) {
       any = true;
       tell(*account);
       if (account->octets) {
-        break;  // what it had claimed is for the first in order, not for the next
+        // What it had claimed is for the first in order, not for the next; it is the last now.
+        due_.erase(std::find(due_.begin(), due_.end(), account));
+        due_.push_back(account);
+        break;
       }
     }
   }

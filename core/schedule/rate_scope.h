@@ -98,11 +98,13 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
     turn_ends = now < turn_ends ? turn_ends : now + kTurn;
     return turn;
   }
+
   /// Nothing was asked for since permits were last used. When enough may have come meanwhile, as
   /// far as is known here, for so many sessions that are being opened, and one more; never: it
   /// is not known how often they come.
   Instant lost(std::uint32_t opening) const {
-    const Duration octets_take{static_cast<std::int64_t>(octet_ns * used_octets)};
+    constexpr double kMost = 1e15;  // days; the clock counts to more
+    const Duration octets_take{static_cast<std::int64_t>(std::min(octet_ns * used_octets, kMost))};
     const Duration each = std::max(pace, octets_take);
     return each == Duration{} ? Instant::never() : std::max(opens, used) + each * (opening + 1);
   }

@@ -13,6 +13,8 @@ namespace {
 
 /// Sessions that are busy for longer, while permits are lost, are too few.
 constexpr Duration kLagMin = Duration::milliseconds(1);
+/// Where it is not known when permits will be lost, it is looked at again after that.
+constexpr Duration kLookAgain = Duration::seconds(1);
 
 /// The least time between two connections is one of their use.
 Duration slack_of_gap(const Queue& queue) {
@@ -112,6 +114,21 @@ bool ConnectRates::again(Scheduler& all, Queue& queue, Now now) {
 
 // ---- before a connection -----------------------------------------------------------------------
 
+namespace {
+
+/// When a queue that wants no further session may want one. While some are being opened these have
+/// to come first.
+Instant look_again(const Queue& queue, Now now) {
+  const RateScope* const shared = queue.shared_messages;
+  const Instant lost = permits_lost(queue) + kLagMin;
+  const bool unknown = lost <= now.instant || (shared != nullptr && !shared->payers.empty());
+  return lost > now.instant && lost != Instant::never() ? lost
+         : unknown && queue.opening == 0                ? now.instant + kLookAgain
+                                                        : Instant::never();
+}
+
+}  // namespace
+
 bool Scheduler::wants_session(const Queue& queue, Now now) const {
   std::uint32_t live = queue.sessions() - std::min(queue.yielding, queue.sessions());
   const std::uint32_t max = queue.policy->connections_max;
@@ -147,7 +164,8 @@ bool Scheduler::wants_session(const Queue& queue, Now now) const {
   }
   const std::uint32_t per = options_.backlog_per_session;
   const std::uint32_t wanted = std::max(1u, work / per + (work % per != 0 ? 1 : 0));
-  return live < wanted || (work > 0 && permits_lost(queue) + kLagMin <= now.instant);
+  return live < wanted ||
+         (work > 0 && !queue.offered && permits_lost(queue) + kLagMin <= now.instant);
 }
 
 // The gates that are the queue's own.
@@ -158,10 +176,8 @@ bool Scheduler::may_open(Queue& queue, Now now) {
   if (!wants_session(queue, now)) {
     const std::uint32_t max = queue.policy->connections_max;
     const bool full = max != 0 && queue.sessions() >= max;
-    const Instant lost = full ? Instant::never() : permits_lost(queue) + kLagMin;
-    // If it is past, those that are being opened have to come first.
     wait_until(queue, full ? Gate::queue_connections : Gate::sessions_busy,
-               lost > now.instant ? lost : Instant::never());
+               full ? Instant::never() : look_again(queue, now));
     return false;
   }
   if (queue.open_after > now.instant) {

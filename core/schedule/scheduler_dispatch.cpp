@@ -18,6 +18,9 @@ namespace {
 /// Limit scopes that a connection needs a unit of, beside the queue's own.
 constexpr unsigned kScopes = 4;
 
+/// A connection that is over sooner, and brought nothing, is followed by a pause as long.
+constexpr Duration kHeldMin = Duration::seconds(1);
+
 }  // namespace
 
 // ---- places ------------------------------------------------------------------------------------
@@ -578,6 +581,7 @@ void Scheduler::session_gone(Queue& queue, bool was_established) {
   if (queue.established == 0) {
     clear_turns(queue);
   }
+  queue.offered = false;
   SenderTraffic::session_gone(*this, queue);
   leaves_group(queue);
   if (!room_waiters_.empty()) {
@@ -633,6 +637,12 @@ void Scheduler::session_ended(QueueId id, SessionEnd end, const Outcome& failure
   RP_ASSERT_NOTE(found != nullptr, "a session of a queue that is not");
   session_gone(*found, at.established);
   hosts_.session_over(*found, end, now);
+  // A host that hangs up at once is not called again and again until a permit is due.
+  if (end == SessionEnd::normal && !at.established && found->sessions() == 0 &&
+      now.instant < found->slice_until - kSlice + kHeldMin) {
+    found->open_after = now.instant + kHeldMin;
+    found->open_gate = Gate::reconnect;
+  }
   follow_end(*found, end, failure, at, now);
 }
 
@@ -670,10 +680,14 @@ void note_failure(Queue& queue, const Outcome& failure, std::string_view text, N
   queue.last_failure->at = now.wall;
 }
 
-/// Without a session a queue that waits there makes itself ready sooner than with one.
-bool looks_ahead(Gate gate) {
-  return gate == Gate::growth || gate == Gate::vmta_message_rate || gate == Gate::sessions_busy ||
-         opens_by_itself(gate);
+/// Without a session a queue that waits there makes itself ready sooner than with one; and sooner
+/// with one less that is being opened.
+bool looks_ahead(const Queue& queue, bool was_established) {
+  if (queue.sessions() > 0) {
+    return !was_established && queue.gate == Gate::sessions_busy;
+  }
+  return queue.gate == Gate::growth || queue.gate == Gate::vmta_message_rate ||
+         queue.gate == Gate::sessions_busy || opens_by_itself(queue.gate);
 }
 
 /// A host has failed that is not the last one of this attempt.
@@ -750,7 +764,7 @@ void Scheduler::follow_end(Queue& queue, SessionEnd end, const Outcome& failure,
   }
   const bool own_gate = queue.state == QueueState::waiting && queue.place == nullptr &&
                         queue.until == Instant::never();
-  changed |= queue.sessions() == 0 && looks_ahead(queue.gate);
+  changed |= looks_ahead(queue, at.established);
   if (changed || own_gate || queue.state == QueueState::idle || queue.state == QueueState::paused ||
       queue.gate == Gate::yielding || is_of_host(queue.gate)) {
     evaluate(queue, now);

@@ -122,6 +122,7 @@ Job* Scheduler::take(QueueId id, const IpAddress& source, Asks asks, Now now) {
     return nullptr;
   }
   Queue& queue = *found;
+  queue.offered = false;
   const bool has_turn = queue.job_turns > 0;
   if (has_turn) {
     --queue.job_turns;

@@ -250,7 +250,9 @@ std::uint32_t SourceTraffic::invite(Scheduler& all, SourceLine& line, Now now) {
   queue.invited = true;
   const std::uint16_t asking = queue.asking;
   queue.asking -= asking > 0 ? 1 : 0;
+  queue.offered = true;
   const bool offered = all.doors_.sessions.offer_from(queue.id(), line.ip);
+  queue.offered = queue.offered && offered;
   // It may stand in line again, for a larger message.
   const bool later = offered && queue.invited && !line.stands();
   queue.asking = offered ? queue.asking : asking;

@@ -88,30 +88,40 @@ std::uint32_t count_waiting(RareLimits& rare) {
 
 }  // namespace
 
+// A permit counts in all of the queue's own rates and in those of its source address, beside what
+// it shares; mail of a sender in that sender's instead.
 Instant permits_lost(const Queue& queue) {
-  const RareLimits* const rare = queue.rare.get();
-  const std::uint32_t coming = queue.opening + (rare == nullptr ? 0 : count_waiting(*queue.rare));
-  Instant when = Instant::never();
-  if (queue.messages.limited()) {
-    when = queue.messages.more_than_whole(coming);
-  }
-  if (queue.warmup != nullptr) {
-    const Instant warms = queue.warmup->gate().more_than_whole(coming);
-    when = queue.messages.limited() ? std::max(when, warms) : warms;
-  }
-  const RateScope* const shared = queue.shared_messages;
-  const bool in_parts = queue.sources() != nullptr && shared != nullptr && !shared->parts.empty();
-  if (shared != nullptr && !in_parts && shared->payers.empty()) {
-    const Instant lost = shared->lost(queue.opening);
-    when = when == Instant::never() ? lost : std::max(when, lost);
+  const std::uint32_t coming =
+      queue.opening + (queue.rare == nullptr ? 0 : count_waiting(*queue.rare));
+  const RateGate* const own[] = {&queue.messages,
+                                 queue.warmup == nullptr ? nullptr : &queue.warmup->gate()};
+  Instant all;  // that there are mail and permits
+  bool any = false;
+  for (const RateGate* const gate : own) {
+    if (gate != nullptr && gate->limited()) {
+      all = std::max(all, gate->more_than_whole(coming));
+      any = true;
+    }
   }
   SourceGate* lagging = nullptr;
-  for (const SenderLane* lane = queue.lanes; lane != nullptr; lane = lane->next_of_queue) {
-    when = std::min(when, lane->scope->lost(queue.opening));
+  SourceGates* const sources = queue.sources();
+  const Instant of_sources = sources == nullptr
+                                 ? Instant::never()
+                                 : sources->permits_lost(*queue.policy, queue.sessions(), lagging);
+  const RateScope* const shared = queue.shared_messages;
+  const bool in_parts = sources != nullptr && shared != nullptr && !shared->parts.empty();
+  if (of_sources != Instant::never()) {
+    all = std::max(all, of_sources);
+    any = true;
   }
-  return queue.sources() == nullptr ? when
-                                    : std::min(when, queue.sources()->permits_lost(
-                                                         *queue.policy, queue.sessions(), lagging));
+  Instant first = any ? all : Instant::never();
+  if (shared != nullptr && !in_parts) {
+    first = shared->payers.empty() ? std::max(all, shared->lost(queue.opening)) : Instant::never();
+  }
+  for (const SenderLane* lane = queue.lanes; lane != nullptr; lane = lane->next_of_queue) {
+    first = std::min(first, std::max(all, lane->scope->lost(queue.opening)));
+  }
+  return first;
 }
 
 /// Octets of the queue's next message.

@@ -144,9 +144,12 @@ bool SenderTraffic::offer(Scheduler& all, Queue& queue, Now now) {
   if (queue.asking > 0) {
     --queue.asking;
   }
+  const bool before = queue.offered;
+  queue.offered = true;  // until it asks, which may be at once
   if (all.offer_session(queue, now)) {
     return true;
   }
+  queue.offered = before;
   queue.asking = queue.in_line() ? asking : 0;  // all are busy, but those that stand in line
   return false;
 }
@@ -369,7 +372,7 @@ void SenderTraffic::grow(Scheduler& all, Queue& queue, const SenderLane& lane, N
   }
   const Instant lost = scope.lost(queue.opening) + kBusyMin;
   again =
-      std::min(again, lost > now.instant ? lost : now.instant + std::max(scope.interval, kBusyMin));
+      std::min(again, lost > now.instant ? lost : now.instant + std::max(scope.interval, kKeep));
 }
 
 // Queues without a session get one when a permit is about to come; it will ask, and find it.

@@ -253,7 +253,7 @@ void DeliverySession::go_idle() {
                                       taken_ >= policy_->messages_per_connection_max);
   const Now now = context_.loop.now();
   const Duration idle = std::max(policy_->idle_timeout, kLinger);
-  const Duration stays = std::max(idle, context_.work->keeps(queue_, source(), idle, now));
+  const Duration kept = context_.work->keeps(queue_, source(), idle, now);
   if (draining_ || leaving_ || used_up) {
     engine_.quit(context_.actions);
     perform();
@@ -262,8 +262,9 @@ void DeliverySession::go_idle() {
   ahead_ = 1;
   if (!idle_) {
     idle_ = true;
-    idle_deadline_ = now.instant + stays;
+    idle_deadline_ = now.instant + idle;
   }
+  idle_deadline_ = std::max(idle_deadline_, now.instant + kept);
   if (!idle_listed) {
     context_.keeper.session_idle(*this);
   }

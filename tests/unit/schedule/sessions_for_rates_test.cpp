@@ -188,8 +188,37 @@ TEST_P(SlowReached, ByReceiversThatTakeSeconds) {
   }
 }
 
+/// Mail comes one by one, more slowly than the limit would let it go, and sessions stay.
+class BelowRate : public ::testing::TestWithParam<SlowLimit> {};
+
+TEST_P(BelowRate, MailTakesFewConnections) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed * 32'416'190'071);
+    CrowdPlan plan = calm_plan(random);
+    plan.service_max = Duration::milliseconds(5);
+    plan.jobs_per_session_max = 1'000'000'000;
+    plan.idle_timeout = Duration::seconds(30);
+    plan.late_take = true;
+    const unsigned parts =
+        GetParam().draw(plan, Duration::milliseconds(random.between(5, 40)), random);
+    plan.queue_max.resize(1);
+    plan.grouped = std::min<std::size_t>(plan.grouped, 1);
+    Crowd crowd(plan, seed);
+    for (int i = 0; i < 200; ++i) {
+      crowd.admit(0, 0, 1, plan.sender_messages.size());
+      crowd.run(Duration::milliseconds(random.between(50, 200)));
+    }
+    ASSERT_FALSE(HasFatalFailure());
+    EXPECT_GE(crowd.taken, 199U);
+    // Sessions in line for several addresses' permits now and then miss that mail has left.
+    EXPECT_LE(crowd.opens, (plan.grouped > 0 ? 12 : 2) * parts) << crowd.report();
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, IdleReached, ::testing::ValuesIn(kSlowLimits));
 INSTANTIATE_TEST_SUITE_P(All, SlowReached, ::testing::ValuesIn(kSlowLimits));
+INSTANTIATE_TEST_SUITE_P(All, BelowRate, ::testing::ValuesIn(kSlowLimits));
 
 }  // namespace
 }  // namespace ringpost::schedule
