@@ -134,8 +134,16 @@ function(ringpost_unit_tests folder)
         COMPILE_DEFINITIONS RINGPOST_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     endif()
   endforeach()
-  add_test(NAME unit_${folder} COMMAND unit_${folder})
-  set_tests_properties(unit_${folder} PROPERTIES LABELS unit TIMEOUT 300)
+  if(NOT simulations)
+    add_test(NAME unit_${folder} COMMAND unit_${folder})
+    set_tests_properties(unit_${folder} PROPERTIES LABELS unit TIMEOUT 300)
+    return()
+  endif()
+  foreach(part 0 1)  # of the longest one, side by side
+    add_test(NAME unit_${folder}_${part} COMMAND unit_${folder})
+    set_tests_properties(unit_${folder}_${part} PROPERTIES LABELS unit TIMEOUT 300
+      ENVIRONMENT "GTEST_TOTAL_SHARDS=2;GTEST_SHARD_INDEX=${part}")
+  endforeach()
 endfunction()
 
 # ringpost_fuzzer(NAME SOURCE CORPUS rooms...): libFuzzer target, or with other compilers a binary
