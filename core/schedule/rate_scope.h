@@ -85,6 +85,7 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   bool payers_first = false;         ///< the odd permit is theirs this time
   bool turn = false;                 ///< changes where others wait to come near
   Instant turn_ends;                 ///< and does so then
+  bool crowded = false;              ///< of a sender: lanes wait until they may come near
   RateOf closed_by = RateOf::vmta;   ///< which rate makes it wait
   List<PooledJob, PayerTag> payers;  ///< transactions whose next RCPT waits for a permit
   WaitList waiting;                  ///< queues that could use a permit now

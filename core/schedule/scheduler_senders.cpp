@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "core/base/assert.h"
 #include "core/schedule/late_permits.h"
@@ -12,6 +14,8 @@ namespace {
 constexpr int kAsidePerTake = 64;
 /// Queues of a sender looked at in one go.
 constexpr std::size_t kLanesPerServe = 32;
+/// The others follow after this.
+constexpr Duration kRestOfLanes = Duration::milliseconds(100);
 /// Entries brought back in one go where the rate is gone.
 constexpr int kBackPerServe = 256;
 /// A session is kept so long for a permit that is due.
@@ -57,7 +61,7 @@ bool SenderTraffic::keeps_session(Scheduler& all, Queue& queue, Now now) {
     return false;
   }
   lane->kept = now.instant;
-  ask(all, queue);
+  ask(all, queue, now);
   all.wait_until(queue, Gate::sender_message_rate, now.instant + kKeep);
   return true;
 }
@@ -95,7 +99,7 @@ std::uint32_t SenderTraffic::permits(Scheduler& all, Queue& queue, const IpAddre
       }
       const std::uint32_t units = all.shared_permits(queue, source, scope, now);
       if (units == 0) {
-        ask(all, queue);
+        ask(all, queue, now);
       }
       return units;
     }
@@ -106,23 +110,26 @@ std::uint32_t SenderTraffic::permits(Scheduler& all, Queue& queue, const IpAddre
     }
     put_aside(all, queue, all.shares_.next(queue), *own);
   }
-  ask(all, queue);
+  ask(all, queue, now);
   all.evaluate(queue, now);
   return 0;
 }
 
-void SenderTraffic::ask(Scheduler& all, Queue& queue) {
+void SenderTraffic::ask(Scheduler& all, Queue& queue, Now now) {
   if (queue.asking < std::min(queue.sessions(), 0xffffu)) {
     ++queue.asking;
   }
   for (SenderLane* lane = queue.lanes; lane != nullptr; lane = lane->next_of_queue) {
-    if (!lane->asks && queue.asking > 0) {
-      lane->place().remove(*lane);
-      lane->asks = true;
-      lane->place().push_back(*lane);
+    if (!lane->asks && queue.asking > 0 && !gives_way(*lane, now)) {
+      line_up(*lane, true);
     }
     all.rates_.stir(*lane->scope);
   }
+}
+
+/// Its turn is over, and others wait until they may come near.
+bool SenderTraffic::gives_way(const SenderLane& lane, Now now) {
+  return lane.scope->crowded && lane.had_turn && now.instant >= lane.since + RateScope::kTurn;
 }
 
 // A permit that still came for it would lapse.
@@ -174,7 +181,8 @@ Duration use_for(const RateScope& scope, bool others, Duration idle, Now now) {
     return {};
   }
   // When the next one comes is told a moment after the last one was used.
-  const auto line = static_cast<std::int64_t>(scope.waiting.size() + scope.in_line);
+  const auto line =
+      static_cast<std::int64_t>(scope.waiting.size() + scope.in_line + scope.asking.size());
   return others ? kPermitPatience + std::min(scope.interval * line, RateScope::kTurn)
                 : opens - now.instant + std::min(scope.interval, near) + kPermitPatience;
 }
@@ -198,8 +206,7 @@ Duration Scheduler::keeps(QueueId id, const IpAddress& source, Duration idle, No
   Duration most;
   for (const SenderLane* lane = queue->lanes; lane != nullptr; lane = lane->next_of_queue) {
     const RateScope& scope = *lane->scope;
-    const bool others = !scope.lanes.empty() && scope.asking.size() >= scope.ahead_max;
-    most = std::max(most, use_for(scope, others, idle, now));
+    most = std::max(most, use_for(scope, scope.crowded, idle, now));
   }
   const RateScope* const shared = queue->shared_messages;
   if (shared != nullptr && (queue->gate == Gate::vmta_message_rate || queue->in_line())) {
@@ -295,17 +302,24 @@ std::uint32_t SenderTraffic::demand(Scheduler& all, const Queue& queue, const Se
 /// Lets its idle sessions take up to `units` recipients; returns how many they were told of.
 std::uint32_t SenderTraffic::send(Scheduler& all, Queue& queue, SenderLane& lane,
                                   std::uint32_t units, Now now) {
-  const RateScope* const scope = lane.scope;
+  RateScope* const scope = lane.scope;
   const std::uint32_t most = std::max(1u, queue.policy->recipients_per_transaction_max);
   std::uint32_t told = 0;
   while (queue.asking > 0 && lane.scope == scope && lane.queue == queue.slot && told < units) {
     const std::uint32_t index = lane.head;
     const std::uint32_t count = std::min(all.entries_[index].count, most);
+    lane.had_turn = true;
     bring_back(all, queue, index);
     if (queue.state == QueueState::idle) {
       all.evaluate(queue, now);
     }
     if (!offer(all, queue, now)) {
+      if (queue.asking == 0) {
+        // None of its sessions idles: the permit is the next lane's.
+        put_aside(all, queue, index, *scope);
+        all.evaluate(queue, now);
+        break;
+      }
       all.on_new_ready(queue, now);
     }
     told += count;
@@ -320,7 +334,10 @@ void SenderTraffic::line_up(SenderLane& lane, bool asks) {
   lane.place().push_back(lane);
 }
 
+// Each sends in its turn.
 void SenderTraffic::serve_asking(Scheduler& all, RateScope& scope, Now now, Instant& again) {
+  std::array<SenderLane*, kLanesPerServe> last;
+  std::size_t sent = 0;
   std::uint32_t told = 0;
   std::uint32_t wanted = 0;
   std::uint32_t octets = 0;
@@ -331,21 +348,31 @@ void SenderTraffic::serve_asking(Scheduler& all, RateScope& scope, Now now, Inst
       break;
     }
     Queue& queue = all.table_.at(lane->queue);
-    const bool sends = queue.asking > 0 && may_send(all, queue, *lane, now, again);
+    const bool sends =
+        queue.asking > 0 && !gives_way(*lane, now) && may_send(all, queue, *lane, now, again);
     const std::uint32_t size = all.senders_.facts(lane->head).size;
     const std::uint32_t units = LatePermits::there(all, queue, scope, size, now);
     line_up(*lane, sends);
     if (sends && units > told && !(scope.octets && told > 0)) {
-      told += send(all, queue, *lane, units - told, now);
+      const std::uint32_t more = send(all, queue, *lane, units - told, now);
+      told += more;
+      last[sent] = lane;
+      sent += more > 0 ? 1 : 0;
     }
     // All that is asked for at a time is of one kind: that of the first lane.
     const bool turns = LatePermits::turns(queue, scope);
-    if (lane->scope == &scope && lane->queue == queue.slot && (wanted == 0 || turns == kind)) {
+    if (sends && lane->scope == &scope && lane->queue == queue.slot &&
+        (wanted == 0 || turns == kind)) {
       const std::uint32_t more =
           turns && LatePermits::full(all, scope) ? 0 : demand(all, queue, *lane);
       kind = more > 0 ? turns : kind;
       octets = wanted == 0 && more > 0 ? all.senders_.facts(lane->head).size : octets;
       wanted += more;
+    }
+  }
+  for (SenderLane* const lane : std::span(last).first(sent)) {
+    if (lane->scope == &scope && lane->asks) {
+      line_up(*lane, true);
     }
   }
   scope.turns = kind;
@@ -363,7 +390,7 @@ void SenderTraffic::serve_asking(Scheduler& all, RateScope& scope, Now now, Inst
 void SenderTraffic::grow(Scheduler& all, Queue& queue, const SenderLane& lane, Now now,
                          Instant& again) {
   const RateScope& scope = *lane.scope;
-  if (queue.asking > 0 || leads(all, queue)) {
+  if (leads(all, queue)) {
     return;
   }
   if (scope.opens <= now.instant && all.wants_session(queue, now)) {
@@ -379,25 +406,39 @@ void SenderTraffic::grow(Scheduler& all, Queue& queue, const SenderLane& lane, N
 void SenderTraffic::let_approach(Scheduler& all, RateScope& scope, Now now, Instant& again) {
   const bool near = now.instant + RateBook::kLead >= scope.opens;
   std::size_t coming = scope.asking.size();
+  scope.crowded = false;
   for (std::size_t n = std::min(scope.lanes.size(), kLanesPerServe); n > 0; --n) {
     SenderLane* const lane = scope.lanes.front();
     if (lane == nullptr) {
+      break;
+    }
+    if (!near || coming >= scope.ahead_max) {
+      scope.crowded = near;
       break;
     }
     line_up(*lane, false);
     Queue& queue = all.table_.at(lane->queue);
     if (queue.opening > 0) {
       ++coming;
-    } else if (queue.established > 0) {
+    } else if (queue.established > 0 && queue.asking == 0) {
       grow(all, queue, *lane, now, again);
-    } else if (may_send(all, queue, *lane, now, again) && near && coming < scope.ahead_max) {
+    } else if (may_send(all, queue, *lane, now, again)) {
       ++coming;
-      bring_back(all, queue, lane->head);
-      all.on_new_ready(queue, now);
+      lane->since = now.instant;
+      lane->had_turn = false;
+      if (queue.established > 0) {
+        line_up(*lane, true);
+        all.rates_.stir(scope);
+      } else {
+        bring_back(all, queue, lane->head);
+        all.on_new_ready(queue, now);
+      }
     }
   }
-  if (!near && scope.asking.empty()) {
+  if (!near) {
     again = std::min(again, scope.opens - RateBook::kLead);
+  } else if (!scope.crowded && scope.lanes.size() > kLanesPerServe) {
+    again = std::min(again, now.instant + kRestOfLanes);
   }
 }
 

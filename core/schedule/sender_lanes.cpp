@@ -42,7 +42,8 @@ void SenderBook::add(RateScope& scope, Queue& queue, std::uint32_t entry) {
     fresh.queue = queue.slot;
     fresh.number = number;
     fresh.asks = false;
-    fresh.kept = {};
+    fresh.kept = fresh.since = {};
+    fresh.had_turn = false;
     scope.lanes.push_back(fresh);
     fresh.next_of_queue = std::exchange(queue.lanes, &fresh);
     found = by_queue_.emplace(LaneKey{&scope, queue.slot}, number).first;

@@ -49,8 +49,10 @@ struct SenderLane : ListLink<SenderLaneTag> {
   std::uint32_t head = kNil;
   std::uint32_t tail = kNil;
   SenderLane* next_of_queue = nullptr;
-  Instant kept;       ///< when a session was last kept for it
-  bool asks = false;  ///< a session of the queue has nothing else to send
+  Instant kept;           ///< when a session was last kept for it
+  Instant since;          ///< when its turn began
+  bool had_turn = false;  ///< it has sent something since
+  bool asks = false;      ///< a session of the queue has nothing else to send
 
   List<SenderLane, SenderLaneTag>& place() { return asks ? scope->asking : scope->lanes; }
 };

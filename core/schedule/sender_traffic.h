@@ -18,7 +18,7 @@ struct SenderTraffic {
   /// Whether the queue's next mail is a rated sender's: its lane has seen to its turn.
   static bool leads(Scheduler& all, Queue& queue);
   /// A session has nothing to send but what stands aside.
-  static void ask(Scheduler& all, Queue& queue);
+  static void ask(Scheduler& all, Queue& queue, Now now);
   /// SessionHost::offer() to the queue. A session may wait for its first mail: it counts as
   /// established only when that got an answer.
   static bool offer(Scheduler& all, Queue& queue, Now now);
@@ -51,6 +51,7 @@ struct SenderTraffic {
                             Now now);
   static bool keeps_session(Scheduler& all, Queue& queue, Now now);
   static void line_up(SenderLane& lane, bool asks);
+  static bool gives_way(const SenderLane& lane, Now now);
   static void serve_asking(Scheduler& all, RateScope& scope, Now now, Instant& again);
   static void grow(Scheduler& all, Queue& queue, const SenderLane& lane, Now now, Instant& again);
   static void let_approach(Scheduler& all, RateScope& scope, Now now, Instant& again);

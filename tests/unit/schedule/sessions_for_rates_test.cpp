@@ -16,7 +16,7 @@ struct SlowLimit {
   const char* name;
   /// Sets it, a message each `interval`; returns over how many of its kind it is.
   unsigned (*draw)(CrowdPlan& plan, Duration interval, Random& random);
-  unsigned percent = 94;  ///< of it that is used where receivers take long, at least
+  unsigned percent = 95;  ///< of it that is used where receivers take long, at least
 
   friend void PrintTo(const SlowLimit& one, std::ostream* out) { *out << one.name; }
 };
@@ -81,8 +81,7 @@ const SlowLimit kSlowLimits[] = {
        plan.queue_max.assign(1 + random.below(6), 0);
        plan.sender_messages.push_back(one_each(interval));
        return 1U;
-     },
-     90},
+     }},
     {"source-ip-max-msg-rate of a group",
      [](CrowdPlan& plan, Duration interval, Random& random) {
        plan.queue_max.assign(1 + random.below(6), 0);
@@ -92,7 +91,8 @@ const SlowLimit kSlowLimits[] = {
          one.messages = one_each(interval);
        }
        return count;
-     }},
+     },
+     94},
     {"source-ip-max-data-volume-rate of a group",
      [](CrowdPlan& plan, Duration interval, Random& random) {
        plan.queue_max.assign(1 + random.below(6), 0);
@@ -102,7 +102,8 @@ const SlowLimit kSlowLimits[] = {
          one.octets = octets_each(interval);
        }
        return count;
-     }},
+     },
+     94},
 };
 
 CrowdPlan calm_plan(Random& random) {

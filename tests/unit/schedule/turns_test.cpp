@@ -33,6 +33,10 @@ const Sharing kSharings[] = {
        plan.grouped = plan.queue_max.size();
        plan.group_messages = {kCount, interval * kCount};
      }},
+    {"sender",
+     [](CrowdPlan& plan, Duration interval) {
+       plan.sender_messages.push_back({kCount, interval * kCount});
+     }},
 };
 
 class Turns : public ::testing::TestWithParam<Sharing> {};
