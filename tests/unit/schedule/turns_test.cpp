@@ -48,7 +48,8 @@ TEST_P(Turns, ComeToEachQueue) {
     Random random(seed * 15'485'863);
     CrowdPlan plan;
     plan.vmta_max = {0};
-    plan.queue_max.assign(4 + random.below(12), 0);
+    plan.queue_max.assign(2 + random.below(14), 0);
+    plan.service_max = Duration::milliseconds(random.chance(50) ? 2 : 300);
     plan.failing_sessions = plan.failing_recipients = plan.refused_sessions = 0;
     plan.jobs_per_session_max = 100'000;
     plan.slow = random.chance(30) ? 100 : 0;
