@@ -17,6 +17,8 @@ inline std::uint64_t seeds() { return seeds_or(10); }
 #else
 inline std::uint64_t seeds() { return seeds_or(200); }
 #endif
+/// Of properties that take long.
+inline std::uint64_t fewer_seeds() { return (seeds() + 3) / 4; }
 inline std::uint64_t shift() { return number_from("RINGPOST_SHIFT", 0) * 1'000'003; }
 inline std::uint64_t first_seed() { return number_from("RINGPOST_SEED_FIRST", 1); }
 

@@ -246,7 +246,7 @@ class LateReached : public ::testing::TestWithParam<LateLimit> {};
 // MAIL; with hosts of both kinds, and of the other alone, too.
 TEST_P(LateReached, ByHostsThatAnswerSlowly) {
   const LateLimit& limit = GetParam();
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds() / 4;
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::fewer_seeds();
        ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 2'147'029);

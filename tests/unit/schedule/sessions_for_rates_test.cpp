@@ -123,7 +123,7 @@ CrowdPlan calm_plan(Random& random) {
 class IdleReached : public ::testing::TestWithParam<SlowLimit> {};
 
 TEST_P(IdleReached, ByMailThatWaits) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds() / 4;
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::fewer_seeds();
        ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 86'028'121);
@@ -161,7 +161,7 @@ TEST_P(IdleReached, ByMailThatWaits) {
 class SlowReached : public ::testing::TestWithParam<SlowLimit> {};
 
 TEST_P(SlowReached, ByReceiversThatTakeSeconds) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds() / 4;
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::fewer_seeds();
        ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 49'979'687);
@@ -195,7 +195,7 @@ TEST_P(SlowReached, ByReceiversThatTakeSeconds) {
 class BelowRate : public ::testing::TestWithParam<SlowLimit> {};
 
 TEST_P(BelowRate, MailTakesFewConnections) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds() / 4;
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::fewer_seeds();
        ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 32'416'190'071);

@@ -42,7 +42,7 @@ const Sharing kSharings[] = {
 class Turns : public ::testing::TestWithParam<Sharing> {};
 
 TEST_P(Turns, ComeToEachQueue) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds() / 4;
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::fewer_seeds();
        ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 15'485'863);
