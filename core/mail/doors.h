@@ -147,19 +147,17 @@ class WorkSource {
                              const SessionFailure& at, Now now) = 0;
   /// The hosts that DNS names for the queue's destination are known, before any is connected.
   /// False: the mail goes to another queue because of them; the session ends without having tried.
-  virtual bool route_found(QueueId queue, const Route& route, Now now) {
-    static_cast<void>(queue), static_cast<void>(route), static_cast<void>(now);
-    return true;
-  }
+  virtual bool route_found(QueueId, const Route&, Now) { return true; }
   /// A session of the queue has been established, once: the queue's own clock is reset.
   virtual void session_established(QueueId queue, Now now) = 0;
   /// A rule fits a host's reply and says something about the whole queue. Not from inside take().
-  virtual void reply_judged(QueueId queue, const JudgedReply& reply, Now now) {
-    static_cast<void>(queue), static_cast<void>(reply), static_cast<void>(now);
-  }
+  virtual void reply_judged(QueueId, const JudgedReply&, Now) {}
   /// Asked by a session from that address that found nothing to take, and closes after `idle`: how
   /// long it is kept at least, for a permit that could not wait until another is opened.
   virtual Duration keeps(QueueId, const IpAddress&, Duration /*idle*/, Now) { return {}; }
+  /// Asked when that time is over. More than zero: the permit that comes next is the session's; it
+  /// is kept for so long, and asks anew.
+  virtual Duration expects(QueueId, const IpAddress&, Now) { return {}; }
   /// Asked by a session before it takes work and when it has none. True: it was opened for another
   /// mode of its queue, or its source address is no longer used; it takes no more and ends.
   virtual bool surplus(QueueId, const QueuePolicy&, const IpAddress&) { return false; }

@@ -155,6 +155,7 @@ UsedBy RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octet
                  "a rate permit was taken that is not there");
   UsedBy good;
   scope.used = now;
+  (scope.turns ? scope.begun : scope.paid) = now;
   scope.used_octets = octets;
   while (count > 0) {
     RateScope::Lease* first = nullptr;

@@ -59,6 +59,8 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   std::vector<Unused> unused;
   Instant opens;                  ///< as the owner said last: no permit before
   Instant used;                   ///< when its last permit was
+  Instant paid;                   ///< when its last that was no turn was
+  Instant begun;                  ///< and its last turn
   std::uint32_t used_octets = 0;  ///< of that message, where octets are limited
   double octet_ns = 0;            ///< what an octet takes of the slowest rate of octets
   Duration pace;                  ///< between two permits of the slowest rate of messages

@@ -18,9 +18,8 @@ namespace ringpost::schedule {
 /// offer(), and session_ended() from inside open_session().
 ///
 /// Bounds. A ready queue is visited within R / kVisitsPerRun + 1 runs, R being the ready queues,
-/// and no queue takes more steps a visit than its weight. A queue that waits for a connection gets
-/// one after those that waited before it; a connection under pressure changes hands within kSlice,
-/// one transaction and the idle time-out (with a SessionCloser: without the latter).
+/// and takes no more steps a visit than its weight. Connections come by turns; one under pressure
+/// changes hands within kSlice, a transaction and, without a SessionCloser, the idle time-out.
 class Scheduler final : public WorkSource, public SchedulerConstants, private SchedulerParts {
  public:
   Scheduler(const SchedulerOptions& options, const Doors& doors, Now now);
@@ -40,6 +39,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   void reply_judged(QueueId queue, const JudgedReply& reply, Now now) override;
   bool surplus(QueueId queue, const QueuePolicy& policy, const IpAddress& source) override;
   Duration keeps(QueueId queue, const IpAddress& source, Duration idle, Now now) override;
+  Duration expects(QueueId queue, const IpAddress& source, Now now) override;
   ConnectGate& connect_gate() { return hosts_; }
   Places& places() { return places_; }
   /// The job that went to SettleSink::settle() is in the journal. The job is ours again.

@@ -166,6 +166,13 @@ void Scheduler::leave_rate(Queue& queue, const WaitList* next) {
   if (scope != nullptr && queue.place != next) {
     rates_.stir(*scope);
   }
+  // Sessions of a queue that lets others come near first are not on their way to a permit.
+  if (RateScope* const shared = queue.shared_messages; shared != nullptr && queue.opening > 0) {
+    const bool before = queue.place == &shared->hopeful;
+    const bool after = next == &shared->hopeful;
+    shared->approaching += before && !after ? queue.opening : 0;
+    shared->approaching -= after && !before ? queue.opening : 0;
+  }
   queue.invited = false;
   if (queue.approaching) {
     queue.approaching = false;
@@ -175,7 +182,8 @@ void Scheduler::leave_rate(Queue& queue, const WaitList* next) {
 }
 
 void Scheduler::note_opening(Queue& queue, int change) {
-  if (queue.shared_messages != nullptr && change != 0) {
+  const RateScope* const shared = queue.shared_messages;
+  if (shared != nullptr && change != 0 && queue.place != &shared->hopeful) {
     queue.shared_messages->approaching += static_cast<std::uint32_t>(change);
     rates_.stir(*queue.shared_messages);
   }

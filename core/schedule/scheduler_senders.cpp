@@ -5,6 +5,7 @@
 #include "core/base/assert.h"
 #include "core/schedule/late_permits.h"
 #include "core/schedule/sender_traffic.h"
+#include "core/schedule/source_traffic.h"
 
 namespace ringpost::schedule {
 
@@ -222,6 +223,32 @@ Duration Scheduler::keeps(QueueId id, const IpAddress& source, Duration idle, No
              : std::max(most, due - now.instant + kPermitPatience);
 }
 
+// Others that wait for the permit might be further from it than who is the first in line.
+Duration Scheduler::expects(QueueId id, const IpAddress& source, Now now) {
+  const Queue* const queue = table_.find(id);
+  if (queue == nullptr) {
+    return {};
+  }
+  const auto until = [&](const RateScope& scope) {
+    const bool near = scope.opens <= now.instant + RateBook::kLead;
+    return near ? std::max(scope.opens - now.instant, Duration{}) + kKeep * 10 : Duration{};
+  };
+  Duration most;
+  for (const SenderLane* lane = queue->lanes; lane != nullptr; lane = lane->next_of_queue) {
+    const bool first = lane->scope->asking.front() == lane;
+    most = first ? std::max(most, until(*lane->scope)) : most;
+  }
+  RateScope* const shared = queue->shared_messages;
+  if (shared != nullptr && shared->waiting.front() == queue) {
+    most = std::max(most, until(*shared));
+  }
+  const SourceLine* const line = SourceTraffic::line_of(*queue, source);
+  if (line != nullptr && line->scope->waiting.front() == line) {
+    most = std::max(most, until(*line->scope));
+  }
+  return most;
+}
+
 // ---- standing aside ----------------------------------------------------------------------------
 
 // Its timer ends its life, as that of all ready entries does.
@@ -334,14 +361,21 @@ void SenderTraffic::line_up(SenderLane& lane, bool asks) {
   lane.place().push_back(lane);
 }
 
+namespace {
+
+struct Demand {
+  std::uint32_t units = 0;
+  std::uint32_t octets = 0;  ///< of its first message
+};
+
+}  // namespace
+
 // Each sends in its turn.
 void SenderTraffic::serve_asking(Scheduler& all, RateScope& scope, Now now, Instant& again) {
   std::array<SenderLane*, kLanesPerServe> last;
   std::size_t sent = 0;
   std::uint32_t told = 0;
-  std::uint32_t wanted = 0;
-  std::uint32_t octets = 0;
-  bool kind = false;
+  std::array<Demand, 2> wanted{};  // of permits, and of turns
   for (std::size_t n = std::min(scope.asking.size(), kLanesPerServe); n > 0; --n) {
     SenderLane* const lane = scope.asking.front();
     if (lane == nullptr) {
@@ -359,15 +393,12 @@ void SenderTraffic::serve_asking(Scheduler& all, RateScope& scope, Now now, Inst
       last[sent] = lane;
       sent += more > 0 ? 1 : 0;
     }
-    // All that is asked for at a time is of one kind: that of the first lane.
     const bool turns = LatePermits::turns(queue, scope);
     if (sends && lane->scope == &scope && lane->queue == queue.slot &&
-        (wanted == 0 || turns == kind)) {
-      const std::uint32_t more =
-          turns && LatePermits::full(all, scope) ? 0 : demand(all, queue, *lane);
-      kind = more > 0 ? turns : kind;
-      octets = wanted == 0 && more > 0 ? all.senders_.facts(lane->head).size : octets;
-      wanted += more;
+        !(turns && LatePermits::full(all, scope))) {
+      Demand& one = wanted[turns ? 1 : 0];
+      one.octets = one.units == 0 ? all.senders_.facts(lane->head).size : one.octets;
+      one.units += demand(all, queue, *lane);
     }
   }
   for (SenderLane* const lane : std::span(last).first(sent)) {
@@ -375,14 +406,18 @@ void SenderTraffic::serve_asking(Scheduler& all, RateScope& scope, Now now, Inst
       line_up(*lane, true);
     }
   }
-  scope.turns = kind;
+  // All that is asked for at a time is of one kind. The other is paced by itself: of both that
+  // which was used longest ago comes first.
+  const Instant paid = std::max(scope.paid, all.rates_.again(scope).used);
+  scope.turns = wanted[1].units > 0 && (wanted[0].units == 0 || scope.begun < paid);
+  const Demand& first = wanted[scope.turns ? 1 : 0];
   const std::uint32_t units = RateBook::available(scope, now.instant);
   const std::uint32_t spare = scope.octets ? 0 : units - std::min(units, told);
   const bool later = scope.octets && told > 0;  // after that message
   if (told > 0) {
     again = std::min(again, now.instant + std::max(scope.interval, kBusyMin));
   }
-  all.rates_.set_want(scope, later ? 0 : wanted - std::min(wanted, spare), octets);
+  all.rates_.set_want(scope, later ? 0 : first.units - std::min(first.units, spare), first.octets);
 }
 
 // Permits are there, or would be, and all sessions are busy: mail that stands in the queue is what
@@ -418,15 +453,15 @@ void SenderTraffic::let_approach(Scheduler& all, RateScope& scope, Now now, Inst
     }
     line_up(*lane, false);
     Queue& queue = all.table_.at(lane->queue);
-    if (queue.opening > 0) {
+    if (queue.opening > 0 && queue.asking == 0) {
       ++coming;
-    } else if (queue.established > 0 && queue.asking == 0) {
+    } else if (queue.sessions() > 0 && queue.asking == 0) {
       grow(all, queue, *lane, now, again);
     } else if (may_send(all, queue, *lane, now, again)) {
       ++coming;
       lane->since = now.instant;
       lane->had_turn = false;
-      if (queue.established > 0) {
+      if (queue.sessions() > 0) {
         line_up(*lane, true);
         all.rates_.stir(scope);
       } else {

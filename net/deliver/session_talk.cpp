@@ -321,6 +321,12 @@ void DeliverySession::on_deadline(Now now) {
   } else if (engine_.timeout_class() == smtp::TimeoutClass::handshake) {
     handshake_late();
   } else if (engine_.timeout_class() == smtp::TimeoutClass::idle) {
+    const Duration expects = context_.work->expects(queue_, source(), now);
+    if (idle_ && expects > Duration{}) {
+      idle_deadline_ = now.instant + expects;
+      arm_timer();
+      return;
+    }
     leave_idle();
     engine_.quit(context_.actions);
     perform();

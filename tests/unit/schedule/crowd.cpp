@@ -602,6 +602,13 @@ void Crowd::next_job(std::size_t index) {
   post(event, std::max(plan_.idle_timeout, keeps));
 }
 
+void Crowd::idle_out(const Event& event) {
+  const Session& session = sessions_[event.session];
+  const Duration more = shards_[session.shard]->scheduler->expects(
+      session.queue, source_address(session.source), now);
+  more > Duration{} ? post(event, more) : close(event.session, SessionEnd::normal);
+}
+
 Job* Crowd::take(std::size_t index) {
   Session& session = sessions_[index];
   Scheduler& scheduler = *shards_[session.shard]->scheduler;
@@ -730,7 +737,7 @@ void Crowd::handle(const Event& event) {
     case What::idle_out:
       if (sessions_[event.session].state == Session::State::idle &&
           sessions_[event.session].idle_round == event.round) {
-        close(event.session, SessionEnd::normal);
+        idle_out(event);
       }
       break;
     case What::rechecked:

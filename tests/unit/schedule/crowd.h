@@ -150,6 +150,7 @@ class Crowd {
 
   void post(Event event, Duration delay);
   void handle(const Event& event);
+  void idle_out(const Event& event);
   void drive(unsigned shard);
   void next_job(std::size_t index);
   void start(std::size_t index, Job& job);
