@@ -521,6 +521,10 @@ TEST(Deliver, ASessionStaysForAPermitThatComesAfterItsIdleTimeout) {
   ASSERT_TRUE(world.run_until([&] { return world.messages[0].finished == 1; }));
   world.world.run_for(Duration::seconds(5));
   EXPECT_EQ(world.deliverer->sessions_open(), 1U);
+  world.expected_in = Duration::seconds(1);
+  world.world.run_for(Duration::seconds(5));
+  EXPECT_EQ(world.deliverer->sessions_open(), 1U) << "its permit is about to come";
+  world.expected_in = {};
   world.world.run_for(Duration::seconds(2));
   EXPECT_EQ(world.deliverer->sessions_open(), 0U);
 }

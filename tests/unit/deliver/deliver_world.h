@@ -155,6 +155,7 @@ class DeliverWorld : public LetterHandler,
                               std::string(reply.text));
   }
   Duration keeps(QueueId, const IpAddress&, Duration, Now) override { return kept_for; }
+  Duration expects(QueueId, const IpAddress&, Now) override { return expected_in; }
   bool surplus(QueueId, const QueuePolicy&, const IpAddress&) override { return mode_changed; }
 
   static constexpr std::uint32_t kQueue = 3;
@@ -201,6 +202,7 @@ class DeliverWorld : public LetterHandler,
   std::deque<std::size_t> queued;
   std::deque<std::size_t> others_queued;   ///< messages of kOther
   Duration kept_for;                       ///< WorkSource::keeps()
+  Duration expected_in;                    ///< WorkSource::expects()
   Instant leave_until = Instant::never();  ///< of the sessions of kQueue
   std::vector<Ended> ended;
   std::vector<ReplyVerdict> judged;

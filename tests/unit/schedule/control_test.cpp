@@ -205,6 +205,32 @@ TEST(Control, AQueueConnectsBeforeItsPermitIsDueAndTellsWhenThatIs) {
   EXPECT_NE(hand.scheduler().take(queue, hand.now), nullptr);
 }
 
+TEST(Control, ASessionIsKeptForAPermitThatItsQueueIsFirstInLineFor) {
+  Hand hand;
+  hand.limits.shared_messages = {7, 0, {1, Duration::seconds(10)}};
+  for (const char* const domain : {"a.com", "b.com"}) {
+    hand.admit(domain, 1, 2);
+    hand.admit(domain, 2);
+  }
+  hand.run();
+  const QueueId first = hand.establish();
+  ASSERT_EQ(hand.scheduler().take(first, hand.now), nullptr);
+  hand.idle_sessions[first] = 1;
+  hand.run();
+  ASSERT_NE(hand.scheduler().take(first, hand.now), nullptr);
+  const auto expects = [&](QueueId queue) { return hand.scheduler().expects(queue, {}, hand.now); };
+  EXPECT_EQ(hand.scheduler().take(first, hand.now), nullptr);
+  hand.run();
+  EXPECT_EQ(expects(first), Duration{}) << "it is not near yet";
+  hand.advance(Duration::seconds(9));
+  ASSERT_EQ(hand.opened.size(), 2u);
+  const QueueId second = hand.establish();
+  EXPECT_EQ(hand.scheduler().take(second, hand.now), nullptr);
+  EXPECT_EQ(expects(second), Duration{}) << "it is behind the other";
+  EXPECT_GT(expects(first), Duration::seconds(1));
+  EXPECT_LT(expects(first), Duration::seconds(2));
+}
+
 TEST(Control, WhyNamesTheGateAndWhenItOpens) {
   Hand hand;
   hand.limits.messages = {1, Duration::minutes(1)};
