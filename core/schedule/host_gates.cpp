@@ -160,6 +160,17 @@ Instant HostGates::source_opens(const Queue& queue, const HostWay& way) {
   return useful == Instant::never() ? useful : std::max(connects, useful - RateBook::kLead);
 }
 
+/// Its only session may begin to connect, though the permit that it was to come near to is
+/// another's by now.
+bool HostGates::comes_near(const Queue& queue, const HostWay& way, Now now) const {
+  const SourceGate* const gate =
+      queue.sources() == nullptr ? nullptr : queue.sources()->find(way.local);
+  return queue.established == 0 && queue.opening == 1 && way.rated && gate != nullptr &&
+         gate->line != nullptr && gate->connect_line == nullptr &&
+         gate->connects_from() <= now.instant && !own_full(way, 0) && !own_full(way, 1) &&
+         !better_elsewhere(queue, way, now);
+}
+
 Instant HostGates::first_opening(const Queue& queue, Now now) {
   Instant first = Instant::never();
   for (const HostWay& way : queue.hosts->ways) {
@@ -554,7 +565,8 @@ bool HostGates::may_connect_to(QueueId id, const ConnectWay& to, ConnectPermit& 
   SourceLine* const line = SourceTraffic::line_of(queue, to.local, true);
   const bool pays = lent && line != nullptr && now.instant < side->paid_until;
   const bool paid = pays && side->paid_from == to.local;
-  bool room = paid ? !own_full(way, 0) && !own_full(way, 1) : own_room(queue, way, now);
+  bool room = paid ? !own_full(way, 0) && !own_full(way, 1)
+                   : own_room(queue, way, now) || comes_near(queue, way, now);
   room = room &&
          (paid || line == nullptr || (!pays && RateBook::available(*line->scope, now.instant) > 0));
   for (std::size_t rank = 0; rank < HostWay::kShared; ++rank) {

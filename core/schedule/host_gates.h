@@ -71,6 +71,7 @@ class HostGates final : public ConnectGate {
   bool applies(const Queue& queue) const;
   HostWay way_of(const Queue& queue, const ConnectWay& way) const;
   Scope* scope_of(const HostWay& way, std::size_t rank);
+  bool comes_near(const Queue& queue, const HostWay& way, Now now) const;
   bool own_room(const Queue& queue, const HostWay& way, Now now) const;
   const HostWay* way_with_room(Queue& queue, const IpAddress& source, Now now);
   static Instant source_opens(const Queue& queue, const HostWay& way);

@@ -107,7 +107,8 @@ struct Queue : Waiter {
   std::uint32_t opening = 0;         ///< sessions not yet established
   std::uint32_t established = 0;
   std::uint32_t yielding = 0;         ///< sessions to be given up for others
-  std::uint32_t closing : 24 = 0;     ///< of these, those that have been told so
+  std::uint32_t closing : 20 = 0;     ///< of these, those that have been told so
+  std::uint32_t turn : 4 = 0;         ///< RateScope::turn when it came near a shared rate
   std::uint32_t proven : 8 = 0;       ///< sessions at once that its host may be given, 255 at most
   std::uint32_t job_turns : 24 = 0;   ///< offers made to it as the head of those waiting for jobs
   std::uint32_t proven_at : 8 = 0;    ///< quarter_minutes_of() when `proven` was shown
@@ -119,12 +120,12 @@ struct Queue : Waiter {
   std::uint16_t delivered_s = 0;      ///< low bits of the second of its last delivery
   std::uint16_t first_tenant = 0;     ///< whose mail of no job its plain share is; see ShareBook
   std::uint16_t asking = 0;           ///< sessions that got nothing while some did
-  std::uint8_t weight = 1;            ///< 1 to 100
+  std::uint8_t weight : 7 = 1;        ///< 1 to 100
+  bool in_vain : 1 = false;           ///< its sessions ended before its turn for a permit came
   std::uint8_t lost_streak : 3 = 0;   ///< broken sessions in a row without any progress
   std::uint8_t hosts_tried : 5 = 0;   ///< of those of one attempt, by sessions that are over
   std::uint8_t fault_streak : 3 = 0;  ///< faults of our own in a row
   std::uint8_t grow_streak : 3 = 0;   ///< further sessions in a row that failed
-  bool turn : 1 = false;              ///< RateScope::turn when it came near a shared rate
   bool had_turn : 1 = true;           ///< it has sent something since, or lost it once
   std::uint8_t grew_to = 0;  ///< sessions that went on when the last of them did, 255 at most
   /// Counts endings of the whole queue. Entries of an earlier epoch were in it when the last one
@@ -232,8 +233,8 @@ Instant permits_lost(const Queue& queue);
 /// Whether a queue that would wait for a permit of a shared rate of messages is to let others come
 /// near first, which wait until they may.
 inline bool turn_is_over(const Queue& queue, RateScope& scope, Now now) {
-  return !scope.octets && scope.parts.empty() && !scope.hopeful.empty() && !queue.invited &&
-         queue.had_turn && queue.turn != scope.turn_at(now.instant);
+  return !scope.hopeful.empty() && !queue.invited && queue.had_turn &&
+         queue.turn != scope.turn_at(now.instant);
 }
 
 /// It may come near now.

@@ -120,6 +120,19 @@ void RateBook::place_scope(RateScope& scope) {
   stir(scope);
 }
 
+std::uint32_t RateBook::places(const RateScope& scope) {
+  const Duration takes = scope.takes();
+  if (!scope.octets || (takes == Duration{} && scope.parts.empty())) {
+    return scope.ahead_max;
+  }
+  const std::uint32_t most = takes == Duration{} ? UINT32_MAX : ahead_of(takes);
+  std::uint32_t of_parts = 0;
+  for (const RateScope* const part : scope.parts) {
+    of_parts += places(*part);
+  }
+  return scope.parts.empty() ? most : std::min(most, of_parts);
+}
+
 std::uint32_t RateBook::available(const RateScope& scope, Instant now) {
   std::uint32_t units = 0;
   for (const RateScope::Lease& lease : scope.leases) {
@@ -157,6 +170,9 @@ UsedBy RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octet
   scope.used = now;
   (scope.turns ? scope.begun : scope.paid) = now;
   scope.used_octets = octets;
+  if (scope.whole != nullptr) {
+    scope.whole->used_octets = octets;
+  }
   while (count > 0) {
     RateScope::Lease* first = nullptr;
     for (RateScope::Lease& lease : scope.leases) {

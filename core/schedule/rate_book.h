@@ -76,6 +76,9 @@ class RateBook {
   /// Whether it keeps the gate of that key, a number.
   bool has_gate(std::string_view key) const;
 
+  /// Queues that may make themselves ready for permits to come: `ahead_max`; where octets are
+  /// limited, for messages like the last one.
+  static std::uint32_t places(const RateScope& scope);
   /// Permits that may be used now; of these, for a message of that many octets.
   static std::uint32_t available(const RateScope& scope, Instant now);
   static std::uint32_t available(const RateScope& scope, std::uint32_t octets, Instant now);

@@ -85,8 +85,8 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   bool told_turns = false;
   bool tell = false;                 ///< the owner is to hear of `want` though it is the same
   bool payers_first = false;         ///< the odd permit is theirs this time
-  bool turn = false;                 ///< changes where others wait to come near
-  Instant turn_ends;                 ///< and does so then
+  std::uint8_t turn = 0;             ///< of 16, where others wait to come near
+  Instant turn_ends;                 ///< the next one begins then
   bool crowded = false;              ///< of a sender: lanes wait until they may come near
   RateOf closed_by = RateOf::vmta;   ///< which rate makes it wait
   List<PooledJob, PayerTag> payers;  ///< transactions whose next RCPT waits for a permit
@@ -96,8 +96,8 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   List<SenderLane, SenderLaneTag> asking;  ///< of them those that could send now
 
   /// `turn` now.
-  bool turn_at(Instant now) {
-    turn = now < turn_ends ? turn : !turn;
+  std::uint8_t turn_at(Instant now) {
+    turn = now < turn_ends ? turn : (turn + 1) % 16;
     turn_ends = now < turn_ends ? turn_ends : now + kTurn;
     return turn;
   }
@@ -106,10 +106,14 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   /// far as is known here, for so many sessions that are being opened, and one more; never: it
   /// is not known how often they come.
   Instant lost(std::uint32_t opening) const {
+    const Duration each = takes();
+    return each == Duration{} ? Instant::never() : std::max(opens, used) + each * (opening + 1);
+  }
+  /// What the last message took of its slowest rate.
+  Duration takes() const {
     constexpr double kMost = 1e15;  // days; the clock counts to more
     const Duration octets_take{static_cast<std::int64_t>(std::min(octet_ns * used_octets, kMost))};
-    const Duration each = std::max(pace, octets_take);
-    return each == Duration{} ? Instant::never() : std::max(opens, used) + each * (opening + 1);
+    return std::max(pace, octets_take);
   }
 };
 

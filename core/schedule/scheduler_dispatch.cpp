@@ -582,6 +582,7 @@ void Scheduler::session_gone(Queue& queue, bool was_established) {
     clear_turns(queue);
   }
   queue.offered = false;
+  queue.in_vain = queue.in_vain || (queue.fresh && queue.sessions() == 0);
   SenderTraffic::session_gone(*this, queue);
   leaves_group(queue);
   if (!room_waiters_.empty()) {

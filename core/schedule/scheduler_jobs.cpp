@@ -89,7 +89,7 @@ UsedBy Scheduler::spend(Queue& queue, const PooledJob& job, std::uint32_t count,
     gate->transaction_begins();
   }
   SourceTraffic::began(*this, queue);
-  queue.invited = queue.fresh = false;
+  queue.invited = queue.fresh = queue.in_vain = false;
   queue.had_turn = true;
   if (!queue.slow) {
     LatePermits::charge_own(queue, gate, count, now);

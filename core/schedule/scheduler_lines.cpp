@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "core/schedule/late_permits.h"
 #include "core/schedule/sender_traffic.h"
@@ -11,7 +12,8 @@ namespace ringpost::schedule {
 void SourceTraffic::join(Scheduler& all, SourceLine& line) {
   if (!line.stands()) {
     WaitList& waiting = line.scope->waiting;
-    line.queue->invited ? waiting.push_front(line) : waiting.push_back(line);
+    const bool first = line.queue->invited || line.queue->in_vain;
+    first ? waiting.push_front(line) : waiting.push_back(line);
     line.place = &waiting;
     ++line.scope->whole->in_line;
     ++(line.connects ? line.queue->rare->in_connect_line : line.queue->rare->in_line);
@@ -283,32 +285,59 @@ void SourceTraffic::tell_whole(Scheduler& all, RateScope& part) {
   }
 }
 
+namespace {
+
+/// Of those in line, the first for permits and the first for turns; nullptr: there is none.
+std::array<SourceLine*, 2> firsts(RateScope& scope) {
+  std::array<SourceLine*, 2> first{};
+  int looked_at = 0;
+  for (Waiter* one = scope.waiting.front(); one != nullptr && looked_at < Scheduler::kDemandQueues;
+       one = scope.waiting.after(*one), ++looked_at) {
+    auto* const line = static_cast<SourceLine*>(one);
+    SourceLine*& place = first[LatePermits::turns(*line->queue, scope) ? 1 : 0];
+    place = place == nullptr ? line : place;
+  }
+  return first;
+}
+
+}  // namespace
+
 void SourceTraffic::serve(Scheduler& all, RateScope& scope, Now now, std::uint32_t& budget) {
   if (scope.connects) {
     serve_connects(all, scope, now, budget);
     return;
   }
   std::uint32_t promised = 0;
-  while (budget > 0 && !scope.waiting.empty() && !(scope.octets && promised > 0)) {
-    SourceLine& line = static_cast<SourceLine&>(*scope.waiting.front());
-    const std::uint32_t size = all.next_octets(*line.queue);
-    if (LatePermits::there(all, *line.queue, scope, size, now) <= promised) {
-      break;
+  for (bool any = true; any;) {
+    any = false;
+    for (SourceLine* const line : firsts(scope)) {
+      if (line == nullptr || budget == 0 || any || (scope.octets && promised > 0)) {
+        continue;
+      }
+      const std::uint32_t size = all.next_octets(*line->queue);
+      if (LatePermits::there(all, *line->queue, scope, size, now) > promised) {
+        --budget;
+        promised += invite(all, *line, now);
+        any = true;
+      }
     }
-    --budget;
-    promised += invite(all, line, now);
   }
   tell_whole(all, scope);
   if (promised > 0) {
     RateBook::promise(scope);
   }
   all.rates_.hand_back(scope, true, now.instant);
-  Waiter* const front = scope.waiting.front();
-  const Queue* const first = front == nullptr ? nullptr : static_cast<SourceLine&>(*front).queue;
-  scope.turns = first != nullptr && LatePermits::turns(*first, scope);
-  const bool full = scope.turns && LatePermits::full(all, scope);
-  if (full || (scope.octets && first != nullptr)) {
-    all.rates_.set_want(scope, promised == 0 && !full ? all.demand(*first) : 0,
+  // One kind is asked for at a time. The other is paced by itself: of both that which was used
+  // longest ago comes first.
+  const auto [pays, turns] = firsts(scope);
+  const Instant paid = std::max(scope.paid, all.rates_.again(scope).used);
+  const bool full = turns != nullptr && LatePermits::full(all, scope);
+  scope.turns = turns != nullptr && (pays == nullptr || (!full && scope.begun < paid));
+  const SourceLine* const line = scope.turns ? turns : pays;
+  const Queue* const first = line == nullptr ? nullptr : line->queue;
+  const bool rests = scope.turns && full;
+  if (rests || (scope.octets && first != nullptr)) {
+    all.rates_.set_want(scope, promised == 0 && !rests ? all.demand(*first) : 0,
                         all.next_octets(*first));
     return;
   }

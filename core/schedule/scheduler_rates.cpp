@@ -191,7 +191,7 @@ void Scheduler::note_opening(Queue& queue, int change) {
 
 void Scheduler::wait_for_permit(Queue& queue, RateScope& scope, Gate gate, bool first) {
   place(queue, QueueState::waiting, gate, Instant::never(), &scope.waiting);
-  if (first && scope.waiting.front() != &queue) {
+  if ((first || queue.in_vain) && scope.waiting.front() != &queue) {
     scope.waiting.remove(queue);
     scope.waiting.push_front(queue);
   }
@@ -209,7 +209,7 @@ bool Scheduler::may_approach(Queue& queue, Now now) {
   const bool near = now.instant + RateBook::kLead >= scope->opens;
   if (near && scope->hopeful.empty() &&
       scope->waiting.size() + scope->in_line + scope->approaching + scope->unpaid <
-          scope->ahead_max) {
+          RateBook::places(*scope)) {
     begin_turn(queue, *scope, now);
     return true;
   }
@@ -233,6 +233,7 @@ std::uint32_t Scheduler::shared_permits(Queue& queue, const IpAddress& source, R
     return RateGate::kUnlimited;
   }
   if (turn_is_over(queue, *scope, now)) {
+    SourceTraffic::leave(*this, queue);
     place(queue, QueueState::waiting, Gate::vmta_message_rate, Instant::never(), &scope->hopeful);
     rates_.stir(*scope);
     return 0;
@@ -391,11 +392,12 @@ void Scheduler::let_approach(RateScope& scope, bool connects, Now now, std::uint
     }
     return;
   }
+  const std::uint32_t places = connects ? scope.ahead_max : RateBook::places(scope);
   std::uint32_t offered = 0;  // to sessions that wait: they begin later in this turn
   while (budget > 0 && !scope.hopeful.empty() &&
          scope.approaching + scope.unpaid + offered +
                  (connects ? 0 : scope.waiting.size() + scope.in_line) <
-             scope.ahead_max) {
+             places) {
     --budget;
     Queue& queue = static_cast<Queue&>(*scope.hopeful.front());
     const std::uint32_t approaching = scope.approaching;

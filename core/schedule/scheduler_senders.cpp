@@ -211,7 +211,9 @@ Duration Scheduler::keeps(QueueId id, const IpAddress& source, Duration idle, No
   }
   const RateScope* const shared = queue->shared_messages;
   if (shared != nullptr && (queue->gate == Gate::vmta_message_rate || queue->in_line())) {
-    most = std::max(most, use_for(*shared, !shared->hopeful.empty(), idle, now));
+    const SourceLine* const line = SourceTraffic::line_of(*queue, source);
+    const RateScope& scope = line != nullptr && line->stands() ? *line->scope : *shared;
+    most = std::max(most, use_for(scope, !shared->hopeful.empty(), idle, now));
   }
   if (queue->ready.empty() || queue->state != QueueState::waiting) {
     return most;

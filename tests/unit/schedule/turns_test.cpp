@@ -9,6 +9,7 @@ using test::Crowd;
 using test::CrowdPlan;
 
 constexpr std::uint32_t kCount = 20;
+constexpr std::uint32_t kOctets = 1'000;
 
 struct Sharing {
   const char* name;
@@ -32,6 +33,30 @@ const Sharing kSharings[] = {
      [](CrowdPlan& plan, Duration interval) {
        plan.grouped = plan.queue_max.size();
        plan.group_messages = {kCount, interval * kCount};
+     }},
+    {"octets of a virtual MTA",
+     [](CrowdPlan& plan, Duration interval) {
+       plan.size_min = plan.size_max = kOctets;
+       plan.vmta_octets.push_back({kCount * kOctets, interval * kCount});
+     }},
+    {"source addresses of a group",
+     [](CrowdPlan& plan, Duration interval) {
+       plan.grouped = plan.queue_max.size();
+       plan.hosts = 1;
+       plan.sources.resize(2);
+       for (SourceLimit& one : plan.sources) {
+         one.messages = {kCount, interval * 2 * kCount};
+       }
+     }},
+    {"octets of source addresses of a group",
+     [](CrowdPlan& plan, Duration interval) {
+       plan.grouped = plan.queue_max.size();
+       plan.hosts = 1;
+       plan.size_min = plan.size_max = kOctets;
+       plan.sources.resize(2);
+       for (SourceLimit& one : plan.sources) {
+         one.octets = {kCount * kOctets, interval * 2 * kCount};
+       }
      }},
     {"sender",
      [](CrowdPlan& plan, Duration interval) {
