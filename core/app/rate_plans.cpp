@@ -106,7 +106,7 @@ void RatePlans::add_own(std::uint64_t plan, std::uint64_t home, const schedule::
 }
 
 // Each source address has a plan of its own, of all that the group counts in and of its own rates.
-// What is asked for no single address, as mail of rated senders is, counts in the rates of all.
+// What would be asked for no single address would count in the rates of all.
 void RatePlans::add_sources(const GroupWarmup& group, std::string_view vmta, std::uint64_t home,
                             const Homes& before) {
   if (rates_messages(*group.by_source)) {

@@ -54,6 +54,7 @@ struct RareLimits {
   Scope* next_backoff_group = nullptr;
   std::uint32_t in_line = 0;          ///< source addresses for whose permits it stands in line
   std::uint32_t in_connect_line = 0;  ///< the same for connections
+  std::uint32_t sender_lines = 0;     ///< that its lanes stand in
   SourceLine* pays = nullptr;         ///< of whose scope its next connection has a permit
   std::uint32_t unpaid = 0;           ///< transactions whose RCPTs ask for permits as they leave
   List<PooledJob, PayerTag> payers;   ///< of these, those that wait for the queue's own rates

@@ -70,7 +70,7 @@ RateScope& RateBook::scope(std::uint64_t key, std::uint64_t base, RateLimit own,
 }
 
 RateScope& RateBook::part(std::uint64_t key, std::uint64_t base, RateScope& whole) {
-  RateScope& one = scope(key, base, {}, whole.version);
+  RateScope& one = scope(key, base, {}, whole.version, whole.sender);
   if (one.part_of != whole.version) {
     one.part_of = whole.version;
     one.whole = &whole;
@@ -94,7 +94,7 @@ void RateBook::place_scope(RateScope& scope) {
   const auto count_in = [&](const RatePlan* plan) {
     home = plan != nullptr ? plan->home : home;
     for (std::size_t i = 0; plan != nullptr && i < plan->rates.size(); ++i) {
-      const bool of_part = plan->split && scope.sender == 0 && plan->rates[i].by_source();
+      const bool of_part = plan->split && plan->rates[i].by_source();
       const Duration interval = of_part ? Duration{} : interval_of(plan->rates[i]);
       const ByteLimit& octets = plan->rates[i].octets;
       scope.interval = std::max(scope.interval, interval);

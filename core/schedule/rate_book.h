@@ -58,8 +58,8 @@ class RateBook {
   /// `own`. Of mail of a rated sender the key is its queue's scope's (0: it has none) xor `sender`.
   RateScope& scope(std::uint64_t key, std::uint64_t base, RateLimit own, std::uint32_t version,
                    std::uint64_t sender = 0);
-  /// The scope of what leaves from one source address of a group, `whole`, whose version it has.
-  /// `base` holds all that it counts in. In its line stand SourceLines, not queues.
+  /// The scope of what leaves from one source address of a group, with its `whole`'s version and
+  /// sender. `base` holds all else that it counts in. SourceLines, or SenderLines, stand in line.
   RateScope& part(std::uint64_t key, std::uint64_t base, RateScope& whole);
   /// A new configuration is in force, of which rate_plan() tells.
   void refresh(std::uint32_t version, Instant now);

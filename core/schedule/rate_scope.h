@@ -90,7 +90,7 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   bool crowded = false;              ///< of a sender: lanes wait until they may come near
   RateOf closed_by = RateOf::vmta;   ///< which rate makes it wait
   List<PooledJob, PayerTag> payers;  ///< transactions whose next RCPT waits for a permit
-  WaitList waiting;                  ///< queues that could use a permit now
+  WaitList waiting;                  ///< queues, or their lines, that could use a permit now
   WaitList hopeful;                  ///< queues that have to make ready first, and hold nothing
   List<SenderLane, SenderLaneTag> lanes;   ///< of a sender: mail that waits, by queue
   List<SenderLane, SenderLaneTag> asking;  ///< of them those that could send now

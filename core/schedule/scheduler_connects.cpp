@@ -140,7 +140,7 @@ bool Scheduler::wants_session(const Queue& queue, Now now) const {
   // nothing from where they are, prove nothing, but are no attempts any more.
   SourceGates* const sources = queue.sources();
   const std::size_t spare = sources == nullptr ? 0 : queue.policy->sources.size();
-  const std::uint32_t unused = sources == nullptr ? 0 : sources->unused();
+  const std::uint32_t unused = sources == nullptr ? 0 : sources->unused(queue.established);
   const std::uint32_t shown = proof(queue, now);
   if (queue.opening - std::min(queue.opening, unused) >=
       std::max<std::size_t>(queue.established == 0 ? 1 : queue.established + spare,
@@ -170,6 +170,7 @@ bool Scheduler::wants_session(const Queue& queue, Now now) const {
 
 // The gates that are the queue's own.
 bool Scheduler::may_open(Queue& queue, Now now) {
+  SenderTraffic::aim(*this, queue);
   if (!SourceTraffic::may_grow(*this, queue, now)) {
     return false;
   }

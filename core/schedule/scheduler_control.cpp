@@ -428,14 +428,16 @@ bool Scheduler::why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t bu
     row.first = entry.first;
     row.count = entry.count;
     row.attempts = entry.attempts;
+    IpAddress source;
     if (entry.state == EntryState::ending) {
       row.gate = Gate::ending;
       row.gate_opens = {};
-    } else if (const RateScope* scope = SenderTraffic::waits_for(*this, cursor);
+    } else if (const RateScope* scope = SenderTraffic::waits_for(*this, cursor, source);
                scope != nullptr && row.gate != Gate::paused) {
       // Until the owner has said which one it is, the sender's.
       const bool of_sender = scope->opens <= now.instant || scope->closed_by == RateOf::sender;
       row.gate = of_sender ? Gate::sender_message_rate : message_gate(scope->closed_by);
+      row.gate_address = is_of_source(row.gate) ? source : row.gate_address;
       row.sender_rule = of_sender ? senders_.key_of(senders_.facts(cursor).sender) : 0;
       row.gate_opens =
           scope->opens > now.instant ? now.wall + (scope->opens - now.instant) : WallTime{};

@@ -134,7 +134,7 @@ Job* Scheduler::take(QueueId id, const IpAddress& source, Asks asks, Now now) {
       resting_.push_back(queue);  // it falls idle: it may be asked to close
       queue.place = &resting_;
     }
-    SenderTraffic::ask(*this, queue, now);
+    SenderTraffic::ask(*this, queue, source, now);
     return nullptr;
   }
   RP_ASSERT(!queue.ready.empty());

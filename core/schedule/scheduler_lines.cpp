@@ -33,6 +33,7 @@ void SourceTraffic::leave_line(Scheduler& all, SourceLine& line) {
 }
 
 void SourceTraffic::began(Scheduler& all, const Queue& queue) {
+  SenderTraffic::began(all, queue);
   if (queue.rare == nullptr || queue.rare->in_line == 0 || !queue.shared_messages->octets) {
     return;
   }
@@ -92,6 +93,7 @@ void SourceTraffic::apply(Scheduler& all, Queue& queue, const QueueLimits& limit
   if (queue.rare != nullptr) {
     queue.rare->pays = nullptr;
   }
+  SenderTraffic::leave_lines(all, queue);
   for (std::size_t i = 0; queue.sources() != nullptr && i < queue.sources()->all().size(); ++i) {
     SourceGate& gate = queue.sources()->all()[i];
     const SourceLimit& limit = (*limits.by_source)[i];
@@ -164,7 +166,6 @@ std::uint32_t SourceTraffic::permits(Scheduler& all, Queue& queue, SourceLine& l
   return 0;
 }
 
-/// As far as its ways are known, its sessions may connect from there.
 bool SourceTraffic::leads_to(const Queue& queue, const IpAddress& source) {
   const HostSide* const side = queue.hosts.get();
   return side == nullptr || !side->known ||
@@ -205,6 +206,9 @@ bool SourceTraffic::may_grow(Scheduler& all, Queue& queue, Now now) {
   if (first <= now.instant) {
     return true;
   }
+  // Mail of a rated sender stands in no line itself: it is to be offered again.
+  first = SenderTraffic::leads(all, queue) ? std::min(first, now.instant + Scheduler::kRoomRetry)
+                                           : first;
   all.wait_until(queue, Gate::vmta_message_rate, first);
   return false;
 }
@@ -230,6 +234,7 @@ std::uint32_t SourceTraffic::lacking(const Queue& queue, std::uint32_t ready, No
 }
 
 void SourceTraffic::disconnected(Scheduler& all, Queue& queue, SourceGate& gate, Now now) {
+  SenderTraffic::disconnected(all, queue, gate);
   if (gate.line == nullptr || !gate.line->stands() || gate.connections > 0) {
     return;
   }
@@ -253,7 +258,8 @@ std::uint32_t SourceTraffic::invite(Scheduler& all, SourceLine& line, Now now) {
   const std::uint16_t asking = queue.asking;
   queue.asking -= asking > 0 ? 1 : 0;
   queue.offered = true;
-  const bool offered = all.doors_.sessions.offer_from(queue.id(), line.ip);
+  SourceGate* const gate = queue.sources()->find(line.ip);
+  const bool offered = gate != nullptr && SenderTraffic::offer_from(all, queue, *gate);
   queue.offered = queue.offered && offered;
   // It may stand in line again, for a larger message.
   const bool later = offered && queue.invited && !line.stands();
@@ -264,7 +270,7 @@ std::uint32_t SourceTraffic::invite(Scheduler& all, SourceLine& line, Now now) {
     } else if (offered && !later && !line.stands()) {
       queue.invited = false;
       // It waits for a connection, and keeps its turn there. Another idle session asks anew.
-      all.doors_.sessions.offer_from(queue.id(), line.ip);
+      SenderTraffic::offer_from(all, queue, *gate);
     }
   }
   queue.invited = later && (queue.state == QueueState::ready || queue.state == QueueState::waiting);

@@ -119,7 +119,9 @@ Instant permits_lost(const Queue& queue) {
     first = shared->payers.empty() ? std::max(all, shared->lost(queue.opening)) : Instant::never();
   }
   for (const SenderLane* lane = queue.lanes; lane != nullptr; lane = lane->next_of_queue) {
-    first = std::min(first, std::max(all, lane->scope->lost(queue.opening)));
+    if (lane->lines.empty()) {  // else its permits are those of its source addresses
+      first = std::min(first, std::max(all, lane->scope->lost(queue.opening)));
+    }
   }
   return first;
 }

@@ -50,7 +50,7 @@ bool SenderTraffic::leads(Scheduler& all, Queue& queue) {
 }
 
 // Mail of others does not keep mail whose turn has come from asking: one session is kept for it.
-bool SenderTraffic::keeps_session(Scheduler& all, Queue& queue, Now now) {
+bool SenderTraffic::keeps_session(Scheduler& all, Queue& queue, const IpAddress& source, Now now) {
   SenderLane* const lane = queue.lanes;
   // Others' permits that come more slowly than sessions are kept would all lapse meanwhile.
   const RateScope* const others = queue.shared_messages;
@@ -58,11 +58,11 @@ bool SenderTraffic::keeps_session(Scheduler& all, Queue& queue, Now now) {
       std::max(kKeep * 10, others == nullptr ? Duration{} : others->interval + others->interval);
   // Nor would it use one that it was told of.
   if (lane == nullptr || queue.invited || queue.asking > 0 ||
-      lane->scope->opens > now.instant + kKeep || now.instant < lane->kept + rest) {
+      lane->scope_at(source).opens > now.instant + kKeep || now.instant < lane->kept + rest) {
     return false;
   }
   lane->kept = now.instant;
-  ask(all, queue, now);
+  ask(all, queue, source, now);
   all.wait_until(queue, Gate::sender_message_rate, now.instant + kKeep);
   return true;
 }
@@ -83,7 +83,11 @@ bool SenderTraffic::permit_there(Scheduler& all, Queue& queue, const IpAddress& 
     if (gate == nullptr || !gate->open_for(size, now.instant, lead)) {
       return false;
     }
-    scope = scope == nullptr && gate->line != nullptr ? gate->line->scope : scope;
+    RateScope* const of_address = gate->line == nullptr ? nullptr : gate->line->scope;
+    scope = scope == nullptr ? of_address : at(all, queue, *scope, source);
+    if (scope == nullptr && of_address != nullptr) {
+      return false;
+    }
   }
   scope = scope == nullptr ? queue.shared_messages : scope;
   return scope == nullptr || (plain ? scope->opens <= now.instant + lead
@@ -95,28 +99,30 @@ std::uint32_t SenderTraffic::permits(Scheduler& all, Queue& queue, const IpAddre
   for (int n = kAsidePerTake; n > 0 && !queue.ready.empty(); --n) {
     RateScope* const own = scope_of(all, queue, all.shares_.next(queue));
     if (own == nullptr) {
-      if (keeps_session(all, queue, now)) {
+      if (keeps_session(all, queue, source, now)) {
         return 0;
       }
       const std::uint32_t units = all.shared_permits(queue, source, scope, now);
       if (units == 0) {
-        ask(all, queue, now);
+        ask(all, queue, source, now);
       }
       return units;
     }
-    const std::uint32_t units = LatePermits::there(all, queue, *own, all.next_octets(queue), now);
+    RateScope* const here = at(all, queue, *own, source);
+    const std::uint32_t units =
+        here == nullptr ? 0 : LatePermits::there(all, queue, *here, all.next_octets(queue), now);
     if (units > 0) {
-      scope = own;
+      scope = here;
       return units;
     }
     put_aside(all, queue, all.shares_.next(queue), *own);
   }
-  ask(all, queue, now);
+  ask(all, queue, source, now);
   all.evaluate(queue, now);
   return 0;
 }
 
-void SenderTraffic::ask(Scheduler& all, Queue& queue, Now now) {
+void SenderTraffic::ask(Scheduler& all, Queue& queue, const IpAddress& source, Now now) {
   if (queue.asking < std::min(queue.sessions(), 0xffffu)) {
     ++queue.asking;
   }
@@ -126,6 +132,7 @@ void SenderTraffic::ask(Scheduler& all, Queue& queue, Now now) {
     }
     all.rates_.stir(*lane->scope);
   }
+  ask_from(all, queue, source);
 }
 
 /// Its turn is over, and others wait until they may come near.
@@ -158,7 +165,9 @@ bool SenderTraffic::offer(Scheduler& all, Queue& queue, Now now) {
     return true;
   }
   queue.offered = before;
-  queue.asking = queue.in_line() ? asking : 0;  // all are busy, but those that stand in line
+  queue.asking = queue.in_line() || waits_in_line(queue)
+                     ? asking
+                     : 0;  // all are busy, but those that stand in line
   return false;
 }
 
@@ -207,7 +216,7 @@ Duration Scheduler::keeps(QueueId id, const IpAddress& source, Duration idle, No
   Duration most;
   for (const SenderLane* lane = queue->lanes; lane != nullptr; lane = lane->next_of_queue) {
     const RateScope& scope = *lane->scope;
-    most = std::max(most, use_for(scope, scope.crowded, idle, now));
+    most = std::max(most, use_for(lane->scope_at(source), scope.crowded, idle, now));
   }
   const RateScope* const shared = queue->shared_messages;
   if (shared != nullptr && (queue->gate == Gate::vmta_message_rate || queue->in_line())) {
@@ -261,11 +270,13 @@ void SenderTraffic::put_aside(Scheduler& all, Queue& queue, std::uint32_t index,
   queue.aside += all.entries_[index].count;
   all.senders_.add(scope, queue, index);
   all.rates_.stir(scope);
+  line_up(all, queue, all.senders_.lane_of(index));
 }
 
 void SenderTraffic::leave(Scheduler& all, Queue& queue, std::uint32_t index) {
   if (all.senders_.aside(index)) {
     queue.aside -= all.entries_[index].count;
+    leave_last(all, queue, index);
     all.senders_.remove(queue, index, false);
   }
 }
@@ -278,14 +289,11 @@ void SenderTraffic::bring_back(Scheduler& all, Queue& queue, std::uint32_t index
   }
   queue.deferred.remove(all.entries_, index);
   queue.aside -= entry.count;
+  leave_last(all, queue, index);
   all.senders_.remove(queue, index, true);
   entry.state = EntryState::ready;
   all.shares_.push(queue, index, true);
   all.shares_.put_first(queue, entry.share);
-}
-
-const RateScope* SenderTraffic::waits_for(Scheduler& all, std::uint32_t index) {
-  return all.senders_.aside(index) ? all.senders_.lane_of(index).scope : nullptr;
 }
 
 void SenderTraffic::stir_all(Scheduler& all) {
@@ -316,12 +324,13 @@ bool SenderTraffic::may_send(Scheduler& all, Queue& queue, const SenderLane& lan
   return true;
 }
 
-/// Recipients that its idle sessions would send.
-std::uint32_t SenderTraffic::demand(Scheduler& all, const Queue& queue, const SenderLane& lane) {
+/// Recipients that so many idle sessions would send.
+std::uint32_t SenderTraffic::demand(Scheduler& all, const Queue& queue, const SenderLane& lane,
+                                    std::uint32_t sessions) {
   const std::uint32_t most = std::max(1u, queue.policy->recipients_per_transaction_max);
   std::uint32_t sum = 0;
   std::uint32_t entry = lane.head;
-  for (std::uint32_t n = queue.asking; n > 0 && entry != kNil; --n) {
+  for (std::uint32_t n = sessions; n > 0 && entry != kNil; --n) {
     sum += std::min(all.entries_[entry].count, most);
     entry = all.senders_.after(entry);
   }
@@ -400,7 +409,7 @@ void SenderTraffic::serve_asking(Scheduler& all, RateScope& scope, Now now, Inst
         !(turns && LatePermits::full(all, scope))) {
       Demand& one = wanted[turns ? 1 : 0];
       one.octets = one.units == 0 ? all.senders_.facts(lane->head).size : one.octets;
-      one.units += demand(all, queue, *lane);
+      one.units += demand(all, queue, *lane, queue.asking);
     }
   }
   for (SenderLane* const lane : std::span(last).first(sent)) {
@@ -424,9 +433,12 @@ void SenderTraffic::serve_asking(Scheduler& all, RateScope& scope, Now now, Inst
 
 // Permits are there, or would be, and all sessions are busy: mail that stands in the queue is what
 // gets it another one.
-void SenderTraffic::grow(Scheduler& all, Queue& queue, const SenderLane& lane, Now now,
-                         Instant& again) {
+void SenderTraffic::grow(Scheduler& all, Queue& queue, SenderLane& lane, Now now, Instant& again) {
   const RateScope& scope = *lane.scope;
+  if (splits(queue)) {
+    grow_from(all, queue, lane, now, again);
+    return;
+  }
   if (leads(all, queue)) {
     return;
   }
@@ -500,12 +512,18 @@ bool SenderTraffic::holds(Scheduler& all, RateScope& scope, Now now) {
 
 void SenderTraffic::serve(Scheduler& all, RateScope& scope, Now now, std::uint32_t& budget) {
   budget -= std::min<std::uint32_t>(budget, kLanesPerServe / 4);
+  if (scope.whole != nullptr) {
+    serve_part(all, scope, now);
+    return;
+  }
   if (!holds(all, scope, now)) {
     all.rates_.stir(scope);
     return;
   }
   Instant again = now.instant + kClosedRetry;
-  serve_asking(all, scope, now, again);
+  if (!serve_whole(all, scope, now, again)) {
+    serve_asking(all, scope, now, again);
+  }
   let_approach(all, scope, now, again);
   if (!scope.lanes.empty() || !scope.asking.empty()) {
     all.rates_.stir_at(scope, again);

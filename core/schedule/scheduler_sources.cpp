@@ -80,18 +80,20 @@ bool Scheduler::offer_session(Queue& queue, Now now) {
   }
   const std::uint32_t size = next_octets(queue);
   const Duration lead = LatePermits::lead(queue);
+  SenderTraffic::aim(*this, queue);
   const bool of_sender = SenderTraffic::leads(*this, queue);
   const auto& sources = queue.policy->sources;
   const std::uint32_t turn = queue.rare->turn++;
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const IpAddress ip = sources[(turn + i) % sources.size()].ip;
     SourceGate* const gate = queue.sources()->find(ip);
-    if (gate == nullptr || (gate->line != nullptr && gate->line->stands() && !of_sender)) {
+    if (gate == nullptr || (of_sender ? SenderTraffic::waits_at(*this, queue, *gate, now)
+                                      : gate->line != nullptr && gate->line->stands())) {
       continue;
     }
     if (!gate->open_for(size, now.instant, lead)) {
       queue.rare->source_opens = std::min(queue.rare->source_opens, gate->opens_for(size, lead));
-    } else if (doors_.sessions.offer_from(queue.id(), ip)) {
+    } else if (SenderTraffic::offer_from(*this, queue, *gate)) {
       return true;
     }
   }

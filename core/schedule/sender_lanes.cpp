@@ -42,7 +42,7 @@ void SenderBook::add(RateScope& scope, Queue& queue, std::uint32_t entry) {
     fresh.queue = queue.slot;
     fresh.number = number;
     fresh.asks = false;
-    fresh.kept = fresh.since = {};
+    fresh.kept = fresh.since = fresh.grown = {};
     fresh.had_turn = false;
     scope.lanes.push_back(fresh);
     fresh.next_of_queue = std::exchange(queue.lanes, &fresh);

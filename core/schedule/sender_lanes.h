@@ -5,9 +5,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/base/address.h"
 #include "core/base/list.h"
 #include "core/schedule/doors.h"
 #include "core/schedule/rate_book.h"
+#include "core/schedule/scope.h"
 #include "core/schedule/slab.h"
 
 namespace ringpost::schedule {
@@ -40,21 +42,41 @@ class SideSlab {
   std::vector<std::unique_ptr<T[]>> slabs_;
 };
 
+/// The place of a lane in the line for permits of what leaves from one source address of a group.
+struct SenderLine : Waiter {
+  SenderLane* lane = nullptr;
+  IpAddress ip;
+  RateScope* scope = nullptr;
+};
+
 /// Mail of one queue that waits for permits of its sender's rate, in order. It stands aside, among
 /// the queue's deferred entries, so that what follows is not held up.
 struct SenderLane : ListLink<SenderLaneTag> {
   RateScope* scope = nullptr;
+  /// In a group where source addresses have rates: of each address. `scope` is the whole of theirs
+  /// then, of which no permits are asked for.
+  std::vector<SenderLine> lines;
   std::uint32_t queue = kNil;  ///< slot
   std::uint32_t number = 0;    ///< its place in the book
   std::uint32_t head = kNil;
   std::uint32_t tail = kNil;
   SenderLane* next_of_queue = nullptr;
   Instant kept;           ///< when a session was last kept for it
+  Instant grown;          ///< when one was last wanted where none idles
   Instant since;          ///< when its turn began
   bool had_turn = false;  ///< it has sent something since
   bool asks = false;      ///< a session of the queue has nothing else to send
 
   List<SenderLane, SenderLaneTag>& place() { return asks ? scope->asking : scope->lanes; }
+  /// Of whose permits its mail leaves from there.
+  const RateScope& scope_at(const IpAddress& source) const {
+    for (const SenderLine& line : lines) {
+      if (line.ip == source) {
+        return *line.scope;
+      }
+    }
+    return *scope;
+  }
 };
 
 /// The rules for senders that mail of one shard goes by, and its lanes; the facts of all entries.

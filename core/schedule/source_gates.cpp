@@ -14,13 +14,13 @@ Instant SourceGate::rests_at() const {
 }
 
 Instant SourceGate::useful_from() const {
-  if (line != nullptr && line->stands()) {
+  if (in_line()) {
     return Instant::never();
   }
   // The next permits are for those that have begun.
   const Instant own =
       messages.limited() ? opens_for(asked) + messages.interval() * unpaid : opens_for(asked);
-  return line == nullptr ? own : std::max(own, line->scope->opens);
+  return shared() == nullptr ? own : std::max(own, shared()->opens);
 }
 
 Instant SourceGate::connects_from() const {
@@ -79,7 +79,7 @@ std::uint32_t SourceGates::useful_connections(const QueuePolicy& policy, Instant
   std::uint32_t sum = 0;
   for (const SourceAddress& source : policy.sources) {
     const SourceGate* const gate = find(source.ip);
-    const bool waits = gate != nullptr && gate->line != nullptr && gate->line->stands();
+    const bool waits = gate != nullptr && gate->in_line();
     sum += gate == nullptr || (!waits && gate->useful_from() > by) ? 0 : gate->connections;
   }
   return sum;
@@ -93,12 +93,14 @@ std::uint32_t SourceGates::connections() const {
   return sum;
 }
 
-std::uint32_t SourceGates::unused() const {
+std::uint32_t SourceGates::unused(std::uint32_t established) const {
   std::uint32_t sum = 0;
+  std::uint32_t asking = 0;
   for (const SourceGate& gate : gates_) {
     sum += gate.unused;
+    asking += gate.asking;
   }
-  return sum;
+  return std::max(sum, asking - std::min(asking, established));
 }
 
 Instant SourceGates::permits_lost(const QueuePolicy& policy, std::uint32_t sessions,
@@ -108,7 +110,7 @@ Instant SourceGates::permits_lost(const QueuePolicy& policy, std::uint32_t sessi
   for (SourceGate& gate : gates_) {
     const bool used =
         gate.connections > 0 &&
-        (gate.line != nullptr ? !gate.line->stands()
+        (gate.line != nullptr ? !gate.in_line()
                               : gate.messages.limited() || gate.octets != nullptr) &&
         std::any_of(policy.sources.begin(), policy.sources.end(),
                     [&](const SourceAddress& source) { return source.ip == gate.ip; });
@@ -116,8 +118,8 @@ Instant SourceGates::permits_lost(const QueuePolicy& policy, std::uint32_t sessi
       continue;
     }
     const std::uint32_t coming = gate.dialling + gate.waiting + elsewhere;
-    Instant lost = gate.line != nullptr ? gate.line->scope->lost(coming)
-                                        : gate.messages.more_than_whole(coming);
+    Instant lost =
+        gate.line != nullptr ? gate.shared()->lost(coming) : gate.messages.more_than_whole(coming);
     if (gate.octets != nullptr) {
       lost = std::max(lost, gate.octets->opens_for(gate.asked, coming));
     }

@@ -37,6 +37,7 @@ struct SourceGate {
   std::uint32_t unused = 0;       ///< of these, those ready for mail since the last transaction
   std::uint32_t begun = 0;        ///< transactions
   std::uint32_t asked = 0;        ///< octets of the message that may want to leave from here
+  std::uint32_t asking = 0;       ///< sessions from here that got nothing while some did
   Instant avoided_until;          ///< a connection from here has come to nothing
   Instant lagged;                 ///< permits were lost then, for which a session is being opened
   std::uint32_t unpaid = 0;       ///< transactions that have begun and want a permit of it
@@ -46,6 +47,9 @@ struct SourceGate {
   std::unique_ptr<ByteGate> octets;  ///< where they are limited
   std::unique_ptr<SourceLine> line;  ///< in a group where source addresses have message rates
   std::unique_ptr<SourceLine> connect_line;  ///< the same of connections
+  /// Where the queue's next mail was of a rated sender when it was looked at last: of whose permits
+  /// that leaves from here.
+  const RateScope* of_sender = nullptr;
 
   bool rated() const {
     return connects.limited() || messages.limited() || octets != nullptr || line != nullptr ||
@@ -67,6 +71,14 @@ struct SourceGate {
   Instant opens_for(std::uint32_t size, Duration lead = {}, Duration way = {}) const {
     const Instant rate = messages.due_at(lead == Duration{} ? 0 : unpaid, lead);
     return octets == nullptr ? rate : std::max(rate, octets->opens_for(size) - way);
+  }
+  /// One of its sessions stands in line for permits of what the queue has to send next.
+  bool in_line() const {
+    return of_sender != nullptr ? asking > 0 : line != nullptr && line->stands();
+  }
+  /// The scope of these permits; nullptr: they are the queue's own.
+  const RateScope* shared() const {
+    return of_sender != nullptr || line == nullptr ? of_sender : line->scope;
   }
   /// When a further connection would have mail to send: never, while one stands in line.
   Instant useful_from() const;
@@ -100,7 +112,8 @@ class SourceGates {
   /// Connections from all addresses.
   std::uint32_t connections() const;
   /// Of these, those that are ready for mail and got none: there is none that may leave from there.
-  std::uint32_t unused() const;
+  /// So many sessions are established; as many others as ask for mail are ready too.
+  std::uint32_t unused(std::uint32_t established) const;
   /// When the rate of one of them, that has connections, will have its whole burst, and a permit
   /// more for each of these that is being made; of `sessions` some may have none yet. Never: none
   /// has. `lagging`: that one.

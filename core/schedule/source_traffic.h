@@ -8,8 +8,8 @@ namespace ringpost::schedule {
 /// MTA has a scope of its own in the group, whose permits count in the address' rates and in all
 /// that the group's count in. A queue stands in line for each address from which an idle session
 /// of it could send; while it does, it may grow from the others. The group's own scope only says
-/// how many queues without a session make themselves ready; mail of rated senders asks for permits
-/// that are for no single address, and count in those of all.
+/// how many queues without a session make themselves ready. Mail of rated senders stands in lines
+/// of its own (SenderLine).
 ///
 /// Connections have scopes of their own alike. Who holds all units for one stands in line for each
 /// address that it could connect from, and leaves all lines when one has a permit for it.
@@ -30,6 +30,8 @@ struct SourceTraffic {
   static bool waits(Scheduler& all, Queue& queue);
   /// A further connection would have mail to send before long; else it has been put to wait.
   static bool may_grow(Scheduler& all, Queue& queue, Now now);
+  /// As far as its ways are known, its sessions may connect from there.
+  static bool leads_to(const Queue& queue, const IpAddress& source);
   /// Source addresses without a connection that so many of its ready recipients need, beside those
   /// that have one.
   static std::uint32_t lacking(const Queue& queue, std::uint32_t ready, Now now);
@@ -66,7 +68,6 @@ struct SourceTraffic {
   static void tell_whole(Scheduler& all, RateScope& part);
   static void leave_line(Scheduler& all, SourceLine& line);
   static std::uint32_t invite(Scheduler& all, SourceLine& line, Now now);
-  static bool leads_to(const Queue& queue, const IpAddress& source);
 };
 
 }  // namespace ringpost::schedule

@@ -314,6 +314,17 @@ const Limit kLimits[] = {
        return all;
      },
      octets_from},
+    {"source-ip-max-data-volume-rate of a group, of a rated sender",
+     [](CrowdPlan& plan, Random& random) {
+       group_all(plan);
+       const std::uint64_t all = draw_source_octets(plan, random);
+       if (random.chance(30)) {
+         plan.sources[0].messages = {1'000, kPeriod};
+       }
+       plan.sender_messages.push_back({1'000, kPeriod});
+       return all;
+     },
+     octets_from},
     {"source-ip-max-data-volume-rate of a group in back-off mode",
      [](CrowdPlan& plan, Random& random) {
        group_all(plan);

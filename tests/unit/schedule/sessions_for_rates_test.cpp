@@ -104,6 +104,40 @@ const SlowLimit kSlowLimits[] = {
        return count;
      },
      94},
+    {"source-ip-max-msg-rate of a group, of a rated sender",
+     [](CrowdPlan& plan, Duration interval, Random& random) {
+       plan.queue_max.assign(1 + random.below(6), 0);
+       plan.grouped = plan.queue_max.size();
+       plan.sender_messages.push_back({1'000, Duration::seconds(1)});
+       const unsigned count = some_sources(plan, random);
+       for (SourceLimit& one : plan.sources) {
+         one.messages = one_each(interval);
+       }
+       return count;
+     }},
+    {"source-ip-max-data-volume-rate of a group, of a rated sender",
+     [](CrowdPlan& plan, Duration interval, Random& random) {
+       plan.queue_max.assign(1 + random.below(6), 0);
+       plan.grouped = plan.queue_max.size();
+       plan.sender_messages.push_back({1'000, Duration::seconds(1)});
+       const unsigned count = some_sources(plan, random);
+       for (SourceLimit& one : plan.sources) {
+         one.octets = octets_each(interval);
+       }
+       return count;
+     }},
+    {"max-msg-rate of a sender in a group with source-ip-max-msg-rate",
+     [](CrowdPlan& plan, Duration interval, Random& random) {
+       plan.queue_max.assign(1 + random.below(6), 0);
+       plan.grouped = plan.queue_max.size();
+       plan.sender_messages.push_back(one_each(interval));
+       some_sources(plan, random);
+       for (SourceLimit& one : plan.sources) {
+         one.messages = {1'000, Duration::seconds(1)};
+       }
+       return 1U;
+     },
+     90},
 };
 
 CrowdPlan calm_plan(Random& random) {

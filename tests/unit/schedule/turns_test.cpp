@@ -9,7 +9,7 @@ using test::Crowd;
 using test::CrowdPlan;
 
 constexpr std::uint32_t kCount = 20;
-constexpr std::uint32_t kOctets = 1'000;
+constexpr std::uint32_t kMessageOctets = 1'000;
 
 struct Sharing {
   const char* name;
@@ -36,8 +36,8 @@ const Sharing kSharings[] = {
      }},
     {"octets of a virtual MTA",
      [](CrowdPlan& plan, Duration interval) {
-       plan.size_min = plan.size_max = kOctets;
-       plan.vmta_octets.push_back({kCount * kOctets, interval * kCount});
+       plan.size_min = plan.size_max = kMessageOctets;
+       plan.vmta_octets.push_back({kCount * kMessageOctets, interval * kCount});
      }},
     {"source addresses of a group",
      [](CrowdPlan& plan, Duration interval) {
@@ -52,11 +52,21 @@ const Sharing kSharings[] = {
      [](CrowdPlan& plan, Duration interval) {
        plan.grouped = plan.queue_max.size();
        plan.hosts = 1;
-       plan.size_min = plan.size_max = kOctets;
+       plan.size_min = plan.size_max = kMessageOctets;
        plan.sources.resize(2);
        for (SourceLimit& one : plan.sources) {
-         one.octets = {kCount * kOctets, interval * 2 * kCount};
+         one.octets = {kCount * kMessageOctets, interval * 2 * kCount};
        }
+     }},
+    {"sender in a group with source addresses",
+     [](CrowdPlan& plan, Duration interval) {
+       plan.grouped = plan.queue_max.size();
+       plan.hosts = 1;
+       plan.sources.resize(2);
+       for (SourceLimit& one : plan.sources) {
+         one.messages = {kCount, interval * 2 * kCount};
+       }
+       plan.sender_messages.push_back({kCount, interval * kCount});
      }},
     {"sender",
      [](CrowdPlan& plan, Duration interval) {
