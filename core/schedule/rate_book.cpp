@@ -330,8 +330,13 @@ void RateBook::tell(Account& account) {
   }
 }
 
+bool RateBook::lapsed(Instant then, Instant now) const {
+  return then <= (now > settled_ ? settled_ : old_);
+}
+
 void RateBook::refresh(std::uint32_t version, Instant now) {
   version_ = version;
+  old_ = now > settled_ ? settled_ : old_;
   settled_ = now + kLifeMax;
   for (const auto& [key, account] : accounts_) {
     freshen(*account);

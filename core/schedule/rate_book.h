@@ -63,8 +63,8 @@ class RateBook {
   RateScope& part(std::uint64_t key, std::uint64_t base, RateScope& whole);
   /// A new configuration is in force, of which rate_plan() tells.
   void refresh(std::uint32_t version, Instant now);
-  /// When what was granted under the configuration before has lapsed.
-  Instant settled() const { return settled_; }
+  /// What was granted then, under a configuration before, has lapsed.
+  bool lapsed(Instant then, Instant now) const;
   /// A day has begun for warm-ups: their rates are others.
   void rates_changed();
   /// Lines of the positions of its gates. Nothing is granted from here on.
@@ -234,7 +234,7 @@ class RateBook {
   const RatePositions& positions_;
   bool ended_ = false;
   std::uint32_t version_ = 1;
-  Instant settled_{INT64_MIN};
+  Instant settled_{INT64_MIN}, old_{INT64_MIN};  ///< a moment after the last reload; the one before
   std::unordered_map<std::uint64_t, std::unique_ptr<RateScope>> scopes_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Account>> accounts_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Gate>> gates_;

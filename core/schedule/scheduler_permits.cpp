@@ -328,9 +328,8 @@ Permits LatePermits::use(Scheduler& all, Queue& queue, PooledJob& job, std::uint
                          std::uint32_t want, Now now) {
   const bool called = std::exchange(job.called, false);
   const bool changed = job.backoff != queue.policy->backoff;
-  const Instant settled = all.rates_.settled();
   if ((changed && now.instant > job.paid_at + RateBook::kLifeMax) ||
-      (job.paid_at <= settled && now.instant > settled) || !kept_for_long(all, queue, job, now)) {
+      all.rates_.lapsed(job.paid_at, now.instant) || !kept_for_long(all, queue, job, now)) {
     return {};  // what held before a change is good for a second after it
   }
   std::uint32_t units = std::min(want, own_units(queue, job, now.instant));
