@@ -263,47 +263,6 @@ RateScope& RateBook::again(const RateScope& scope) {
   return this->scope(place->key, scope.base, scope.own, scope.version, scope.sender);
 }
 
-void RateBook::on_answer(const LeaseMessage& message, unsigned from) {
-  const auto found = scopes_.find(message.scope);
-  RP_ASSERT_NOTE(found != scopes_.end(), "a rate answers a scope that did not ask");
-  RateScope& scope = *found->second;
-  const Instant when{message.time};
-  if (message.kind == LeaseMessage::Kind::rate_later) {
-    if (from == scope.owner) {
-      scope.opens = when;
-      scope.closed_by = static_cast<RateOf>(message.adopted);
-    }
-  } else {
-    if (from == scope.owner) {
-      scope.received += message.units;
-      scope.told = scope.octets ? 0 : scope.told - std::min(scope.told, message.units);
-      scope.told_octets = 0;
-    }
-    // The one that lapses first makes room: it is spent or about to be.
-    auto& place = *std::min_element(
-        scope.leases.begin(), scope.leases.end(), [](const auto& a, const auto& b) {
-          return (a.units == 0 ? Instant{} : a.expires) < (b.units == 0 ? Instant{} : b.expires);
-        });
-    if (place.units > 0) {
-      put_back(scope, place);
-    }
-    place = {message.units,
-             message.octets,
-             when,
-             from,
-             message.adopted,
-             Instant{static_cast<std::int64_t>(message.base)},
-             false,
-             LateUse::of_ms(message.limit).after(when),
-             message.turn};
-    if (message.turn && place.used_by.quick != Instant::never()) {
-      place.used_by.quick = Instant{INT64_MIN};
-    }
-    hand_back(scope, false, when);
-  }
-  stir(scope);
-}
-
 // ---- the owner's side --------------------------------------------------------------------------
 
 RateBook::Account& RateBook::account(std::uint64_t key) {

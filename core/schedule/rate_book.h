@@ -76,8 +76,7 @@ class RateBook {
   /// Whether it keeps the gate of that key, a number.
   bool has_gate(std::string_view key) const;
 
-  /// Queues that may make themselves ready for permits to come: `ahead_max`; where octets are
-  /// limited, for messages like the last one.
+  /// Queues that may make ready for permits to come; of octets, for messages like the last one.
   static std::uint32_t places(const RateScope& scope);
   /// Permits that may be used now; of these, for a message of that many octets.
   static std::uint32_t available(const RateScope& scope, Instant now);
@@ -106,8 +105,7 @@ class RateBook {
   /// Permits of it should be good for RCPTs that leave so much after they lapse: of quick rates,
   /// and of slow ones; as far as they allow it.
   void wants_late(RateScope& scope, Duration quick, Duration slow);
-  /// The scope of permits of its quick rates alone, for RCPTs that leave later than those of its
-  /// own were good for.
+  /// The scope of permits of its quick rates alone, for RCPTs that leave after its own have lapsed.
   RateScope& again(const RateScope& scope);
   /// Stirs the scope at `when`.
   void stir_at(RateScope& scope, Instant when) { holder_timers_.set(scope, when); }
