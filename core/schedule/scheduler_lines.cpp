@@ -206,6 +206,9 @@ bool SourceTraffic::may_grow(Scheduler& all, Queue& queue, Now now) {
   if (first <= now.instant) {
     return true;
   }
+  if (SenderTraffic::stands_back(all, queue, now)) {
+    return false;
+  }
   // Mail of a rated sender stands in no line itself: it is to be offered again.
   first = SenderTraffic::leads(all, queue) ? std::min(first, now.instant + Scheduler::kRoomRetry)
                                            : first;
@@ -280,6 +283,9 @@ std::uint32_t SourceTraffic::invite(Scheduler& all, SourceLine& line, Now now) {
 // The first of the addresses that opens opens the whole.
 void SourceTraffic::tell_whole(Scheduler& all, RateScope& part) {
   RateScope& whole = *part.whole;
+  if (part.part_of != whole.version) {
+    return;  // of a configuration that is no longer in force
+  }
   Instant opens = part.opens;
   for (const RateScope* one : whole.parts) {
     opens = std::min(opens, one->opens);

@@ -53,11 +53,27 @@ void SenderTraffic::aim(Scheduler& all, Queue& queue) {
   if (!splits(queue)) {
     return;
   }
+  // Mail that has not stood aside yet does so as a session takes it: it holds nothing up.
+  const std::uint32_t index = queue.ready.empty() ? kNil : all.shares_.next(queue);
   RateScope* const whole =
-      queue.ready.empty() ? nullptr : scope_of(all, queue, all.shares_.next(queue));
+      index == kNil || !all.senders_.came_back(index) ? nullptr : scope_of(all, queue, index);
   for (SourceGate& gate : queue.sources()->all()) {
     gate.of_sender = whole == nullptr ? nullptr : part_of(all, *whole, gate);
   }
+}
+
+bool SenderTraffic::stands_back(Scheduler& all, Queue& queue, Now now) {
+  const std::uint32_t index = queue.ready.empty() ? kNil : all.shares_.next(queue);
+  RateScope* const scope =
+      index == kNil || !all.senders_.came_back(index) ? nullptr : scope_of(all, queue, index);
+  if (scope == nullptr) {
+    return false;
+  }
+  put_aside(all, queue, index, *scope);
+  all.rates_.calm(*scope);  // it would only come back at once
+  all.rates_.stir_at(*scope, now.instant + kLineRetry);
+  all.evaluate(queue, now);
+  return true;
 }
 
 // ---- lines -------------------------------------------------------------------------------------
@@ -83,23 +99,27 @@ void SenderTraffic::leave_line(Scheduler& all, Queue& queue, SenderLine& line) {
   all.rates_.stir(*line.scope);
 }
 
-/// Where its queue has idle sessions.
+/// Where its queue has idle sessions, unless it lets others come near first.
 void SenderTraffic::line_up(Scheduler& all, Queue& queue, SenderLane& lane) {
-  if (!lane.lines.empty() || !splits(queue)) {
+  if (!splits(queue)) {
     return;
   }
   std::vector<SourceGate>& gates = queue.sources()->all();
-  for (const SourceGate& gate : gates) {
-    if (part_of(all, *lane.scope, gate) == nullptr) {
-      return;
+  if (lane.lines.empty()) {
+    for (const SourceGate& gate : gates) {
+      if (part_of(all, *lane.scope, gate) == nullptr) {
+        return;
+      }
+    }
+    lane.lines = std::vector<SenderLine>(gates.size());
+    for (std::size_t i = 0; i < gates.size(); ++i) {
+      lane.lines[i].lane = &lane;
+      lane.lines[i].ip = gates[i].ip;
+      lane.lines[i].scope = part_of(all, *lane.scope, gates[i]);
     }
   }
-  lane.lines = std::vector<SenderLine>(gates.size());
-  for (std::size_t i = 0; i < gates.size(); ++i) {
-    lane.lines[i].lane = &lane;
-    lane.lines[i].ip = gates[i].ip;
-    lane.lines[i].scope = part_of(all, *lane.scope, gates[i]);
-    if (gates[i].asking > 0) {
+  for (std::size_t i = 0; lane.asks && i < gates.size(); ++i) {
+    if (gates[i].asking > 0 && lane.lines[i].place == nullptr) {
       join(all, queue, lane.lines[i]);
     }
   }
@@ -247,9 +267,10 @@ bool SenderTraffic::serve_whole(Scheduler& all, RateScope& scope, Now now, Insta
       line_up(*lane, false);
       continue;
     }
-    line_up(*lane, queue.asking > 0);
+    const bool sends = queue.asking > 0 && may_send(all, queue, *lane, now, again);
+    line_up(*lane, sends);
     line_up(all, queue, *lane);
-    if (queue.asking == 0 || lane->lines.empty()) {
+    if (!sends || lane->lines.empty()) {
       continue;
     }
     if (waits_in_line(queue)) {
@@ -280,6 +301,7 @@ void SenderTraffic::grow_from(Scheduler& all, Queue& queue, SenderLane& lane, No
     near += gate.of_sender->opens <= now.instant + RateBook::kLead ? gate.asking : 0;
   }
   if (near >= lane.scope->ahead_max) {
+    aim(all, queue);
     return;
   }
   Instant first = Instant::never();
@@ -299,6 +321,7 @@ void SenderTraffic::grow_from(Scheduler& all, Queue& queue, SenderLane& lane, No
     return;
   }
   const Instant lost = permits_lost(queue) + kLineBusy;
+  aim(all, queue);
   again = std::min(again, first > now.instant  ? first
                           : next > now.instant ? next
                           : lost > now.instant ? lost
@@ -366,7 +389,8 @@ std::uint32_t SenderTraffic::invite(Scheduler& all, SenderLine& line, std::uint3
     queue.offered = true;
     if (!offer_from(all, queue, gate)) {
       queue.offered = before;
-      queue.asking -= static_cast<std::uint16_t>(std::min<std::uint32_t>(queue.asking, from_here));
+      queue.asking -=
+          static_cast<std::uint16_t>(std::min<std::uint32_t>(queue.asking, from_here - 1));
       put_aside(all, queue, index, whole);
       if (queue.ready.empty()) {
         all.evaluate(queue, now);
@@ -417,6 +441,9 @@ void SenderTraffic::ask_for(Scheduler& all, RateScope& scope, std::uint32_t told
 // The first of the addresses that opens opens the whole.
 void SenderTraffic::tell_whole(Scheduler& all, const RateScope& part) {
   RateScope& whole = *part.whole;
+  if (part.part_of != whole.version) {
+    return;  // of a configuration that is no longer in force
+  }
   const Instant before = whole.opens;
   whole.opens = part.opens;
   for (const RateScope* one : whole.parts) {

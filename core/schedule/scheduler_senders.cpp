@@ -237,8 +237,9 @@ Duration Scheduler::keeps(QueueId id, const IpAddress& source, Duration idle, No
 // Others that wait for the permit might be further from it than who is the first in line.
 Duration Scheduler::expects(QueueId id, const IpAddress& source, Now now) {
   const Queue* const queue = table_.find(id);
-  if (queue == nullptr) {
-    return {};
+  if (queue == nullptr || held_ || queue->paused || queue->policy->held || queue->must_end() ||
+      queue->deferred_until > now.instant || queue->asking > 1) {
+    return {};  // one is enough
   }
   const auto until = [&](const RateScope& scope) {
     const bool near = scope.opens <= now.instant + RateBook::kLead;
@@ -247,7 +248,7 @@ Duration Scheduler::expects(QueueId id, const IpAddress& source, Now now) {
   Duration most;
   for (const SenderLane* lane = queue->lanes; lane != nullptr; lane = lane->next_of_queue) {
     const bool first = lane->scope->asking.front() == lane;
-    most = first ? std::max(most, until(*lane->scope)) : most;
+    most = first ? std::max(most, until(lane->scope_at(source))) : most;
   }
   RateScope* const shared = queue->shared_messages;
   if (shared != nullptr && shared->waiting.front() == queue) {
@@ -352,7 +353,7 @@ std::uint32_t SenderTraffic::send(Scheduler& all, Queue& queue, SenderLane& lane
       all.evaluate(queue, now);
     }
     if (!offer(all, queue, now)) {
-      if (queue.asking == 0) {
+      if (queue.asking == 0 && queue.sources() == nullptr) {
         // None of its sessions idles: the permit is the next lane's.
         put_aside(all, queue, index, *scope);
         all.evaluate(queue, now);

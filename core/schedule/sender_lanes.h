@@ -98,6 +98,8 @@ class SenderBook {
   /// again, then in front.
   void remove(Queue& queue, std::uint32_t entry, bool comes_back);
   std::uint32_t after(std::uint32_t entry) { return links_[entry].next; }
+  /// It stood aside, and its permit, or a session for it, is near.
+  bool came_back(std::uint32_t entry) { return !links_.unused() && links_[entry].first; }
   /// It is sent or gone: who gets its index is new.
   void forget(std::uint32_t entry) {
     if (!links_.unused()) {

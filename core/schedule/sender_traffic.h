@@ -47,6 +47,9 @@ struct SenderTraffic {
 
   /// What the gates of the queue's addresses tell, they tell of its next mail from here on.
   static void aim(Scheduler& all, Queue& queue);
+  /// Its first mail is of a rated sender, and came back for a permit that is no longer near: it
+  /// stands aside again, so that others' mail goes on.
+  static bool stands_back(Scheduler& all, Queue& queue, Now now);
   /// Idle sessions from there wait for permits of the rated sender of the queue's next mail.
   static bool waits_at(Scheduler& all, Queue& queue, const SourceGate& gate, Now now);
   /// SessionHost::offer_from().

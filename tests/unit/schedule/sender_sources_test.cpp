@@ -277,5 +277,80 @@ TEST(SenderSources, AreTheGateThatIsTold) {
   EXPECT_LE(rows[0].gate_opens, crowd.now.wall + Duration::seconds(11));
 }
 
+// What waits long for its sender's rate is passed by what stands behind it, whether sessions idle
+// or have to be opened, and however much of it there is.
+TEST(SenderSources, MailBehindIsNotHeldUp) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed * 7'368'787);
+    CrowdPlan plan;
+    plan.shards = static_cast<unsigned>(1 + random.below(3));
+    plan.vmta_max = {0};
+    plan.queue_max.assign(1 + random.below(3), 0);
+    plan.grouped = plan.queue_max.size();
+    plan.hosts = 1;
+    plan.sources.resize(1 + random.below(2));
+    for (SourceLimit& one : plan.sources) {
+      one.messages = {20, Duration::seconds(1)};
+    }
+    plan.sender_messages.push_back({1, Duration::hours(2)});
+    plan.failing_sessions = plan.failing_recipients = plan.refused_sessions = 0;
+    plan.jobs_per_session_max = 1'000;
+    plan.slow = random.chance(30) ? 100 : 0;
+    plan.idle_timeout = Duration::seconds(random.between(1, 30));
+    Crowd crowd(plan, seed);
+    std::uint64_t ordinary = 0;
+    for (int round = 0; round < 4; ++round) {
+      for (std::size_t i = 0; i < plan.queue_max.size(); ++i) {
+        for (std::uint64_t n = random.below(200); n > 0; --n) {
+          crowd.admit(i, 0, 1, 1);
+        }
+        crowd.admit(i, 0, 1);
+        ++ordinary;
+      }
+      crowd.run(Duration::seconds(random.chance(50) ? 60 : 1));
+    }
+    crowd.run(Duration::seconds(30));
+    ASSERT_FALSE(HasFatalFailure());
+    EXPECT_GE(crowd.taken, ordinary) << crowd.report();
+    EXPECT_LE(crowd.taken, ordinary + 1) << crowd.report();
+  }
+}
+
+// The permits of a paused queue are the others', and its sessions close.
+TEST(SenderSources, APausedQueueHoldsUpNobody) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed * 5'754'853);
+    CrowdPlan plan;
+    plan.vmta_max = {0};
+    plan.queue_max.assign(2, 0);
+    plan.grouped = 2;
+    plan.hosts = 1;
+    plan.sources.resize(1);
+    plan.sources[0].messages = {20, Duration::seconds(1)};
+    plan.sender_messages.push_back({2, Duration::seconds(10)});
+    plan.failing_sessions = plan.failing_recipients = plan.refused_sessions = 0;
+    plan.jobs_per_session_max = 1'000;
+    plan.idle_timeout = Duration::seconds(random.between(1, 30));
+    Crowd crowd(plan, seed);
+    for (std::size_t i = 0; i < 120; ++i) {
+      crowd.admit(i % 2, 0, 1, 1);
+    }
+    crowd.run(Duration::milliseconds(random.between(1'000, 30'000)));
+    crowd.each([&](Scheduler& one) {
+      EXPECT_TRUE(one.pause({crowd.domain(0), "*"}, true, crowd.now).ok());
+    });
+    crowd.run(Duration::seconds(10));
+    const std::uint64_t before = crowd.taken_to[1];
+    crowd.run(Duration::seconds(200));
+    ASSERT_FALSE(HasFatalFailure());
+    EXPECT_GE(crowd.taken_to[1] - before, 37U) << crowd.report();
+    const Queue* const paused = crowd.scheduler(0).queues().find(crowd.domain(0), "v0");
+    ASSERT_NE(paused, nullptr);
+    EXPECT_EQ(paused->sessions(), 0U) << crowd.report();
+  }
+}
+
 }  // namespace
 }  // namespace ringpost::schedule
