@@ -242,7 +242,9 @@ Duration Scheduler::expects(QueueId id, const IpAddress& source, Now now) {
     return {};  // one is enough
   }
   const auto until = [&](const RateScope& scope) {
-    const bool near = scope.opens <= now.instant + RateBook::kLead;
+    // One that has not come when it was due may not come at all.
+    const bool near = scope.opens <= now.instant + RateBook::kLead &&
+                      scope.opens + RateBook::kLead >= now.instant;
     return near ? std::max(scope.opens - now.instant, Duration{}) + kKeep * 10 : Duration{};
   };
   Duration most;
