@@ -231,8 +231,8 @@ inline std::uint32_t proof(const Queue& queue, Now now) {
 /// no rate.
 Instant permits_lost(const Queue& queue);
 
-/// Whether a queue that would wait for a permit of a shared rate of messages is to let others come
-/// near first, which wait until they may.
+/// Whether a queue that would wait for a permit of a shared rate is to let others come near first,
+/// which wait until they may.
 inline bool turn_is_over(const Queue& queue, RateScope& scope, Now now) {
   return !scope.hopeful.empty() && !queue.invited && queue.had_turn &&
          queue.turn != scope.turn_at(now.instant);
