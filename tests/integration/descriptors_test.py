@@ -2,6 +2,7 @@
 """A process that may open no further descriptor: all listeners wait without burning the processor,
 say so once, and go on when there is room."""
 
+import functools
 import os
 import resource
 import smtplib
@@ -34,14 +35,23 @@ class Descriptors(PeerTest):
         first_free = min(set(range(len(used) + 1)) - used)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free, before[1]))
         waiting = []
-        for _ in range(8):  # some may find a number that was in use a moment ago
-            waiting += [socket.create_connection(("127.0.0.1", port))
-                        for port in (daemon.port, web)]
-            waiting.append(socket.socket(socket.AF_UNIX))
-            waiting[-1].connect(str(daemon.control))
+
+        def refused(listener, address):
+            """Whether the listener said that it waits; knocks once more if not. A number that was
+            in use a moment ago may be free: the other listeners keep it once they have it, an SMTP
+            connection gives its own back as the ring takes it."""
+            if listener + " cannot accept" in daemon.output():
+                return True
+            family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+            waiting.append(socket.socket(family))
+            waiting[-1].connect(address)
+            return False
+
         try:
-            for name in ("SMTP listeners", "the control socket", "the management port"):
-                wait_until(lambda name=name: name + " cannot accept" in daemon.output(), name)
+            for listener, address in (("the control socket", str(daemon.control)),
+                                      ("the management port", ("127.0.0.1", web)),
+                                      ("SMTP listeners", ("127.0.0.1", daemon.port))):
+                wait_until(functools.partial(refused, listener, address), listener, pause=0.1)
             spent = processor_seconds(pid)
             time.sleep(1.5)
             spent = processor_seconds(pid) - spent
