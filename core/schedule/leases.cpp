@@ -31,6 +31,7 @@ Scope& LeaseBook::make(std::uint64_t key, std::uint32_t limit, std::uint32_t ver
     }
     if (place->used > 0 && limit != 0) {
       place->held = place->to_adopt = place->used;
+      place->surrender = place->held;  // there may be more of them than the limit allows
       mark(*place);
     }
   } else if (version > place->version) {

@@ -228,6 +228,28 @@ TEST(Leases, WhatWasHeldUnderAHigherLimitIsNotUsedAgain) {
   EXPECT_EQ(serve(books[1], b), 1);
 }
 
+// The same where connections to a mail host were open before there was any limit for it.
+TEST(Leases, WhatWasOpenBeforeAHostHadALimitGoesBackAsItCloses) {
+  Books books(2);
+  for (int i = 0; i < 30; ++i) {
+    books[i % 2].opened(2);
+  }
+  ASSERT_EQ(books[0].host_scope(2, 0, 1), nullptr);
+  Scope& a = *books[0].host_scope(2, 16, 2);
+  Scope& b = *books[1].host_scope(2, 16, 2);
+  ASSERT_TRUE(a.leased && b.leased);
+  Waiter more;
+  books[1].wait(b, more, true);
+  for (int open = 30; open >= 16; --open) {
+    EXPECT_EQ(serve(books[1], b), 0) << open;
+    books[b.used > 0 ? 1 : 0].closed(2);
+    EXPECT_EQ(serve(books[1], b), 0) << open;
+    books.settle();
+  }
+  ASSERT_EQ(a.used + b.used, 15u);
+  EXPECT_EQ(serve(books[1], b), 1);
+}
+
 // All units over all shards, however the letters are delayed and the mailboxes fill up.
 TEST(Leases, NeverExceedTheLimitAndServeEveryWaiter) {
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
