@@ -6,30 +6,39 @@
 #include "core/base/time.h"
 #include "core/schedule/burst_window.h"
 #include "core/schedule/limits.h"
+#include "core/schedule/permit_log.h"
 
 namespace ringpost::schedule {
 
-/// Paces one rate limit N per period: a burst b = max(1, min(0.1 s of the rate, N/25)) and then one
-/// permit each period/(N-b+1). In any half-open window of one period there are then at most N
-/// permits, and over 95 % of N are given while somebody waits. A value of one shard; no timers: it
-/// tells the instant at which it opens. A limit that says `burst` is counted by a BurstWindow
-/// instead.
+/// Paces one rate limit N per period: a burst b = max(1, min(max(6, 0.1 s of the rate), N/25)) and
+/// then one permit each period/(N-b+1). In any half-open window of one period there are then at
+/// most N permits, and over 95 % of N are given while somebody waits.
+///
+/// A limit below 500 in less than an hour remembers when its last N permits were taken instead, and
+/// gives one each period/N; after one that was taken late the next ones come sooner, until that is
+/// made up. Who needs permits of several gates at once takes them when the last one opens: all that
+/// the others are late by that would else be lost.
+///
+/// A value of one shard; no timers: it tells the instant at which it opens. A limit that says
+/// `burst` is counted by a BurstWindow instead.
 class RateGate {
  public:
   static constexpr std::uint32_t kUnlimited = 0xffffffff;
 
   /// Sets or changes the limit. A changed limit starts with an empty burst and not before the
-  /// permit that the old limit would have given next, or an interval of its own from now where it
-  /// is the faster one; an equal one keeps its position. `slack`:
-  /// permits may be used that much after they were taken, and N still holds in any window of their
-  /// use (the gate then counts in windows longer by `slack`, with half the burst).
+  /// permit that the old limit would have given next, or an interval of its own from now, or as
+  /// many as a logged one makes up for, where it is the faster one; an equal one keeps its
+  /// position. `slack`: permits may be used that much after they were taken, and N still holds in
+  /// any window of their use (the gate then counts in windows longer by `slack`, with half the
+  /// burst).
   void configure(RateLimit limit, Instant now, Duration slack = {});
   /// No permit before `when`, and no burst then.
   void close_until(Instant when);
   /// What was given before `start` is not known, only that the limit held then. The most that can
   /// have been given leaves the gate as empty as it can be: no permit for one interval from `start`
-  /// on, and for `late` more if permits were used that much later than they were given; of a limit
-  /// that says `burst`, none for its whole period.
+  /// on (of a logged one seven), and for `late` more if permits were
+  /// used that much later than they were given; of a limit that says `burst`, none for its whole
+  /// period.
   void begin_after(Instant start, Duration late = {});
 
   /// Whether a permit of such a limit can be waited for with a transaction open; or has to be,
@@ -70,25 +79,36 @@ class RateGate {
   void used_late(Duration late);
   /// When at least one permit is to be had; in the past when it is now.
   Instant opens_at() const;
-  /// Whether the whole burst is there again: forgetting the gate then loses nothing.
+  /// Forgetting the gate loses nothing then, if nothing is taken.
   Instant rests_at() const;
-  /// When there would be so many permits more, if bursts had no end.
-  Instant more_than_whole(std::uint32_t units) const {
-    return rests_at() + Duration{units * interval_ns_};
-  }
+  /// When so many permits are lost, if none is taken; what may be made up for counts as lost.
+  Instant lost(std::uint32_t units) const;
 
-  std::uint32_t burst() const { return burst_; }
+  std::uint32_t burst() const { return log() == nullptr ? burst_ : 1; }
   Duration interval() const { return {interval_ns_}; }
 
  private:
+  /// What it remembers of single permits: one of these.
+  struct Memory {
+    std::unique_ptr<BurstWindow> window;  ///< of a limit that says `burst`
+    std::unique_ptr<PermitLog> log;
+  };
+
+  Duration late() const { return Duration::microseconds(late_us_); }
+  Duration whole_window() const { return limit_.period + slack_ + late(); }
+  BurstWindow* window() const { return memory_ ? memory_->window.get() : nullptr; }
+  PermitLog* log() const { return memory_ ? memory_->log.get() : nullptr; }
+  Instant paced_at() const { return Instant{full_at_.ns - (burst_ - 1) * interval_ns_}; }
+  Instant log_opens(std::uint32_t units) const;
+  Instant opens_evenly() const;
+  void pace_evenly(Instant open);
+
   RateLimit limit_{0, Duration{}};
   Duration slack_;
-  std::unique_ptr<BurstWindow> window_;  ///< of a limit that says `burst`
-  Instant full_at_;                      ///< when the burst will be whole if nothing is taken
-  Duration late() const { return Duration::microseconds(late_us_); }
-
+  std::unique_ptr<Memory> memory_;
+  Instant full_at_;  ///< when the burst will be whole if nothing is taken
   std::int64_t interval_ns_ = 0;
-  std::uint32_t burst_ = 0;
+  std::uint32_t burst_ = 0;    ///< of a logged one: what it may make up for, in intervals
   std::uint32_t late_us_ = 0;  ///< the most that a permit was
 };
 

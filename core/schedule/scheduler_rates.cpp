@@ -99,7 +99,7 @@ Instant permits_lost(const Queue& queue) {
   bool any = false;
   for (const RateGate* const gate : own) {
     if (gate != nullptr && gate->limited()) {
-      all = std::max(all, gate->more_than_whole(coming));
+      all = std::max(all, gate->lost(coming));
       any = true;
     }
   }

@@ -118,8 +118,7 @@ Instant SourceGates::permits_lost(const QueuePolicy& policy, std::uint32_t sessi
       continue;
     }
     const std::uint32_t coming = gate.dialling + gate.waiting + elsewhere;
-    Instant lost =
-        gate.line != nullptr ? gate.shared()->lost(coming) : gate.messages.more_than_whole(coming);
+    Instant lost = gate.line != nullptr ? gate.shared()->lost(coming) : gate.messages.lost(coming);
     if (gate.octets != nullptr) {
       lost = std::max(lost, gate.octets->opens_for(gate.asked, coming));
     }

@@ -336,12 +336,9 @@ void Crowd::reload(std::uint32_t total_max, std::vector<std::uint32_t> vmta_max,
 /// A changed rate holds in the windows that begin when permits of the old one have lapsed: the
 /// clock goes on by that even where nothing happens meanwhile.
 void Crowd::settle_rates() {
-  const Instant end = now.instant + RateBook::kLifeMax;
   rates_settle_ = true;
   change();
-  run(RateBook::kLifeMax);
-  now.wall = now.wall + std::max(Duration{}, end - now.instant);
-  now.instant = std::max(now.instant, end);
+  pass(RateBook::kLifeMax);
   rates_settle_ = false;
 }
 

@@ -43,6 +43,12 @@ class Crowd {
   std::uint32_t last_size() const { return sizes_.back(); }
   /// Runs until nothing is left to do or `limit` has passed. False: the latter.
   bool run(Duration limit);
+  /// The same, and the clock goes on for so long though nothing may happen.
+  void pass(Duration time) {
+    const Now end{now.instant + time, now.wall + time};
+    run(time);
+    now = now.instant < end.instant ? end : now;
+  }
   /// New limits are in force, on all shards at once.
   void reload(std::uint32_t total_max, std::vector<std::uint32_t> vmta_max,
               std::vector<std::uint32_t> queue_max);

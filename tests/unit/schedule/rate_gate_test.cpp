@@ -1,8 +1,10 @@
 #include "core/schedule/rate_gate.h"
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -167,8 +169,13 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(RateGate, PacesAsTheFormulaSays) {
   RateGate gate;
   gate.configure({200, Duration::hours(1)}, Instant{});
+  EXPECT_EQ(gate.burst(), 6u);
+  EXPECT_EQ(gate.interval().ns, 3'600'000'000'000 / 195 + 1);
+  gate.configure({40, Duration::hours(1)}, Instant{});
   EXPECT_EQ(gate.burst(), 1u);
-  EXPECT_EQ(gate.interval(), Duration::seconds(18));
+  EXPECT_EQ(gate.interval(), Duration::seconds(90));
+  gate.configure({40, Duration::minutes(1)}, Instant{});
+  EXPECT_EQ(gate.interval(), Duration::milliseconds(1500)) << "remembered: all N, and one early";
   gate.configure({1000, Duration::seconds(1)}, Instant{});
   EXPECT_EQ(gate.burst(), 40u);
 }
@@ -192,7 +199,8 @@ TEST(RateGate, ReloadKeepsPositionAndGrantsNothingExtra) {
   EXPECT_EQ(gate.opens_at(), now + Duration::seconds(3)) << "one interval of the faster limit";
   EXPECT_EQ(gate.available(now), 0u);
   gate.configure({1000, Duration::seconds(1)}, next);
-  EXPECT_EQ(gate.available(next), 1u) << "no fresh burst by reloading";
+  EXPECT_EQ(gate.available(next), 0u) << "no fresh burst by reloading";
+  EXPECT_EQ(gate.available(next + gate.interval() * 6), 1u);
 }
 
 TEST(RateGate, ABurstMayGoAtOnceAndNoWindowHoldsMore) {
@@ -269,8 +277,89 @@ TEST(RateGate, AFasterLimitNeverGivesMoreThanItsOwnInAnyWindow) {
     };
     run(now + Duration{random.between(0, 3 * period.ns)});
     gate.configure({fast, period}, now);
-    EXPECT_LE(gate.opens_at(), now + gate.interval()) << "no wait for the slower one's permit";
+    EXPECT_LE(gate.opens_at(), now + gate.interval() * 6) << "no wait for the slower one's permit";
     run(now + period + period);
+  }
+}
+
+/// A rate whose permits are asserted to be at most N in any window.
+struct Counted {
+  void take(Instant now) {
+    gate.take(1, now);
+    times.push_back(now);
+    while (now - times.front() >= gate.limit().period) {
+      times.pop_front();
+    }
+    ASSERT_LE(times.size(), gate.limit().count);
+  }
+
+  RateGate gate;
+  std::deque<Instant> times;
+};
+
+// A message takes a permit of one of several gates and one of another that allows as much as these
+// together: each is late for the other all the time, and both are used up all the same.
+TEST(RateGate, GatesThatAreTakenTogetherAreUsedUp) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    Random random(seed);
+    const Duration period = Duration::milliseconds(random.between(1'000, 60'000));
+    const Duration slack = random.chance(50) ? Duration{} : period / 50;
+    std::vector<Counted> parts(2 + random.below(3));
+    Counted whole;
+    std::uint32_t together = 0;
+    const std::uint64_t most = random.chance(50) ? 10 : 100;
+    for (Counted& part : parts) {
+      const auto count = static_cast<std::uint32_t>(1 + random.below(most));
+      part.gate.configure({count, period}, Instant{}, slack);
+      together += count;
+    }
+    whole.gate.configure({together, period}, Instant{}, slack);
+    const auto opens = [&](const Counted& part) {
+      return std::max(part.gate.opens_at(), whole.gate.opens_at());
+    };
+    std::uint64_t taken = 0;
+    Instant now{};
+    while (now < Instant{} + period * 12) {
+      Counted& next = *std::min_element(
+          parts.begin(), parts.end(),
+          [&](const Counted& a, const Counted& b) { return opens(a) < opens(b); });
+      now = std::max(now, opens(next));
+      next.take(now);
+      whole.take(now);
+      ASSERT_FALSE(HasFatalFailure()) << "seed " << seed;
+      taken += now >= Instant{} + period * 2 ? 1 : 0;
+    }
+    EXPECT_GE((taken + parts.size()) * 100, together * 10 * (slack.ns > 0 ? 94 : 95))
+        << "seed " << seed;
+  }
+}
+
+// As the ends of a process and its start are.
+TEST(RateGate, WhatAnotherGateTookCounts) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    Random random(seed);
+    const RateLimit limit{static_cast<std::uint32_t>(1 + random.below(100)),
+                          random.chance(50) ? Duration::minutes(1) : Duration::hours(1)};
+    const bool known = random.chance(50);
+    Counted counted;
+    Instant now{limit.period.ns};
+    counted.gate.configure(limit, now);
+    for (int life = 0; life < 4; ++life) {
+      const Instant end = now + Duration{random.between(0, limit.period.ns)};
+      const bool greedy = random.chance(50);
+      while (now < end) {
+        const bool takes = counted.gate.available(now) > 0 && (greedy || random.chance(70));
+        takes ? counted.take(now) : static_cast<void>(0);
+        ASSERT_FALSE(HasFatalFailure()) << "seed " << seed;
+        now = counted.gate.available(now) > 0
+                  ? now + Duration{random.between(0, limit.period.ns / limit.count)}
+                  : std::max(now, counted.gate.opens_at());
+      }
+      RateGate next;
+      next.configure(limit, now);
+      known ? next.go_on(counted.gate.position(), now) : next.begin_after(now);
+      counted.gate = std::move(next);
+    }
   }
 }
 

@@ -72,6 +72,16 @@ CrowdPlan draw_calm(Random& random) {
 void one_queue(CrowdPlan& plan) { plan.queue_max.assign(1, 0); }
 void group_all(CrowdPlan& plan) { plan.grouped = plan.queue_max.size(); }
 
+/// To two addresses: each would do alone, or they allow just as much together.
+void share_out(CrowdPlan& plan, Random& random, RateLimit& all, RateLimit SourceLimit::*rate) {
+  all.count += 1;
+  const bool alone = random.chance(50);
+  const auto first = static_cast<std::uint32_t>(1 + random.below(all.count - 1));
+  plan.sources.resize(2);
+  plan.sources[0].*rate = {alone ? all.count : first, kPeriod};
+  plan.sources[1].*rate = {alone ? all.count : all.count - first, kPeriod};
+}
+
 /// So many connections from each of two or three addresses.
 std::uint64_t draw_source_connections(CrowdPlan& plan, Random& random, bool alike) {
   plan.hosts = plan.addresses = 2;
@@ -219,9 +229,7 @@ const Limit kLimits[] = {
        plan.hosts = 2;
        plan.sources.resize(2);
        plan.group_connects = some_rate(random);
-       // Either would do alone, or both are needed.
-       const std::uint32_t part = plan.group_connects.count * (random.chance(50) ? 2 : 1);
-       plan.sources[0].connects = plan.sources[1].connects = {(part + 1) / 2 + 2, kPeriod};
+       share_out(plan, random, plan.group_connects, &SourceLimit::connects);
        return all_of(plan.group_connects);
      },
      opened},
@@ -281,9 +289,7 @@ const Limit kLimits[] = {
        plan.hosts = 2;
        plan.sources.resize(2);
        plan.group_messages = some_rate(random);
-       // Either would do alone, or both are needed.
-       const std::uint32_t part = plan.group_messages.count * (random.chance(50) ? 2 : 1);
-       plan.sources[0].messages = plan.sources[1].messages = {(part + 1) / 2 + 2, kPeriod};
+       share_out(plan, random, plan.group_messages, &SourceLimit::messages);
        return all_of(plan.group_messages);
      },
      taken},
