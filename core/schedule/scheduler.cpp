@@ -179,6 +179,7 @@ std::uint32_t Scheduler::add_entry(Queue& queue, const Entry& model, WallTime ne
   RP_ASSERT(index != kNil);
   Entry& entry = entries_[index];
   entry = model;
+  senders_.forget(index);
   shares_.use(entry.share, entry.count);
   entry.queue = queue.slot;
   entry.state = next_attempt.us == 0 ? EntryState::ready : EntryState::deferred;

@@ -70,8 +70,7 @@ bool SenderTraffic::stands_back(Scheduler& all, Queue& queue, Now now) {
     return false;
   }
   put_aside(all, queue, index, *scope);
-  all.rates_.calm(*scope);  // it would only come back at once
-  all.rates_.stir_at(*scope, now.instant + kLineRetry);
+  all.senders_.lane_of(index).grown = now.instant + kLineRetry;  // it would only come back at once
   all.evaluate(queue, now);
   return true;
 }

@@ -238,7 +238,12 @@ Duration Scheduler::keeps(QueueId id, const IpAddress& source, Duration idle, No
 Duration Scheduler::expects(QueueId id, const IpAddress& source, Now now) {
   const Queue* const queue = table_.find(id);
   if (queue == nullptr || held_ || queue->paused || queue->policy->held || queue->must_end() ||
-      queue->deferred_until > now.instant || queue->asking > 1) {
+      queue->deferred_until > now.instant) {
+    return {};
+  }
+  const SourceGate* const gate =
+      SenderTraffic::splits(*queue) ? queue->sources()->find(source) : nullptr;
+  if ((gate == nullptr ? queue->asking : gate->asking) > 1) {
     return {};  // one is enough
   }
   const auto until = [&](const RateScope& scope) {
@@ -474,6 +479,8 @@ void SenderTraffic::let_approach(Scheduler& all, RateScope& scope, Now now, Inst
       ++coming;
     } else if (queue.sessions() > 0 && queue.asking == 0) {
       grow(all, queue, *lane, now, again);
+    } else if (lane->grown > now.instant) {
+      again = std::min(again, lane->grown);  // it has just stood back
     } else if (may_send(all, queue, *lane, now, again)) {
       ++coming;
       lane->since = now.instant;

@@ -62,7 +62,7 @@ struct SenderLane : ListLink<SenderLaneTag> {
   std::uint32_t tail = kNil;
   SenderLane* next_of_queue = nullptr;
   Instant kept;           ///< when a session was last kept for it
-  Instant grown;          ///< when one was last wanted where none idles
+  Instant grown;          ///< when one was last wanted where none idles; no other before
   Instant since;          ///< when its turn began
   bool had_turn = false;  ///< it has sent something since
   bool asks = false;      ///< a session of the queue has nothing else to send

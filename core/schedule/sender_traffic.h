@@ -47,6 +47,8 @@ struct SenderTraffic {
 
   /// What the gates of the queue's addresses tell, they tell of its next mail from here on.
   static void aim(Scheduler& all, Queue& queue);
+  /// Its mail of rated senders needs permits for single addresses.
+  static bool splits(const Queue& queue);
   /// Its first mail is of a rated sender, and came back for a permit that is no longer near: it
   /// stands aside again, so that others' mail goes on.
   static bool stands_back(Scheduler& all, Queue& queue, Now now);
@@ -79,7 +81,6 @@ struct SenderTraffic {
   static void let_approach(Scheduler& all, RateScope& scope, Now now, Instant& again);
   static bool holds(Scheduler& all, RateScope& scope, Now now);
 
-  static bool splits(const Queue& queue);
   static bool waits_in_line(const Queue& queue);
   static RateScope* part_of(Scheduler& all, RateScope& whole, const SourceGate& gate);
   static RateScope* at(Scheduler& all, Queue& queue, RateScope& whole, const IpAddress& source);
