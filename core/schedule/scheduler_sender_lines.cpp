@@ -66,8 +66,8 @@ bool SenderTraffic::stands_back(Scheduler& all, Queue& queue, Now now) {
   const std::uint32_t index = queue.ready.empty() ? kNil : all.shares_.next(queue);
   RateScope* const scope =
       index == kNil || !all.senders_.came_back(index) ? nullptr : scope_of(all, queue, index);
-  if (scope == nullptr) {
-    return false;
+  if (scope == nullptr || queue.offered) {
+    return false;  // a session is about to take it
   }
   put_aside(all, queue, index, *scope);
   all.senders_.lane_of(index).grown = now.instant + kLineRetry;  // it would only come back at once
