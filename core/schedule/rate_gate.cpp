@@ -294,8 +294,9 @@ Instant RateGate::opens_at() const {
 }
 
 Instant RateGate::lost(std::uint32_t units) const {
-  const Instant gathered =
-      window() != nullptr ? rests_at() : std::min(full_at_, paced_at() + kTenth);
+  const Instant gathered = window() != nullptr ? rests_at()
+                           : log() != nullptr  ? opens_at()
+                                               : std::min(full_at_, paced_at() + kTenth);
   return gathered + interval() * units;
 }
 

@@ -450,13 +450,17 @@ void SenderTraffic::grow(Scheduler& all, Queue& queue, SenderLane& lane, Now now
   if (leads(all, queue)) {
     return;
   }
-  if (scope.opens <= now.instant && all.wants_session(queue, now)) {
+  // An idle session may take the mail before another is opened, and put it aside again.
+  const Instant next = lane.grown + kBusyMin;
+  if (scope.opens <= now.instant && next <= now.instant && all.wants_session(queue, now)) {
+    lane.grown = now.instant;
     bring_back(all, queue, lane.head);
     all.on_new_ready(queue, now);
   }
   const Instant lost = scope.lost(queue.opening) + kBusyMin;
-  again =
-      std::min(again, lost > now.instant ? lost : now.instant + std::max(scope.interval, kKeep));
+  again = std::min(again, next > now.instant   ? next
+                          : lost > now.instant ? lost
+                                               : now.instant + std::max(scope.interval, kKeep));
 }
 
 // Queues without a session get one when a permit is about to come; it will ask, and find it.
