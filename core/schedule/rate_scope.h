@@ -52,6 +52,7 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   std::uint32_t parts_ahead = 0;  ///< their `ahead_max` together
   std::uint32_t part_of = 0;      ///< version in which it is one of the whole's parts
   std::uint32_t in_line = 0;      ///< of the whole: places in the lines of its parts
+  std::uint64_t tickets = 0;      ///< given to lanes of senders as they came into its line
   Duration interval;              ///< about the time between two permits of its slowest rate
   std::uint32_t owner = 0;        ///< shard that grants
   std::uint32_t version = 0;

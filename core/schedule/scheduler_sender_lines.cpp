@@ -77,10 +77,21 @@ bool SenderTraffic::stands_back(Scheduler& all, Queue& queue, Now now) {
 
 // ---- lines -------------------------------------------------------------------------------------
 
+// One that left the line, since its sessions had idled long enough, comes back to where it was:
+// where the line is longer than sessions last, it would else never come to its front.
 void SenderTraffic::join(Scheduler& all, Queue& queue, SenderLine& line) {
   if (line.place == nullptr) {
     line.place = &line.scope->waiting;
-    line.place->push_back(line);
+    Waiter* later = line.ticket == 0 ? nullptr : line.place->front();
+    for (std::size_t n = kLinesPerServe; later != nullptr && later->ticket < line.ticket; --n) {
+      later = n == 0 ? nullptr : line.place->after(*later);
+    }
+    if (later != nullptr) {
+      line.place->insert_before(line, *later);
+    } else {
+      line.place->push_back(line);
+    }
+    line.ticket = line.ticket == 0 ? ++line.scope->tickets : line.ticket;
     ++line.scope->whole->in_line;
     ++queue.rare->sender_lines;
   }
@@ -349,7 +360,10 @@ void SenderTraffic::serve_part(Scheduler& all, RateScope& scope, Now now) {
     }
     scope.waiting.remove(*line);
     scope.waiting.push_back(*line);
-    told += may ? invite(all, *line, units - told, now) : 0;
+    if (may) {
+      line->ticket = ++scope.tickets;
+      told += invite(all, *line, units - told, now);
+    }
   }
   tell_whole(all, scope);
   if (told > 0) {
