@@ -25,11 +25,14 @@ class PermitLog {
   }
   /// The last N of what another log remembers.
   void go_on(const PermitLog& other) {
+    cut_ = other.cut_ || other.used_ > count_;
     for (std::size_t i = other.used_ - std::min<std::size_t>(other.used_, count_); i < other.used_;
          ++i) {
       add(other.at(i));
     }
   }
+  /// There may have been permits in the last window that it does not know of.
+  bool cut() const { return cut_; }
   void take(Instant now, Duration window) {
     while (used_ > 0 && (used_ == count_ || at(0) + window <= now)) {
       oldest_ = (oldest_ + 1) % times_.size();
@@ -63,6 +66,7 @@ class PermitLog {
   std::size_t oldest_ = 0;
   std::size_t used_ = 0;
   std::uint32_t count_;
+  bool cut_ = false;
 };
 
 }  // namespace ringpost::schedule

@@ -13,13 +13,12 @@ namespace {
 constexpr std::uint32_t kBurstDivisor = 25;
 constexpr std::int64_t kDueMax = 1'000'000;
 
-constexpr Duration kTenth = Duration::milliseconds(100);
-
 constexpr Duration kLateMax = Duration::minutes(1);
 constexpr Duration kQuick = Duration::seconds(5);
 constexpr Duration kShort = Duration::seconds(20);
 
-/// A permit may make up for what those before it were late, so many intervals at the most.
+/// A permit may make up for what those before it were late, so many intervals, or a tenth of a
+/// second if that is more.
 constexpr std::uint32_t kMadeUp = 6;
 /// Of those that are logged no two are nearer than two thirds of the interval.
 constexpr std::int64_t kNearest = 2;
@@ -32,12 +31,17 @@ constexpr Duration kLoggedIn = Duration::hours(1);
 /// A single permit has no burst.
 bool in_bursts(RateLimit limit) { return limit.burst && limit.count > 1; }
 
-std::uint32_t burst_of(RateLimit limit, bool slack) {
-  // count * 100 ms / period; counts are 32 bits and 100 ms is 27, so the product fits.
-  const std::uint64_t tenth = limit.count * static_cast<std::uint64_t>(kTenth.ns) /
-                              static_cast<std::uint64_t>(limit.period.ns);
-  const std::uint64_t burst = std::min<std::uint64_t>(
-      std::max<std::uint64_t>(tenth, kMadeUp), limit.count / (kBurstDivisor * (slack ? 2 : 1)));
+/// What it allows in a tenth of a second, or what may be made up for if that is more. Counts are 32
+/// bits and the tenth is 27, so the product fits.
+std::uint64_t room_of(RateLimit limit, Duration tenth) {
+  return std::max<std::uint64_t>(limit.count * static_cast<std::uint64_t>(tenth.ns) /
+                                     static_cast<std::uint64_t>(limit.period.ns),
+                                 kMadeUp);
+}
+
+std::uint32_t burst_of(RateLimit limit, std::uint64_t room, bool slack) {
+  const std::uint64_t burst =
+      std::min<std::uint64_t>(room, limit.count / (kBurstDivisor * (slack ? 2 : 1)));
   return static_cast<std::uint32_t>(std::max<std::uint64_t>(1, burst));
 }
 
@@ -72,11 +76,6 @@ Duration RateGate::late_max() const {
                                        : std::min(most, std::max(limit_.period, late()));
 }
 
-// From here on any window holds at most N of one each interval, with those before it.
-Instant RateGate::opens_evenly() const {
-  return log() != nullptr ? full_at_ + interval() : opens_at();
-}
-
 void RateGate::pace_evenly(Instant open) {
   if (PermitLog* const log = this->log()) {
     log->begin_evenly(open, interval(), whole_window());
@@ -90,65 +89,71 @@ void RateGate::configure(RateLimit limit, Instant now, Duration slack) {
     return;
   }
   const bool busy = limited() && rests_at() > now;
-  const Instant next = std::max(opens_evenly(), now);
-  const Duration whole_before = whole_window();
-  const std::unique_ptr<Memory> before = std::move(memory_);
-  const bool was_burst = before && before->window;
-  const bool had_log = before && before->log;
-  const bool counts_on = was_burst && limit.burst && limit.period == limit_.period;
-  const bool had_limit = limited();
-  const std::int64_t interval_before = interval_ns_;
-  const std::uint32_t burst_before = burst_;
-  const Duration slack_before = slack_;
+  Before before{limit_,       slack_, whole_window(),     opens_at(), full_at_,
+                interval_ns_, burst_, std::move(memory_), busy};
   limit_ = limit;
   slack_ = slack;
   burst_ = 0;
   interval_ns_ = 0;
-  if (!limit.limited()) {
-    full_at_ = {};
+  full_at_ = limit.limited() && !limit.burst ? now : Instant{};
+  if (limit.limited()) {
+    limit.burst ? count_window(before, now) : pace(before, now);
+  }
+}
+
+void RateGate::count_window(Before& before, Instant now) {
+  burst_ = limit_.count;
+  interval_ns_ = whole_window().ns / limit_.count;
+  memory_ = std::make_unique<Memory>();
+  if (before.memory && before.memory->window && limit_.period == before.limit.period) {
+    memory_->window = std::move(before.memory->window);
+    window()->set_count(limit_.count);
     return;
+  }
+  memory_->window = std::make_unique<BurstWindow>();
+  window()->begin(limit_.count, whole_window());
+  if (before.busy) {
+    window()->use_up(now);  // the most that may have been used in this window
+  }
+}
+
+void RateGate::pace(const Before& before, Instant now) {
+  const std::uint64_t room = room_of(limit_, kTenth);
+  burst_ = burst_of(limit_, room, slack_.ns > 0);
+  if (is_logged(limit_)) {
+    burst_ = static_cast<std::uint32_t>(room);
+    memory_ = std::make_unique<Memory>();
+    memory_->log = std::make_unique<PermitLog>(limit_.count);
   }
   const Duration whole = whole_window();
-  if (limit.burst) {
-    burst_ = limit.count;
-    interval_ns_ = whole.ns / limit.count;
-    memory_ = std::make_unique<Memory>();
-    if (counts_on) {
-      memory_->window = std::move(before->window);
-      window()->set_count(limit.count);
-      return;
-    }
-    memory_->window = std::make_unique<BurstWindow>();
-    window()->begin(limit.count, whole);
-    if (busy) {
-      window()->use_up(now);  // the most that may have been used in this window
-    }
+  interval_ns_ = interval_of({limit_.count, whole}, burst_, log() != nullptr);
+  if (log() != nullptr || before.limit.limited()) {
+    close_until(now);  // a log has not been late yet; no fresh burst by a reload
+  }
+  if (!before.busy) {
     return;
   }
-  burst_ = burst_of(limit, slack.ns > 0);
-  if (is_logged(limit)) {
-    burst_ = kMadeUp;
-    memory_ = std::make_unique<Memory>();
-    memory_->log = std::make_unique<PermitLog>(limit.count);
-  }
-  interval_ns_ = interval_of({limit.count, whole}, burst_, log() != nullptr);
-  full_at_ = now;
-  if (log() != nullptr) {
-    close_until(now);  // it has not been late yet
-  }
-  if (had_log && log() != nullptr && whole <= whole_before) {
-    // What the log before had forgotten was a whole window before its last permit.
-    log()->go_on(*before->log);
+  const PermitLog* const kept = before.memory ? before.memory->log.get() : nullptr;
+  if (before.memory && before.memory->window) {
+    pace_evenly(now + whole);
+  } else if (kept != nullptr && log() != nullptr && whole <= before.whole &&
+             (limit_.count <= before.limit.count || !kept->cut())) {
+    // What it had forgotten was a whole window before its last permit.
+    log()->go_on(*kept);
     close_until(std::max(now, log()->last() + interval()));
-  } else if (had_limit) {
-    // A faster limit need not wait for a permit of the slower one: an empty burst and a whole
+  } else {
+    // From `next` on any window holds at most N of one each interval, with those before it. A
+    // faster limit need not wait for a permit of the slower one: an empty burst and a whole
     // interval from now keep any window, that over both limits too, within the faster one; as many
-    // as are made up, where the last permits may have been.
-    const bool faster = !was_burst && interval_ns_ < interval_before &&
-                        (had_log || burst_before <= burst_) && slack_before == slack_;
-    const Instant soon = now + interval() * (had_log || log() != nullptr ? kMadeUp : 1);
-    const Instant open = faster ? std::min(next, soon) : next;
-    pace_evenly(was_burst && busy ? now + whole : open);
+    // as could be made up for, where the last permits may have been. After a whole window nothing
+    // earlier counts.
+    const bool logs = kept != nullptr || log() != nullptr;
+    const bool faster = interval_ns_ < before.interval_ns &&
+                        (kept != nullptr || before.burst <= burst_) && slack_ == before.slack;
+    const Instant next = logs ? before.full_at + Duration{before.interval_ns} : before.opens;
+    const Instant soon = now + interval() * (logs ? before.burst : 1);
+    const Instant open = std::max(now, faster ? std::min(next, soon) : next);
+    pace_evenly(std::min(open, now + whole));
   }
 }
 
@@ -183,15 +188,15 @@ void RateGate::begin_after(Instant start, Duration late) {
   if (window() != nullptr) {
     window()->use_up(start);
   } else if (log() != nullptr) {
-    pace_evenly(start + late + interval() * (burst_ + 1));
+    pace_evenly(start + late + std::min(interval() * (burst_ + 1), whole_window()));
   } else {
     full_at_ = std::max(full_at_, start + late + Duration{burst_ * interval_ns_});
   }
 }
 
 RateGate::Position RateGate::position() const {
-  return {window() != nullptr ? rests_at() : rests_at() + late(),
-          window() != nullptr ? window()->used() : 0};
+  const Instant rests = log() != nullptr ? full_at_ + interval() * burst_ : rests_at();
+  return {window() != nullptr ? rests : rests + late(), window() != nullptr ? window()->used() : 0};
 }
 
 void RateGate::go_on(Position position, Instant now) {
@@ -206,7 +211,7 @@ void RateGate::go_on(Position position, Instant now) {
   const Instant latest = now + limit_.period + Duration{burst_ * interval_ns_};
   const Instant rests = std::min(position.rests, latest);
   if (log() != nullptr) {
-    pace_evenly(rests - interval());
+    pace_evenly(std::min(rests - interval() * (burst_ - 1), now + whole_window()));
   } else {
     full_at_ = std::max(full_at_, rests);
   }
@@ -219,21 +224,26 @@ std::uint32_t RateGate::available(Instant now) const {
   if (window() != nullptr) {
     return window()->available(now);
   }
-  if (log() != nullptr) {
+  if (spaced()) {
     return opens_at() <= now ? 1 : 0;
   }
-  if (full_at_.ns <= now.ns) {
-    return burst_;
+  std::uint32_t units = burst_;
+  if (full_at_.ns > now.ns) {
+    const std::int64_t missing = full_at_.ns - now.ns;
+    const std::int64_t whole = burst_ * interval_ns_;
+    units = missing > whole ? 0 : static_cast<std::uint32_t>((whole - missing) / interval_ns_);
   }
-  const std::int64_t missing = full_at_.ns - now.ns;
-  const std::int64_t whole = burst_ * interval_ns_;
-  return missing > whole ? 0 : static_cast<std::uint32_t>((whole - missing) / interval_ns_);
+  while (log() != nullptr && units > 0 && log_opens(units - 1) > now) {
+    --units;
+  }
+  return units;
 }
 
 // When its log lets it give more than `units`.
 Instant RateGate::log_opens(std::uint32_t units) const {
+  const Instant room = log()->more_than(units, whole_window());
   const Duration nearest = interval() * kNearest / kOfInterval;
-  return std::max(log()->last() + nearest * (units + 1), log()->more_than(units, whole_window()));
+  return spaced() ? std::max(room, log()->last() + nearest * (units + 1)) : room;
 }
 
 std::uint32_t RateGate::due(Instant now, Duration ahead) const {
@@ -265,7 +275,9 @@ Instant RateGate::due_at(std::uint32_t units, Duration ahead) const {
   const Instant paced = units < burst_ + ahead.ns / interval_ns_
                             ? paced_at() + Duration{units * interval_ns_} - ahead
                             : Instant::never();
-  return log() != nullptr ? std::max(paced, log_opens(units) - ahead) : paced;
+  const Instant room = log() != nullptr ? log_opens(units) : Instant{};
+  return paced == Instant::never() || room == Instant::never() ? Instant::never()
+                                                               : std::max(paced, room - ahead);
 }
 
 void RateGate::take(std::uint32_t count, Instant now) {
@@ -277,11 +289,11 @@ void RateGate::take(std::uint32_t count, Instant now) {
     return;
   }
   RP_ASSERT_NOTE(count <= available(now), "a rate permit was taken that is not there");
-  if (log() != nullptr && now - opens_at() > interval() * kMadeUp) {
+  if (log() != nullptr && now - opens_at() > interval() * burst_) {
     close_until(now);  // nobody waited
   }
   full_at_ = Instant{std::max(full_at_.ns, now.ns) + count * interval_ns_};
-  if (log() != nullptr) {
+  for (std::uint32_t n = log() != nullptr ? count : 0; n > 0; --n) {
     log()->take(now, whole_window());
   }
 }
@@ -295,16 +307,18 @@ Instant RateGate::opens_at() const {
 
 Instant RateGate::lost(std::uint32_t units) const {
   const Instant gathered = window() != nullptr ? rests_at()
-                           : log() != nullptr  ? opens_at()
-                                               : std::min(full_at_, paced_at() + kTenth);
+                           : spaced()
+                               ? opens_at()
+                               : std::max(opens_at(), std::min(full_at_, paced_at() + kTenth));
   return gathered + interval() * units;
 }
 
 Instant RateGate::rests_at() const {
   return !limited()            ? Instant{}
          : window() != nullptr ? window()->rests_at()
-         : log() != nullptr    ? full_at_ + interval() * burst_
-                               : full_at_;
+         : log() != nullptr
+             ? std::min(full_at_ + interval() * burst_, log()->last() + whole_window())
+             : full_at_;
 }
 
 }  // namespace ringpost::schedule

@@ -16,8 +16,8 @@ namespace ringpost::schedule {
 ///
 /// A limit below 500 in less than an hour remembers when its last N permits were taken instead, and
 /// gives one each period/N; after one that was taken late the next ones come sooner, until that is
-/// made up. Who needs permits of several gates at once takes them when the last one opens: all that
-/// the others are late by that would else be lost.
+/// made up: six intervals at the most, or 0.1 s. Who needs permits of several gates at once takes
+/// them when the last one opens: all that the others are late by that would else be lost.
 ///
 /// A value of one shard; no timers: it tells the instant at which it opens. A limit that says
 /// `burst` is counted by a BurstWindow instead.
@@ -26,19 +26,18 @@ class RateGate {
   static constexpr std::uint32_t kUnlimited = 0xffffffff;
 
   /// Sets or changes the limit. A changed limit starts with an empty burst and not before the
-  /// permit that the old limit would have given next, or an interval of its own from now, or as
-  /// many as a logged one makes up for, where it is the faster one; an equal one keeps its
-  /// position. `slack`: permits may be used that much after they were taken, and N still holds in
-  /// any window of their use (the gate then counts in windows longer by `slack`, with half the
-  /// burst).
+  /// permit that the old limit would have given next, or an interval of its own from now where it
+  /// is the faster one, or as many as the old one may have made up for; after a whole period at the
+  /// latest. An equal one keeps its position. `slack`: permits may be used that much after they
+  /// were taken, and N still holds in any window of their use (the gate then counts in windows
+  /// longer by `slack`, with half the burst).
   void configure(RateLimit limit, Instant now, Duration slack = {});
   /// No permit before `when`, and no burst then.
   void close_until(Instant when);
   /// What was given before `start` is not known, only that the limit held then. The most that can
   /// have been given leaves the gate as empty as it can be: no permit for one interval from `start`
-  /// on (of a logged one seven), and for `late` more if permits were
-  /// used that much later than they were given; of a limit that says `burst`, none for its whole
-  /// period.
+  /// on (of a logged one seven, a period at the most), and for `late` more if permits were used
+  /// that much later than they were given; of a limit that says `burst`, none for its whole period.
   void begin_after(Instant start, Duration late = {});
 
   /// Whether a permit of such a limit can be waited for with a transaction open; or has to be,
@@ -84,7 +83,7 @@ class RateGate {
   /// When so many permits are lost, if none is taken; what may be made up for counts as lost.
   Instant lost(std::uint32_t units) const;
 
-  std::uint32_t burst() const { return log() == nullptr ? burst_ : 1; }
+  std::uint32_t burst() const { return spaced() ? 1 : burst_; }
   Duration interval() const { return {interval_ns_}; }
 
  private:
@@ -94,13 +93,30 @@ class RateGate {
     std::unique_ptr<PermitLog> log;
   };
 
+  /// A gate before its limit was changed.
+  struct Before {
+    RateLimit limit;
+    Duration slack;
+    Duration whole;
+    Instant opens, full_at;
+    std::int64_t interval_ns;
+    std::uint32_t burst;
+    std::unique_ptr<Memory> memory;
+    bool busy;
+  };
+
+  static constexpr Duration kTenth = Duration::milliseconds(100);
+
   Duration late() const { return Duration::microseconds(late_us_); }
   Duration whole_window() const { return limit_.period + slack_ + late(); }
   BurstWindow* window() const { return memory_ ? memory_->window.get() : nullptr; }
   PermitLog* log() const { return memory_ ? memory_->log.get() : nullptr; }
   Instant paced_at() const { return Instant{full_at_.ns - (burst_ - 1) * interval_ns_}; }
   Instant log_opens(std::uint32_t units) const;
-  Instant opens_evenly() const;
+  /// It is so slow that no two permits of a log are given together.
+  bool spaced() const { return log() != nullptr && interval() * 2 > kTenth; }
+  void count_window(Before& before, Instant now);
+  void pace(const Before& before, Instant now);
   void pace_evenly(Instant open);
 
   RateLimit limit_{0, Duration{}};

@@ -155,7 +155,9 @@ std::uint32_t LatePermits::own(Scheduler& all, Queue& queue, Now now) {
   }
   const std::uint32_t units = due(queue, now);
   if (units == 0) {
-    all.wait_until(queue, Gate::message_rate, Instant::never());  // over() goes on
+    // over() goes on, where transactions that are not paid for yet have the next ones.
+    all.wait_until(queue, Gate::message_rate,
+                   unpaid_of(queue) == 0 ? due_at(queue) : Instant::never());
   }
   return units;
 }

@@ -163,7 +163,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(RateCase{1, Duration::minutes(1)}, RateCase{2, Duration::seconds(1)},
                       RateCase{24, Duration::minutes(1)}, RateCase{200, Duration::hours(1)},
                       RateCase{83, Duration::minutes(10)}, RateCase{1000, Duration::seconds(1)},
-                      RateCase{100'000, Duration::hours(1)},
+                      RateCase{100'000, Duration::hours(1)}, RateCase{40, Duration::seconds(1)},
+                      RateCase{120, Duration::seconds(1)}, RateCase{499, Duration::seconds(2)},
                       RateCase{250'000, Duration::seconds(1)}, RateCase{3000, Duration::days(1)}));
 
 TEST(RateGate, PacesAsTheFormulaSays) {
@@ -284,10 +285,10 @@ TEST(RateGate, AFasterLimitNeverGivesMoreThanItsOwnInAnyWindow) {
 
 /// A rate whose permits are asserted to be at most N in any window.
 struct Counted {
-  void take(Instant now) {
-    gate.take(1, now);
-    times.push_back(now);
-    while (now - times.front() >= gate.limit().period) {
+  void take(Instant now, std::uint32_t count = 1) {
+    gate.take(count, now);
+    times.insert(times.end(), count, now);
+    while (!times.empty() && now - times.front() >= gate.limit().period) {
       times.pop_front();
     }
     ASSERT_LE(times.size(), gate.limit().count);
@@ -334,6 +335,59 @@ TEST(RateGate, GatesThatAreTakenTogetherAreUsedUp) {
   }
 }
 
+// Whoever looks only every 20 ms gets all that came meanwhile.
+TEST(RateGate, FastOnesAreUsedUpByWhoLooksSeldom) {
+  for (std::uint32_t count = 20; count < 700; count += 13) {
+    Counted counted;
+    Instant now{};
+    counted.gate.configure({count, Duration::seconds(1)}, now, Duration::milliseconds(20));
+    std::uint64_t taken = 0;
+    for (; now < Instant{} + Duration::seconds(10); now = now + Duration::milliseconds(20)) {
+      const std::uint32_t permits = counted.gate.available(now);
+      counted.take(now, permits);
+      ASSERT_FALSE(HasFatalFailure()) << count;
+      taken += permits;
+    }
+    EXPECT_GE(taken * 100, count * 10 * 92U) << count;
+  }
+}
+
+// However it is changed, and changed back: windows over several limits hold no more than the
+// largest of them, and it is never closed for longer than a window and an interval.
+TEST(RateGate, ChangesGiveNoMoreThanTheLargestLimit) {
+  for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
+    Random random(seed);
+    const Duration period = Duration::milliseconds(random.between(500, 60'000));
+    const std::uint64_t most = random.chance(50) ? 8 : random.chance(50) ? 60 : 700;
+    RateGate gate;
+    std::deque<Instant> times;
+    std::uint32_t largest = 0;
+    Instant now{};
+    for (int change = 0; change < 5; ++change) {
+      const auto count = static_cast<std::uint32_t>(1 + random.below(most));
+      largest = std::max(largest, count);
+      gate.configure({count, period}, now);
+      ASSERT_LE(gate.opens_at(), now + period + gate.interval()) << "seed " << seed;
+      ASSERT_GE(gate.lost(0), gate.opens_at()) << "seed " << seed;
+      const Instant end = now + Duration{random.between(0, period.ns * 3 / 2)};
+      const bool greedy = random.chance(70);
+      while (now < end) {
+        if (gate.available(now) > 0 && (greedy || random.chance(60))) {
+          gate.take(1, now);
+          times.push_back(now);
+        }
+        while (!times.empty() && now - times.front() >= period) {
+          times.pop_front();
+        }
+        ASSERT_LE(times.size(), largest) << "seed " << seed << " change " << change;
+        now = gate.available(now) == 0 ? gate.opens_at()
+              : greedy                 ? now
+                                       : now + Duration{random.between(1, period.ns / count)};
+      }
+    }
+  }
+}
+
 // As the ends of a process and its start are.
 TEST(RateGate, WhatAnotherGateTookCounts) {
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
@@ -345,7 +399,7 @@ TEST(RateGate, WhatAnotherGateTookCounts) {
     Instant now{limit.period.ns};
     counted.gate.configure(limit, now);
     for (int life = 0; life < 4; ++life) {
-      const Instant end = now + Duration{random.between(0, limit.period.ns)};
+      const Instant end = now + Duration{random.between(0, limit.period.ns * 5)};
       const bool greedy = random.chance(50);
       while (now < end) {
         const bool takes = counted.gate.available(now) > 0 && (greedy || random.chance(70));
@@ -358,6 +412,7 @@ TEST(RateGate, WhatAnotherGateTookCounts) {
       RateGate next;
       next.configure(limit, now);
       known ? next.go_on(counted.gate.position(), now) : next.begin_after(now);
+      ASSERT_LE(next.opens_at(), now + limit.period + next.interval()) << "seed " << seed;
       counted.gate = std::move(next);
     }
   }
