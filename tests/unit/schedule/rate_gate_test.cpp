@@ -364,12 +364,15 @@ TEST(RateGate, ChangesGiveNoMoreThanTheLargestLimit) {
     std::uint32_t largest = 0;
     Instant now{};
     for (int change = 0; change < 5; ++change) {
-      const auto count = static_cast<std::uint32_t>(1 + random.below(most));
+      // As a back-off mode and its end change it: to less, and back.
+      const auto drawn = static_cast<std::uint32_t>(1 + random.below(most));
+      const std::uint32_t count = random.chance(40) ? std::max(1U, largest) : drawn;
       largest = std::max(largest, count);
       gate.configure({count, period}, now);
       ASSERT_LE(gate.opens_at(), now + period + gate.interval()) << "seed " << seed;
       ASSERT_GE(gate.lost(0), gate.opens_at()) << "seed " << seed;
-      const Instant end = now + Duration{random.between(0, period.ns * 3 / 2)};
+      const std::int64_t longest = random.chance(50) ? period.ns * 3 / 2 : period.ns / 20;
+      const Instant end = now + Duration{random.between(0, longest)};
       const bool greedy = random.chance(70);
       while (now < end) {
         if (gate.available(now) > 0 && (greedy || random.chance(60))) {
