@@ -10,6 +10,13 @@ namespace {
 
 constexpr std::uint64_t kBurstShare = 25;
 
+/// What a message was late by is made up for in the time of so many of its size.
+constexpr std::int64_t kMadeUp = 6;
+/// Messages that cost more than that do not begin nearer to each other than two thirds of it.
+constexpr Duration kSpaced = Duration::milliseconds(50);
+constexpr std::int64_t kNearest = 2;
+constexpr std::int64_t kOfCost = 3;
+
 }  // namespace
 
 void ByteGate::configure(ByteLimit limit, Instant now, Duration slack) {
@@ -40,7 +47,7 @@ void ByteGate::configure(ByteLimit limit, Instant now, Duration slack) {
   const bool counted = before.limited() && sum_ > 0;
   sum_ = 0;
   if (counted) {
-    used(slot_) = sum_ = limit.count;  // the most it can be
+    count(limit.count, now);  // the most it can be
   }
 }
 
@@ -58,8 +65,37 @@ std::uint64_t& ByteGate::used(std::int64_t slot) {
   return used_[static_cast<std::size_t>((slot % kKept + kKept) % kKept)];
 }
 
+// A slot is as old as the last message in it: where there are but a few in a period, each counts
+// for a period and no longer.
+Instant ByteGate::last_of(std::int64_t slot) const {
+  const auto place = static_cast<std::size_t>((slot % kKept + kKept) % kKept);
+  return {slot * slot_ns_ + ((ends_[place] + 1) * slot_ns_ + kParts - 1) / kParts};
+}
+
+void ByteGate::count(std::uint64_t size, Instant when) {
+  const std::int64_t slot = std::min(slot_, when.ns / slot_ns_ - (when.ns % slot_ns_ < 0 ? 1 : 0));
+  const auto place = static_cast<std::size_t>((slot % kKept + kKept) % kKept);
+  const std::int64_t part = (when.ns - slot * slot_ns_) * kParts / slot_ns_;
+  const auto end = static_cast<std::uint8_t>(std::clamp<std::int64_t>(part, 0, kParts - 1));
+  ends_[place] = used_[place] == 0 ? end : std::max(ends_[place], end);
+  used_[place] += size;
+  sum_ += size;
+}
+
+// Beyond the burst.
+std::int64_t ByteGate::made_up(std::uint64_t size) const {
+  const std::int64_t most = kMadeUp * cost(std::max(size, last_size_)) - cost(burst_);
+  return std::clamp<std::int64_t>(most, 0, limit_.period.ns);
+}
+
+Duration ByteGate::nearest(std::uint64_t size) const {
+  const Duration whole{cost(size)};
+  return whole > kSpaced ? Duration{whole.ns / kOfCost * kNearest} : Duration{};
+}
+
 Instant ByteGate::pace_opens(std::uint64_t size) const {
-  return Instant{paid_at_.ns + cost(std::min(size, burst_)) - cost(burst_)};
+  const Instant paid{paid_at_.ns + cost(std::min(size, burst_)) - cost(burst_)};
+  return std::max(paid, last_ + nearest(last_size_));
 }
 
 void ByteGate::advance(Instant now) {
@@ -74,6 +110,10 @@ void ByteGate::advance(Instant now) {
     std::uint64_t& oldest = used(slot_);
     sum_ -= oldest;
     oldest = 0;
+  }
+  for (std::int64_t old = slot_ - kSlots; old <= slot_ - kSlots + 1 && gone(old) <= now; ++old) {
+    sum_ -= used(old);
+    used(old) = 0;
   }
 }
 
@@ -93,15 +133,17 @@ Instant ByteGate::opens_for(std::uint64_t size) const {
   std::uint64_t left = sum_;
   for (std::int64_t slot = slot_ - kSlots; slot <= slot_; ++slot) {
     if (left == 0 || left + size <= limit_.count) {
-      return slot == slot_ - kSlots ? when : std::max(when, end_of(slot - 1));
+      return slot == slot_ - kSlots ? when : std::max(when, gone(slot - 1));
     }
     left -= used(slot);
   }
-  return std::max(when, end_of(slot_));
+  return std::max(when, gone(slot_));
 }
 
 Instant ByteGate::opens_for(std::uint64_t size, std::uint32_t more) const {
-  return !limited() ? Instant{} : opens_for(size) + Duration{cost(size * more)};
+  return !limited() ? Instant{}
+                    : std::max(pace_opens(size) + Duration{cost(size * more)},
+                               opens_for(size) + nearest(size) * more);
 }
 
 void ByteGate::take(std::uint64_t size, Instant now) {
@@ -109,9 +151,11 @@ void ByteGate::take(std::uint64_t size, Instant now) {
     return;
   }
   RP_ASSERT_NOTE(open_for(size, now), "octets were taken that are not there");
-  used(slot_) += size;
-  sum_ += size;
-  paid_at_ = std::max(paid_at_, now) + Duration{cost(size)};
+  count(size, now);
+  const bool waited = paid_at_ + Duration{made_up(size)} >= now;
+  paid_at_ = (waited ? paid_at_ : std::max(paid_at_, now)) + Duration{cost(size)};
+  last_ = now;
+  last_size_ = size;
 }
 
 void ByteGate::give_back(std::uint64_t size, Instant taken) {
@@ -124,6 +168,7 @@ void ByteGate::give_back(std::uint64_t size, Instant taken) {
     used(slot) -= size;
     sum_ -= size;
   }
+  last_size_ -= taken == last_ ? std::min(size, last_size_) : 0;
   paid_at_ = paid_at_ - Duration{std::max<std::int64_t>(0, cost(size) - 1)};  // costs round up
 }
 
@@ -135,12 +180,12 @@ void ByteGate::close_until(Instant when) {
 ByteGate::Position ByteGate::position(Instant now) const {
   constexpr auto kSlotsOfPart = (kKept + Position::kParts - 1) / Position::kParts;
   Position out;
-  out.paid_at = paid_at_;
+  out.paid_at = std::max(paid_at_, last_ + nearest(last_size_));
   for (std::int64_t i = 0; i < kKept; ++i) {
     const std::int64_t slot = slot_ - kKept + 1 + i;
     auto& part = out.parts[static_cast<std::size_t>(i) / kSlotsOfPart];
     if (used(slot) > 0) {
-      part.begun = std::min(Instant{(slot + 1) * slot_ns_}, now);
+      part.begun = std::min(last_of(slot), now);
       part.octets += used(slot);
     }
   }
@@ -157,13 +202,10 @@ void ByteGate::go_on(const Position& position, Instant now) {
   advance(now);
   paid_at_ = std::max(paid_at_, position.paid_at);
   for (const Position::Part& part : position.parts) {
-    // Not later than now, whatever the clocks say; rounded down.
-    const std::int64_t begun = std::min(part.begun.ns, now.ns);
-    const std::int64_t slot = begun / slot_ns_ - (begun % slot_ns_ < 0 ? 1 : 0);
-    if (part.octets > 0 && slot > slot_ - kKept) {
-      const std::int64_t place = std::min(slot, slot_);
-      used(place) += part.octets;
-      sum_ += part.octets;
+    // Not later than now, whatever the clocks say.
+    const Instant begun = std::min(part.begun, now);
+    if (part.octets > 0 && begun + limit_.period + slack_ > now) {
+      count(part.octets, begun);
     }
   }
 }
@@ -175,7 +217,7 @@ Instant ByteGate::rests_at() const {
   const Instant paid = std::max(paid_at_, closed_);
   for (std::int64_t slot = slot_; slot > slot_ - kKept; --slot) {
     if (used(slot) != 0) {
-      return std::max(paid, end_of(slot));
+      return std::max(paid, gone(slot));
     }
   }
   return paid;

@@ -14,7 +14,9 @@ namespace ringpost::schedule {
 /// burst of 0.1 s of the rate, 4 % of it at most, then evenly; a message is let go when the burst
 /// has room for it, or is whole and the message is larger, and costs its whole size: what it takes
 /// beyond the burst is waited for afterwards, over several periods if need be. So any mail goes on
-/// however large it is, and the rate holds in the long run. A value of one shard, without timers.
+/// however large it is, and the rate holds in the long run. After a message that came late the next
+/// ones come sooner, until that is made up: by the time of six of them at the most, since receivers
+/// and other limits let few messages begin when they may. A value of one shard, without timers.
 class ByteGate {
  public:
   /// Sets or changes the limit; what was counted goes on counting. `slack`: messages may begin that
@@ -60,20 +62,28 @@ class ByteGate {
  private:
   static constexpr std::int64_t kSlots = 64;
   static constexpr std::int64_t kKept = kSlots + 1;
+  static constexpr std::int64_t kParts = 256;  ///< of a slot
 
   std::int64_t cost(std::uint64_t size) const;
+  std::int64_t made_up(std::uint64_t size) const;
+  Duration nearest(std::uint64_t size) const;
   Instant pace_opens(std::uint64_t size) const;
   void advance(Instant now);
+  void count(std::uint64_t size, Instant when);
   std::uint64_t& used(std::int64_t slot);
   std::uint64_t used(std::int64_t slot) const { return const_cast<ByteGate*>(this)->used(slot); }
-  Instant end_of(std::int64_t slot) const { return {(slot + kKept) * slot_ns_}; }
+  Instant last_of(std::int64_t slot) const;
+  Instant gone(std::int64_t slot) const { return last_of(slot) + limit_.period + slack_; }
 
   ByteLimit limit_;
   Duration slack_;
   std::uint64_t burst_ = 0;
-  Instant paid_at_;  ///< when the burst will be whole
+  Instant paid_at_;  ///< when the burst will be whole; before now: or what may be made up
   Instant closed_;
+  Instant last_;                             ///< when one was let go last
+  std::uint64_t last_size_ = 0;              ///< of it
   std::array<std::uint64_t, kKept> used_{};  ///< octets, by slot % kKept
+  std::array<std::uint8_t, kKept> ends_{};   ///< when the last of them began, in parts of the slot
   std::int64_t slot_ns_ = 1;
   std::int64_t slot_ = 0;
   std::uint64_t sum_ = 0;
