@@ -118,6 +118,12 @@ enum class SessionEnd : std::uint8_t {
   local_failure,  ///< our own fault (no port, no address): queue waits, host is not blamed
 };
 
+/// Whether other sessions of a queue are idle: any, and any from the same source address.
+struct IdleOthers {
+  bool any = false;
+  bool there = false;
+};
+
 /// Door deliver -> schedule, at the queue's home shard.
 class WorkSource {
  public:
@@ -157,7 +163,7 @@ class WorkSource {
   virtual Duration keeps(QueueId, const IpAddress&, Duration /*idle*/, Now) { return {}; }
   /// Asked when that time is over. More than zero: the permit that comes next is the session's; it
   /// is kept for so long, and asks anew.
-  virtual Duration expects(QueueId, const IpAddress&, Now) { return {}; }
+  virtual Duration expects(QueueId, const IpAddress&, IdleOthers, Now) { return {}; }
   /// Asked by a session before it takes work and when it has none. True: it was opened for another
   /// mode of its queue, or its source address is no longer used; it takes no more and ends.
   virtual bool surplus(QueueId, const QueuePolicy&, const IpAddress&) { return false; }

@@ -39,7 +39,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   void reply_judged(QueueId queue, const JudgedReply& reply, Now now) override;
   bool surplus(QueueId queue, const QueuePolicy& policy, const IpAddress& source) override;
   Duration keeps(QueueId queue, const IpAddress& source, Duration idle, Now now) override;
-  Duration expects(QueueId queue, const IpAddress& source, Now now) override;
+  Duration expects(QueueId queue, const IpAddress& source, IdleOthers others, Now now) override;
   ConnectGate& connect_gate() { return hosts_; }
   Places& places() { return places_; }
   /// The job that went to SettleSink::settle() is in the journal. The job is ours again.

@@ -235,15 +235,14 @@ Duration Scheduler::keeps(QueueId id, const IpAddress& source, Duration idle, No
 }
 
 // Others that wait for the permit might be further from it than who is the first in line.
-Duration Scheduler::expects(QueueId id, const IpAddress& source, Now now) {
+Duration Scheduler::expects(QueueId id, const IpAddress& source, IdleOthers others, Now now) {
   const Queue* const queue = table_.find(id);
   if (queue == nullptr || held_ || queue->paused || queue->policy->held || queue->must_end() ||
       queue->deferred_until > now.instant) {
     return {};
   }
-  const SourceGate* const gate =
-      SenderTraffic::splits(*queue) ? queue->sources()->find(source) : nullptr;
-  if ((gate == nullptr ? queue->asking : gate->asking) > 1) {
+  const SourceLine* const line = SourceTraffic::line_of(*queue, source);
+  if (line != nullptr || SenderTraffic::splits(*queue) ? others.there : others.any) {
     return {};  // one is enough
   }
   const auto until = [&](const RateScope& scope) {
@@ -261,7 +260,6 @@ Duration Scheduler::expects(QueueId id, const IpAddress& source, Now now) {
   if (shared != nullptr && shared->waiting.front() == queue) {
     most = std::max(most, until(*shared));
   }
-  const SourceLine* const line = SourceTraffic::line_of(*queue, source);
   if (line != nullptr && line->scope->waiting.front() == line) {
     most = std::max(most, until(*line->scope));
   }

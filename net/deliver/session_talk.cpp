@@ -301,6 +301,23 @@ void DeliverySession::arm_timer() {
   context_.loop.timers().arm(timer_, deadline);
 }
 
+namespace {
+
+IdleOthers others_than(const DeliverySession& session) {
+  IdleOthers others{session.idle_next != nullptr || session.idle_previous != nullptr};
+  for (const DeliverySession* one = session.idle_next; one != nullptr && !others.there;
+       one = one->idle_next) {
+    others.there = one->source() == session.source();
+  }
+  for (const DeliverySession* one = session.idle_previous; one != nullptr && !others.there;
+       one = one->idle_previous) {
+    others.there = one->source() == session.source();
+  }
+  return others;
+}
+
+}  // namespace
+
 void DeliverySession::on_deadline(Now now) {
   if (stage_ == Stage::connecting) {
     connect_late_ = true;
@@ -321,7 +338,7 @@ void DeliverySession::on_deadline(Now now) {
   } else if (engine_.timeout_class() == smtp::TimeoutClass::handshake) {
     handshake_late();
   } else if (engine_.timeout_class() == smtp::TimeoutClass::idle) {
-    const Duration expects = context_.work->expects(queue_, source(), now);
+    const Duration expects = context_.work->expects(queue_, source(), others_than(*this), now);
     if (idle_ && expects > Duration{}) {
       idle_deadline_ = now.instant + expects;
       arm_timer();

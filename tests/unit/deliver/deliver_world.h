@@ -155,7 +155,9 @@ class DeliverWorld : public LetterHandler,
                               std::string(reply.text));
   }
   Duration keeps(QueueId, const IpAddress&, Duration, Now) override { return kept_for; }
-  Duration expects(QueueId, const IpAddress&, Now) override { return expected_in; }
+  Duration expects(QueueId, const IpAddress&, IdleOthers others, Now) override {
+    return others.there ? Duration{} : expected_in;
+  }
   bool surplus(QueueId, const QueuePolicy&, const IpAddress&) override { return mode_changed; }
 
   static constexpr std::uint32_t kQueue = 3;

@@ -601,8 +601,15 @@ void Crowd::next_job(std::size_t index) {
 
 void Crowd::idle_out(const Event& event) {
   const Session& session = sessions_[event.session];
+  IdleOthers others;
+  for (const std::size_t i : live(session.shard, session.queue)) {
+    if (i != event.session && sessions_[i].state == Session::State::idle) {
+      others.any = true;
+      others.there = others.there || sessions_[i].source == session.source;
+    }
+  }
   const Duration more = shards_[session.shard]->scheduler->expects(
-      session.queue, source_address(session.source), now);
+      session.queue, source_address(session.source), others, now);
   more > Duration{} ? post(event, more) : close(event.session, SessionEnd::normal);
 }
 
