@@ -25,6 +25,8 @@ constexpr Duration kKeep = Duration::milliseconds(20);
 constexpr Duration kPermitPatience = Duration::seconds(3);
 /// Sessions that are still busy after the time between two permits, or this, are too few.
 constexpr Duration kBusyMin = Duration::milliseconds(2);
+/// From here on a lost permit is worse than a turn that lasts one longer.
+constexpr Duration kSlowLine = Duration::seconds(1);
 /// A queue that may send nothing now is looked at again after this.
 constexpr Duration kClosedRetry = Duration::seconds(1);
 
@@ -135,9 +137,32 @@ void SenderTraffic::ask(Scheduler& all, Queue& queue, const IpAddress& source, N
   ask_from(all, queue, source);
 }
 
-/// Its turn is over, and others wait until they may come near.
+namespace {
+
+/// About the time between two permits, wherever they are for.
+Duration time_between_permits(const RateScope& scope) {
+  Duration least = Duration::forever();
+  for (const RateScope* part : scope.parts) {
+    least = std::min(least, part->interval / static_cast<std::int64_t>(scope.parts.size()));
+  }
+  return scope.parts.empty() ? scope.interval : std::max(scope.interval, least);
+}
+
+}  // namespace
+
+/// Its turn is over, and others wait until they may come near. Of a slow rate the permit that is
+/// about to come would find none of them there in time.
 bool SenderTraffic::gives_way(const SenderLane& lane, Now now) {
-  return lane.scope->crowded && lane.had_turn && now.instant >= lane.since + RateScope::kTurn;
+  const RateScope& scope = *lane.scope;
+  const bool over = scope.crowded && lane.had_turn && now.instant >= lane.since + RateScope::kTurn;
+  if (!over) {
+    return false;
+  }
+  const Duration interval = time_between_permits(scope);
+  const Duration near = std::min(RateBook::kLead, interval / 2);
+  const bool comes = interval >= kSlowLine && scope.opens <= now.instant + near &&
+                     scope.opens + kKeep * 10 >= now.instant;
+  return !comes;
 }
 
 // A permit that still came for it would lapse.
