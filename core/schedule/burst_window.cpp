@@ -46,6 +46,17 @@ void BurstWindow::take(std::uint32_t count, Instant now) {
   sum_ += count;
 }
 
+void BurstWindow::give_back(std::uint32_t count, Instant taken) {
+  const std::int64_t slot = taken.ns / slot_ns_;
+  if (slot < 0 || slot > slot_ || slot <= slot_ - kKept) {
+    return;  // it counts no more
+  }
+  std::uint32_t& used = used_[static_cast<std::size_t>(slot % kKept)];
+  const std::uint32_t units = std::min(count, used);
+  used -= units;
+  sum_ -= units;
+}
+
 Instant BurstWindow::opens_at() const {
   if (sum_ < count_) {
     return closed_;

@@ -25,6 +25,8 @@ class BurstWindow {
   std::uint32_t available(Instant now);
   /// Requires: count <= available(now).
   void take(std::uint32_t count, Instant now);
+  /// So many of what was taken at that instant were not used.
+  void give_back(std::uint32_t count, Instant taken);
   /// When at least one permit is to be had, as of the last call that told the time.
   Instant opens_at() const;
   /// What counts now, as of the last call that told the time.

@@ -40,6 +40,21 @@ class PermitLog {
     }
     add(now);
   }
+  /// The latest of that instant was not used; false: it does not know of one.
+  bool give_back(Instant taken) {
+    std::size_t place = used_;
+    while (place > 0 && at(place - 1) > taken) {
+      --place;
+    }
+    if (place == 0 || at(place - 1) != taken) {
+      return false;
+    }
+    for (; place < used_; ++place) {
+      times_[(oldest_ + place - 1) % times_.size()] = at(place);
+    }
+    --used_;
+    return true;
+  }
   /// Long ago, if there is none.
   Instant last() const { return used_ == 0 ? Instant{INT64_MIN / 2} : at(used_ - 1); }
   /// When there are more than `units`, if none is taken; never: there cannot be.

@@ -187,7 +187,9 @@ UsedBy RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octet
     RateScope::Lease rest = *first;
     rest.units -= part;
     rest.octets -= std::min(rest.octets, octets);
-    put_back(scope, rest);
+    if (scope.octets) {
+      put_back(scope, rest);  // permits are of no use for the next message without octets for it
+    }
     first->units = scope.octets ? 0 : first->units - part;  // what is left is of no other message
     count -= part;
     good = good.first(part_good);
@@ -195,9 +197,8 @@ UsedBy RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octet
   return good;
 }
 
-// Permits are of no use for the next message without octets for it, so they go back too.
 void RateBook::put_back(RateScope& scope, RateScope::Lease unused) {
-  if (scope.octets && unused.octets + unused.units > 0 && unused.from == scope.owner) {
+  if (unused.octets + unused.units > 0 && unused.from == scope.owner) {
     scope.unused.push_back(unused);
   }
 }
@@ -218,6 +219,16 @@ void RateBook::hand_back(RateScope& scope, bool all, Instant now) {
   if (!scope.unused.empty() && !static_cast<ListLink<RateTellTag>&>(scope).linked()) {
     tell_.push_back(scope);
   }
+}
+
+void RateBook::clear_lapsed(RateScope& scope, Instant now) {
+  for (RateScope::Lease& lease : scope.leases) {
+    if (lease.units > 0 && now >= lease.expires && !scope.octets) {
+      put_back(scope, lease);
+      lease.units = 0;
+    }
+  }
+  hand_back(scope, false, now);
 }
 
 void RateBook::stir(RateScope& scope) {
@@ -379,20 +390,25 @@ void RateBook::on_want(const LeaseMessage& message, unsigned from) {
   freshen(account);
 }
 
-// Gates that were set up anew since may not have been charged for it. Octets go back to them;
-// permits cannot, because what they would have been by now is not known: the next grant has them,
-// for no longer than the first.
+// Gates that were set up anew since may not have been charged for it. What comes back beside octets
+// is for the next grant, for no longer than the first: not all gates can tell what permits would
+// have been by now. What lapsed goes to those that can.
 void RateBook::on_unused(const LeaseMessage& message) {
   Account& account = this->account(message.scope);
   if (ended_ || account.built != version_ || account.builds != message.adopted) {
     return;
   }
+  const Instant taken{static_cast<std::int64_t>(message.base)};
   if (message.units > 0) {
+    drop_spare(account);
     account.spare = message.units;
     account.spare_until = Instant{message.time};
     account.spare_turn = message.turn;
+    account.spare_taken = taken;
   }
-  const Instant taken{static_cast<std::int64_t>(message.base)};
+  if (!account.octets) {
+    drop_spare(account);
+  }
   for (Gate* gate : account.gates) {
     if (gate->octets.limited()) {
       gate->octets.give_back(message.octets, taken);
@@ -400,6 +416,15 @@ void RateBook::on_unused(const LeaseMessage& message) {
     }
   }
   freshen(account);
+}
+
+// What came back a second time was taken before the instant that it tells.
+void RateBook::drop_spare(Account& account) {
+  const bool first = account.spare_until == account.spare_taken + account.life;
+  for (Gate* gate : first ? std::span(account.gates) : std::span<Gate*>()) {
+    gate->give_back(account.spare, account.spare_turn, account.spare_taken);
+  }
+  account.spare = 0;
 }
 
 void RateBook::build(Account& account, Instant now) {
@@ -531,6 +556,9 @@ bool RateBook::serve(Account& account, Instant now) {
   }
   const std::uint16_t shard = account.turn.front();
   Peer& peer = account.peers[shard];
+  if (now >= account.spare_until && account.spare > 0) {
+    drop_spare(account);
+  }
   const std::uint32_t units_open =
       std::min(available(account, peer.octets, now), account.grant_max);
   if (units_open == 0) {

@@ -12,6 +12,7 @@
 #include "core/schedule/lease_message.h"
 #include "core/schedule/leases.h"
 #include "core/schedule/placed_timers.h"
+#include "core/schedule/rate_account.h"
 #include "core/schedule/rate_gate.h"
 #include "core/schedule/rate_plan.h"
 #include "core/schedule/rate_positions.h"
@@ -19,8 +20,6 @@
 #include "core/schedule/warmup.h"
 
 namespace ringpost::schedule {
-
-struct RateBehindTag;
 
 /// Rates over all shards. Every permit is given by the scope's owner shard, from gates that count
 /// it in all rates it belongs to at once, and only for mail that could leave now. It reaches the
@@ -91,6 +90,8 @@ class RateBook {
   /// Octets of its grants that nobody will use go back to the owner: with `all`, those of grants
   /// that were not promised to a session too.
   void hand_back(RateScope& scope, bool all, Instant now);
+  /// Permits that lapsed unused go back to their gates.
+  void clear_lapsed(RateScope& scope, Instant now);
   /// A session will use what it has.
   static void promise(RateScope& scope);
 
@@ -119,82 +120,15 @@ class RateBook {
   Instant next_wakeup() const { return std::min(holder_timers_.next(), owner_timers_.next()); }
 
  private:
-  struct Account;
-  struct Gate {
-    RateGate own;
-    ByteGate octets;                ///< if limited, this is the gate
-    WarmupState* warmup = nullptr;  ///< the rate is this one's
-    RateOf of = RateOf::vmta;
-    bool quick = false;                   ///< RateGate::quick()
-    RateGate turns;                       ///< of quick ones: transactions that begin unpaid
-    std::uint32_t version = 0;            ///< of the settings its limit is of
-    Account* claimed_by = nullptr;        ///< that was passed over; nobody takes octets before it
-    List<Account, RateBehindTag> behind;  ///< who waits for that, or for its octets
-
-    bool claimed_by_other(const Account& account) const {
-      return claimed_by != nullptr && claimed_by != &account;
-    }
-    RateGate& rate() { return warmup != nullptr ? warmup->gate() : own; }
-    RateGate& pace(bool turn) { return turn && quick ? turns : rate(); }
-    void take(std::uint32_t count, std::uint32_t size, bool turn, Instant now) {
-      if (octets.limited()) {
-        octets.take(size, now);
-        return;
-      }
-      warmup != nullptr && !(turn && quick) ? warmup->take(count, now)
-                                            : pace(turn).take(count, now);
-    }
-  };
-  struct Peer {
-    std::uint32_t want = 0;
-    std::uint32_t granted = 0;  ///< in all, modulo 2^32
-    std::uint32_t to_grant = 0;
-    std::uint32_t octets = 0;  ///< that the next grant has to be for
-    std::uint32_t octets_to_grant = 0;
-    Instant expires;                           ///< of `to_grant`
-    Instant taken;                             ///< `octets_to_grant`, from the gates
-    bool turn = false, turn_to_grant = false;  ///< it wants turns; `to_grant` are
-    bool ask = false;                          ///< wants to hear when its turn may come
-    Instant later;                             ///< the answer, while `ask`
-    Instant told;                              ///< the last that it got
-    bool recalled = false;                     ///< it is to have another
-    std::uint8_t closed_by = 0;
-  };
-  /// The owner's side of a scope.
-  struct Account : ListLink<RateStirTag>, ListLink<RateTellTag>, ListLink<RateBehindTag> {
-    std::uint64_t key = 0;
-    std::uint64_t base = 0;
-    std::uint64_t sender = 0;
-    RateLimit own;
-    std::uint32_t own_version = 0;
-    std::uint32_t built = 0;   ///< version its gates are of
-    std::uint32_t builds = 0;  ///< how often they were set up
-    std::uint32_t needed = 0;  ///< version a holder asked under
-    std::uint32_t timer_place = kNil;
-    std::uint64_t ticket = 0;  ///< when it was served last
-    std::uint32_t grant_max = 1;
-    bool octets = false;    ///< it grants for one message at a time
-    bool connects = false;  ///< its permits are for connections from one address
-    Duration life;
-    std::uint32_t spare = 0;  ///< permits that came back; they are good for until `spare_until`
-    Instant spare_until;
-    bool spare_turn = false;  ///< they are turns
-    bool again = false;       ///< its permits are of the quick ones of its rates alone
-    LateUse late;             ///< so long after their expiry its permits may be used
-    LateUse late_max;         ///< that its rates allow
-    LateShares late_wanted;   ///< of that, the most that a holder asked for
-    Instant due;  ///< when its next message would go if no other account did before; or nothing
-    Gate* claim = nullptr;
-    Gate* behind = nullptr;  ///< it waits for
-    std::vector<Gate*> gates;
-    std::vector<Peer> peers;
-    std::vector<std::uint16_t> turn;  ///< shards that want permits, in order
-  };
+  using Gate = SharedGate;
+  using Peer = RatePeer;
+  using Account = RateAccount;
 
   void place_scope(RateScope& scope);
   void on_want(const LeaseMessage& message, unsigned from);
   void on_answer(const LeaseMessage& message, unsigned from);
   void on_unused(const LeaseMessage& message);
+  static void drop_spare(Account& account);
   static void put_back(RateScope& scope, RateScope::Lease unused);
   Account& account(std::uint64_t key);
   void build(Account& account, Instant now);

@@ -298,6 +298,18 @@ void RateGate::take(std::uint32_t count, Instant now) {
   }
 }
 
+// Without a log the next permit may have come later because of these, or for another reason.
+void RateGate::give_back(std::uint32_t count, Instant taken) {
+  if (window() != nullptr) {
+    window()->give_back(count, taken);
+  }
+  // What it cost then: intervals grow where permits are used late.
+  const std::int64_t cost = interval_of({limit_.count, limit_.period + slack_}, burst_, true);
+  for (; log() != nullptr && count > 0 && log()->give_back(taken); --count) {
+    full_at_.ns -= cost;
+  }
+}
+
 Instant RateGate::opens_at() const {
   return !limited()            ? Instant{}
          : window() != nullptr ? window()->opens_at()

@@ -71,6 +71,9 @@ class RateGate {
   Instant due_at(std::uint32_t units, Duration ahead) const;
   /// Requires: count <= available(now). Permits are never given back.
   void take(std::uint32_t count, Instant now);
+  /// So many of those that were taken at that instant lapsed unused. Others have them, where what
+  /// counts is known of each; the rest of the limits paces on as if they had been used.
+  void give_back(std::uint32_t count, Instant taken);
   /// A permit taken earlier was used only now, `late` after that. If none was that late before, the
   /// gate counts in windows longer by that from here on, and gives what comes next that much later:
   /// then N holds in any window of their use, as long as it is less than a period. Not for a limit

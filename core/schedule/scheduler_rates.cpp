@@ -273,6 +273,7 @@ bool Scheduler::drive_rates(Now now, std::uint32_t& budget) {
 
 void Scheduler::serve_rate(RateScope& scope, Now now, std::uint32_t& budget) {
   --budget;
+  rates_.clear_lapsed(scope, now.instant);
   if (scope.again) {
     LatePermits::serve_again(*this, scope, now);
     return;

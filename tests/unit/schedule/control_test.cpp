@@ -218,7 +218,9 @@ TEST(Control, ASessionIsKeptForAPermitThatItsQueueIsFirstInLineFor) {
   hand.idle_sessions[first] = 1;
   hand.run();
   ASSERT_NE(hand.scheduler().take(first, hand.now), nullptr);
-  const auto expects = [&](QueueId queue) { return hand.scheduler().expects(queue, {}, {}, hand.now); };
+  const auto expects = [&](QueueId queue) {
+    return hand.scheduler().expects(queue, {}, {}, hand.now);
+  };
   EXPECT_EQ(hand.scheduler().take(first, hand.now), nullptr);
   hand.run();
   EXPECT_EQ(expects(first), Duration{}) << "it is not near yet";

@@ -75,6 +75,69 @@ TEST_P(Rates, RandomTakerNeverExceedsN) {
   }
 }
 
+/// Permits of a gate that lapse, or are used a while after they were taken.
+class Lapsing {
+ public:
+  Lapsing(RateLimit limit, Random& random) : limit_(limit), random_(random) {
+    gate_.configure(limit, now_, slack());
+  }
+  Duration slack() const { return limit_.period / 50; }
+
+  /// Somebody takes all there is, as soon as there is some, or when others have used theirs.
+  void run(Duration length, int lapse_percent) {
+    for (const Instant end = now_ + length; now_ < end;) {
+      const std::uint32_t permits = gate_.available(now_);
+      gate_.take(permits, now_);
+      for (std::uint32_t n = permits; n > 0; --n) {
+        const bool lapses = random_.chance(lapse_percent);
+        const Duration after{lapses ? slack().ns : random_.between(0, slack().ns - 1)};
+        held_.insert({now_ + after, {now_, lapses}});
+      }
+      const Instant opens = gate_.opens_at();
+      ASSERT_GT(opens, now_);
+      now_ = held_.empty() ? opens : std::min(opens, held_.begin()->first);
+      while (!held_.empty() && held_.begin()->first <= now_) {
+        const auto [taken, lapses] = held_.extract(held_.begin()).mapped();
+        lapses ? gate_.give_back(1, taken) : use();
+        ASSERT_LE(window_.size(), limit_.count);
+      }
+    }
+  }
+  std::uint64_t used() const { return used_; }
+
+ private:
+  void use() {
+    ++used_;
+    window_.push_back(now_);
+    while (now_ - window_.front() >= limit_.period) {
+      window_.pop_front();
+    }
+  }
+
+  RateLimit limit_;
+  Random& random_;
+  RateGate gate_;
+  Instant now_{1'000'000'007};
+  std::multimap<Instant, std::pair<Instant, bool>> held_;
+  std::deque<Instant> window_;
+  std::uint64_t used_ = 0;
+};
+
+// What lapses others use: not more than N in any window, and nearly that many.
+TEST(RateGate, WhatLapsesIsUsedByOthers) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed);
+    const bool burst = random.chance(30);
+    const RateLimit limit{static_cast<std::uint32_t>(random.between(20, 400)),
+                          Duration::seconds(random.between(1, 120)), burst};
+    Lapsing some(limit, random);
+    some.run(limit.period * 10, static_cast<int>(random.between(0, 30)));
+    ASSERT_FALSE(HasFatalFailure());
+    EXPECT_GE(some.used() * 100, std::uint64_t{limit.count} * 10 * 94) << limit.count;
+  }
+}
+
 /// Permits are used a while after they were taken.
 TEST(RateGate, PermitsAreGoodForALimitedTime) {
   const Duration second = Duration::seconds(1);
