@@ -118,12 +118,6 @@ enum class SessionEnd : std::uint8_t {
   local_failure,  ///< our own fault (no port, no address): queue waits, host is not blamed
 };
 
-/// Whether other sessions of a queue are idle: any, and any from the same source address.
-struct IdleOthers {
-  bool any = false;
-  bool there = false;
-};
-
 /// Door deliver -> schedule, at the queue's home shard.
 class WorkSource {
  public:

@@ -91,6 +91,12 @@ class JobHolder {
   virtual void permits_due() = 0;
 };
 
+/// Whether other sessions of a queue are idle: any, and any from the same source address.
+struct IdleOthers {
+  bool any = false;
+  bool there = false;
+};
+
 /// How many RCPTs of a job may leave now.
 struct Permits {
   std::uint32_t count = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/schedule/made_up.h"
 
 namespace ringpost::schedule {
 
@@ -10,12 +11,8 @@ namespace {
 
 constexpr std::uint64_t kBurstShare = 25;
 
-/// What a message was late by is made up for in the time of so many of its size.
-constexpr std::int64_t kMadeUp = 6;
-/// Messages that cost more than that do not begin nearer to each other than two thirds of it.
+/// Messages that cost more than that are slow.
 constexpr Duration kSpaced = Duration::milliseconds(50);
-constexpr std::int64_t kNearest = 2;
-constexpr std::int64_t kOfCost = 3;
 
 }  // namespace
 
@@ -84,13 +81,13 @@ void ByteGate::count(std::uint64_t size, Instant when) {
 
 // Beyond the burst.
 std::int64_t ByteGate::made_up(std::uint64_t size) const {
-  const std::int64_t most = kMadeUp * cost(std::max(size, last_size_)) - cost(burst_);
+  const std::int64_t most = std::int64_t{kMadeUp} * cost(std::max(size, last_size_)) - cost(burst_);
   return std::clamp<std::int64_t>(most, 0, limit_.period.ns);
 }
 
 Duration ByteGate::nearest(std::uint64_t size) const {
   const Duration whole{cost(size)};
-  return whole > kSpaced ? Duration{whole.ns / kOfCost * kNearest} : Duration{};
+  return whole > kSpaced ? Duration{whole.ns / kOfInterval * kNearest} : Duration{};
 }
 
 Instant ByteGate::pace_opens(std::uint64_t size) const {

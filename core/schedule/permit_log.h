@@ -57,6 +57,14 @@ class PermitLog {
   }
   /// Long ago, if there is none.
   Instant last() const { return used_ == 0 ? Instant{INT64_MIN / 2} : at(used_ - 1); }
+  /// From when on there may be one each `interval`, N of which are a window.
+  Instant evenly_from(Duration interval) const {
+    Instant from{INT64_MIN / 2};
+    for (std::size_t n = 1; n <= used_; ++n) {
+      from = std::max(from, at(used_ - n) + interval * static_cast<std::int64_t>(n));
+    }
+    return from;
+  }
   /// When there are more than `units`, if none is taken; never: there cannot be.
   Instant more_than(std::uint32_t units, Duration window) const {
     const std::size_t place = units + used_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/schedule/made_up.h"
 
 namespace ringpost::schedule {
 
@@ -17,26 +18,21 @@ constexpr Duration kLateMax = Duration::minutes(1);
 constexpr Duration kQuick = Duration::seconds(5);
 constexpr Duration kShort = Duration::seconds(20);
 
-/// A permit may make up for what those before it were late, so many intervals, or a tenth of a
-/// second if that is more.
-constexpr std::uint32_t kMadeUp = 6;
-/// Of those that are logged no two are nearer than two thirds of the interval.
-constexpr std::int64_t kNearest = 2;
-constexpr std::int64_t kOfInterval = 3;
+/// Of the limits that outlive the process a start that knows nothing of the last run costs as much.
+constexpr std::uint32_t kMadeUpLong = 2;
+constexpr Duration kLong = Duration::hours(1);
 /// From here on a burst of kMadeUp costs little of the rate.
 constexpr std::uint32_t kLoggedBelow = 500;
-/// Positions of these and longer ones are kept over restarts, where one instant has to say it all.
-constexpr Duration kLoggedIn = Duration::hours(1);
 
 /// A single permit has no burst.
 bool in_bursts(RateLimit limit) { return limit.burst && limit.count > 1; }
 
 /// What it allows in a tenth of a second, or what may be made up for if that is more. Counts are 32
 /// bits and the tenth is 27, so the product fits.
-std::uint64_t room_of(RateLimit limit, Duration tenth) {
+std::uint64_t room_of(RateLimit limit, Duration tenth, std::uint32_t made_up) {
   return std::max<std::uint64_t>(limit.count * static_cast<std::uint64_t>(tenth.ns) /
                                      static_cast<std::uint64_t>(limit.period.ns),
-                                 kMadeUp);
+                                 made_up);
 }
 
 std::uint32_t burst_of(RateLimit limit, std::uint64_t room, bool slack) {
@@ -47,7 +43,7 @@ std::uint32_t burst_of(RateLimit limit, std::uint64_t room, bool slack) {
 
 /// Its last permits are remembered one by one.
 bool is_logged(RateLimit limit) {
-  return !limit.burst && limit.count > 1 && limit.count < kLoggedBelow && limit.period < kLoggedIn;
+  return !limit.burst && limit.count > 1 && limit.count < kLoggedBelow;
 }
 
 std::int64_t interval_of(RateLimit limit, std::uint32_t burst, bool logged) {
@@ -118,10 +114,10 @@ void RateGate::count_window(Before& before, Instant now) {
 }
 
 void RateGate::pace(const Before& before, Instant now) {
-  const std::uint64_t room = room_of(limit_, kTenth);
-  burst_ = burst_of(limit_, room, slack_.ns > 0);
+  burst_ = burst_of(limit_, room_of(limit_, kTenth, kMadeUp), slack_.ns > 0);
   if (is_logged(limit_)) {
-    burst_ = static_cast<std::uint32_t>(room);
+    const std::uint32_t made_up = limit_.period < kLong ? kMadeUp : kMadeUpLong;
+    burst_ = static_cast<std::uint32_t>(room_of(limit_, kTenth, made_up));
     memory_ = std::make_unique<Memory>();
     memory_->log = std::make_unique<PermitLog>(limit_.count);
   }
@@ -195,7 +191,9 @@ void RateGate::begin_after(Instant start, Duration late) {
 }
 
 RateGate::Position RateGate::position() const {
-  const Instant rests = log() != nullptr ? full_at_ + interval() * burst_ : rests_at();
+  // Of a log: when one that is taken evenly from then on fits in behind what it remembers.
+  const Instant rests =
+      log() != nullptr ? std::max(paced_at(), log()->evenly_from(interval())) : rests_at();
   return {window() != nullptr ? rests : rests + late(), window() != nullptr ? window()->used() : 0};
 }
 
@@ -211,7 +209,7 @@ void RateGate::go_on(Position position, Instant now) {
   const Instant latest = now + limit_.period + Duration{burst_ * interval_ns_};
   const Instant rests = std::min(position.rests, latest);
   if (log() != nullptr) {
-    pace_evenly(std::min(rests - interval() * (burst_ - 1), now + whole_window()));
+    pace_evenly(std::min(rests, now + whole_window()));
   } else {
     full_at_ = std::max(full_at_, rests);
   }

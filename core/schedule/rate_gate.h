@@ -53,7 +53,8 @@ class RateGate {
 
   /// What has to be known of a gate to go on from there.
   struct Position {
-    Instant rests;           ///< rests_at(), and later by what permits were used late
+    Instant rests;           ///< rests_at(), or of a logged one when the next is to be had; and
+                             ///< later by what permits were used late
     std::uint32_t used = 0;  ///< of a limit that says `burst`: what counts in its period now
   };
   Position position() const;

@@ -148,6 +148,12 @@ Duration time_between_permits(const RateScope& scope) {
   return scope.parts.empty() ? scope.interval : std::max(scope.interval, least);
 }
 
+/// A permit is due within that time, or was and is not used.
+bool permit_comes(const RateScope& scope, Duration near, Now now) {
+  return scope.opens <= now.instant + near && scope.opens + kKeep * 10 >= now.instant &&
+         scope.used < scope.opens;
+}
+
 }  // namespace
 
 /// Its turn is over, and others wait until they may come near. Of a slow rate the permit that is
@@ -160,9 +166,12 @@ bool SenderTraffic::gives_way(const SenderLane& lane, Now now) {
   }
   const Duration interval = time_between_permits(scope);
   const Duration near = std::min(RateBook::kLead, interval / 2);
-  const bool comes = interval >= kSlowLine && scope.opens <= now.instant + near &&
-                     scope.opens + kKeep * 10 >= now.instant;
-  return !comes;
+  const bool comes =
+      scope.parts.empty()
+          ? permit_comes(scope, near, now)
+          : std::any_of(scope.parts.begin(), scope.parts.end(),
+                        [&](const RateScope* part) { return permit_comes(*part, near, now); });
+  return interval < kSlowLine || !comes;
 }
 
 // A permit that still came for it would lapse.

@@ -601,12 +601,14 @@ void Crowd::next_job(std::size_t index) {
 
 void Crowd::idle_out(const Event& event) {
   const Session& session = sessions_[event.session];
+  if (session.state != Session::State::idle || session.idle_round != event.round) {
+    return;
+  }
   IdleOthers others;
   for (const std::size_t i : live(session.shard, session.queue)) {
-    if (i != event.session && sessions_[i].state == Session::State::idle) {
-      others.any = true;
-      others.there = others.there || sessions_[i].source == session.source;
-    }
+    const bool idle = i != event.session && sessions_[i].state == Session::State::idle;
+    others.any = others.any || idle;
+    others.there = others.there || (idle && sessions_[i].source == session.source);
   }
   const Duration more = shards_[session.shard]->scheduler->expects(
       session.queue, source_address(session.source), others, now);
@@ -738,12 +740,7 @@ void Crowd::handle(const Event& event) {
         next_job(event.session);
       }
       break;
-    case What::idle_out:
-      if (sessions_[event.session].state == Session::State::idle &&
-          sessions_[event.session].idle_round == event.round) {
-        idle_out(event);
-      }
-      break;
+    case What::idle_out: idle_out(event); break;
     case What::rechecked:
       if (sessions_[event.session].state == Session::State::idle &&
           gives_way(sessions_[event.session], true)) {
