@@ -36,8 +36,9 @@ class RateGate {
   void close_until(Instant when);
   /// What was given before `start` is not known, only that the limit held then. The most that can
   /// have been given leaves the gate as empty as it can be: no permit for one interval from `start`
-  /// on (of a logged one seven, a period at the most), and for `late` more if permits were used
-  /// that much later than they were given; of a limit that says `burst`, none for its whole period.
+  /// on (of a logged one for those besides that it may make up for, a period at the most), and for
+  /// `late` more if permits were used that much later than they were given; of a limit that says
+  /// `burst`, none for its whole period.
   void begin_after(Instant start, Duration late = {});
 
   /// Whether a permit of such a limit can be waited for with a transaction open; or has to be,

@@ -14,7 +14,7 @@ namespace ringpost::schedule {
 /// What gates of long periods had come to when the last run ended, so that a limit of an hour or
 /// more holds over a restart. But for debts of octets nothing is written while mail flows: after a
 /// run that did not end in order every gate begins as empty as the limit can have left it
-/// (RateGate::begin_after), which costs one interval of its rate at most.
+/// (RateGate::begin_after), which costs one interval of its rate, or three.
 class RatePositions {
  public:
   /// Limits of shorter periods begin anew.
