@@ -34,6 +34,7 @@ void ByteGate::configure(ByteLimit limit, Instant now, Duration slack) {
   if (before.limited()) {
     // What was to be waited for still is; the new burst begins empty.
     paid_at_ = std::max(paid_at_, now) + Duration{cost(burst_)};
+    last_size_ = 0;
   }
   if (before.limited() && same_time) {
     return;
@@ -138,9 +139,11 @@ Instant ByteGate::opens_for(std::uint64_t size) const {
 }
 
 Instant ByteGate::opens_for(std::uint64_t size, std::uint32_t more) const {
-  return !limited() ? Instant{}
-                    : std::max(pace_opens(size) + Duration{cost(size * more)},
-                               opens_for(size) + nearest(size) * more);
+  if (!limited()) {
+    return {};
+  }
+  const Duration all{cost(size * more)};
+  return std::max(pace_opens(size) + all, opens_for(size) + std::min(all, nearest(size * more)));
 }
 
 void ByteGate::take(std::uint64_t size, Instant now) {

@@ -31,7 +31,7 @@ struct SharedGate {
   RateGate turns;                           ///< of quick ones: transactions that begin unpaid
   std::uint32_t version = 0;                ///< of the settings its limit is of
   RateAccount* claimed_by = nullptr;        ///< that was passed over; nobody takes octets before it
-  List<RateAccount, RateBehindTag> behind;  ///< who waits for that, or for its octets
+  List<RateAccount, RateBehindTag> behind;  ///< who waits for that, or for it
 
   bool claimed_by_other(const RateAccount& account) const {
     return claimed_by != nullptr && claimed_by != &account;

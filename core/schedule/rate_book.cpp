@@ -413,6 +413,8 @@ void RateBook::on_unused(const LeaseMessage& message) {
     if (gate->octets.limited()) {
       gate->octets.give_back(message.octets, taken);
       call(*gate);
+    } else {
+      call(*gate, message.units + 1);
     }
   }
   freshen(account);
@@ -609,9 +611,10 @@ void RateBook::stand_behind(Account& account, Gate* gate) {
   }
 }
 
-/// What waits for the gate looks at it again.
-void RateBook::call(Gate& gate) {
-  while (Account* const account = gate.behind.front()) {
+/// Those that wait for the gate look at it again, so many at the most, longest ago first.
+void RateBook::call(Gate& gate, std::uint32_t most) {
+  for (std::size_t n = std::min<std::size_t>(most, gate.behind.size()); n > 0; --n) {
+    Account* const account = gate.behind.front();
     stand_behind(*account, nullptr);
     freshen(*account);
   }
@@ -664,7 +667,7 @@ void RateBook::await_gates(Account& account, Instant now) {
   for (Gate* gate : account.gates) {
     const bool spare = !gate->octets.limited() && has_spare(account, now);
     const Instant when = spare ? Instant{} : opens_of(*gate, octets, next_is_turn(account));
-    last = gate->octets.limited() && when > std::max(now, opens) ? gate : last;
+    last = when > std::max(now, opens) ? gate : last;
     opens = std::max(opens, when);
     rates_open = gate->octets.limited() ? rates_open : std::max(rates_open, when);
     taken = gate->claimed_by_other(account) ? gate : taken;

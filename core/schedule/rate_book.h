@@ -149,7 +149,7 @@ class RateBook {
   void await_gates(Account& account, Instant now);
   void set_claim(Account& account, Gate* gate);
   static void stand_behind(Account& account, Gate* gate);
-  void call(Gate& gate);
+  void call(Gate& gate, std::uint32_t most = UINT32_MAX);
   void grant_due(Instant now);
   void answer_asks(Account& account);
   void recall(Account& account, Instant now);

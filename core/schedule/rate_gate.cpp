@@ -76,7 +76,7 @@ void RateGate::pace_evenly(Instant open) {
   if (PermitLog* const log = this->log()) {
     log->begin_evenly(open, interval(), whole_window());
   }
-  close_until(open);
+  put_off(open);
 }
 
 void RateGate::configure(RateLimit limit, Instant now, Duration slack) {
@@ -124,7 +124,7 @@ void RateGate::pace(const Before& before, Instant now) {
   const Duration whole = whole_window();
   interval_ns_ = interval_of({limit_.count, whole}, burst_, log() != nullptr);
   if (log() != nullptr || before.limit.limited()) {
-    close_until(now);  // a log has not been late yet; no fresh burst by a reload
+    put_off(now);  // a log has not been late yet; no fresh burst by a reload
   }
   if (!before.busy) {
     return;
@@ -136,7 +136,7 @@ void RateGate::pace(const Before& before, Instant now) {
              (limit_.count <= before.limit.count || !kept->cut())) {
     // What it had forgotten was a whole window before its last permit.
     log()->go_on(*kept);
-    close_until(std::max(now, log()->last() + interval()));
+    put_off(std::max(now, log()->last() + interval()));
   } else {
     // From `next` on any window holds at most N of one each interval, with those before it. A
     // faster limit need not wait for a permit of the slower one: an empty burst and a whole
@@ -171,6 +171,12 @@ void RateGate::close_until(Instant when) {
   if (window() != nullptr) {
     window()->close_until(when);
   } else {
+    pace_evenly(when);
+  }
+}
+
+void RateGate::put_off(Instant when) {
+  if (window() == nullptr) {
     full_at_ = std::max(full_at_, Instant{when.ns + (burst_ - 1) * interval_ns_});
   }
 }
@@ -288,7 +294,7 @@ void RateGate::take(std::uint32_t count, Instant now) {
   }
   RP_ASSERT_NOTE(count <= available(now), "a rate permit was taken that is not there");
   if (log() != nullptr && now - opens_at() > interval() * burst_) {
-    close_until(now);  // nobody waited
+    put_off(now);  // nobody waited
   }
   full_at_ = Instant{std::max(full_at_.ns, now.ns) + count * interval_ns_};
   for (std::uint32_t n = log() != nullptr ? count : 0; n > 0; --n) {
@@ -301,10 +307,9 @@ void RateGate::give_back(std::uint32_t count, Instant taken) {
   if (window() != nullptr) {
     window()->give_back(count, taken);
   }
-  // What it cost then: intervals grow where permits are used late.
-  const std::int64_t cost = interval_of({limit_.count, limit_.period + slack_}, burst_, true);
   for (; log() != nullptr && count > 0 && log()->give_back(taken); --count) {
-    full_at_.ns -= cost;
+    // What came after it may have begun anew, and been put off by nothing but itself.
+    full_at_ = std::max(full_at_ - interval(), log()->evenly_from(interval()));
   }
 }
 

@@ -14,10 +14,11 @@ namespace ringpost::schedule {
 /// then one permit each period/(N-b+1). In any half-open window of one period there are then at
 /// most N permits, and over 95 % of N are given while somebody waits.
 ///
-/// A limit below 500 in less than an hour remembers when its last N permits were taken instead, and
-/// gives one each period/N; after one that was taken late the next ones come sooner, until that is
-/// made up: six intervals at the most, or 0.1 s. Who needs permits of several gates at once takes
-/// them when the last one opens: all that the others are late by that would else be lost.
+/// A limit below 500 remembers when its last N permits were taken instead, and gives one each
+/// period/N; after one that was taken late the next ones come sooner, until that is made up: six
+/// intervals at the most, or 0.1 s; two of a period of an hour or more. Who needs permits of
+/// several gates at once takes them when the last one opens: all that the others are late by that
+/// would else be lost.
 ///
 /// A value of one shard; no timers: it tells the instant at which it opens. A limit that says
 /// `burst` is counted by a BurstWindow instead.
@@ -71,7 +72,7 @@ class RateGate {
   std::uint32_t due(Instant now, Duration ahead) const;
   /// When due() will be more than `units` if none is taken; never: not before some are.
   Instant due_at(std::uint32_t units, Duration ahead) const;
-  /// Requires: count <= available(now). Permits are never given back.
+  /// Requires: count <= available(now).
   void take(std::uint32_t count, Instant now);
   /// So many of those that were taken at that instant lapsed unused. Others have them, where what
   /// counts is known of each; the rest of the limits paces on as if they had been used.
@@ -123,6 +124,7 @@ class RateGate {
   void count_window(Before& before, Instant now);
   void pace(const Before& before, Instant now);
   void pace_evenly(Instant open);
+  void put_off(Instant when);
 
   RateLimit limit_{0, Duration{}};
   Duration slack_;

@@ -165,6 +165,9 @@ bool SenderTraffic::gives_way(const SenderLane& lane, Now now) {
     return false;
   }
   const Duration interval = time_between_permits(scope);
+  if (now.instant >= lane.since + RateScope::kTurn + interval * 2) {
+    return true;
+  }
   const Duration near = std::min(RateBook::kLead, interval / 2);
   const bool comes =
       scope.parts.empty()

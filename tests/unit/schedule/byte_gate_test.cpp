@@ -217,5 +217,43 @@ TEST(ByteGate, AMessageLargerThanTheLimitGoes) {
   EXPECT_TRUE(gate.open_for(1, kBegin + Duration::seconds(10)));
 }
 
+// What began under another limit was paid for by that one.
+TEST(ByteGate, ALowerLimitIsNotPaidForByWhatBeganBefore) {
+  ByteGate gate;
+  gate.configure({1'000'000'000, Duration::hours(1)}, kBegin);
+  ASSERT_TRUE(gate.open_for(20'000'000, kBegin));
+  gate.take(20'000'000, kBegin);
+  gate.configure({1'000'000, Duration::hours(24)}, kBegin + Duration::seconds(1));
+  EXPECT_FALSE(gate.open_for(1'000, kBegin + Duration::hours(23)));
+  EXPECT_LE(gate.opens_for(1'000), kBegin + Duration::hours(25));
+}
+
+// Each begins up to the time of one later than it may, for its receiver is busy or another limit
+// holds it up: the next ones make up for that.
+TEST(ByteGate, TheLimitIsReachedByThoseThatBeginLate) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
+    Random random(seed);
+    const ByteLimit limit{1'000'000, Duration::seconds(random.between(10, 3'600))};
+    const auto size = static_cast<std::uint64_t>(random.between(5'000, 50'000));
+    const std::int64_t cost = limit.period.ns / 1'000 * static_cast<std::int64_t>(size) / 1'000;
+    ByteGate gate;
+    gate.configure(limit, kBegin);
+    Watch watch(limit);
+    std::uint64_t sent = 0;
+    const Instant end = kBegin + limit.period * 20;
+    for (Instant now = kBegin; now < end;
+         now = gate.opens_for(size) + Duration{random.between(0, random.chance(50) ? cost : 0)}) {
+      if (gate.open_for(size, now)) {
+        gate.take(size, now);
+        watch.begins(size, now);
+        ASSERT_FALSE(HasFatalFailure());
+        sent += size;
+      }
+    }
+    // As many whole messages as fit into a period.
+    EXPECT_GE(sent, limit.count / size * size * 20 * 95 / 100) << "seed " << seed << ", " << size;
+  }
+}
+
 }  // namespace
 }  // namespace ringpost::schedule

@@ -1,4 +1,5 @@
 #include "tests/unit/schedule/crowd.h"
+#include "tests/unit/schedule/two_scopes.h"
 
 // Limits of octets, of queues and of virtual MTAs over all shards. The crowd asserts at every take
 // that what began within a period is at most the limit, or one message alone.
@@ -133,23 +134,9 @@ TEST(Octets, AreOwedOverACrash) {
   }
 }
 
-/// Two groups' mail under one limit of octets, on one shard.
-struct TwoScopes : PolicySource, LeaseTransport {
-  QueueSettings settings_of(std::string_view, std::string_view) override { return {}; }
-  GlobalLimits global_limits() override { return {}; }
-  const RatePlan* rate_plan(std::uint64_t) override { return &plan; }
-  bool send(unsigned, const LeaseMessage&) override { return true; }
-
-  RatePlan plan;
-  Now now{Instant{} + Duration::hours(1), WallTime{1'800'000'000'000'000}};
-  WarmupBook warmups{now};
-  RatePositions positions;
-  RateBook book{0, 1, *this, warmups, positions};
-};
-
 // The room that small messages leave in the limit's period is too little for a large one.
 TEST(Octets, ALargeMessageIsNotPassedByForEver) {
-  TwoScopes two;
+  test::TwoScopes two;
   two.plan.rates.push_back(
       {5, {}, RateOf::vmta_octets, false, nullptr, {20'000, Duration::seconds(1)}});
   RateScope& small = two.book.scope(1, 5, {}, 1);
@@ -180,7 +167,7 @@ TEST(Octets, ALargeMessageIsNotPassedByForEver) {
 
 // Two that ask again and again, and cannot use what they get, do not keep others from theirs.
 TEST(Octets, EachThatWaitsHasItsTurn) {
-  TwoScopes two;
+  test::TwoScopes two;
   two.plan.rates.push_back(
       {5, {}, RateOf::vmta_octets, false, nullptr, {20'000, Duration::seconds(1)}});
   struct One {

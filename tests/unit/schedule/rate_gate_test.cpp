@@ -488,5 +488,68 @@ TEST(RateGate, WhatAnotherGateTookCounts) {
   }
 }
 
+// What lapses may be told of much later, when others have begun anew.
+TEST(RateGate, WhatLapsedCountsNoMoreAfterACrash) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed);
+    const RateLimit limit{static_cast<std::uint32_t>(2 + random.below(300)),
+                          Duration::hours(random.chance(50) ? 1 : 24)};
+    const std::int64_t longest = limit.period.ns * random.between(1, 95) / 100;
+    const int lapse_percent = static_cast<int>(random.between(0, 40));
+    RateGate gate;
+    Instant now{limit.period.ns};
+    gate.configure(limit, now);
+    std::multimap<Instant, Instant> lapsed;  // when that is told, when they were taken
+    std::deque<Instant> used;
+    for (int i = 0; i < 3'000; ++i) {
+      now = std::max(now, gate.opens_at());
+      if (random.chance(5)) {  // nobody asks for a while
+        now = now + Duration{random.between(0, limit.period.ns / limit.count * 10)};
+      }
+      while (!lapsed.empty() && lapsed.begin()->first <= now) {
+        gate.give_back(1, lapsed.extract(lapsed.begin()).mapped());
+      }
+      if (gate.available(now) == 0) {
+        continue;
+      }
+      gate.take(1, now);
+      if (random.chance(lapse_percent)) {
+        lapsed.insert({now + Duration{random.between(1, longest)}, now});
+      } else {
+        used.push_back(now);
+      }
+      while (!used.empty() && now - used.front() >= limit.period) {
+        used.pop_front();
+      }
+      ASSERT_LE(used.size(), limit.count);
+      if (random.below(150) == 0) {
+        RateGate next;
+        next.configure(limit, now);
+        random.chance(50) ? next.begin_after(now) : next.go_on(gate.position(), now);
+        gate = std::move(next);
+        lapsed.clear();
+      }
+    }
+  }
+}
+
+// A rate that another shard paced until now gives nothing for a period, whatever comes.
+TEST(RateGate, WhatIsClosedStaysClosedOverAChange) {
+  for (const std::uint32_t count : {20U, 100U, 101U, 600U}) {
+    for (const std::uint32_t changed : {19U, 99U, 101U, 400U}) {
+      RateGate gate;
+      const Instant now{Duration::hours(2).ns};
+      gate.configure({count, Duration::hours(1)}, now);
+      gate.close_until(now + Duration::hours(1));
+      gate.configure({changed, Duration::hours(1)}, now + Duration::seconds(1));
+      // As if N had been taken evenly, the last of them an interval before the hour is over.
+      EXPECT_GE(gate.opens_at(), now + Duration::hours(1) - Duration::hours(1) / count)
+          << count << " to " << changed;
+      EXPECT_LE(gate.opens_at(), now + Duration::hours(2)) << count << " to " << changed;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ringpost::schedule
