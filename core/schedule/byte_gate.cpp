@@ -142,8 +142,8 @@ Instant ByteGate::opens_for(std::uint64_t size, std::uint32_t more) const {
   if (!limited()) {
     return {};
   }
-  const Duration all{cost(size * more)};
-  return std::max(pace_opens(size) + all, opens_for(size) + std::min(all, nearest(size * more)));
+  return std::max(pace_opens(size) + Duration{cost(size * more)},
+                  opens_for(size) + nearest(size * more));
 }
 
 void ByteGate::take(std::uint64_t size, Instant now) {

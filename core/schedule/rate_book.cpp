@@ -381,6 +381,7 @@ void RateBook::on_want(const LeaseMessage& message, unsigned from) {
   }
   if (account.turn.empty()) {
     set_claim(account, nullptr);
+    stand_behind(account, nullptr);  // what comes back is for those that wait
     account.due = {};
   }
   peer.want = want;

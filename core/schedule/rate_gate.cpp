@@ -74,6 +74,8 @@ Duration RateGate::late_max() const {
 
 void RateGate::pace_evenly(Instant open) {
   if (PermitLog* const log = this->log()) {
+    // Not sooner than what it knew of allows.
+    open = std::max({open, paced_at(), log->evenly_from(interval())});
     log->begin_evenly(open, interval(), whole_window());
   }
   put_off(open);
@@ -309,7 +311,7 @@ void RateGate::give_back(std::uint32_t count, Instant taken) {
   }
   for (; log() != nullptr && count > 0 && log()->give_back(taken); --count) {
     // What came after it may have begun anew, and been put off by nothing but itself.
-    full_at_ = std::max(full_at_ - interval(), log()->evenly_from(interval()));
+    full_at_ = std::max(full_at_ - interval(), std::min(full_at_, log()->evenly_from(interval())));
   }
 }
 

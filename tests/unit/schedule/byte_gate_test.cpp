@@ -228,8 +228,8 @@ TEST(ByteGate, ALowerLimitIsNotPaidForByWhatBeganBefore) {
   EXPECT_LE(gate.opens_for(1'000), kBegin + Duration::hours(25));
 }
 
-// Each begins up to the time of one later than it may, for its receiver is busy or another limit
-// holds it up: the next ones make up for that.
+// Each begins up to half the time of one later than it may, for its receiver is busy or another
+// limit holds it up: the next ones make up for that.
 TEST(ByteGate, TheLimitIsReachedByThoseThatBeginLate) {
   for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     Random random(seed);
@@ -242,7 +242,8 @@ TEST(ByteGate, TheLimitIsReachedByThoseThatBeginLate) {
     std::uint64_t sent = 0;
     const Instant end = kBegin + limit.period * 20;
     for (Instant now = kBegin; now < end;
-         now = gate.opens_for(size) + Duration{random.between(0, random.chance(50) ? cost : 0)}) {
+         now =
+             gate.opens_for(size) + Duration{random.between(0, random.chance(50) ? cost / 2 : 0)}) {
       if (gate.open_for(size, now)) {
         gate.take(size, now);
         watch.begins(size, now);

@@ -24,6 +24,9 @@ void share(test::TwoScopes& two, std::array<Taker, 2>& takers) {
   for (const Instant end = two.now.instant + Duration::hours(3); two.now.instant < end;) {
     two.book.run(two.now.instant);
     while (RateScope* const scope = two.book.next_stirred()) {
+      if (scope != takers[0].scope && scope != takers[1].scope) {
+        continue;
+      }
       Taker& one = scope == takers[0].scope ? takers[0] : takers[1];
       two.book.clear_lapsed(*scope, two.now.instant);
       const bool fresh = std::exchange(one.seen, scope->received) != scope->received;
@@ -47,6 +50,16 @@ TEST(LapsedPermits, AreNotOnlyForThoseThatLetThemLapse) {
     for (const std::uint32_t uses_one_in : {0U, 1U, 2U, 5U}) {
       test::TwoScopes two;
       two.plan.rates.push_back({7, {100, Duration::hours(1), burst}});
+      // Many have asked before, and do not any more.
+      for (std::uint64_t other = 10; other < 2'000; ++other) {
+        two.book.set_want(two.book.scope(other, 5, {}, 1), 1);
+        two.book.flush(two);
+        two.book.run(two.now.instant);
+        two.book.flush(two);
+        two.book.set_want(two.book.scope(other, 5, {}, 1), 0);
+        two.book.flush(two);
+      }
+      two.now.instant = two.now.instant + Duration::hours(2);
       std::array<Taker, 2> takers{Taker{&two.book.scope(1, 5, {}, 1), uses_one_in},
                                   Taker{&two.book.scope(2, 5, {}, 1)}};
       share(two, takers);

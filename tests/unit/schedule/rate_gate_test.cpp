@@ -534,7 +534,8 @@ TEST(RateGate, WhatLapsedCountsNoMoreAfterACrash) {
   }
 }
 
-// A rate that another shard paced until now gives nothing for a period, whatever comes.
+// A rate that another shard paced until now gives nothing for a period; a change to a faster one
+// may end that, as far as that one allows.
 TEST(RateGate, WhatIsClosedStaysClosedOverAChange) {
   for (const std::uint32_t count : {20U, 100U, 101U, 600U}) {
     for (const std::uint32_t changed : {19U, 99U, 101U, 400U}) {
@@ -548,6 +549,23 @@ TEST(RateGate, WhatIsClosedStaysClosedOverAChange) {
           << count << " to " << changed;
       EXPECT_LE(gate.opens_at(), now + Duration::hours(2)) << count << " to " << changed;
     }
+  }
+}
+
+// What a start was told of holds, whatever else it has to assume, and in which order.
+TEST(RateGate, WhatIsAssumedOpensNothingSooner) {
+  for (const bool first : {true, false}) {
+    const RateLimit limit{100, Duration::hours(1)};
+    const Instant now{Duration::hours(10).ns};
+    RateGate gate;
+    gate.configure(limit, now);
+    const auto assume = [&] { gate.begin_after(now - Duration::hours(3)); };
+    first ? assume() : static_cast<void>(0);
+    gate.go_on({now + Duration::minutes(30)}, now);
+    first ? static_cast<void>(0) : assume();
+    gate.configure({101, Duration::hours(1)}, now + Duration::seconds(1));
+    EXPECT_GE(gate.opens_at(), now + Duration::minutes(29)) << first;
+    EXPECT_LE(gate.opens_at(), now + Duration::minutes(31)) << first;
   }
 }
 
