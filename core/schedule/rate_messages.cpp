@@ -40,7 +40,8 @@ void RateBook::on_answer(const LeaseMessage& message, unsigned from) {
         scope.leases.begin(), scope.leases.end(), [](const auto& a, const auto& b) {
           return (a.units == 0 ? Instant{} : a.expires) < (b.units == 0 ? Instant{} : b.expires);
         });
-    if (place.units > 0) {
+    // Permits that have not lapsed are lost then: if they went back they would come again at once.
+    if (place.units > 0 && scope.octets) {
       put_back(scope, place);
     }
     place = {message.units,

@@ -341,8 +341,13 @@ void SenderTraffic::grow_from(Scheduler& all, Queue& queue, SenderLane& lane, No
 void SenderTraffic::serve_part(Scheduler& all, RateScope& scope, Now now) {
   Instant again = now.instant + kLineRetry;
   std::uint32_t told = 0;
+  std::size_t passed = 0;
   for (std::size_t n = std::min(scope.waiting.size(), kLinesPerServe); n > 0; --n) {
-    auto* const line = static_cast<SenderLine*>(scope.waiting.front());
+    Waiter* one = scope.waiting.front();
+    for (std::size_t i = 0; i < passed && one != nullptr; ++i) {
+      one = scope.waiting.after(*one);
+    }
+    auto* const line = static_cast<SenderLine*>(one);
     if (line == nullptr || (scope.octets && told > 0)) {
       break;
     }
@@ -355,6 +360,10 @@ void SenderTraffic::serve_part(Scheduler& all, RateScope& scope, Now now) {
     const bool may = may_send(all, queue, lane, now, again);
     const std::uint32_t size = all.senders_.facts(lane.head).size;
     const std::uint32_t units = may ? LatePermits::there(all, queue, scope, size, now) : 0;
+    if (may && units <= told && LatePermits::turns(queue, scope) && LatePermits::full(all, scope)) {
+      ++passed;  // nothing is asked for it, but for those behind it
+      continue;
+    }
     if (may && units <= told) {
       break;
     }

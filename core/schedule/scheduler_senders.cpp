@@ -130,7 +130,6 @@ void SenderTraffic::ask(Scheduler& all, Queue& queue, const IpAddress& source, N
   }
   for (SenderLane* lane = queue.lanes; lane != nullptr; lane = lane->next_of_queue) {
     if (!lane->asks && queue.asking > 0 && !gives_way(*lane, now)) {
-      lane->since = lane->had_turn ? lane->since : now.instant;
       line_up(*lane, true);
     }
     all.rates_.stir(*lane->scope);
