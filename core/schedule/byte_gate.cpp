@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::uint64_t kBurstShare = 25;
 
-/// Messages that cost more than that are slow.
-constexpr Duration kSpaced = Duration::milliseconds(50);
+/// Who makes up for a delay comes sooner by that part of its time.
+constexpr std::int64_t kSooner = 3;
 
 }  // namespace
 
@@ -35,6 +35,7 @@ void ByteGate::configure(ByteLimit limit, Instant now, Duration slack) {
     // What was to be waited for still is; the new burst begins empty.
     paid_at_ = std::max(paid_at_, now) + Duration{cost(burst_)};
     last_size_ = 0;
+    late_ns_ = 0;
   }
   if (before.limited() && same_time) {
     return;
@@ -86,14 +87,8 @@ std::int64_t ByteGate::made_up(std::uint64_t size) const {
   return std::clamp<std::int64_t>(most, 0, limit_.period.ns);
 }
 
-Duration ByteGate::nearest(std::uint64_t size) const {
-  const Duration whole{cost(size)};
-  return whole > kSpaced ? Duration{whole.ns / kOfInterval * kNearest} : Duration{};
-}
-
 Instant ByteGate::pace_opens(std::uint64_t size) const {
-  const Instant paid{paid_at_.ns + cost(std::min(size, burst_)) - cost(burst_)};
-  return std::max(paid, last_ + nearest(last_size_));
+  return Instant{paid_at_.ns + cost(std::min(size, burst_)) - cost(burst_)};
 }
 
 void ByteGate::advance(Instant now) {
@@ -142,8 +137,9 @@ Instant ByteGate::opens_for(std::uint64_t size, std::uint32_t more) const {
   if (!limited()) {
     return {};
   }
-  return std::max(pace_opens(size) + Duration{cost(size * more)},
-                  opens_for(size) + nearest(size * more));
+  // Where something is to be made up for, each may come sooner by a third of its time.
+  const std::int64_t all = cost(size * more);
+  return opens_for(size) + Duration{all - std::min(late_ns_, all / kSooner)};
 }
 
 void ByteGate::take(std::uint64_t size, Instant now) {
@@ -152,9 +148,12 @@ void ByteGate::take(std::uint64_t size, Instant now) {
   }
   RP_ASSERT_NOTE(open_for(size, now), "octets were taken that are not there");
   count(size, now);
-  const bool waited = paid_at_ + Duration{made_up(size)} >= now;
-  paid_at_ = (waited ? paid_at_ : std::max(paid_at_, now)) + Duration{cost(size)};
-  last_ = now;
+  const std::int64_t most = made_up(size);
+  const std::int64_t late = std::max<std::int64_t>(0, now.ns - paid_at_.ns);
+  late_ns_ = late > most ? 0 : std::min(late_ns_ + late, most);  // or nobody waited
+  const std::int64_t sooner = std::min(late_ns_, cost(size) / kSooner);
+  late_ns_ -= sooner;
+  paid_at_ = std::max(paid_at_, now) + Duration{cost(size) - sooner};
   last_size_ = size;
 }
 
@@ -168,7 +167,6 @@ void ByteGate::give_back(std::uint64_t size, Instant taken) {
     used(slot) -= size;
     sum_ -= size;
   }
-  last_size_ -= taken == last_ ? std::min(size, last_size_) : 0;
   paid_at_ = paid_at_ - Duration{std::max<std::int64_t>(0, cost(size) - 1)};  // costs round up
 }
 
@@ -180,7 +178,7 @@ void ByteGate::close_until(Instant when) {
 ByteGate::Position ByteGate::position(Instant now) const {
   constexpr auto kSlotsOfPart = (kKept + Position::kParts - 1) / Position::kParts;
   Position out;
-  out.paid_at = std::max(paid_at_, last_ + nearest(last_size_));
+  out.paid_at = paid_at_;
   for (std::int64_t i = 0; i < kKept; ++i) {
     const std::int64_t slot = slot_ - kKept + 1 + i;
     auto& part = out.parts[static_cast<std::size_t>(i) / kSlotsOfPart];

@@ -66,7 +66,6 @@ class ByteGate {
 
   std::int64_t cost(std::uint64_t size) const;
   std::int64_t made_up(std::uint64_t size) const;
-  Duration nearest(std::uint64_t size) const;
   Instant pace_opens(std::uint64_t size) const;
   void advance(Instant now);
   void count(std::uint64_t size, Instant when);
@@ -78,10 +77,10 @@ class ByteGate {
   ByteLimit limit_;
   Duration slack_;
   std::uint64_t burst_ = 0;
-  Instant paid_at_;  ///< when the burst will be whole; before now: or what may be made up
+  Instant paid_at_;  ///< when the burst will be whole
   Instant closed_;
-  Instant last_;                             ///< when one was let go last
-  std::uint64_t last_size_ = 0;              ///< of it
+  std::int64_t late_ns_ = 0;                 ///< that is to be made up for
+  std::uint64_t last_size_ = 0;              ///< of the message that was let go last
   std::array<std::uint64_t, kKept> used_{};  ///< octets, by slot % kKept
   std::array<std::uint8_t, kKept> ends_{};   ///< when the last of them began, in parts of the slot
   std::int64_t slot_ns_ = 1;
