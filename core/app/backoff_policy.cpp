@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/app/rate_plans.h"
+#include "core/app/session_terms.h"
 #include "core/schedule/scheduler.h"
 
 namespace ringpost::app {
@@ -150,6 +151,7 @@ std::shared_ptr<const schedule::BackoffTwin> backoff_twin(const schedule::QueueS
   }
   policy->paced = policy->paced || twin->limits.messages.limited() ||
                   twin->limits.octets.limited() || twin->limits.shared_messages.scope != 0;
+  policy->terms = session_terms(*policy, in);
   twin->policy = std::move(policy);
   twin->to_normal_after = in.backoff_to_normal_after;
   twin->ends_on_delivery = in.backoff_to_normal_after_delivery;

@@ -6,6 +6,7 @@
 #include "core/account/fields.h"
 #include "core/app/backoff_policy.h"
 #include "core/app/host_limit_rows.h"
+#include "core/app/session_terms.h"
 #include "core/app/source_limits.h"
 #include "core/app/warmup_policy.h"
 #include "core/base/hash.h"
@@ -753,6 +754,7 @@ schedule::QueueSettings PolicyBook::translated(std::string_view queue, std::stri
   if (!group.empty()) {
     set_group(settings, *out, group, in);
   }
+  out->terms = session_terms(*out, in);
   settings.policy = std::move(out);
   settings.limits.vmta_connections_max = limit_of(identity.max_smtp_out);
   set_standing(settings.limits, in);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/base/hash.h"
 #include "core/base/text.h"
 
 namespace ringpost::config {
@@ -109,6 +110,24 @@ Status ReplyPatterns::add(std::string_view pattern, ReplyAction action) {
     actions_.push_back(action);
   }
   return added;
+}
+
+std::uint64_t ReplyPatterns::digest() const {
+  constexpr std::int64_t kNotSaid = -1;
+  Hasher64 digest;
+  for (const ReplyAction& one : actions_) {
+    const std::int64_t numbers[] = {static_cast<std::int64_t>(one.pattern.size()),
+                                    static_cast<std::int64_t>(one.category.size()),
+                                    static_cast<std::int64_t>(one.mode),
+                                    one.to_normal_after ? one.to_normal_after->ns : kNotSaid,
+                                    one.disable_source_ip ? one.disable_source_ip->ns : kNotSaid,
+                                    (one.skip_mx ? 1 : 0) + (one.bounce_queue ? 2 : 0) +
+                                        (one.bounce_rcpt ? 4 : 0) + (one.defer_queue ? 8 : 0)};
+    digest.update({reinterpret_cast<const char*>(numbers), sizeof numbers});
+    digest.update(one.pattern);
+    digest.update(one.category);
+  }
+  return digest.digest();
 }
 
 bool ReplyPatterns::ends_backoff() const {

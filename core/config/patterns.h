@@ -72,6 +72,8 @@ class ReplyPatterns {
   Status add(std::string_view pattern, ReplyAction action);
   void prepare() { set_.prepare(); }
   std::size_t size() const { return actions_.size(); }
+  /// Equal for lists that mean the same, wherever in the files they stand.
+  std::uint64_t digest() const;
   /// Whether some rule says mode=normal.
   bool ends_backoff() const;
   /// The rules that fit add up; where two of them contradict each other the first one holds.

@@ -158,8 +158,9 @@ class WorkSource {
   /// Asked when that time is over. More than zero: the permit that comes next is the session's; it
   /// is kept for so long, and asks anew.
   virtual Duration expects(QueueId, const IpAddress&, IdleOthers, Now) { return {}; }
-  /// Asked by a session before it takes work and when it has none. True: it was opened for another
-  /// mode of its queue, or its source address is no longer used; it takes no more and ends.
+  /// Asked by a session before it takes work and when it has none. True: it was opened under
+  /// other terms than its queue has now, or its source address is no longer used; it takes no more
+  /// and ends.
   virtual bool surplus(QueueId, const QueuePolicy&, const IpAddress&) { return false; }
 };
 

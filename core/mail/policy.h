@@ -151,6 +151,9 @@ struct QueuePolicy {
   PhaseTimeouts timeouts;
   Duration idle_timeout = Duration::seconds(5);
   std::uint32_t zero_copy_threshold_bytes = 32 * 1024;
+  /// Stands for all of this that sessions act by. One opened under other terms than its queue has
+  /// now ends between two transactions.
+  std::uint64_t terms = 0;
 };
 
 using QueuePolicyRef = std::shared_ptr<const QueuePolicy>;

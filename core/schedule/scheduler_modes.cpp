@@ -78,8 +78,9 @@ bool Scheduler::surplus(QueueId id, const QueuePolicy& policy, const IpAddress& 
   if (queue == nullptr) {
     return false;
   }
-  if (policy.backoff != queue->policy->backoff) {
-    return true;  // what it was opened with allows more, or less, than the queue may do now
+  // What it was opened with allows more, or less, than the queue may do now.
+  if (policy.backoff != queue->policy->backoff || policy.terms != queue->policy->terms) {
+    return true;
   }
   const bool any_rule = decisions_.has_sources() || !source_rules_.rules().empty();
   return any_rule && source_disabled(*queue, source);

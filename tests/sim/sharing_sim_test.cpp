@@ -16,7 +16,6 @@
 #include <string>
 #include <vector>
 
-#include "core/app/settings.h"
 #include "tests/number_from.h"
 #include "tests/sim/flow/injector.h"
 #include "tests/sim/flow/machine_run.h"
@@ -103,7 +102,6 @@ class SharingRun : private MachineRun {
   bool good() const { return ledger_.complaints().empty() && machine_ != nullptr; }
 
   void start() {
-    version_ = 1;
     configure(text_of(bits_));
     MachineRun::start(static_cast<unsigned>(1 + world_.random().below(4)));
   }
@@ -139,16 +137,7 @@ class SharingRun : private MachineRun {
 
   void reload() {
     bits_ = static_cast<unsigned>(world_.random().below(kVariants));
-    configure(text_of(bits_));
-    auto task = std::make_unique<app::ControlTask>();
-    task->kind = app::ControlKind::reload;
-    task->snapshot = snapshot_;
-    task->ingest = *app::ingest_config(snapshot_);
-    task->keys = std::make_shared<const app::KeyRing>(snapshot_);
-    task->version = ++version_;
-    if (machine_->ask(std::move(task)) == nullptr) {
-      ledger_.complain("a reload was not answered");
-    }
+    MachineRun::reload(text_of(bits_));
     ++reloads_;
     world_.trace("reload", bits_);
   }
@@ -217,7 +206,6 @@ class SharingRun : private MachineRun {
   std::vector<std::unique_ptr<Receiver>> hosts_;
   std::vector<std::unique_ptr<Injector>> injectors_;
   unsigned bits_ = 0;
-  std::uint32_t version_ = 1;
   unsigned reloads_ = 0;
 };
 

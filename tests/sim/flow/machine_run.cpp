@@ -1,5 +1,6 @@
 #include "tests/sim/flow/machine_run.h"
 
+#include "core/app/settings.h"
 #include "core/config/check.h"
 
 namespace ringpost::sim {
@@ -27,6 +28,7 @@ void MachineRun::configure(const std::string& text) {
 
 bool MachineRun::start(unsigned shards) {
   world_.trace("start", shards);
+  version_ = 1;
   machine_ = std::make_unique<Machine>(MachineRoom{.world = world_,
                                                    .network = network_,
                                                    .zone = zone_,
@@ -48,6 +50,19 @@ bool MachineRun::start(unsigned shards) {
     ledger_.complain("DAMAGE at a start: " + machine_->recovery_summary());
   }
   return true;
+}
+
+void MachineRun::reload(const std::string& text) {
+  configure(text);
+  auto task = std::make_unique<app::ControlTask>();
+  task->kind = app::ControlKind::reload;
+  task->snapshot = snapshot_;
+  task->ingest = *app::ingest_config(snapshot_);
+  task->keys = std::make_shared<const app::KeyRing>(snapshot_);
+  task->version = ++version_;
+  if (machine_->ask(std::move(task)) == nullptr) {
+    ledger_.complain("a reload was not answered");
+  }
 }
 
 bool MachineRun::stop() {

@@ -23,6 +23,8 @@ class MachineRun {
   void configure(const std::string& text);
   /// The machine recovers and listens. False: it did not, and there is none.
   bool start(unsigned shards);
+  /// The machine takes up another configuration.
+  void reload(const std::string& text);
   /// Ends it in order. False: that failed; there is none either way.
   bool stop();
   void crash(bool power_cut);
@@ -36,6 +38,7 @@ class MachineRun {
   Outside outside_;
   std::shared_ptr<const config::Snapshot> snapshot_;
   std::unique_ptr<Machine> machine_;
+  std::uint32_t version_ = 1;  ///< of the configuration, in one life
   bool tiny_ = false;
   unsigned clean_before_grouping_ = 50;
   // As the daemon's files are.

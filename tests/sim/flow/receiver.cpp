@@ -22,6 +22,8 @@ class Receiver::Session : public TextStream {
   void start(const RawSocket& socket) {
     attach(*outside_.net.adopt(socket));
     begun_ = outside_.world.instant();
+    messages_max_ = manners().messages_max;
+    refused_max_ = manners().refused_max;
     if (chance(manners().busy_greeting)) {
       fate_.broken = true;
       reply("421 4.3.2 busy", true);
@@ -30,7 +32,13 @@ class Receiver::Session : public TextStream {
     }
   }
 
+  unsigned transactions() const { return transactions_; }
+  void sender_changed(Instant then) { sender_changed_ = sender_changed_ || begun_ <= then; }
+
  private:
+  /// Transactions that a sender has on their way at once.
+  static constexpr unsigned kInHand = 4;
+
   const Manners& manners() const { return host_.manners; }
   bool chance(unsigned percent) { return outside_.world.random().chance(percent); }
 
@@ -106,6 +114,7 @@ class Receiver::Session : public TextStream {
       outside_.ledger.complain("MAIL inside a transaction");
       drop();
     } else if (starts("MAIL")) {
+      count_transaction();
       from_ = path_in(line);
       to_.clear();
       mail_open_ = !chance(manners().mail_later);
@@ -132,14 +141,36 @@ class Receiver::Session : public TextStream {
     }
   }
 
+  void count_transaction() {
+    ++transactions_;
+    late_ += sender_changed_ ? 1 : 0;
+    const auto complain = [&](const char* what) { outside_.ledger.complain(what); };
+    if (messages_max_ != 0 && transactions_ > messages_max_) {
+      complain("LIMIT: more transactions on a connection than max-msg-per-connection");
+    }
+    if (late_ > kInHand) {
+      complain("LIMIT: a connection of other settings is used on and on");
+    }
+    if (refused_max_ != 0 && refused_ >= refused_max_ &&
+        outside_.world.instant() > worn_out_ + manners().there_and_back) {
+      complain("LIMIT: a transaction after as many refusals as max-errors-per-connection");
+    }
+  }
+  void refuse(const char* text) {
+    reply(text);
+    if (++refused_ == refused_max_) {
+      worn_out_ = outside_.world.instant();
+    }
+  }
+
   void recipient(const std::string& address) {
     if (!mail_open_) {
       reply("503 5.5.1 no sender");
     } else if (chance(manners().rcpt_never)) {
       outside_.ledger.rejected(address);
-      reply("550 5.1.1 no such user");
+      refuse("550 5.1.1 no such user");
     } else if (chance(manners().rcpt_later)) {
-      reply("451 4.7.1 greylisted");
+      refuse("451 4.7.1 greylisted");
     } else {
       to_.push_back(address);
       reply("250 2.1.5 ok");
@@ -239,6 +270,13 @@ class Receiver::Session : public TextStream {
   bool dropping_ = false;
   bool closing_ = false;
   unsigned messages_ = 0;
+  unsigned transactions_ = 0;
+  unsigned late_ = 0;  ///< of these, since the sender's settings changed
+  unsigned refused_ = 0;
+  unsigned messages_max_ = 0;  ///< as they were when the connection came
+  unsigned refused_max_ = 0;
+  bool sender_changed_ = false;
+  Instant worn_out_;
   std::string from_;
   std::vector<std::string> to_;
 };
@@ -255,6 +293,20 @@ void Receiver::on_accepted(Completion&) {
   sessions_.push_back(std::make_unique<Session>(outside_, *this));
   sessions_.back()->start(accept_.socket);
   outside_.net.accept(listener_, accept_);
+}
+
+std::vector<unsigned> Receiver::transactions() const {
+  std::vector<unsigned> out;
+  for (const auto& session : sessions_) {
+    out.push_back(session->transactions());
+  }
+  return out;
+}
+
+void Receiver::sender_changed(Instant then) {
+  for (const auto& session : sessions_) {
+    session->sender_changed(then);
+  }
 }
 
 std::size_t Receiver::open_sessions() const {

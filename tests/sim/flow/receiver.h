@@ -26,10 +26,15 @@ struct Manners {
   unsigned farewell = 0;          ///< 421 instead of any other reply to a command
   unsigned slow = 0;              ///< a reply takes a while
   Duration slow_max = Duration::seconds(4);
-  unsigned last_message = 0;    ///< 421 after so many messages on a connection; 0: never
-  std::string certificate;      ///< of STARTTLS, as SimTls has them; empty: not offered
-  bool never_clear = false;     ///< mail that came in clear is an error of the sender
-  unsigned recipients_max = 0;  ///< more in one transaction are an error of the sender; 0: none
+  unsigned last_message = 0;  ///< 421 after so many messages on a connection; 0: never
+  std::string certificate;    ///< of STARTTLS, as SimTls has them; empty: not offered
+  bool never_clear = false;   ///< mail that came in clear is an error of the sender
+  // Errors of the sender; 0: none.
+  unsigned recipients_max = 0;  ///< more in one transaction
+  unsigned messages_max = 0;    ///< more transactions on a connection
+  unsigned refused_max = 0;     ///< a transaction begun after so many recipients were refused
+  /// Most time until the sender knows of a reply, and what it began before has come.
+  Duration there_and_back = Duration::seconds(1);
 };
 
 /// A receiving host with one listening address.
@@ -40,6 +45,11 @@ class Receiver {
 
   Manners manners;
   std::size_t open_sessions() const;
+  /// By connection, how many transactions were begun on it.
+  std::vector<unsigned> transactions() const;
+  /// The sender has other settings by now than it had before `then`: connections that came until
+  /// then are for what it has in hand.
+  void sender_changed(Instant then);
 
  private:
   class Session;

@@ -64,6 +64,14 @@ class Modes : public ::testing::Test {
   Hand hand;
 };
 
+TEST_F(Modes, ASessionOfOtherTermsIsToEnd) {
+  const QueueId queue = start(3);
+  QueuePolicy other = *hand.policy;
+  EXPECT_FALSE(hand.scheduler().surplus(queue, other, {})) << "another copy of the same";
+  other.terms = hand.policy->terms + 1;
+  EXPECT_TRUE(hand.scheduler().surplus(queue, other, {}));
+}
+
 TEST_F(Modes, AReplyPutsTheQueueUnderItsTwins) {
   const QueueId queue = start(300);
   hand.scheduler().reply_judged(queue, slow_down(), hand.now);
