@@ -408,11 +408,19 @@ std::uint32_t SenderTraffic::send(Scheduler& all, Queue& queue, SenderLane& lane
   return told;
 }
 
-/// To the end of those that ask, or of those that do not.
+/// To the end of those that ask, or of those that do not; one whose sessions ended before they
+/// could send is the first to have a turn again, but not twice in a row.
 void SenderTraffic::line_up(SenderLane& lane, bool asks) {
+  const bool over = lane.asks && !asks;
+  const bool in_vain = over && !lane.had_turn && !lane.first_again;
   lane.place().remove(lane);
   lane.asks = asks;
-  lane.place().push_back(lane);
+  if (in_vain) {
+    lane.place().push_front(lane);
+  } else {
+    lane.place().push_back(lane);
+  }
+  lane.first_again = over ? in_vain : lane.first_again;
 }
 
 namespace {

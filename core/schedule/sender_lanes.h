@@ -61,11 +61,12 @@ struct SenderLane : ListLink<SenderLaneTag> {
   std::uint32_t head = kNil;
   std::uint32_t tail = kNil;
   SenderLane* next_of_queue = nullptr;
-  Instant kept;           ///< when a session was last kept for it
-  Instant grown;          ///< when one was last wanted where none idles; no other before
-  Instant since;          ///< when its turn began
-  bool had_turn = false;  ///< it has sent something since
-  bool asks = false;      ///< a session of the queue has nothing else to send
+  Instant kept;              ///< when a session was last kept for it
+  Instant grown;             ///< when one was last wanted where none idles; no other before
+  Instant since;             ///< when its turn began
+  bool had_turn = false;     ///< it has sent something since
+  bool first_again = false;  ///< it had its turn in vain
+  bool asks = false;         ///< a session of the queue has nothing else to send
 
   List<SenderLane, SenderLaneTag>& place() { return asks ? scope->asking : scope->lanes; }
   /// Of whose permits its mail leaves from there.
