@@ -36,6 +36,7 @@ struct PooledJob : Job, ListLink<PayerTag> {
   IpAddress leaves_from;           ///< source address
   RateScope* kept_from = nullptr;  ///< shared rates that they are of
   UsedBy kept_until;               ///< they have to have left by then
+  RateScope::Lease kept_lease;     ///< by which they came, where it was one alone
   Instant paid_at;                 ///< when they were taken
   Instant paid_until;              ///< of others: they have to have left by then
   bool unpaid = false;             ///< counted so: some are paid for as they leave
@@ -43,6 +44,9 @@ struct PooledJob : Job, ListLink<PayerTag> {
   RateScope* scope = nullptr;      ///< where it is counted as unpaid
   RateScope* in_line = nullptr;    ///< among whose payers it stands
   bool waits = false;              ///< among its queue's payers
+  bool one_by_one = false;         ///< its session is with a host that takes one command at a time
+  bool asked = false;              ///< for its first RCPT's permit
+  Duration mail_took;              ///< until then, with such a host
 };
 
 /// All jobs of one shard, made at start. One place is held from take() until the outcomes are in

@@ -6,8 +6,9 @@ namespace ringpost::schedule {
 
 /// The scheduler's part about hosts that take one command at a time. RCPTs to them leave one by
 /// one, each a reply later than the last, so the permits of such mail are taken as they leave and
-/// not when its transaction begins. That begins up to RateBook::kLead before a permit comes; a
-/// session that has come as far as a RCPT stands in line for it.
+/// not when its transaction begins. That begins as long before a permit comes as hosts of the queue
+/// take to answer MAIL, RateBook::kLead at least; a session that has come as far as a RCPT stands
+/// in line for it.
 ///
 /// So that what waits in sessions is served soon, only so many transactions with recipients that
 /// are not paid for go on at once as there are permits within that time.
@@ -18,7 +19,8 @@ namespace ringpost::schedule {
 /// permit would be near when a RCPT leaves; each is good for a time in which that has to be, and by
 /// which the rate's windows are longer. It grows with what receivers take (RateGate::used_late(),
 /// RateBook::wants_late()). Permits of quick rates are taken as RCPTs leave, from
-/// RateBook::again(), and turns wait while many do.
+/// RateBook::again(), and turns wait while many do. A RCPT that leaves later than slow permits are
+/// ever good takes all of them then, and those of the turn go back.
 ///
 /// A queue that has a session of this kind treats all of them so: which of them takes its next mail
 /// is not known when it gets leave.
@@ -31,12 +33,17 @@ struct LatePermits {
   /// A transaction of the queue may begin so long before the permits of its RCPTs are due; a queue
   /// without a session begins to connect that much earlier yet.
   static Duration lead(const Queue& queue) {
-    return way(queue) + (queue.slow ? RateBook::kLead : Duration{});
+    return way(queue) + (queue.slow ? mail_takes(queue) : Duration{});
   }
+  /// The time that its hosts take to answer MAIL, RateBook::kLead at least.
+  static Duration mail_takes(const Queue& queue);
   /// The time that a queue without a session has to connect.
   static Duration way(const Queue& queue) {
     return queue.sessions() == 0 ? RateBook::kLead : Duration{};
   }
+  /// Sessions that the queue would use, where its hosts take long: those whose RCPTs wait for
+  /// permits, and one for each that comes until they have answered.
+  static std::uint32_t sessions_for(const Queue& queue, Now now);
   /// Recipients that the queue's own rates let begin now, and when they will let one.
   static std::uint32_t due(const Queue& queue, Now now);
   static Instant due_at(const Queue& queue);
@@ -79,6 +86,7 @@ struct LatePermits {
   static Permits use(Scheduler& all, Queue& queue, PooledJob& job, std::uint32_t sent,
                      std::uint32_t want, Now now);
   static bool kept_for_long(Scheduler& all, Queue& queue, PooledJob& job, Now now);
+  static void count_unpaid(Queue& queue, PooledJob& job);
   static void leave_line(Scheduler& all, Queue& queue, PooledJob& job);
   static void arm_line(Scheduler& all, Queue& queue, Now now);
 };

@@ -41,7 +41,10 @@ struct LeaseMessage {
   bool urgent : 1 = false;
   bool of_host : 1 = false;  ///< the scope is a mail host's: there may be very many
   bool again : 1 = false;    ///< rate_want: it is of the quick rates alone
-  bool turn : 1 = false;     ///< of rates: the units are turns, see RateScope::turns
+  /// rate_want: and of the slow ones, but not of those of octets. rate_unused: they had been used,
+  /// for nothing.
+  bool anew : 1 = false;
+  bool turn : 1 = false;  ///< of rates: the units are turns, see RateScope::turns
   /// request: the highest that waits here; grant, recall: elsewhere. rate_want: how late permits of
   /// quick rates should be good, in 255ths of the most.
   std::uint8_t priority = 0;

@@ -55,6 +55,7 @@ struct RareLimits {
   std::uint32_t in_line = 0;          ///< source addresses for whose permits it stands in line
   std::uint32_t in_connect_line = 0;  ///< the same for connections
   std::uint32_t sender_lines = 0;     ///< that its lanes stand in
+  Duration mail_takes;                ///< of hosts that take one command at a time, of late
   SourceLine* pays = nullptr;         ///< of whose scope its next connection has a permit
   std::uint32_t unpaid = 0;           ///< transactions whose RCPTs ask for permits as they leave
   List<PooledJob, PayerTag> payers;   ///< of these, those that wait for the queue's own rates
@@ -227,8 +228,7 @@ inline std::uint32_t proof(const Queue& queue, Now now) {
 }
 
 /// When the whole burst of its rates will have gathered, and a permit more for each session that is
-/// being opened or waits for one, so that permits begin to be lost if nothing leaves; never: it has
-/// no rate.
+/// being opened or waits for one: permits begin to be lost if nothing leaves; never: no rate.
 Instant permits_lost(const Queue& queue);
 
 /// Whether a queue that would wait for a permit of a shared rate is to let others come near first,

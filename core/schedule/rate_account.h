@@ -90,6 +90,7 @@ struct RateAccount : ListLink<RateStirTag>, ListLink<RateTellTag>, ListLink<Rate
   bool spare_turn = false;  ///< they are turns
   Instant spare_taken;      ///< from the gates
   bool again = false;       ///< its permits are of the quick ones of its rates alone
+  bool anew = false;        ///< of these and the slow ones
   LateUse late;             ///< so long after their expiry its permits may be used
   LateUse late_max;         ///< that its rates allow
   LateShares late_wanted;   ///< of that, the most that a holder asked for

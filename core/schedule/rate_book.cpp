@@ -13,7 +13,9 @@ namespace {
 /// Beside the first who is told when a connection's permit will come.
 constexpr std::uint32_t kSpareTakers = 3;
 
-constexpr std::uint64_t kAgain = 0x5bd1e995a3b1c7d9ULL;  ///< sets keys of again() apart
+// They set the keys of again() and anew() apart.
+constexpr std::uint64_t kAgain = 0x5bd1e995a3b1c7d9ULL;
+constexpr std::uint64_t kAnew = 0x9e6c63d0876a9a47ULL;
 
 Duration interval_of(const RateLimit& limit) { return limit.period / limit.count; }
 
@@ -163,7 +165,8 @@ Instant RateBook::lapses(const RateScope& scope, Instant now) {
   return first;
 }
 
-UsedBy RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octets, Instant now) {
+UsedBy RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octets, Instant now,
+                      RateScope::Lease* of) {
   RP_ASSERT_NOTE(count <= available(scope, octets, now),
                  "a rate permit was taken that is not there");
   UsedBy good;
@@ -182,6 +185,11 @@ UsedBy RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octet
         first = &lease;
       }
     }
+    if (of != nullptr && first->units >= count && good.slow == Instant::never()) {
+      *of = *first;
+      of->units = count;
+      of->octets = 0;
+    }
     const UsedBy part_good = first->used_by;
     const std::uint32_t part = std::min(count, first->units);
     RateScope::Lease rest = *first;
@@ -195,40 +203,6 @@ UsedBy RateBook::take(RateScope& scope, std::uint32_t count, std::uint32_t octet
     good = good.first(part_good);
   }
   return good;
-}
-
-void RateBook::put_back(RateScope& scope, RateScope::Lease unused) {
-  if (unused.octets + unused.units > 0 && unused.from == scope.owner) {
-    scope.unused.push_back(unused);
-  }
-}
-
-void RateBook::promise(RateScope& scope) {
-  for (RateScope::Lease& lease : scope.leases) {
-    lease.promised = true;
-  }
-}
-
-void RateBook::hand_back(RateScope& scope, bool all, Instant now) {
-  for (RateScope::Lease& lease : scope.leases) {
-    if (scope.octets && all && lease.units > 0 && (!lease.promised || now >= lease.expires)) {
-      put_back(scope, lease);
-      lease.units = 0;
-    }
-  }
-  if (!scope.unused.empty() && !static_cast<ListLink<RateTellTag>&>(scope).linked()) {
-    tell_.push_back(scope);
-  }
-}
-
-void RateBook::clear_lapsed(RateScope& scope, Instant now) {
-  for (RateScope::Lease& lease : scope.leases) {
-    if (lease.units > 0 && now >= lease.expires && !scope.octets) {
-      put_back(scope, lease);
-      lease.units = 0;
-    }
-  }
-  hand_back(scope, false, now);
 }
 
 void RateBook::stir(RateScope& scope) {
@@ -263,15 +237,17 @@ void RateBook::wants_late(RateScope& scope, Duration quick, Duration slow) {
   }
 }
 
-RateScope& RateBook::again(const RateScope& scope) {
-  std::unique_ptr<RateScope>& place = scopes_[scope.key ^ kAgain];
+RateScope& RateBook::again(const RateScope& scope, bool anew) {
+  const std::uint64_t key = scope.key ^ (anew ? kAnew : kAgain);
+  std::unique_ptr<RateScope>& place = scopes_[key];
   if (!place) {
     place = std::make_unique<RateScope>();
-    place->key = scope.key ^ kAgain;
+    place->key = key;
     place->sender = scope.sender;
     place->again = true;
+    place->anew = anew;
   }
-  return this->scope(place->key, scope.base, scope.own, scope.version, scope.sender);
+  return this->scope(key, scope.base, scope.own, scope.version, scope.sender);
 }
 
 // ---- the owner's side --------------------------------------------------------------------------
@@ -365,6 +341,7 @@ void RateBook::on_want(const LeaseMessage& message, unsigned from) {
   account.sender = message.sender;
   account.connects = message.urgent;
   account.again = message.again;
+  account.anew = message.anew;
   account.late_wanted.raise({message.priority, message.lowest});
   account.needed = std::max(account.needed, message.version);
   Peer& peer = account.peers[from];
@@ -407,7 +384,7 @@ void RateBook::on_unused(const LeaseMessage& message) {
     account.spare_turn = message.turn;
     account.spare_taken = taken;
   }
-  if (!account.octets) {
+  if (!account.octets || message.anew) {
     drop_spare(account);
   }
   for (Gate* gate : account.gates) {
@@ -451,7 +428,8 @@ void RateBook::build(Account& account, Instant now) {
   add_all(base);
   add_all(account.sender != 0 ? policies_.sender_rates(account.sender) : nullptr);
   if (account.own.limited()) {
-    const std::uint64_t key = account.key ^ account.sender ^ (account.again ? kAgain : 0);
+    const std::uint64_t apart = account.anew ? kAnew : account.again ? kAgain : 0;
+    const std::uint64_t key = account.key ^ account.sender ^ apart;
     add_gate(account, {key, account.own, RateOf::group, moved}, account.own_version, now);
   }
 }
@@ -471,7 +449,7 @@ void RateBook::let_late(Account& account) {
 // gate it has in common with others keeps the limit that they brought.
 void RateBook::add_gate(Account& account, const SharedRate& rate, std::uint32_t version,
                         Instant now) {
-  if (account.again && (rate.octets.limited() || !is_quick(rate))) {
+  if (account.again && (rate.octets.limited() || !(account.anew || is_quick(rate)))) {
     return;
   }
   std::unique_ptr<Gate>& place = gates_[rate.key];

@@ -86,7 +86,10 @@ class RateBook {
   static Instant lapses(const RateScope& scope, Instant now);
   /// Requires: count <= available(scope, octets, now). Returns when they have to have been used.
   /// hand_back() is to follow.
-  static UsedBy take(RateScope& scope, std::uint32_t count, std::uint32_t octets, Instant now);
+  static UsedBy take(RateScope& scope, std::uint32_t count, std::uint32_t octets, Instant now,
+                     RateScope::Lease* of = nullptr);
+  /// What was taken and told by `of` has come to nothing.
+  void give_back(RateScope& scope, RateScope::Lease taken);
   /// Octets of its grants that nobody will use go back to the owner: with `all`, those of grants
   /// that were not promised to a session too.
   void hand_back(RateScope& scope, bool all, Instant now);
@@ -106,8 +109,9 @@ class RateBook {
   /// Permits of it should be good for RCPTs that leave so much after they lapse: of quick rates,
   /// and of slow ones; as far as they allow it.
   void wants_late(RateScope& scope, Duration quick, Duration slow);
-  /// The scope of permits of its quick rates alone, for RCPTs that leave after its own have lapsed.
-  RateScope& again(const RateScope& scope);
+  /// The scope of permits of its quick rates alone, for RCPTs that leave after its own have lapsed;
+  /// `anew`: of all its rates of messages, for those that leave later than slow ones are ever good.
+  RateScope& again(const RateScope& scope, bool anew = false);
   /// Stirs the scope at `when`.
   void stir_at(RateScope& scope, Instant when) { holder_timers_.set(scope, when); }
 

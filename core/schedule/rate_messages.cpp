@@ -61,6 +61,46 @@ void RateBook::on_answer(const LeaseMessage& message, unsigned from) {
   stir(scope);
 }
 
+void RateBook::put_back(RateScope& scope, RateScope::Lease unused) {
+  if (unused.octets + unused.units > 0 && unused.from == scope.owner) {
+    scope.unused.push_back(unused);
+  }
+}
+
+void RateBook::give_back(RateScope& scope, RateScope::Lease taken) {
+  taken.taken_up = true;
+  put_back(scope, taken);
+  hand_back(scope, false, taken.expires);
+}
+
+void RateBook::promise(RateScope& scope) {
+  for (RateScope::Lease& lease : scope.leases) {
+    lease.promised = true;
+  }
+}
+
+void RateBook::hand_back(RateScope& scope, bool all, Instant now) {
+  for (RateScope::Lease& lease : scope.leases) {
+    if (scope.octets && all && lease.units > 0 && (!lease.promised || now >= lease.expires)) {
+      put_back(scope, lease);
+      lease.units = 0;
+    }
+  }
+  if (!scope.unused.empty() && !static_cast<ListLink<RateTellTag>&>(scope).linked()) {
+    tell_.push_back(scope);
+  }
+}
+
+void RateBook::clear_lapsed(RateScope& scope, Instant now) {
+  for (RateScope::Lease& lease : scope.leases) {
+    if (lease.units > 0 && now >= lease.expires && !scope.octets) {
+      put_back(scope, lease);
+      lease.units = 0;
+    }
+  }
+  hand_back(scope, false, now);
+}
+
 bool RateBook::send(unsigned to, const LeaseMessage& message, LeaseTransport& transport) {
   if (to == shard_) {
     on_message(message, shard_);
@@ -80,6 +120,7 @@ bool RateBook::tell_owner(RateScope& scope, LeaseTransport& transport) {
     message.adopted = unused.build;
     message.time = unused.expires.ns;
     message.turn = unused.turn;
+    message.anew = unused.taken_up;
     message.base = static_cast<std::uint64_t>(unused.taken.ns);
     if (!send(scope.owner, message, transport)) {
       return false;
@@ -101,6 +142,7 @@ bool RateBook::tell_owner(RateScope& scope, LeaseTransport& transport) {
   message.octets = scope.want_octets;
   message.adopted = scope.received;
   message.again = scope.again;
+  message.anew = scope.anew;
   message.turn = scope.want_turns;
   const LateShares late = LateShares::of(scope.late, scope.late_max);
   message.priority = late.quick;

@@ -36,6 +36,7 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
     bool promised = false;    ///< a session is about to use it
     UsedBy used_by;           ///< and its RCPTs have to have left
     bool turn = false;        ///< see RateScope::turns
+    bool taken_up = false;    ///< coming back: it had been used, for nothing
   };
   /// What no message used of a grant of octets, on its way back.
   using Unused = Lease;
@@ -79,6 +80,7 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   bool connects = false;  ///< permits of a part are for connections
   bool octets = false;    ///< one of its rates is of octets
   bool again = false;     ///< see RateBook::again()
+  bool anew = false;      ///< the same
   /// What is asked for and may be taken now is turns: permits to begin, which do not count in quick
   /// rates. Each RCPT takes a permit of RateBook::again() as it leaves.
   bool turns = false;

@@ -184,7 +184,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   enum class Asks : std::uint8_t { never, with_others, always };  ///< for permits of RCPTs
   Job* take(QueueId queue, const IpAddress& source, Asks asks, Now now);
   void fill(PooledJob& job, Queue& queue, std::uint32_t room, Now now);
-  UsedBy spend(Queue&, const PooledJob&, std::uint32_t count, SourceGate*, RateScope*, Now now);
+  UsedBy spend(Queue&, PooledJob&, std::uint32_t count, SourceGate*, RateScope*, Now now);
   void decide(PooledJob& job, Queue& queue, JobRecipient& recipient, Now now);
   void requeue(PooledJob& job, Queue& queue, Now now);
   bool make_ending_job(Now now);

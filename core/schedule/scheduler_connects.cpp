@@ -163,7 +163,8 @@ bool Scheduler::wants_session(const Queue& queue, Now now) const {
     work = std::min(work, queue.shared_messages->ahead_max);
   }
   const std::uint32_t per = options_.backlog_per_session;
-  const std::uint32_t wanted = std::max(1u, work / per + (work % per != 0 ? 1 : 0));
+  const std::uint32_t wanted =
+      std::max({1u, work / per + (work % per != 0 ? 1 : 0), LatePermits::sessions_for(queue, now)});
   return live < wanted ||
          (work > 0 && !queue.offered && permits_lost(queue) + kLagMin <= now.instant);
 }

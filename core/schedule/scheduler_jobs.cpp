@@ -75,7 +75,7 @@ bool Scheduler::may_take(Queue& queue, Now now) {
 }
 
 /// What a transaction costs that begins with so many RCPTs. Returns when they have to have left.
-UsedBy Scheduler::spend(Queue& queue, const PooledJob& job, std::uint32_t count, SourceGate* gate,
+UsedBy Scheduler::spend(Queue& queue, PooledJob& job, std::uint32_t count, SourceGate* gate,
                         RateScope* scope, Now now) {
   if (ByteGate* const octets = queue.octets()) {
     octets->take(job.mail.size, now.instant);
@@ -94,8 +94,10 @@ UsedBy Scheduler::spend(Queue& queue, const PooledJob& job, std::uint32_t count,
   if (!queue.slow) {
     LatePermits::charge_own(queue, gate, count, now);
   }
+  job.kept_lease = {};
   const UsedBy until =
-      scope == nullptr ? UsedBy{} : RateBook::take(*scope, count, job.mail.size, now.instant);
+      scope == nullptr ? UsedBy{}
+                       : RateBook::take(*scope, count, job.mail.size, now.instant, &job.kept_lease);
   if (scope != nullptr) {
     rates_.hand_back(*scope, false, now.instant);
   }
@@ -109,7 +111,11 @@ Job* Scheduler::take_from(QueueId id, const IpAddress& source, Now now) {
 }
 
 Job* Scheduler::take_slow(QueueId id, const IpAddress& source, Now now) {
-  return take(id, source, Asks::always, now);
+  auto* const job = static_cast<PooledJob*>(take(id, source, Asks::always, now));
+  if (job != nullptr) {
+    job->one_by_one = true;
+  }
+  return job;
 }
 
 Permits Scheduler::permits(Job& job, std::uint32_t sent, std::uint32_t want, Now now) {
@@ -180,8 +186,8 @@ Job* Scheduler::take(QueueId id, const IpAddress& source, Asks asks, Now now) {
     jobs_.give_back(job);
     return nullptr;
   }
-  const UsedBy good_until = spend(queue, job, count, gate, lapses ? nullptr : scope, now);
-  LatePermits::begin(queue, job, source, scope, lapses, good_until, now);
+  const UsedBy good = spend(queue, job, count, gate, lapses ? nullptr : scope, now);
+  LatePermits::begin(queue, job, source, scope, lapses, good, now);
   queue.in_flight += count;
   places_.begin_delivery(count);
   return &job;

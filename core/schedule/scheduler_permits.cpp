@@ -9,14 +9,25 @@ namespace ringpost::schedule {
 
 namespace {
 
-/// A transaction is kept open so long for a permit.
+/// A transaction is kept open so long for a permit, and for its first one as long again as the host
+/// took to answer MAIL; RFC 5321 section 4.5.3.2.7 lets hosts wait for five minutes.
 constexpr Duration kPatience = Duration::seconds(5);
+constexpr Duration kTarpitPatience = Duration::seconds(230);
+
+Duration patience(const PooledJob& job) {
+  return std::max(kPatience, std::min(job.mail_took, kTarpitPatience));
+}
 
 /// Where RCPTs wait for what comes within that time, no further transactions begin with turns.
 constexpr Duration kTurnsWait = Duration::seconds(1);
 
 /// What a receiver took longer than permits were good counts at once for so much.
 constexpr std::int64_t kLearns = 8;
+
+/// And what it took to answer MAIL for so much.
+constexpr std::int64_t kLearnsMail = 4;
+/// What takes less than that longer than RateBook::kLead is made up for.
+constexpr Duration kLittle = Duration::seconds(1);
 
 /// The gate of a source address of the queue that has one of its own.
 SourceGate* gate_of(Queue& queue, const IpAddress& source) {
@@ -118,6 +129,38 @@ bool LatePermits::fit(Scheduler& all, Queue& queue) {
   return may_lapse(queue) && !SenderTraffic::leads(all, queue);
 }
 
+Duration LatePermits::mail_takes(const Queue& queue) {
+  const Duration takes = queue.rare == nullptr ? Duration{} : queue.rare->mail_takes;
+  return takes <= RateBook::kLead + kLittle ? RateBook::kLead : std::min(takes, kTarpitPatience);
+}
+
+namespace {
+
+/// Permits of the scope, and one, that come while hosts of the queue answer MAIL.
+std::uint32_t come_to(const Queue& queue, const RateScope& scope) {
+  const std::int64_t each = std::max<std::int64_t>(scope.interval.ns, 1'000'000);
+  return static_cast<std::uint32_t>(1 + LatePermits::mail_takes(queue).ns / each);
+}
+
+}  // namespace
+
+std::uint32_t LatePermits::sessions_for(const Queue& queue, Now now) {
+  if (!queue.slow || mail_takes(queue) == RateBook::kLead) {
+    return 0;
+  }
+  std::uint32_t due = LatePermits::due(queue, now);
+  if (queue.sources() != nullptr) {
+    due = std::min(due, queue.sources()->permits(*queue.policy, now.instant, lead(queue)));
+  }
+  if (const RateScope* const scope = queue.shared_messages) {
+    const std::uint32_t most = come_to(queue, *scope);
+    due = std::min(due, most - std::min(most, unpaid_of(queue)));
+  }
+  const bool limited = due != RateGate::kUnlimited;
+  due = std::min(due, queue.ready.entries());
+  return due == 0 || !limited ? 0 : unpaid_of(queue) + due;
+}
+
 std::uint32_t LatePermits::due(const Queue& queue, Now now) {
   const Duration ahead = lead(queue);
   if (ahead == Duration{}) {
@@ -183,9 +226,18 @@ std::uint32_t LatePermits::shared(Scheduler& all, Queue& queue, Now now) {
   if (scope == nullptr) {
     return RateGate::kUnlimited;
   }
-  if (now.instant + RateBook::kLead >= scope->opens && scope->unpaid < scope->ahead_max &&
-      !turn_is_over(queue, *scope, now)) {
-    return scope->ahead_max - scope->unpaid;
+  const Duration ahead = mail_takes(queue);
+  const bool counts = ahead == RateBook::kLead;  // see begin()
+  const std::uint32_t most = counts ? scope->ahead_max : come_to(queue, *scope);
+  const std::uint32_t begun = counts ? scope->unpaid : unpaid_of(queue);
+  if (now.instant + ahead >= scope->opens && begun < most && !turn_is_over(queue, *scope, now)) {
+    return most - begun;
+  }
+  if (!counts && begun >= most) {
+    // No permit would come sooner for another one.
+    all.wait_until(queue, Gate::vmta_message_rate,
+                   now.instant + std::max(scope->interval / 2, kTurnsWait));
+    return 0;
   }
   all.place(queue, QueueState::waiting, Gate::vmta_message_rate, Instant::never(), &scope->hopeful);
   all.rates_.stir(*scope);
@@ -203,6 +255,8 @@ void LatePermits::begin(Queue& queue, PooledJob& job, const IpAddress& source, R
   job.kept_until = good;
   job.backoff = queue.policy->backoff;
   job.metered = queue.slow;
+  job.asked = job.one_by_one = false;
+  job.mail_took = {};
   job.paid = queue.slow ? 0 : static_cast<std::uint32_t>(job.recipients.size());
   job.paid_at = now.instant;
   job.paid_until = good_until(queue, gate, good, now.instant);
@@ -214,8 +268,16 @@ void LatePermits::begin(Queue& queue, PooledJob& job, const IpAddress& source, R
   if (gate != nullptr) {
     ++gate->unpaid;
   }
-  job.scope = lapses ? queue.shared_messages : nullptr;
-  if (job.scope != nullptr) {
+  // Where hosts take longer it would keep others from permits that come until then.
+  if (lapses && mail_takes(queue) == RateBook::kLead) {
+    count_unpaid(queue, job);
+  }
+}
+
+/// Others that share its rate begin fewer until it has its permits.
+void LatePermits::count_unpaid(Queue& queue, PooledJob& job) {
+  if (job.scope == nullptr && queue.shared_messages != nullptr) {
+    job.scope = queue.shared_messages;
     ++job.scope->unpaid;
   }
 }
@@ -242,6 +304,16 @@ Permits LatePermits::ask(Scheduler& all, PooledJob& job, std::uint32_t sent, std
     return {std::min(want, job.paid - sent), false};
   }
   leave_line(all, queue, job);
+  if (sent > 0 || !job.one_by_one) {
+    job.mail_took = {};
+  } else if (!std::exchange(job.asked, true)) {
+    job.mail_took = now.instant - job.paid_at;
+    Duration& takes = queue.rare_limits().mail_takes;
+    takes = takes == Duration{} ? job.mail_took : takes + (job.mail_took - takes) / kLearnsMail;
+  }
+  if (sent == 0 && want > 0 && !job.kept && job.unpaid) {
+    count_unpaid(queue, job);
+  }
   const Permits permits = want == 0  ? Permits{}
                           : job.kept ? use(all, queue, job, sent, want, now)
                                      : pay(all, queue, job, sent, want, now);
@@ -266,7 +338,7 @@ Permits LatePermits::pay(Scheduler& all, Queue& queue, PooledJob& job, std::uint
   if (units == 0 || (!called && !own.payers.empty())) {
     const Duration before = interval_of(queue, gate_of(queue, job.leaves_from)) *
                             static_cast<std::int64_t>(own.payers.size());
-    if (own_opens(queue, job, now.instant) + before > now.instant + kPatience) {
+    if (own_opens(queue, job, now.instant) + before > now.instant + patience(job)) {
       return {};
     }
     called ? own.payers.push_front(job) : own.payers.push_back(job);
@@ -276,7 +348,7 @@ Permits LatePermits::pay(Scheduler& all, Queue& queue, PooledJob& job, std::uint
   RateScope* const scope = queue.shared_messages;
   if (scope != nullptr) {
     const std::uint32_t there = RateBook::available(*scope, now.instant);
-    if (there == 0 && scope->opens > now.instant + kPatience) {
+    if (there == 0 && scope->opens > now.instant + patience(job)) {
       return {};
     }
     if (there == 0 || (!called && !scope->payers.empty())) {
@@ -294,6 +366,12 @@ Permits LatePermits::pay(Scheduler& all, Queue& queue, PooledJob& job, std::uint
   const UsedBy good = scope == nullptr ? UsedBy{} : RateBook::take(*scope, units, 0, now.instant);
   job.paid_until = good_until(queue, gate, good, now.instant);
   return {units, false};
+}
+
+/// The slow permits of the job have lapsed, and none is ever good for so long.
+bool never_so_late(const PooledJob& job, Now now) {
+  return job.kept_from != nullptr && now.instant > job.kept_until.slow &&
+         now.instant - job.paid_at > job.kept_from->late_max.slow;
 }
 
 /// Of slow rates, whose next permit is far, those of the job are still good. If not, the next ones
@@ -330,26 +408,32 @@ Permits LatePermits::use(Scheduler& all, Queue& queue, PooledJob& job, std::uint
                          std::uint32_t want, Now now) {
   const bool called = std::exchange(job.called, false);
   const bool changed = job.backoff != queue.policy->backoff;
+  const bool anew = never_so_late(job, now);
+  if (anew && job.kept_lease.units > 0) {
+    job.kept_lease.units -= std::min(job.kept_lease.units, sent);
+    all.rates_.give_back(*job.kept_from, std::exchange(job.kept_lease, {}));
+  }
   if ((changed && now.instant > job.paid_at + RateBook::kLifeMax) ||
-      all.rates_.lapsed(job.paid_at, now.instant) || !kept_for_long(all, queue, job, now)) {
+      all.rates_.lapsed(job.paid_at, now.instant) ||
+      !(anew || kept_for_long(all, queue, job, now))) {
     return {};  // what held before a change is good for a second after it
   }
   std::uint32_t units = std::min(want, own_units(queue, job, now.instant));
   if (units == 0) {
-    if (changed || own_opens(queue, job, now.instant) > now.instant + kPatience) {
+    if (changed || own_opens(queue, job, now.instant) > now.instant + patience(job)) {
       return {};
     }
     called ? queue.rare_limits().payers.push_front(job) : queue.rare_limits().payers.push_back(job);
     job.waits = true;
     return {0, true};
   }
-  if (job.kept_from != nullptr && now.instant > job.kept_until.quick) {
+  if (job.kept_from != nullptr && (anew || now.instant > job.kept_until.quick)) {
     if (changed) {
       return {};
     }
-    RateScope& scope = all.rates_.again(*job.kept_from);
+    RateScope& scope = all.rates_.again(*job.kept_from, anew);
     const std::uint32_t there = RateBook::available(scope, now.instant);
-    if (there == 0 && scope.opens > now.instant + kPatience) {
+    if (there == 0 && scope.opens > now.instant + patience(job)) {
       return {};
     }
     if (there == 0 || (!called && !scope.payers.empty())) {
@@ -427,17 +511,26 @@ void LatePermits::over(Scheduler& all, Queue& queue, PooledJob& job, Now now) {
 // ---- permits come ------------------------------------------------------------------------------
 
 std::uint32_t LatePermits::call(RateScope& scope, std::uint32_t units, Now now) {
-  const bool hopeless = RateBook::available(scope, now.instant) == 0 &&
-                        scope.opens > now.instant + kPatience;  // they are to hear of it
+  const bool none = RateBook::available(scope, now.instant) == 0;
   std::uint32_t called = 0;
-  while (!scope.payers.empty() && (called < units || hopeless)) {
-    PooledJob& job = *scope.payers.pop_front();
-    job.in_line = nullptr;
-    job.called = true;
-    job.holder->permits_due();
-    ++called;
+  PooledJob* next = scope.payers.front();
+  while (PooledJob* const job = next) {
+    next = scope.payers.after(*job);
+    const bool hopeless =
+        none && scope.opens > now.instant + patience(*job);  // it is to hear of it
+    if (called >= units && !hopeless) {
+      if (none) {
+        continue;
+      }
+      break;
+    }
+    scope.payers.remove(*job);
+    job->in_line = nullptr;
+    job->called = true;
+    job->holder->permits_due();
+    called += hopeless ? 0 : 1;
   }
-  return hopeless ? 0 : called;
+  return called;
 }
 
 void LatePermits::call_due(Scheduler& all, Now now) {

@@ -43,7 +43,7 @@ void SenderBook::add(RateScope& scope, Queue& queue, std::uint32_t entry) {
     fresh.number = number;
     fresh.asks = false;
     fresh.kept = fresh.since = fresh.grown = {};
-    fresh.had_turn = false;
+    fresh.had_turn = fresh.first_again = false;
     scope.lanes.push_back(fresh);
     fresh.next_of_queue = std::exchange(queue.lanes, &fresh);
     found = by_queue_.emplace(LaneKey{&scope, queue.slot}, number).first;

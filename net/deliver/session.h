@@ -224,7 +224,7 @@ class DeliverySession final : private TransmitOwner, private JobHolder {
   FailureText* failure_text_ = nullptr;  ///< lent while there is a failure to tell of
   SessionFailure failed_at_;             ///< its views lie in failure_text_
   std::uint64_t progress_seen_ = 0;
-  Instant idle_deadline_, handshake_deadline_, permits_late_, rcpt_sent_, leave_until_;
+  Instant idle_deadline_, handshake_deadline_, permits_late_, envelope_sent_, leave_until_;
   Work* asking_ = nullptr;      // the transaction whose next RCPTs need a permit
   Instant reply_begun_;         // of the reply that is not whole yet
   std::size_t ahead_ = 1;       // jobs taken before the engine can begin them, at most

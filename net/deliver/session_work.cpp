@@ -10,9 +10,11 @@ namespace ringpost::deliver {
 
 namespace {
 
-/// A transaction waits so long for the permit of its first RCPT: longer than the scheduler means by
-/// soon.
+/// A transaction waits so long for the permit of its first RCPT, and where the host takes one
+/// command at a time as long again as it took to answer MAIL: longer than the scheduler means by
+/// soon, less than the five minutes for which hosts wait (RFC 5321 section 4.5.3.2.7).
 constexpr Duration kFirstRcptPatience = Duration::seconds(6);
+constexpr Duration kFirstRcptPatienceMax = Duration::seconds(231);
 
 bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
@@ -197,6 +199,7 @@ void DeliverySession::begin_waiting() {
     enter(*work, Work::Stage::begun);
     work->job->facts.started = context_.loop.now().wall;
     ++context_.stats.transactions;
+    envelope_sent_ = context_.loop.now().instant;
     work->number = engine_.begin(work->transaction, context_.actions);
     perform();
     ask_permits();
@@ -209,8 +212,15 @@ void DeliverySession::on_ask(Work& work) {
   const Now now = context_.loop.now();
   asking_ = &work;
   asked_after_ = engine_.recipients_sent(work.number);
-  const Duration patience = asked_after_ == 0 ? kFirstRcptPatience : now.instant - rcpt_sent_;
-  permits_late_ = now.instant + std::min(patience, kFirstRcptPatience);
+  const Duration took = now.instant - envelope_sent_;
+  const bool first = asked_after_ == 0;
+  const bool slow = first && !engine_.pipelining();
+  // Waiting for replies has a time-out of its own, which is not to strike here.
+  const Duration longest =
+      std::min(kFirstRcptPatienceMax, policy_->timeouts.command - Duration::seconds(1));
+  const Duration most = slow ? std::max(longest, kFirstRcptPatience) : kFirstRcptPatience;
+  const Duration least = first ? kFirstRcptPatience : Duration{};
+  permits_late_ = now.instant + std::clamp(took, least, most);
 }
 
 // RCPTs of mail whose rate is limited leave under permits that are good now. The first one of a
@@ -223,12 +233,13 @@ void DeliverySession::ask_permits() {
     const auto all = static_cast<std::uint32_t>(work.job->recipients.size());
     const std::uint32_t want = engine_.pipelining() ? all - asked_after_ : 1;
     const Permits permits = context_.work->permits(*work.job, asked_after_, want, now);
-    if (permits.count == 0 && permits.soon && now.instant < permits_late_) {
+    const bool waits = now.instant < permits_late_ && !(draining_ && asked_after_ == 0);
+    if (permits.count == 0 && permits.soon && waits) {
       return;
     }
     asking_ = nullptr;
     if (permits.count > 0) {
-      rcpt_sent_ = now.instant;
+      envelope_sent_ = now.instant;
       engine_.allow(work.number, permits.count, context_.actions);
     } else {
       context_.work->permits(*work.job, asked_after_, 0, now);

@@ -165,7 +165,7 @@ class Crowd {
   void note_begin(const Session& session, const Job& job);
   void note_take(const Session& session, const Job& job, std::size_t count);
   void start_slow(std::size_t index, Job& job);
-  void await_reply(std::size_t index);
+  void await_reply(std::size_t index, Duration after);
   void step_soon(std::size_t index);
   void step(std::size_t index, bool replied);
   void note_rate(const std::string& name, RateLimit limit, std::size_t count);

@@ -17,8 +17,6 @@ inline std::uint64_t seeds() { return seeds_or(10); }
 #else
 inline std::uint64_t seeds() { return seeds_or(200); }
 #endif
-/// Of properties that take long.
-inline std::uint64_t fewer_seeds() { return (seeds() + 3) / 4; }
 inline std::uint64_t shift() { return number_from("RINGPOST_SHIFT", 0) * 1'000'003; }
 inline std::uint64_t first_seed() { return number_from("RINGPOST_SEED_FIRST", 1); }
 
@@ -80,6 +78,7 @@ struct CrowdPlan {
   unsigned slow = 0;        ///< percent of sessions whose host takes one command at a time
   unsigned late_reads = 0;  ///< percent of the others whose mail takes long to be read
   Duration reply_max = Duration::milliseconds(300);  ///< of each of its replies
+  Duration mail_takes{};  ///< of that to MAIL, where the first destination's host is such a one
 };
 
 }  // namespace ringpost::schedule::test

@@ -9,6 +9,7 @@ namespace ringpost::schedule::test {
 namespace {
 
 constexpr Duration kPatience = Duration::seconds(6);
+constexpr Duration kPatienceMax = Duration::seconds(231);
 
 }  // namespace
 
@@ -20,6 +21,7 @@ class Crowd::Slow final : public JobHolder {
 
   Job* job = nullptr;
   std::uint32_t sent = 0;
+  Instant begun;
   Instant gives_up = Instant::never();  ///< while it waits for a permit
 
  private:
@@ -34,13 +36,13 @@ void Crowd::step_soon(std::size_t index) {
   post(event, Duration{1});
 }
 
-/// The next reply of the host has come after this.
-void Crowd::await_reply(std::size_t index) {
+/// The next reply of the host comes after this.
+void Crowd::await_reply(std::size_t index, Duration after) {
   Event event;
   event.what = What::step;
   event.session = index;
   event.round = 1;
-  post(event, random_delay(plan_.reply_max));
+  post(event, after);
 }
 
 void Crowd::start_slow(std::size_t index, Job& job) {
@@ -50,8 +52,10 @@ void Crowd::start_slow(std::size_t index, Job& job) {
   slow->job = &job;
   slow->sent = 0;
   slow->gives_up = Instant::never();
+  slow->begun = now.instant;
   job.holder = slow.get();
-  await_reply(index);
+  const bool tarpit = sessions_[index].destination == 0 && plan_.mail_takes > Duration{};
+  await_reply(index, tarpit ? plan_.mail_takes : random_delay(plan_.reply_max));
 }
 
 void Crowd::step(std::size_t index, bool replied) {
@@ -69,12 +73,14 @@ void Crowd::step(std::size_t index, bool replied) {
     note_take(session, job, 1);
     ++slow->sent;
     slow->gives_up = Instant::never();
-    await_reply(index);
+    await_reply(index, random_delay(plan_.reply_max));
     return;
   }
   if (permits.soon && (!waits || now.instant < slow->gives_up)) {
     if (!waits) {
-      slow->gives_up = now.instant + (slow->sent == 0 ? kPatience : random_delay(plan_.reply_max));
+      const Duration took = now.instant - slow->begun;
+      slow->gives_up = now.instant + (slow->sent == 0 ? std::clamp(took, kPatience, kPatienceMax)
+                                                      : random_delay(plan_.reply_max));
       Event event;
       event.what = What::step;
       event.session = index;

@@ -154,8 +154,7 @@ CrowdPlan calm_plan(Random& random) {
 class IdleReached : public ::testing::TestWithParam<SlowLimit> {};
 
 TEST_P(IdleReached, ByMailThatWaits) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::fewer_seeds();
-       ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 86'028'121);
     CrowdPlan plan = calm_plan(random);
@@ -192,8 +191,7 @@ TEST_P(IdleReached, ByMailThatWaits) {
 class SlowReached : public ::testing::TestWithParam<SlowLimit> {};
 
 TEST_P(SlowReached, ByReceiversThatTakeSeconds) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::fewer_seeds();
-       ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 49'979'687);
     CrowdPlan plan = calm_plan(random);
@@ -226,8 +224,7 @@ TEST_P(SlowReached, ByReceiversThatTakeSeconds) {
 class BelowRate : public ::testing::TestWithParam<SlowLimit> {};
 
 TEST_P(BelowRate, MailTakesFewConnections) {
-  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::fewer_seeds();
-       ++seed) {
+  for (std::uint64_t seed = test::first_seed(); seed < test::first_seed() + test::seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed * 32'416'190'071);
     CrowdPlan plan = calm_plan(random);
