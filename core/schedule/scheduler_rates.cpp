@@ -175,7 +175,8 @@ void Scheduler::leave_rate(Queue& queue, const WaitList* next) {
     shared->approaching += before && !after ? queue.opening : 0;
     shared->approaching -= after && !before ? queue.opening : 0;
   }
-  queue.invited = false;
+  // The turn of a session that was offered mail lasts until it asks, whatever else is looked at.
+  queue.invited = queue.invited && queue.offered && (next == nullptr || next == &ring_);
   if (queue.approaching) {
     queue.approaching = false;
     --queue.shared_connects->approaching;
