@@ -6,6 +6,7 @@
 #include "core/base/assert.h"
 #include "core/base/hash.h"
 #include "core/schedule/connect_rates.h"
+#include "core/schedule/late_permits.h"
 #include "core/schedule/scheduler.h"
 #include "core/schedule/source_traffic.h"
 
@@ -157,7 +158,8 @@ Instant HostGates::source_opens(const Queue& queue, const HostWay& way) {
                                ? gate->connects_from()
                                : gate->connects_from() - SchedulerConstants::kConnectPatience;
   const Instant useful = gate->useful_from();
-  return useful == Instant::never() ? useful : std::max(connects, useful - RateBook::kLead);
+  return useful == Instant::never() ? useful
+                                    : std::max(connects, useful - LatePermits::mail_takes(queue));
 }
 
 /// Its only session may begin to connect, though the permit that it was to come near to is
@@ -384,7 +386,7 @@ const HostWay* HostGates::way_with_room(Queue& queue, const IpAddress& source, N
   const HostSide& side = *queue.hosts;
   const SourceGate* const gate = queue.sources()->find(source);
   const Instant useful = gate == nullptr ? Instant::never() : gate->useful_from();
-  if (useful == Instant::never() || useful - RateBook::kLead > now.instant) {
+  if (useful == Instant::never() || useful - LatePermits::mail_takes(queue) > now.instant) {
     return nullptr;
   }
   for (const HostWay& way : side.ways) {

@@ -156,7 +156,7 @@ bool Scheduler::wants_session(const Queue& queue, Now now) const {
       return true;
     }
     work = std::min(work, sources->permits(*queue.policy, now.instant, LatePermits::lead(queue)));
-    const Instant near = now.instant + RateBook::kLead;
+    const Instant near = now.instant + LatePermits::mail_takes(queue);
     live = std::min(live, unconnected + sources->useful_connections(*queue.policy, near));
   }
   if (queue.shared_messages != nullptr) {

@@ -201,7 +201,7 @@ bool SourceTraffic::may_grow(Scheduler& all, Queue& queue, Now now) {
     if (useful == Instant::never() || !leads_to(queue, source.ip)) {
       continue;
     }
-    first = std::min(first, useful - RateBook::kLead);
+    first = std::min(first, useful - LatePermits::mail_takes(queue));
   }
   if (first <= now.instant) {
     return true;

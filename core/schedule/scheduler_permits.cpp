@@ -114,7 +114,9 @@ bool may_lapse(const Queue& queue) {
 bool waits_for_rate(const Queue& queue) {
   const bool own = queue.gate == Gate::message_rate || queue.gate == Gate::warmup;
   return queue.state == QueueState::waiting &&
-         (queue.gate == Gate::source_message_rate || (own && queue.until == Instant::never()));
+         (queue.gate == Gate::source_message_rate ||
+          (own &&
+           (queue.until == Instant::never() || LatePermits::mail_takes(queue) > RateBook::kLead)));
 }
 
 std::uint32_t unpaid_of(const Queue& queue) {
@@ -199,8 +201,8 @@ std::uint32_t LatePermits::own(Scheduler& all, Queue& queue, Now now) {
   const std::uint32_t units = due(queue, now);
   if (units == 0) {
     // over() goes on, where transactions that are not paid for yet have the next ones.
-    all.wait_until(queue, Gate::message_rate,
-                   unpaid_of(queue) == 0 ? due_at(queue) : Instant::never());
+    const bool grows = unpaid_of(queue) == 0 || mail_takes(queue) > RateBook::kLead;
+    all.wait_until(queue, Gate::message_rate, grows ? due_at(queue) : Instant::never());
   }
   return units;
 }

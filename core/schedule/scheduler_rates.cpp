@@ -74,10 +74,16 @@ std::uint32_t Scheduler::own_permits(Queue& queue, Now now, Duration lead) {
 
 namespace {
 
-/// Transactions whose next RCPT waits for permits of the queue's own rates, by source address too.
-std::uint32_t count_waiting(RareLimits& rare) {
+/// Transactions whose next RCPT waits for permits of the queue's own rates, by source address too;
+/// where hosts take long to answer MAIL, those that wait for that too.
+std::uint32_t count_waiting(const Queue& queue) {
+  RareLimits& rare = *queue.rare;
+  const bool slow = LatePermits::mail_takes(queue) > RateBook::kLead;
   for (SourceGate& gate : rare.sources.all()) {
-    gate.waiting = 0;
+    gate.waiting = slow ? gate.unpaid : 0;
+  }
+  if (slow) {
+    return rare.unpaid;
   }
   for (PooledJob* job = rare.payers.front(); job != nullptr; job = rare.payers.after(*job)) {
     SourceGate* const gate = rare.sources.find(job->leaves_from);
@@ -91,8 +97,7 @@ std::uint32_t count_waiting(RareLimits& rare) {
 // A permit counts in all of the queue's own rates and in those of its source address, beside what
 // it shares; mail of a sender in that sender's instead.
 Instant permits_lost(const Queue& queue) {
-  const std::uint32_t coming =
-      queue.opening + (queue.rare == nullptr ? 0 : count_waiting(*queue.rare));
+  const std::uint32_t coming = queue.opening + (queue.rare == nullptr ? 0 : count_waiting(queue));
   const RateGate* const own[] = {&queue.messages,
                                  queue.warmup == nullptr ? nullptr : &queue.warmup->gate()};
   Instant all;  // that there are mail and permits

@@ -208,7 +208,7 @@ const LateLimit kLateLimits[] = {
        plan.messages = rate;
        return rate.count;
      },
-     95, 88, 88},
+     95, 91, 91},
     {"queue in bursts",
      [](CrowdPlan& plan, RateLimit rate) {
        plan.queue_max.assign(1, 0);
@@ -249,8 +249,8 @@ const LateLimit kLateLimits[] = {
           return (plan.sources[0].messages = rate).count;
         },
         95,
-        60,
-        60,
+        95,
+        95,
     },
     {
         "source address in a group",
