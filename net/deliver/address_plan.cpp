@@ -82,4 +82,17 @@ void AddressPlan::build(const Route& route, const QueuePolicy& policy, const Hos
   }
 }
 
+const Candidate* AddressPlan::bad_before(const Route& route, std::uint32_t preference,
+                                         const HostMemory& memory, Instant now) const {
+  const Candidate* first = nullptr;
+  for (const Candidate& one : order_) {
+    const std::uint32_t of = route.hosts[one.host].preference;
+    if (of < preference && memory.view(one.remote, now).bad) {
+      first = &one;
+      preference = of;
+    }
+  }
+  return first;
+}
+
 }  // namespace ringpost::deliver

@@ -48,6 +48,10 @@ class AddressPlan {
   bool more() const noexcept { return at_ < order_.size() && at_ < most_; }
   /// One of those left has not failed lately.
   bool more_good() const noexcept { return more() && !order_[at_].bad; }
+  /// Of the addresses that failed lately the first of the host that is preferred most, if that is
+  /// preferred to `preference`; nullptr: there is none.
+  const Candidate* bad_before(const Route& route, std::uint32_t preference,
+                              const HostMemory& memory, Instant now) const;
   std::size_t size() const noexcept { return order_.size(); }
   /// Every address could not be reached lately.
   bool all_bad() const noexcept { return !order_.empty() && order_[0].bad; }

@@ -1,5 +1,6 @@
 #include "net/deliver/host_memory.h"
 
+#include <algorithm>
 #include <bit>
 #include <string_view>
 
@@ -80,6 +81,18 @@ void HostMemory::note_unreachable(const SocketAddress& host, Instant now) {
 
 void HostMemory::note_reached(const SocketAddress& host, Instant now) {
   entry(host, now).bad_until = Instant{};
+}
+
+bool HostMemory::may_return(const SocketAddress& host, Instant now) {
+  Entry& known = entry(host, now);
+  if (known.bad_until == Instant{}) {
+    return true;
+  }
+  if (now < std::max(known.bad_until, known.tried_until)) {
+    return false;
+  }
+  known.tried_until = now + options_.tried_for;
+  return true;
 }
 
 void HostMemory::note_tls_broken(const SocketAddress& host, Instant now) {

@@ -12,11 +12,12 @@ namespace ringpost::deliver {
 
 /// How long and how much is held against a host.
 struct HostMemoryOptions {
-  std::size_t hosts_max = 4096;              ///< rounded up to a power of two
-  Duration bad_for = Duration::minutes(5);   ///< after it could not be reached
-  Duration doubt_for = Duration::days(1);    ///< after it failed at what it advertised
-  Duration no_tls_for = Duration::hours(1);  ///< after a handshake failed
-  std::uint32_t clean_before_grouping = 50;  ///< transactions
+  std::size_t hosts_max = 4096;               ///< rounded up to a power of two
+  Duration bad_for = Duration::minutes(5);    ///< after it could not be reached
+  Duration tried_for = Duration::minutes(1);  ///< one connection is to find out whether it is back
+  Duration doubt_for = Duration::days(1);     ///< after it failed at what it advertised
+  Duration no_tls_for = Duration::hours(1);   ///< after a handshake failed
+  std::uint32_t clean_before_grouping = 50;   ///< transactions
 };
 
 /// What is known of a host address now.
@@ -43,6 +44,10 @@ class HostMemory {
   void note_reached(const SocketAddress& host, Instant now);
   /// It offers TLS and the handshake failed.
   void note_tls_broken(const SocketAddress& host, Instant now);
+  /// Whether mail that leaves by another host since this one could not be reached may come back:
+  /// it has been reached since; or the memory of the failure has faded, then for one that asks, and
+  /// for the others after `tried_for`.
+  bool may_return(const SocketAddress& host, Instant now);
   /// A transaction ended with its final reply.
   void note_clean(const SocketAddress& host, Instant now);
   /// It lost step in a group of commands, or broke off inside one.
@@ -54,7 +59,8 @@ class HostMemory {
   struct Entry {
     SocketAddress host;
     Instant touched;
-    Instant bad_until;
+    Instant bad_until;    ///< zero: reached since
+    Instant tried_until;  ///< one that came back finds out
     Instant doubt_until;
     Instant no_chunks_until;
     Instant no_tls_until;

@@ -57,6 +57,7 @@ void DeliverySession::open(QueueId queue, std::string_view destination,
   leave_until_ = leave_until;
   route_.reset();
   candidate_ = nullptr;
+  preferred_ = {};
   end_ = SessionEnd::normal;
   forget_failure();
   taken_ = answered_ = errors_ = 0;
@@ -137,6 +138,7 @@ bool DeliverySession::has_backup() const noexcept {
 }
 
 void DeliverySession::take_backup() {
+  note_preferred(UINT32_MAX);
   on_backup_ = true;
   stage_ = Stage::resolving;
   query_.policy = policy_->backup;

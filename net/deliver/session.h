@@ -101,6 +101,7 @@ class DeliverySession final : private TransmitOwner, private JobHolder {
   void let_go();
   bool gives_way();
   bool may_connect();
+  void note_preferred(std::uint32_t preference);
   // Connections that change hands (session_handover.cpp).
   bool use_idle_connection();
   void serve(DeliverySession& wanting);
@@ -201,6 +202,7 @@ class DeliverySession final : private TransmitOwner, private JobHolder {
   RouteRef route_;
   AddressPlan plan_;
   const Candidate* candidate_ = nullptr;
+  SocketAddress preferred_;  // could not be reached; not valid: no host is preferred to this one
   ConnectOp connect_;
   ConnectPermit permit_;
   StreamId stream_;
@@ -225,22 +227,20 @@ class DeliverySession final : private TransmitOwner, private JobHolder {
   SessionFailure failed_at_;             ///< its views lie in failure_text_
   std::uint64_t progress_seen_ = 0;
   Instant idle_deadline_, handshake_deadline_, permits_late_, envelope_sent_, leave_until_;
-  Work* asking_ = nullptr;      // the transaction whose next RCPTs need a permit
-  Instant reply_begun_;         // of the reply that is not whole yet
-  std::size_t ahead_ = 1;       // jobs taken before the engine can begin them, at most
-  std::uint32_t taken_ = 0;     // jobs, on this connection
-  std::uint32_t errors_ = 0;    // recipients refused, on this connection
-  std::uint32_t answered_ = 0;  // transactions the host answered
-  bool on_backup_ = false;      // the smart hosts are tried: the route's own could not be reached
+  Work* asking_ = nullptr;                  // the transaction whose next RCPTs need a permit
+  Instant reply_begun_;                     // of the reply that is not whole yet
+  std::size_t ahead_ = 1;                   // jobs taken before the engine can begin them, at most
+  std::uint32_t taken_ = 0, answered_ = 0;  // jobs, on this connection; those the host answered
+  std::uint32_t errors_ = 0;                // recipients refused, on this connection
+  bool on_backup_ = false;  // the smart hosts are tried: the route's own could not be reached
   std::uint16_t busy_preference_ = 0;
   bool host_busy_ = false;  // some address of that preference may have no further connection
   bool draining_ = false, idle_ = false, was_ready_ = false, scout_ = false, closed_ = false;
-  bool interrupted_ = false;     // mail was in hand when the session ended
-  bool host_failed_ = false;     // some address failed that is not our own fault
-  bool tls_wanted_ = false;      // once nothing is on its way in clear any more
-  bool again_in_clear_ = false;  // the same address, once closed
-  bool leaving_ = false;         // takes no more and ends: the queue wants it so
-  bool skip_ = false;            // this host takes nothing now: on to the next one
+  bool interrupted_ = false;             // mail was in hand when the session ended
+  bool host_failed_ = false;             // some address failed that is not our own fault
+  bool tls_wanted_ = false;              // once nothing is on its way in clear any more
+  bool again_in_clear_ = false;          // the same address, once closed
+  bool leaving_ = false, skip_ = false;  // takes no more and ends; then on to the next host
   bool told_established_ = false, connect_late_ = false;
   bool handed_over_ = false;    // its permits went with its mail to a connection that was there
   bool refusals_only_ = true;   // every host that failed refused us by a 5xx greeting

@@ -50,6 +50,8 @@ void DeliverySession::serve(DeliverySession& wanting) {
   plan_ = wanting.plan_;
   candidate_ = plan_.current();
   permit_ = wanting.permit_;
+  preferred_ = {};
+  note_preferred(route_->hosts[candidate_->host].preference);
   SessionFailure at;
   at.established = std::exchange(told_established_, false);
   busy_preference_ = 0;

@@ -65,6 +65,16 @@ bool DeliverySession::may_connect() {
   return true;
 }
 
+// A host that is preferred to those of that preference is gone back to once it may be there again,
+// however busy this connection is (RFC 5321 section 5.1 asks for the order at each attempt).
+void DeliverySession::note_preferred(std::uint32_t preference) {
+  const Candidate* const bad =
+      plan_.bad_before(*route_, preference, context_.hosts, context_.loop.now().instant);
+  if (bad != nullptr) {
+    preferred_ = bad->remote;
+  }
+}
+
 void DeliverySession::let_go() {
   if (context_.gate != nullptr) {
     context_.gate->disconnected(queue_, permit_, context_.loop.now());

@@ -145,12 +145,14 @@ bool DeliverySession::go_on_to_next_host() {
   return true;
 }
 
-// The queue may have come to another mode since the session was opened, or its address be out of
-// use.
+// The queue may have come to another mode since the session was opened, its address be out of use,
+// or a host that is preferred be back.
 void DeliverySession::check_surplus() {
   if (was_ready_ && !leaving_ && stage_ == Stage::talking) {
     leaving_ = context_.work->surplus(queue_, *policy_, policy_->sources[candidate_->source].ip) ||
-               gives_way();
+               gives_way() ||
+               (preferred_.ip.valid() &&
+                context_.hosts.may_return(preferred_, context_.loop.now().instant));
   }
 }
 

@@ -173,6 +173,10 @@ void DeliverySession::on_ready() {
     }
   }
   context_.hosts.note_reached(candidate_->remote, context_.loop.now().instant);
+  if (!on_backup_) {
+    preferred_ = {};
+    note_preferred(route_->hosts[candidate_->host].preference);
+  }
 }
 
 void DeliverySession::on_over(const smtp::ClientAction& action, std::string_view words) {

@@ -183,6 +183,59 @@ TEST(Deliver, BackupHostsTakeOverAndGiveBack) {
   EXPECT_EQ(spare.messages.size(), 2U);
 }
 
+/// A message every ten seconds for that long, over one connection as long as there is one.
+void deliver_steadily(DeliverWorld& world, Duration how_long) {
+  const Instant end = world.loop->now().instant + how_long;
+  std::function<void()> next = [&] {
+    world.add_message("x: y\r\n\r\n", {"a@example.org"});
+    ASSERT_TRUE(world.deliverer->offer({DeliverWorld::kQueue}) || world.open());
+    if (world.loop->now().instant + Duration::seconds(10) < end) {
+      world.world.after(Duration::seconds(10), [&next] { next(); });
+    }
+  };
+  next();
+  ASSERT_TRUE(world.run_until([&] { return world.loop->now().instant >= end; }));
+}
+
+// However busy the connection to the lesser host is.
+TEST(Deliver, MailGoesBackToAPreferredHostThatWasAway) {
+  for (const bool backup : {false, true}) {
+    SCOPED_TRACE(backup);
+    DeliverWorld world;
+    world.policy->idle_timeout = Duration::minutes(1);
+    TestHost& lesser = world.add_host(kB);
+    if (backup) {
+      world.add_route("spare.example.net", 0, kB);
+      std::swap(world.route, world.backup_route);
+      world.route = std::make_shared<Route>();
+      world.policy->backup = std::make_shared<QueuePolicy>(*world.policy);
+    }
+    world.add_route("mx1.example.org", 10, kA);  // nobody is there
+    if (!backup) {
+      world.add_route("mx2.example.org", 20, kB);
+    }
+    deliver_steadily(world, Duration::minutes(17));
+    const std::size_t by_lesser = lesser.messages.size();
+    EXPECT_GE(by_lesser, 17U * 6) << "it serves meanwhile";
+    const std::uint64_t failed = world.deliverer->stats().connects_failed;
+    EXPECT_GE(failed, 3U) << "it is looked after";
+    EXPECT_LE(failed, 4U);
+    EXPECT_LE(lesser.connections, 4U);
+    TestHost& preferred = world.add_host(kA);
+    deliver_steadily(world, Duration::minutes(7));
+    EXPECT_GE(preferred.messages.size(), 6U);
+    const std::size_t at_the_end = lesser.messages.size();
+    deliver_steadily(world, Duration::minutes(3));
+    EXPECT_EQ(lesser.messages.size(), at_the_end);
+    EXPECT_EQ(world.deliverer->stats().connects_failed, failed);
+    for (const auto& message : world.messages) {
+      EXPECT_LE(message.finished, 1);
+    }
+    ASSERT_TRUE(world.run());
+    EXPECT_EQ(lesser.messages.size() + preferred.messages.size(), world.messages.size());
+  }
+}
+
 TEST(Deliver, MailThatBelongsElsewhereIsNotConnectedFor) {
   DeliverWorld world;
   TestHost& host = world.add_host(kA);

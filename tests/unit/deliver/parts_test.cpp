@@ -51,6 +51,25 @@ TEST(HostMemory, ForgetsFaultsInTime) {
   EXPECT_FALSE(memory.view(host(1), start).bad);
 }
 
+// Of many connections to a lesser host one finds out whether the other is back, then all may go.
+TEST(HostMemory, OneAsksForAllWhetherAHostIsBack) {
+  HostMemory memory({});
+  const Instant start{1000};
+  memory.note_unreachable(host(1), start);
+  EXPECT_FALSE(memory.may_return(host(1), start + Duration::minutes(5) - Duration::seconds(1)));
+  const Instant faded = start + Duration::minutes(5);
+  EXPECT_TRUE(memory.may_return(host(1), faded));
+  EXPECT_FALSE(memory.may_return(host(1), faded));
+  EXPECT_FALSE(memory.may_return(host(1), faded + Duration::seconds(59)));
+  EXPECT_TRUE(memory.may_return(host(1), faded + Duration::minutes(1)))
+      << "nothing was heard of it";
+  memory.note_unreachable(host(1), faded + Duration::minutes(2));
+  EXPECT_FALSE(memory.may_return(host(1), faded + Duration::minutes(6)));
+  memory.note_reached(host(1), faded + Duration::minutes(6));
+  EXPECT_TRUE(memory.may_return(host(1), faded + Duration::minutes(6)));
+  EXPECT_TRUE(memory.may_return(host(1), faded + Duration::minutes(6)));
+}
+
 TEST(HostMemory, ForgetsTheOldestWhenFull) {
   HostMemoryOptions options;
   options.hosts_max = 64;
