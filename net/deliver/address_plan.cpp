@@ -14,7 +14,7 @@ bool source_fits(const QueuePolicy& policy, const SourceAddress& source, const I
          (usable.book == nullptr || usable.book->usable(source.ip, usable.queue, policy.vmta, now));
 }
 
-int choose_source(const QueuePolicy& policy, const IpAddress& remote, Random& random,
+int choose_source(const QueuePolicy& policy, const IpAddress& remote, std::size_t turn,
                   const UsableSources& usable, Instant now) {
   const auto fits = [&](const SourceAddress& source) {
     return source_fits(policy, source, remote, usable, now);
@@ -23,7 +23,7 @@ int choose_source(const QueuePolicy& policy, const IpAddress& remote, Random& ra
   if (count == 0) {
     return -1;
   }
-  auto skip = random.below(static_cast<std::uint64_t>(count));
+  auto skip = turn % static_cast<std::size_t>(count);
   for (std::size_t i = 0; i < policy.sources.size(); ++i) {
     if (fits(policy.sources[i]) && skip-- == 0) {
       return static_cast<int>(i);
@@ -40,7 +40,7 @@ void AddressPlan::build(const Route& route, const QueuePolicy& policy, const Hos
     const std::size_t first = count > 1 ? random.below(count) : 0;
     for (std::size_t i = 0; i < count && !order_.full(); ++i) {
       const IpAddress& ip = entry.addresses[(first + i) % count];
-      const int source = choose_source(policy, ip, random, usable, now);
+      const int source = choose_source(policy, ip, usable.turn + order_.size(), usable, now);
       if (source < 0) {
         continue;
       }

@@ -25,6 +25,7 @@ struct Candidate {
 struct UsableSources {
   const SourceBook* book = nullptr;
   std::string_view queue;  ///< its name, without the virtual MTA
+  std::uint32_t turn = 0;  ///< of the others, which the first address is tried from: each in turn
 };
 
 /// The order in which one session tries the addresses of a route (RFC 5321 section 5.1): by
@@ -69,8 +70,8 @@ bool source_fits(const QueuePolicy& policy, const SourceAddress& source, const I
                  const UsableSources& usable, Instant now);
 
 /// Index of the policy's source address to use towards `remote`, or -1: it has none of the family
-/// that may be used. Several of one family are chosen from at random.
-int choose_source(const QueuePolicy& policy, const IpAddress& remote, Random& random,
+/// that may be used. Several of one family are used in turn, that of `turn` is given.
+int choose_source(const QueuePolicy& policy, const IpAddress& remote, std::size_t turn,
                   const UsableSources& usable, Instant now);
 
 }  // namespace ringpost::deliver

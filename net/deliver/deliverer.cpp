@@ -61,6 +61,10 @@ bool Deliverer::begin(QueueId queue, std::string_view destination, const QueuePo
   if (idle_.size() <= queue.value) {
     idle_.resize(queue.value + 1);
   }
+  while (turns_.size() <= queue.value) {
+    // Not all queues begin with the first address.
+    turns_.push_back(static_cast<std::uint16_t>(context_.random.below(UINT16_MAX)));
+  }
   DeliverySession& session = *free_.back();
   free_.pop_back();
   ++open_;

@@ -66,6 +66,7 @@ class Deliverer final : public SessionHost, private SessionKeeper {
   DeliverySession* idle_on(const Way& way, QueueId queue) override {
     return ways_.find(way, queue);
   }
+  std::uint32_t source_turn(QueueId queue) override { return turns_[queue.value]++; }
   void session_free(DeliverySession& session) override;
   void session_free(LocalSession& session) override;
 
@@ -76,6 +77,7 @@ class Deliverer final : public SessionHost, private SessionKeeper {
   std::deque<LocalSession> locals_;
   std::vector<LocalSession*> free_locals_;
   std::vector<DeliverySession*> idle_;  // by queue number: its idle sessions, latest first
+  std::vector<std::uint16_t> turns_;    // likewise: connections made
   IdleWays ways_;                       // those that other queues may take over
   std::size_t open_ = 0;
   bool draining_ = false;

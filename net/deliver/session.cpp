@@ -121,7 +121,7 @@ void DeliverySession::on_route(Completion&) {
     return;
   }
   plan_.build(*route_, *policy_, context_.hosts, context_.random, context_.loop.now().instant,
-              {&context_.sources, destination_});
+              {&context_.sources, destination_, scout_ ? 0 : context_.keeper.source_turn(queue_)});
   if (plan_.size() == 0) {
     note_local_failure("no usable source address of the family of any address of the route");
   }

@@ -61,6 +61,8 @@ class SessionKeeper {
   virtual void session_busy(DeliverySession& session) = 0;
   /// An idle session of another queue that leads this way; nullptr: none.
   virtual DeliverySession* idle_on(const Way& way, QueueId queue) = 0;
+  /// Which of its source addresses the queue's next connection is to leave from, of any number.
+  virtual std::uint32_t source_turn(QueueId queue) = 0;
   /// Its permit went back, nothing of it is in use: it may serve anew.
   virtual void session_free(DeliverySession& session) = 0;
   virtual void session_free(LocalSession& session) = 0;

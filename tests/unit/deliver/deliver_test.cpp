@@ -183,6 +183,23 @@ TEST(Deliver, BackupHostsTakeOverAndGiveBack) {
   EXPECT_EQ(spare.messages.size(), 2U);
 }
 
+TEST(Deliver, ConnectionsOfAQueueLeaveFromEachSourceInTurn) {
+  DeliverWorld world;
+  world.add_host(kA);
+  world.add_route("mx.example.org", 10, kA);
+  world.policy->sources = {{IpAddress::v4(203, 0, 113, 1), "one"},
+                           {IpAddress::v4(203, 0, 113, 2), "two"},
+                           {IpAddress::v4(203, 0, 113, 3), "three"}};
+  std::string used;
+  for (int i = 0; i < 7; ++i) {
+    world.add_message("x: y\r\n\r\n", {"a@example.org"});
+    ASSERT_TRUE(world.open());
+    ASSERT_TRUE(world.run());
+    used += world.messages.back().facts.local.text().back();
+  }
+  EXPECT_NE(std::string("1231231231").find(used), std::string::npos) << used;
+}
+
 /// A message every ten seconds for that long, over one connection as long as there is one.
 void deliver_steadily(DeliverWorld& world, Duration how_long) {
   const Instant end = world.loop->now().instant + how_long;

@@ -136,6 +136,29 @@ TEST(AddressPlan, EachFamilyLeavesFromItsOwnSource) {
   }
 }
 
+TEST(AddressPlan, SourcesOfAFamilyAreUsedInTurn) {
+  Route route;
+  route.hosts = {route_host("a", 10, {"192.0.2.1"}), route_host("b", 20, {"192.0.2.2"})};
+  QueuePolicy policy;
+  policy.sources = {{*IpAddress::parse("203.0.113.1"), "one"},
+                    {*IpAddress::parse("2001:db8::99"), "v6"},
+                    {*IpAddress::parse("203.0.113.2"), "two"},
+                    {*IpAddress::parse("203.0.113.3"), "three"}};
+  HostMemory memory({});
+  Random random(1);
+  std::string first;
+  std::string second;
+  for (std::uint32_t turn = 0; turn < 6; ++turn) {
+    AddressPlan plan;
+    plan.build(route, policy, memory, random, Instant{}, {nullptr, "", turn});
+    ASSERT_EQ(plan.size(), 2U);
+    first += std::to_string(plan.next()->source);
+    second += std::to_string(plan.next()->source);
+  }
+  EXPECT_EQ(first, "023023");
+  EXPECT_EQ(second, "230230") << "another host is tried from another address";
+}
+
 TEST(AddressPlan, KeepsItsBound) {
   Route route;
   for (int i = 0; i < 100; ++i) {
