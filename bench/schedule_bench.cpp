@@ -153,40 +153,64 @@ BENCHMARK(BM_Backlog)
     ->Args({5'000'000, 100'000})
     ->Iterations(2'000'000);
 
-// The permit alone: all scopes of a new connection checked and taken, leases in hand.
+// Memory of queues: of 100,000 that have one recipient each, no session yet.
+void BM_Queues(benchmark::State& state) {
+  for (auto _ : state) {
+    const std::size_t before = resident_bytes();
+    Setup setup(static_cast<std::uint32_t>(state.range(0)), 10'000);
+    state.counters["bytes_each"] =
+        static_cast<double>(resident_bytes() - before) / static_cast<double>(state.range(0));
+  }
+}
+BENCHMARK(BM_Queues)->Arg(100'000)->Iterations(1)->Unit(benchmark::kMillisecond);
+
+constexpr std::uint32_t kVmtas = 10'000;
+
+/// Of so many queues the virtual MTA of each, in an order without pattern.
+std::vector<std::uint32_t> vmtas_of(std::size_t queues) {
+  std::vector<std::uint32_t> out(queues);
+  for (std::size_t i = 0; i < queues; ++i) {
+    out[i] = static_cast<std::uint32_t>((i * 2'654'435'761U >> 7) %
+                                        std::min<std::size_t>(queues, kVmtas));
+  }
+  return out;
+}
+
+// The permit alone, of that many shards and queues in turn: all scopes of a new connection checked
+// and taken, leases in hand; those of the queue's virtual MTA and of the whole.
 void BM_ConnectionPermit(benchmark::State& state) {
-  LeaseBook book(0, static_cast<unsigned>(state.range(0)));
+  const auto shards = static_cast<std::uint64_t>(state.range(0));
+  LeaseBook book(0, static_cast<unsigned>(shards));
   Doorman doors;
-  Scope* scopes[2];
-  std::vector<std::unique_ptr<Waiter>> waiters;
-  for (int i = 0; i < 2; ++i) {
-    scopes[i] = &book.scope(static_cast<std::uint64_t>(state.range(0)) * (i + 1), 100'000, 1);
-    waiters.push_back(std::make_unique<Waiter>());
-    book.wait(*scopes[i], *waiters.back(), false);
-  }
-  for (int i = 0; i < 8; ++i) {
-    book.flush(doors);
-  }
-  while (Scope* scope = book.next_open()) {
-    Waiter& waiter = *scope->head();
-    waiter.place->remove(waiter);
-    waiter.place = nullptr;
-    book.waiter_left(*scope);
+  const std::vector<std::uint32_t> queues = vmtas_of(static_cast<std::size_t>(state.range(1)));
+  std::vector<Scope*> scopes(1 + std::min<std::size_t>(queues.size(), kVmtas));
+  for (std::size_t i = 0; i < scopes.size(); ++i) {
+    Waiter waiter;
+    scopes[i] = &book.scope(shards * (i + 1), 100'000, 1);  // its owner is this shard
+    book.wait(*scopes[i], waiter, false);
+    for (int turn = 0; turn < 8; ++turn) {
+      book.flush(doors);
+    }
+    while (Scope* const scope = book.next_open()) {
+      Waiter& one = *scope->head();
+      one.place->remove(one);
+      one.place = nullptr;
+      book.waiter_left(*scope);
+    }
   }
   const std::uint64_t before = bench::allocations();
+  std::size_t next = 0;
   for (auto _ : state) {
-    bool all = true;
-    for (Scope* scope : scopes) {
-      all = all && LeaseBook::has_room(*scope, false);
-    }
-    if (!all) {
+    Scope* const both[] = {scopes[1 + queues[next]], scopes[0]};
+    next = next + 1 == queues.size() ? 0 : next + 1;
+    if (!LeaseBook::has_room(*both[0], false) || !LeaseBook::has_room(*both[1], false)) {
       state.SkipWithError("no lease in hand");
       break;
     }
-    for (Scope* scope : scopes) {
+    for (Scope* const scope : both) {
       book.take(*scope);
     }
-    for (Scope* scope : scopes) {
+    for (Scope* const scope : both) {
       book.release(*scope);
     }
   }
@@ -194,28 +218,39 @@ void BM_ConnectionPermit(benchmark::State& state) {
       static_cast<double>(bench::allocations() - before) /
       static_cast<double>(std::max<std::int64_t>(1, state.iterations()));
 }
-BENCHMARK(BM_ConnectionPermit)->Arg(1)->Arg(2)->Arg(8)->Arg(64);
+BENCHMARK(BM_ConnectionPermit)->ArgsProduct({{1, 2, 8, 64}, {1, 100'000}});
 
-// Permits of a rate that queues share, from the want to the use: asked for, granted and taken in
-// one turn each, over all gates they count in. Letters between shards are not part of it.
+// Permits of rates that queues share, of that many shards and queues in turn, from the want to the
+// use: asked for, granted and taken in one turn each, over all gates they count in, those of the
+// queue's virtual MTA and of a pool. Letters between shards are not part of it.
 void BM_SharedRatePermit(benchmark::State& state) {
   struct Plans : Doorman {
-    const RatePlan* rate_plan(std::uint64_t) override { return &plan; }
+    const RatePlan* rate_plan(std::uint64_t base) override {
+      plan.rates.clear();
+      for (const std::uint64_t key : {base, std::uint64_t{1}}) {
+        plan.rates.push_back({key, {4'000'000'000, Duration::seconds(1)}, RateOf::vmta, false});
+      }
+      return &plan;
+    }
     RatePlan plan;
   } doors;
-  const auto shards = static_cast<unsigned>(state.range(0));
   doors.plan.home = 0;
-  for (std::uint64_t key = 1; key <= 2; ++key) {
-    doors.plan.rates.push_back({key, {4'000'000'000, Duration::seconds(1)}, RateOf::vmta, false});
-  }
+  const std::vector<std::uint32_t> queues = vmtas_of(static_cast<std::size_t>(state.range(1)));
   WarmupBook warmups(Now{});
   const RatePositions positions{};
-  RateBook book(0, shards, doors, warmups, positions);
-  RateScope& scope = book.scope(7, 7, {}, 1);
+  RateBook book(0, static_cast<unsigned>(state.range(0)), doors, warmups, positions);
+  std::vector<RateScope*> scopes;
+  for (std::uint64_t i = 0; i < std::min<std::size_t>(queues.size(), kVmtas); ++i) {
+    scopes.push_back(&book.scope(100 + i, 100 + i, {}, 1));
+  }
   Instant now{3'600'000'000'000};
   const std::uint32_t each = 10;
+  std::size_t next = 0;
+  std::uint64_t begun = 0;
   std::uint64_t before = 0;
   for (auto _ : state) {
+    RateScope& scope = *scopes[queues[next]];
+    next = next + 1 == queues.size() ? 0 : next + 1;
     now = now + Duration::microseconds(1);
     book.set_want(scope, each);
     for (int i = 0; i < 2; ++i) {
@@ -230,29 +265,40 @@ void BM_SharedRatePermit(benchmark::State& state) {
       break;
     }
     RateBook::take(scope, each, 0, now);
-    if (before == 0) {
-      before = bench::allocations();
+    if (++begun == queues.size()) {
+      before = bench::allocations();  // each has been used once
     }
   }
   const double permits = static_cast<double>(state.iterations()) * each;
-  state.counters["allocations"] = static_cast<double>(bench::allocations() - before) / permits;
+  state.counters["allocations"] =
+      begun < queues.size() ? -1 : static_cast<double>(bench::allocations() - before) / permits;
   state.SetItemsProcessed(static_cast<std::int64_t>(permits));
 }
-BENCHMARK(BM_SharedRatePermit)->Arg(1)->Arg(2)->Arg(8)->Arg(64);
+BENCHMARK(BM_SharedRatePermit)->ArgsProduct({{1, 2, 8, 64}, {1, 100'000}});
 
+// A queue's own rate, of that many queues in turn.
 void BM_RatePermit(benchmark::State& state) {
-  RateGate gate;
+  std::vector<RateGate> gates(static_cast<std::size_t>(state.range(0)));
   Instant now{};
-  gate.configure({1'000'000'000, Duration::seconds(1)}, now);
+  for (RateGate& gate : gates) {
+    gate.configure({1'000'000'000, Duration::seconds(1)}, now);
+  }
+  const std::uint64_t before = bench::allocations();
+  std::size_t next = 0;
   for (auto _ : state) {
+    RateGate& gate = gates[next];
+    next = next + 1 == gates.size() ? 0 : next + 1;
     now = now + Duration{10};
     if (gate.available(now) > 0) {
       gate.take(1, now);
     }
     benchmark::DoNotOptimize(gate);
   }
+  state.counters["allocations"] =
+      static_cast<double>(bench::allocations() - before) /
+      static_cast<double>(std::max<std::int64_t>(1, state.iterations()));
 }
-BENCHMARK(BM_RatePermit);
+BENCHMARK(BM_RatePermit)->Arg(1)->Arg(100'000);
 
 }  // namespace
 }  // namespace ringpost::schedule

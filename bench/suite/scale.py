@@ -25,10 +25,14 @@ PARTS = {"letter, one core": "BM_Letter/64", "letter from another core": "BM_Let
          "letter there and back": "BM_LetterThereAndBack",
          "look at the boxes of 2": "BM_LookAtEmptyBoxes/2",
          "look at the boxes of 64": "BM_LookAtEmptyBoxes/64", "parcel": "BM_Parcel"}
-PERMITS = {"connection permit, lease in hand, 2 shards": "BM_ConnectionPermit/2",
-           "connection permit, lease in hand, 64 shards": "BM_ConnectionPermit/64",
-           "ten permits of a shared rate at their owner, 2 shards": "BM_SharedRatePermit/2",
-           "ten permits of a shared rate at their owner, 64 shards": "BM_SharedRatePermit/64"}
+PERMITS = {f"{what}, {shards} {'shard' if shards == 1 else 'shards'}, "
+           f"{'one queue' if queues == 1 else '100,000 queues'}": f"{name}/{shards}/{queues}"
+           for what, name in (("connection permit, lease in hand", "BM_ConnectionPermit"),
+                              ("ten permits of a shared rate at their owner",
+                               "BM_SharedRatePermit"))
+           for queues in (1, 100000) for shards in (1, 2, 8, 64)} | {
+    "permit of a queue's own rate, one queue": "BM_RatePermit/1",
+    "permit of a queue's own rate, 100,000 queues": "BM_RatePermit/100000"}
 SIZE = 4096
 OVERHEAD = 1.07  # of the spool's bytes over the content's: record, batch and journal
 
