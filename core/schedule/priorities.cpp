@@ -2,6 +2,7 @@
 
 #include <unordered_set>
 
+#include "core/schedule/matching.h"
 #include "core/schedule/scheduler.h"
 
 namespace ringpost::schedule {
@@ -21,8 +22,7 @@ Touched set_of_queues(Scheduler& scheduler, const PriorityOrder& order, bool dry
       continue;
     }
     ++touched.queues;
-    touched.recipients += std::uint64_t{queue.ready.recipients()} + queue.ready.parked() +
-                          queue.deferred.recipients + queue.over_age.recipients;
+    touched.recipients += waiting_in(queue);
     if (dry_run || (queue.ready.turns == nullptr && order.priority == kNormalPriority)) {
       continue;
     }

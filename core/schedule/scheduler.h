@@ -55,7 +55,8 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   void refresh(Now now);
   bool refreshing() const { return sweeping_; }
   /// Pauses or resumes queues, those to come too. Rules survive as pause_rules().serialized().
-  Result<Touched> pause(const QueuePattern& pattern, bool pause, Now now);
+  /// This and what follows answer what changes; `dry_run`: nothing does.
+  Result<Touched> pause(const QueuePattern&, bool pause, Now now, bool dry_run = false);
   const PauseRules& pause_rules() const { return pauses_; }
   Status restore_pauses(std::string_view serialized, Now now);
   /// What is in the queues now is cancelled, mail in transit excepted.
@@ -65,10 +66,11 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   bool cancel_message(SpoolHandle, std::uint32_t& cursor, std::uint32_t budget, Touched&, Now now);
   /// Everything deferred in the queues, and the queues themselves, are tried at once.
   Touched schedule_now(const QueuePattern& pattern, Now now);
-  /// Into back-off mode or out of it; without wildcards, queues that are yet to come too.
-  Touched set_mode(const QueuePattern& pattern, bool backoff, Now now);
-  /// No queue that fits uses the source address any more, or all do again.
-  Result<Touched> use_source(const IpAddress& source, const QueuePattern& which, bool use, Now now);
+  /// Into back-off mode or out of it; a queue that is named, not by a group, may be yet to come.
+  Touched set_mode(const QueuePattern& pattern, bool backoff, Now now, bool dry_run = false);
+  /// No queue that fits uses the source address any more, or all do again; those to come too.
+  Result<Touched> use_source(const IpAddress& source, const QueuePattern& which, bool use, Now now,
+                             bool dry_run = false);
   SourceRules& source_rules() { return source_rules_; }
   const DecisionBook& decisions() const { return decisions_; }
   /// Takes it back; false: no such decision here.
@@ -83,10 +85,10 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   /// That is on disk, or could not be written.
   void kept(bool durable, Now now);
   DayCounts& day_counts() { return day_counts_; }
-  /// What such a command would touch.
+  /// What cancel() and schedule_now() would touch: queues with mail that waits.
   Touched count(const QueuePattern& pattern);
   /// The same for mail of jobs that fit a pattern; jobs that are yet to come are paused too.
-  Result<Touched> pause_jobs(std::string_view pattern, bool pause, Now now);
+  Result<Touched> pause_jobs(std::string_view pattern, bool pause, Now now, bool dry_run = false);
   Touched cancel_jobs(std::string_view pattern, Now now);
   Touched schedule_jobs(std::string_view pattern, Now now);
   Touched count_jobs(std::string_view pattern);
@@ -230,7 +232,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   void apply_settings(Queue& queue, Now now);
   void decide_backoff(Queue& queue, Decision decision, Now now);
   void disable_source(Queue& queue, const JudgedReply& reply, Now now);
-  bool source_disabled(const Queue& queue, const IpAddress& source) const;
+  bool source_disabled(const Queue&, const IpAddress& source, std::string_view group) const;
   void check_sources(Queue& queue, Now now);
   void defer_by_rule(Queue& queue, const JudgedReply& reply, Now now);
   void end_decision(const Decision& decision, std::string_view why, Now now);
@@ -243,8 +245,6 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   Gate shown_gate(const Queue& queue) const;
   void tell_share(Queue& queue, const Entry& entry, WhyRow& row);
   WallTime gate_opens(const Queue& queue, Now now);
-  template <class Act>
-  Touched for_matching(const QueuePattern& pattern, Act act);
 };
 
 }  // namespace ringpost::schedule

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/schedule/matching.h"
 #include "core/schedule/scheduler.h"
 #include "core/schedule/sender_traffic.h"
 #include "core/schedule/source_traffic.h"
@@ -9,42 +10,24 @@
 
 namespace ringpost::schedule {
 
-template <class Act>
-Touched Scheduler::for_matching(const QueuePattern& pattern, Act act) {
-  Touched touched;
-  const auto one = [&](Queue& queue) {
-    ++touched.queues;
-    touched.recipients += std::uint64_t{queue.ready.recipients()} + queue.ready.parked() +
-                          queue.deferred.recipients + queue.over_age.recipients;
-    act(queue);
-  };
-  if (pattern.literal()) {
-    if (Queue* queue = table_.find(pattern.domain, pattern.vmta)) {
-      one(*queue);
-      return touched;
-    }
-  }
-  for (std::uint32_t slot = 0; slot < table_.slots(); ++slot) {
-    Queue& queue = table_.at(slot);
-    if (queue.live && pattern.matches(queue.name, queue.vmta->name, queue.policy->group)) {
-      one(queue);
-    }
-  }
-  return touched;
-}
-
 // ---- commands ----------------------------------------------------------------------------------
 
-Result<Touched> Scheduler::pause(const QueuePattern& pattern, bool pause, Now now) {
+Result<Touched> Scheduler::pause(const QueuePattern& pattern, bool pause, Now now, bool dry_run) {
+  const auto changes = [&](const Queue& queue) { return queue.paused != pause; };
+  if (dry_run) {
+    return for_matching(table_, pattern, changes);
+  }
   if (Status added = pauses_.add(pattern, pause); !added) {
     return added.error();
   }
-  return for_matching(pattern, [&](Queue& queue) {
+  return for_matching(table_, pattern, [&](Queue& queue) {
+    const bool changed = changes(queue);
     queue.paused = pause;
     evaluate(queue, now);
     if (!pause && queue.move != nullptr) {
       begin_move(queue);
     }
+    return changed;
   });
 }
 
@@ -52,7 +35,7 @@ Status Scheduler::restore_pauses(std::string_view serialized, Now now) {
   if (Status restored = pauses_.restore(serialized); !restored) {
     return restored;
   }
-  for_matching(QueuePattern{}, [&](Queue& queue) {
+  for_matching(table_, QueuePattern{}, [&](Queue& queue) {
     queue.paused = pauses_.paused(queue.name, queue.vmta->name, queue.policy->group);
     evaluate(queue, now);
   });
@@ -60,7 +43,11 @@ Status Scheduler::restore_pauses(std::string_view serialized, Now now) {
 }
 
 Touched Scheduler::cancel(const QueuePattern& pattern, Now now) {
-  return for_matching(pattern, [&](Queue& queue) { doom(queue, Ending::cancelled, {}, {}, now); });
+  return for_matching(table_, pattern, [&](Queue& queue) {
+    const bool has_mail = waiting_in(queue) > 0;
+    doom(queue, Ending::cancelled, {}, {}, now);
+    return has_mail;
+  });
 }
 
 bool Scheduler::cancel_message(SpoolHandle message, std::uint32_t& cursor, std::uint32_t budget,
@@ -84,7 +71,8 @@ bool Scheduler::cancel_message(SpoolHandle message, std::uint32_t& cursor, std::
 }
 
 Touched Scheduler::schedule_now(const QueuePattern& pattern, Now now) {
-  return for_matching(pattern, [&](Queue& queue) {
+  return for_matching(table_, pattern, [&](Queue& queue) {
+    const bool has_mail = waiting_in(queue) > 0;
     // The ladders keep their steps: what fails again waits as long as it would have.
     queue.deferred_until = {};
     queue.deferred_by_rule = false;
@@ -97,11 +85,12 @@ Touched Scheduler::schedule_now(const QueuePattern& pattern, Now now) {
     if (queue.state == QueueState::deferred || timed) {
       evaluate(queue, now);
     }
+    return has_mail;
   });
 }
 
 Touched Scheduler::count(const QueuePattern& pattern) {
-  return for_matching(pattern, [](Queue&) {});
+  return for_matching(table_, pattern, [](const Queue& queue) { return waiting_in(queue) > 0; });
 }
 
 // ---- endings, rushes and sweeps, a bounded piece a run -----------------------------------------
@@ -361,7 +350,7 @@ void Scheduler::rows(const QueuePattern& pattern, std::size_t max, std::vector<Q
     }
     out.push_back(std::move(row));
   };
-  for_matching(pattern, add);
+  for_matching(table_, pattern, add);
 }
 
 // The gate of its share, where that is what holds the entry up.
@@ -455,7 +444,7 @@ bool Scheduler::why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t bu
 
 Totals Scheduler::totals() {
   Totals sums;
-  for_matching(QueuePattern{}, [&](const Queue& queue) {
+  for_matching(table_, QueuePattern{}, [&](const Queue& queue) {
     ++sums.queues;
     sums.ready +=
         std::uint64_t{queue.ready.recipients()} + queue.ready.parked() + queue.over_age.recipients;

@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/schedule/kept_line.h"
+#include "core/schedule/matching.h"
 #include "core/schedule/retry_clock.h"
 #include "core/schedule/scheduler.h"
 #include "core/schedule/source_traffic.h"
@@ -27,6 +28,7 @@ WallTime end_after(Duration time, Now now) {
 
 /// The settings in force: those of the queue's mode, without source addresses out of use.
 QueueSettings Scheduler::effective(Queue& queue, QueueSettings settings, Now now) {
+  const QueuePolicyRef normal = settings.policy;
   queue.ends_on_delivery = settings.backoff != nullptr && settings.backoff->ends_on_delivery;
   queue.backoff_on_no_source = settings.backoff != nullptr && settings.backoff->upon_no_source;
   if (queue.backoff && settings.backoff != nullptr) {
@@ -43,7 +45,9 @@ QueueSettings Scheduler::effective(Queue& queue, QueueSettings settings, Now now
   if (!decisions_.has_sources() && source_rules_.rules().empty()) {
     return settings;
   }
-  const auto gone = [&](const SourceAddress& source) { return source_disabled(queue, source.ip); };
+  const auto gone = [&](const SourceAddress& source) {
+    return source_disabled(queue, source.ip, normal->group);
+  };
   const auto& sources = settings.policy->sources;
   if (std::none_of(sources.begin(), sources.end(), gone)) {
     return settings;
@@ -62,11 +66,12 @@ void Scheduler::apply_settings(Queue& queue, Now now) {
         now);
 }
 
-bool Scheduler::source_disabled(const Queue& queue, const IpAddress& source) const {
+bool Scheduler::source_disabled(const Queue& queue, const IpAddress& source,
+                                std::string_view group) const {
   if (!source.valid()) {
     return false;
   }
-  bool disabled = source_rules_.disabled(source, queue.name, queue.vmta->name);
+  bool disabled = source_rules_.disabled(source, queue.name, queue.vmta->name, group);
   decisions_.for_sources_of(queue.name, queue.vmta->name, [&](const Decision& decision) {
     disabled = disabled || decision.source == source;
   });
@@ -83,7 +88,7 @@ bool Scheduler::surplus(QueueId id, const QueuePolicy& policy, const IpAddress& 
     return true;
   }
   const bool any_rule = decisions_.has_sources() || !source_rules_.rules().empty();
-  return any_rule && source_disabled(*queue, source);
+  return any_rule && source_disabled(*queue, source, queue->policy->group);
 }
 
 // ---- replies -----------------------------------------------------------------------------------
@@ -176,7 +181,7 @@ void Scheduler::disable_source(Queue& queue, const JudgedReply& reply, Now now) 
   const Duration as_set =
       settings.backoff != nullptr ? settings.backoff->reenable_source_after : Duration::forever();
   const Duration time = reply.verdict.disable_for.ns > 0 ? reply.verdict.disable_for : as_set;
-  if (source_disabled(queue, reply.source)) {
+  if (source_disabled(queue, reply.source, queue.policy->group)) {
     return;
   }
   Decision decision;
@@ -258,61 +263,108 @@ void Scheduler::end_decisions_due(Now now) {
 
 // ---- operators ---------------------------------------------------------------------------------
 
-Touched Scheduler::set_mode(const QueuePattern& pattern, bool backoff, Now now) {
-  Touched touched = count(pattern);
+namespace {
+
+/// Of destinations that the queue belongs to, whether it is there or not; empty: none.
+std::string group_of(PolicySource& policies, std::string_view name, std::string_view vmta) {
+  return policies.settings_of(name, vmta).policy->group;
+}
+
+/// What was decided about queues that fit, those that are not there too: about this source address,
+/// or where that is invalid, that they are in back-off mode.
+std::vector<Decision> fitting(const Scheduler& scheduler, PolicySource& policies,
+                              const QueuePattern& pattern, const IpAddress& source) {
+  std::vector<Decision> found;
+  const auto kind = source.valid() ? Decision::Kind::source : Decision::Kind::backoff;
+  scheduler.decisions().for_all([&](const Decision& one) {
+    if (one.kind == kind && one.source == source &&
+        (pattern.matches(one.name, one.vmta) ||
+         pattern.matches(one.name, one.vmta, group_of(policies, one.name, one.vmta)))) {
+      found.push_back(one);
+    }
+  });
+  return found;
+}
+
+/// Whether its virtual MTA has the address, in use or not.
+bool has_source(PolicySource& policies, const Queue& queue, const IpAddress& source) {
+  const QueuePolicyRef policy = policies.settings_of(queue.name, queue.vmta->name).policy;
+  return std::any_of(policy->sources.begin(), policy->sources.end(),
+                     [&](const SourceAddress& one) { return one.ip == source; });
+}
+
+}  // namespace
+
+Touched Scheduler::set_mode(const QueuePattern& pattern, bool backoff, Now now, bool dry_run) {
   if (!backoff) {
-    std::vector<std::string> ids;
-    decisions_.for_all([&](const Decision& decision) {
-      if (decision.kind == Decision::Kind::backoff &&
-          pattern.matches(decision.name, decision.vmta)) {
-        ids.push_back(decision.id());
-      }
-    });
-    for (const std::string& id : ids) {
-      cancel_decision(id, now);
+    Touched touched;
+    for (const Decision& one : fitting(*this, doors_.policies, pattern, IpAddress{})) {
+      const Queue* const queue = table_.find(one.name, one.vmta);
+      ++touched.queues;
+      touched.recipients += queue != nullptr ? waiting_in(*queue) : 0;
+      static_cast<void>(dry_run || cancel_decision(one.id(), now));
     }
     return touched;
   }
-  if (pattern.literal() &&
-      queue_hash(pattern.domain, pattern.vmta) % options_.shards == options_.shard) {
-    touched.queues = 1;
+  // The name of a group is no queue's, unless the group has a domain of that name.
+  const bool comes =
+      pattern.literal() &&
+      queue_hash(pattern.domain, pattern.vmta) % options_.shards == options_.shard &&
+      table_.find(pattern.domain, pattern.vmta) == nullptr &&
+      decisions_.backoff_of(pattern.domain, pattern.vmta) == nullptr &&
+      !glob_matches(pattern.domain, group_of(doors_.policies, pattern.domain, pattern.vmta));
+  std::size_t room = DecisionBook::kMax - decisions_.size();
+  Touched touched;
+  if (comes && dry_run && room > 0) {
+    ++touched.queues;
+    --room;
+  } else if (comes && !dry_run) {
     queue_for(pattern.domain, pattern.vmta, now);
   }
-  for (std::uint32_t slot = 0; slot < table_.slots(); ++slot) {
-    Queue& queue = table_.at(slot);
-    if (queue.live && !queue.backoff && pattern.matches(queue.name, queue.vmta->name)) {
+  const Touched there = for_matching(table_, pattern, [&](Queue& queue) {
+    if (queue.backoff || room == 0) {
+      return false;
+    }
+    --room;
+    if (!dry_run) {
       Decision decision;
       decision.cause = Cause::command;
       decide_backoff(queue, std::move(decision), now);
     }
-  }
-  return touched;
+    return true;
+  });
+  return {touched.queues + there.queues, there.recipients};
 }
 
 Result<Touched> Scheduler::use_source(const IpAddress& source, const QueuePattern& pattern,
-                                      bool use, Now now) {
+                                      bool use, Now now, bool dry_run) {
+  SourceRules rules = source_rules_;
   if (use) {
-    source_rules_.enable(source, pattern);
-    std::vector<std::string> ids;
-    decisions_.for_all([&](const Decision& decision) {
-      if (decision.kind == Decision::Kind::source && decision.source == source &&
-          pattern.matches(decision.name, decision.vmta)) {
-        ids.push_back(decision.id());
-      }
+    rules.enable(source, pattern, [&](const QueuePattern& one) {
+      return group_of(doors_.policies, one.domain, one.vmta);
     });
-    for (const std::string& id : ids) {
-      cancel_decision(id, now);
-    }
-  } else if (Status added = source_rules_.disable(source, pattern); !added) {
+  } else if (Status added = rules.disable(source, pattern); !added) {
     return added.error();
   }
-  for (std::uint32_t slot = 0; slot < table_.slots(); ++slot) {
-    Queue& queue = table_.at(slot);
-    if (queue.live && pattern.matches(queue.name, queue.vmta->name)) {
-      check_sources(queue, now);
+  Touched touched = for_matching(table_, pattern, [&](const Queue& queue) {
+    const std::string& group = queue.policy->group;
+    const bool off = source_disabled(queue, source, group);
+    const bool stays_off = rules.disabled(source, queue.name, queue.vmta->name, group);
+    return has_source(doors_.policies, queue, source) && (use ? off && !stays_off : !off);
+  });
+  if (!dry_run) {
+    source_rules_ = std::move(rules);
+  }
+  for (const Decision& one : fitting(*this, doors_.policies, pattern, source)) {
+    if (use) {
+      touched.queues += table_.find(one.name, one.vmta) == nullptr ? 1 : 0;
+      static_cast<void>(dry_run || cancel_decision(one.id(), now));
     }
   }
-  return count(pattern);
+  if (!dry_run) {
+    for_matching(table_, pattern, [&](Queue& queue) { check_sources(queue, now); });
+  }
+  return touched;
 }
 
 bool Scheduler::cancel_decision(std::string_view id, Now now) {

@@ -4,6 +4,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/text.h"
+#include "core/schedule/matching.h"
 #include "core/schedule/scheduler.h"
 
 // Commands on jobs, and moves that an operator asks for: what they say holds at once, what they do
@@ -13,15 +14,26 @@ namespace ringpost::schedule {
 
 // ---- jobs --------------------------------------------------------------------------------------
 
-Touched Scheduler::count_jobs(std::string_view pattern) {
+namespace {
+
+template <class Counts>
+Touched count_shares(ShareBook& shares, std::string_view pattern, Counts counts) {
   Touched touched;
   std::unordered_set<std::uint32_t> queues;
-  shares_.for_matching(pattern, [&](const Share& share) {
-    queues.insert(share.queue);
-    touched.recipients += share.waiting;
+  shares.for_matching(pattern, [&](const Share& share) {
+    if (counts(share)) {
+      queues.insert(share.queue);
+      touched.recipients += share.waiting;
+    }
   });
   touched.queues = static_cast<std::uint32_t>(queues.size());
   return touched;
+}
+
+}  // namespace
+
+Touched Scheduler::count_jobs(std::string_view pattern) {
+  return count_shares(shares_, pattern, [](const Share&) { return true; });
 }
 
 void Scheduler::hold_share(Share& share, bool Share::*reason, bool on, Now now) {
@@ -38,13 +50,18 @@ void Scheduler::settle_ready(Queue& queue, Now now) {
   }
 }
 
-Result<Touched> Scheduler::pause_jobs(std::string_view pattern, bool pause, Now now) {
+Result<Touched> Scheduler::pause_jobs(std::string_view pattern, bool pause, Now now, bool dry_run) {
+  const Touched touched =
+      count_shares(shares_, pattern, [&](const Share& share) { return share.paused != pause; });
+  if (dry_run) {
+    return touched;
+  }
   if (Status added = shares_.rules().add(pattern, pause); !added) {
     return added.error();
   }
   shares_.apply_rules(
       [&](Share& share, bool paused) { hold_share(share, &Share::paused, paused, now); });
-  return count_jobs(pattern);
+  return touched;
 }
 
 Touched Scheduler::cancel_jobs(std::string_view pattern, Now now) {
@@ -113,9 +130,8 @@ Touched Scheduler::count_leaving(const LeaveOrder& order) {
   for_leaving(
       order,
       [&](const Queue& queue) {
-        ++touched.queues;
-        touched.recipients += std::uint64_t{queue.ready.recipients()} + queue.ready.parked() +
-                              queue.deferred.recipients + queue.over_age.recipients;
+        touched.queues += waiting_in(queue) > 0 ? 1 : 0;
+        touched.recipients += waiting_in(queue);
       },
       [&](const Share& share) {
         ++touched.queues;

@@ -22,16 +22,10 @@ Status SourceRules::disable(const IpAddress& source, const QueuePattern& pattern
   return {};
 }
 
-void SourceRules::enable(const IpAddress& source, const QueuePattern& pattern) {
-  std::erase_if(rules_, [&](const Rule& rule) {
-    return rule.source == source && pattern.covers(rule.pattern);
-  });
-}
-
-bool SourceRules::disabled(const IpAddress& source, std::string_view name,
-                           std::string_view vmta) const noexcept {
+bool SourceRules::disabled(const IpAddress& source, std::string_view name, std::string_view vmta,
+                           std::string_view group) const noexcept {
   return std::any_of(rules_.begin(), rules_.end(), [&](const Rule& rule) {
-    return rule.source == source && rule.pattern.matches(name, vmta);
+    return rule.source == source && rule.pattern.matches(name, vmta, group);
   });
 }
 

@@ -61,6 +61,9 @@ class Hand : public SessionHost,
   void settle(Job& job) override { settling.push_back(&job); }
   QueueSettings settings_of(std::string_view domain, std::string_view) override {
     const auto found = limits_of.find(std::string(domain));
+    if (const auto own = settings.find(std::string(domain)); own != settings.end()) {
+      return own->second;
+    }
     return {policy, found == limits_of.end() ? limits : found->second, {}, false, twin};
   }
   void recheck(QueueId queue) override { rechecked.push_back(queue); }
@@ -180,6 +183,7 @@ class Hand : public SessionHost,
   std::shared_ptr<QueuePolicy> policy;
   QueueLimits limits;
   std::map<std::string, QueueLimits> limits_of;
+  std::map<std::string, QueueSettings> settings;  ///< of domains that have all of their own
   GlobalLimits global;
   bool with_closer = true;
   AdmissionSink* mover = nullptr;

@@ -290,5 +290,231 @@ TEST_F(Modes, ADnsErrorHasItsOwnWait) {
   EXPECT_EQ(hand.row("a.com").next_retry, hand.now.wall + Duration::minutes(1));
 }
 
+/// The group "big" of one.com and two.com; other.com belongs to none.
+class ModesOfAGroup : public Modes {
+ protected:
+  ModesOfAGroup() {
+    for (const char* name : {"one.com", "two.com", "big"}) {
+      put_into_group(name, "big");
+    }
+    for (const char* name : {"one.com", "other.com"}) {
+      hand.admit(name, ++slot_);
+      hand.run();
+    }
+  }
+  void put_into_group(const std::string& name, const char* group) {
+    const auto in = [&](const QueuePolicyRef& of) {
+      auto policy = std::make_shared<QueuePolicy>(*of);
+      policy->group = group;
+      return policy;
+    };
+    QueueSettings& own = hand.settings[name];
+    own.policy = in(hand.policy);
+    auto twin = std::make_shared<BackoffTwin>(*hand.twin);
+    twin->policy = in(hand.twin->policy);
+    own.backoff = std::move(twin);
+  }
+  void come(const char* name) {
+    hand.admit(name, ++slot_);
+    hand.run();
+  }
+  Touched set_mode(const char* queues, bool backoff) {
+    return hand.scheduler().set_mode(*QueuePattern::parse(queues), backoff, hand.now);
+  }
+  Touched use_source(const char* queues, bool use) {
+    auto done = hand.scheduler().use_source(*IpAddress::parse("192.0.2.1"),
+                                            *QueuePattern::parse(queues), use, hand.now);
+    EXPECT_TRUE(done.ok());
+    return done ? *done : Touched{};
+  }
+  bool off(const char* name) {
+    Queue* queue = hand.scheduler().queues().find(name, "v1");
+    EXPECT_NE(queue, nullptr) << name;
+    return queue != nullptr &&
+           hand.scheduler().surplus(queue->id(), *queue->policy, *IpAddress::parse("192.0.2.1"));
+  }
+
+ private:
+  std::uint32_t slot_ = 0;
+};
+
+TEST_F(ModesOfAGroup, ACommandThatNamesItMeansItsQueuesAndMakesNone) {
+  come("two.com");
+  for (const char* queues : {"big/v1", "big/*", "BIG", "b*/v1"}) {
+    SCOPED_TRACE(queues);
+    EXPECT_EQ(set_mode(queues, true).queues, 2u);
+    EXPECT_TRUE(hand.row("one.com").backoff);
+    EXPECT_TRUE(hand.row("two.com").backoff);
+    EXPECT_FALSE(hand.row("other.com").backoff);
+    EXPECT_EQ(hand.scheduler().queues().find("big", "v1"), nullptr);
+    EXPECT_EQ(hand.scheduler().decisions().size(), 2u);
+    EXPECT_EQ(set_mode(queues, true).queues, 0u) << "it is as a whole already";
+    EXPECT_EQ(set_mode(queues, false).queues, 2u);
+    EXPECT_FALSE(hand.row("one.com").backoff);
+    EXPECT_FALSE(hand.row("two.com").backoff);
+    EXPECT_EQ(hand.scheduler().decisions().size(), 0u);
+  }
+  EXPECT_EQ(set_mode("big/v2", true).queues, 0u) << "no queue of that virtual MTA";
+}
+
+TEST_F(ModesOfAGroup, AQueueOfItStandsForItself) {
+  come("two.com");
+  EXPECT_EQ(set_mode("one.com/v1", true).queues, 1u);
+  EXPECT_FALSE(hand.row("two.com").backoff);
+  EXPECT_EQ(set_mode("big/v1", true).queues, 1u) << "the other one";
+  EXPECT_EQ(set_mode("two.com/v1", false).queues, 1u);
+  EXPECT_TRUE(hand.row("one.com").backoff);
+  // One that was there in back-off mode and is not any more.
+  Hand next;
+  next.policy = hand.policy;
+  next.twin = hand.twin;
+  next.settings = hand.settings;
+  std::string lines;
+  hand.scheduler().write_kept(lines, true, hand.now);
+  next.scheduler().restore(lines, true, next.now);
+  const Touched ended = next.scheduler().set_mode(*QueuePattern::parse("big/v1"), false, next.now);
+  EXPECT_EQ(ended.queues, 1u);
+  EXPECT_EQ(next.scheduler().decisions().size(), 0u);
+}
+
+TEST_F(ModesOfAGroup, ItMayHaveTheNameOfOneOfItsDomains) {
+  put_into_group("one.com", "one.com");
+  put_into_group("two.com", "one.com");
+  hand.scheduler().refresh(hand.now);
+  hand.run();
+  come("two.com");
+  EXPECT_EQ(set_mode("one.com/v1", true).queues, 2u);
+  EXPECT_TRUE(hand.row("two.com").backoff);
+  auto paused = hand.scheduler().pause(*QueuePattern::parse("one.com/v1"), true, hand.now);
+  ASSERT_TRUE(paused.ok());
+  EXPECT_EQ(paused->queues, 2u);
+}
+
+TEST_F(ModesOfAGroup, ItsSourceAddressIsOutOfUseForQueuesToComeToo) {
+  for (const char* queues : {"big/v1", "big/*", "b*/v1"}) {
+    SCOPED_TRACE(queues);
+    EXPECT_GE(use_source(queues, false).queues, 1u);
+    come("two.com");
+    EXPECT_TRUE(off("one.com"));
+    EXPECT_TRUE(off("two.com"));
+    EXPECT_FALSE(off("other.com"));
+    EXPECT_EQ(hand.scheduler().queues().find("two.com", "v1")->policy->sources.size(), 1u)
+        << "no session is opened from there";
+    EXPECT_EQ(use_source(queues, false).queues, 0u) << "nothing more to do";
+    EXPECT_EQ(use_source("one.com/v1", true).queues, 0u) << "the rule for all of it holds";
+    EXPECT_EQ(use_source(queues, true).queues, 2u);
+    EXPECT_FALSE(off("one.com"));
+    EXPECT_FALSE(off("two.com"));
+  }
+}
+
+TEST_F(ModesOfAGroup, ToEnableItsSourceAddressEndsWhatHoldsForSingleQueuesOfIt) {
+  EXPECT_EQ(use_source("one.com/v1", false).queues, 1u);
+  EXPECT_EQ(use_source("other.com/v1", false).queues, 1u);
+  JudgedReply reply = reply_of(451, "your address is listed");
+  reply.verdict.disable_source = true;
+  reply.source = *IpAddress::parse("192.0.2.1");
+  come("two.com");
+  hand.scheduler().reply_judged(hand.scheduler().queues().find("two.com", "v1")->id(), reply,
+                                hand.now);
+  ASSERT_TRUE(off("two.com"));
+  EXPECT_EQ(use_source("big/v1", true).queues, 2u);
+  EXPECT_FALSE(off("one.com"));
+  EXPECT_FALSE(off("two.com"));
+  EXPECT_TRUE(off("other.com"));
+}
+
+TEST_F(ModesOfAGroup, AReloadThatChangesItChangesWhatTheRuleMeans) {
+  use_source("big/v1", false);
+  put_into_group("one.com", "");
+  put_into_group("other.com", "big");
+  hand.scheduler().refresh(hand.now);
+  hand.run();
+  EXPECT_FALSE(off("one.com"));
+  EXPECT_TRUE(off("other.com"));
+}
+
+/// What a dry run says, what the real one says, and what a second one does.
+class WhatCommandsChange : public ModesOfAGroup {
+ protected:
+  using Say = std::pair<std::uint32_t, std::uint64_t>;
+
+  template <class Command>
+  void expect(Say counts, Command command) {
+    const auto say = [](const Result<Touched>& done) {
+      return done ? Say{done->queues, done->recipients} : Say{~0U, 0};
+    };
+    EXPECT_EQ(say(command(true)), counts) << "dry";
+    EXPECT_EQ(say(command(true)), counts) << "dry, once more";
+    EXPECT_EQ(say(command(false)), counts) << "real";
+    EXPECT_EQ(say(command(true)), (Say{0, 0})) << "nothing is left to do";
+    EXPECT_EQ(say(command(false)), (Say{0, 0})) << "nothing is left to do";
+  }
+  auto mode(const char* queues, bool backoff) {
+    return [=, this](bool dry) -> Result<Touched> {
+      return hand.scheduler().set_mode(*QueuePattern::parse(queues), backoff, hand.now, dry);
+    };
+  }
+  auto pause(const char* queues, bool on) {
+    return [=, this](bool dry) {
+      return hand.scheduler().pause(*QueuePattern::parse(queues), on, hand.now, dry);
+    };
+  }
+  auto source(const char* queues, bool use) {
+    return [=, this](bool dry) {
+      return hand.scheduler().use_source(*IpAddress::parse("192.0.2.1"),
+                                         *QueuePattern::parse(queues), use, hand.now, dry);
+    };
+  }
+};
+
+TEST_F(WhatCommandsChange, AModeIsNotThatOfQueuesThatHaveItAlready) {
+  hand.admit("two.com", 77, 5);
+  expect({1, 5}, mode("two.com", true));
+  expect({2, 2}, mode("*", true));
+  expect({1, 5}, mode("two.com/v1", false));
+  expect({2, 2}, mode("*", false));
+}
+
+TEST_F(WhatCommandsChange, AModeOfAQueueThatIsYetToCome) {
+  expect({1, 0}, mode("later.com/v1", true));
+  hand.advance(Duration::hours(1));
+  EXPECT_EQ(hand.scheduler().queues().find("later.com", "v1"), nullptr) << "it is forgotten";
+  EXPECT_EQ(mode("later.com/v1", true)(true)->queues, 0u) << "its mode is not";
+  expect({1, 0}, mode("later.com/v1", false));
+}
+
+TEST_F(WhatCommandsChange, APauseIsNotThatOfQueuesThatArePaused) {
+  hand.admit("two.com", 77, 5);
+  expect({1, 5}, pause("two.com", true));
+  expect({2, 2}, pause("*", true));
+  expect({2, 6}, pause("big/v1", false));
+  expect({1, 1}, pause("*", false));
+}
+
+TEST_F(WhatCommandsChange, WhatHasNoMailIsNotToBeSentOrEndedOrMoved) {
+  ASSERT_TRUE(pause("*", true)(false));  // nothing is taken
+  ASSERT_EQ(mode("later.com/v1", true)(false)->queues, 1u);
+  LeaveOrder order;
+  order.to.vmta = "v2";
+  order.takers = {"v2"};
+  EXPECT_EQ(hand.scheduler().count_leaving(order).queues, 2u);
+  EXPECT_EQ(hand.scheduler().count(QueuePattern{}).queues, 2u);
+  EXPECT_EQ(hand.scheduler().schedule_now(QueuePattern{}, hand.now).queues, 2u);
+  EXPECT_EQ(hand.scheduler().cancel(QueuePattern{}, hand.now).queues, 2u);
+  hand.run();
+  EXPECT_EQ(hand.scheduler().count(QueuePattern{}).queues, 0u);
+}
+
+TEST_F(WhatCommandsChange, ASourceAddressIsThatOfQueuesThatHaveIt) {
+  auto bare = std::make_shared<QueuePolicy>(*hand.policy);
+  bare->sources.erase(bare->sources.begin());
+  hand.settings["else.com"] = {bare, {}, {}, false, nullptr};
+  hand.admit("else.com", 77, 5);
+  expect({1, 1}, source("one.com/v1", false));
+  expect({1, 1}, source("*", false));
+  expect({2, 2}, source("*", true));
+}
+
 }  // namespace
 }  // namespace ringpost::schedule

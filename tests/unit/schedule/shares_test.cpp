@@ -282,6 +282,14 @@ TEST(Shares, APausedJobWaitsAndTheOthersGo) {
   auto touched = hand.scheduler().pause_jobs("b*", true, hand.now);
   ASSERT_TRUE(touched.ok());
   EXPECT_EQ(touched->recipients, 3U);
+  for (const bool dry_run : {true, false}) {
+    EXPECT_EQ(hand.scheduler().pause_jobs("b", true, hand.now, dry_run)->recipients, 0U)
+        << "it is paused";
+    EXPECT_EQ(hand.scheduler().pause_jobs("a", false, hand.now, dry_run)->recipients, 0U)
+        << "it is not";
+  }
+  EXPECT_EQ(hand.scheduler().pause_jobs("*", true, hand.now, true)->recipients, 2U);
+  EXPECT_EQ(hand.scheduler().pause_jobs("*", false, hand.now, true)->recipients, 3U);
   const QueueId queue = hand.session();
   hand.mail("b2", 4);
   EXPECT_EQ(hand.deliver(queue, 9), (std::vector<std::uint32_t>{1, 3}));
