@@ -220,14 +220,16 @@ void Shard::change_queues(const ControlTask& task, ControlTask::Part& part, Now 
     change_jobs(task, part, now);
     return;
   }
-  if (task.dry_run) {
+  const bool pauses = task.kind == ControlKind::pause || task.kind == ControlKind::resume;
+  if (task.dry_run && !pauses) {
     part.touched = scheduler_->count(task.pattern);
     return;
   }
   switch (task.kind) {
     case ControlKind::pause:
     case ControlKind::resume: {
-      auto done = scheduler_->pause(task.pattern, task.kind == ControlKind::pause, now);
+      auto done =
+          scheduler_->pause(task.pattern, task.kind == ControlKind::pause, now, task.dry_run);
       if (done) {
         part.touched = *done;
       } else {

@@ -25,14 +25,16 @@ void Shard::change_jobs(const ControlTask& task, ControlTask::Part& part, Now no
     scheduler_->shares().rows(task.job, task.rows_max, part.jobs);
     return;
   }
-  if (task.dry_run) {
+  const bool pauses = task.kind == ControlKind::pause || task.kind == ControlKind::resume;
+  if (task.dry_run && !pauses) {
     part.touched = scheduler_->count_jobs(task.job);
     return;
   }
   switch (task.kind) {
     case ControlKind::pause:
     case ControlKind::resume: {
-      auto done = scheduler_->pause_jobs(task.job, task.kind == ControlKind::pause, now);
+      auto done =
+          scheduler_->pause_jobs(task.job, task.kind == ControlKind::pause, now, task.dry_run);
       if (done) {
         part.touched = *done;
       } else {

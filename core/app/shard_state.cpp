@@ -94,16 +94,12 @@ void Shard::add_sources_off(ControlTask::Part& part, Now now) {
 }
 
 void Shard::change_decisions(const ControlTask& task, ControlTask::Part& part, Now now) {
-  if (task.dry_run) {
-    part.touched = scheduler_->count(task.pattern);
-    return;
-  }
   switch (task.kind) {
     case ControlKind::mode:
-      part.touched = scheduler_->set_mode(task.pattern, !task.use, now);
+      part.touched = scheduler_->set_mode(task.pattern, !task.use, now, task.dry_run);
       break;
     case ControlKind::source: {
-      auto done = scheduler_->use_source(task.address, task.pattern, task.use, now);
+      auto done = scheduler_->use_source(task.address, task.pattern, task.use, now, task.dry_run);
       if (done) {
         part.touched = *done;
       } else {

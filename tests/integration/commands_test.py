@@ -300,6 +300,58 @@ class Commands(PeerTest):
         self.assertEqual((3, 4), touched("schedule", "vmta", "{default}"))
         self.assertEqual((0, 0), touched("pause", "vmta", "other"))
 
+    def test_a_dry_run_counts_what_the_command_then_does(self):
+        """One group of two domains over both shards, one virtual MTA with the address."""
+        daemon = self.started(Ringpostd(self.folder, (
+            "<source 127.0.0.1>\n  process-x-virtual-mta yes\n</source>\n"
+            "<virtual-mta v1>\n  smtp-source-host 127.0.0.2 v1.test\n</virtual-mta>\n"
+            "<virtual-mta v2>\n  smtp-source-host 127.0.0.3 v2.test\n</virtual-mta>\n"
+            "domain-macro big one.test,two.test shared\n<domain $big>\n  max-smtp-out 9\n"
+            "</domain>\n<domain *>\n  retry-after 1h\n</domain>\n"), sink_port=free_port()))
+        with smtplib.SMTP("127.0.0.1", daemon.port) as client:
+            for vmta, recipients in (("v1", ["a@one.test", "b@one.test"]), ("v1", ["c@two.test"]),
+                                     ("v1", ["d@else.test"]), ("v2", ["e@one.test"])):
+                client.sendmail("s@load.test", recipients,
+                                f"X-Virtual-MTA: {vmta}\r\nSubject: x\r\n\r\nhello\r\n")
+        wait_until(lambda: [row["state"].startswith("deferred") for row in json.loads(
+            daemon.command("show", "queues", "--json"))] == [True] * 4, "the first attempts")
+
+        def touched(*words):
+            told = json.loads(daemon.command(*words, "--json"))
+            return told["queues"], told["recipients"]
+        moved = 0
+        for command, counts in (
+                ("disable source 127.0.0.2", (3, 4)),  # v2 has it not
+                ("enable source 127.0.0.2,one.test/v1", (0, 0)),  # the rule for all holds
+                ("enable source 127.0.0.2,v1", (0, 0)),
+                ("enable source 127.0.0.2", (3, 4)),
+                ("disable source 127.0.0.2,big/v1", (2, 3)),
+                ("disable source 127.0.0.2,one.test/v1", (0, 0)),
+                ("enable source 127.0.0.2,big/*", (2, 3)),
+                ("disable source 127.0.0.9", (0, 0)),
+                ("set queue one.test/v1 --mode=backoff", (1, 2)),
+                ("set queue big/v1 --mode=backoff", (1, 1)),
+                ("set queue big/v1 --mode=normal", (2, 3)),
+                ("pause queue big/v1", (2, 3)),
+                ("pause domain *.test", (2, 2)),
+                ("resume vmta v1", (3, 4)),
+                ("resume queue big", (1, 1)),
+                ("schedule queue big/*", (3, 4)),
+                ("move queue else.test/v1 --to v2", (1, 1)),
+                ("move domain two.test --to v2", (1, 1)),
+                ("move vmta v1 --to v2", (1, 2)),
+                ("delete queue big/v2", (2, 4)),
+                ("set queue later.test/v1 --mode=backoff", (1, 0)),
+                ("set queue later.test/v1 --mode=normal", (1, 0))):
+            words = command.split()
+            self.assertEqual(counts, touched(*words, "--dry-run"), command)
+            self.assertEqual(counts, touched(*words), command)
+            moved += counts[1] if words[0] == "move" else 0
+            wait_until(lambda there=1 + moved: touched(
+                "schedule", "vmta", "v2", "--dry-run")[1] == there or words[0] != "move", "it")
+        names = [row["queue"] for row in json.loads(daemon.command("show", "queues", "--json"))]
+        self.assertEqual([], [name for name in names if name.startswith("big/")])
+
     def test_delete_cancels_and_accounts_only_what_it_names(self):
         daemon, _ = self.unreachable()
         counted = daemon.command("delete", "queue", "*.test/*", "--dry-run", "--json")
