@@ -73,6 +73,7 @@ Status Shard::start(Dns& dns) {
   deliverer_->set_connect_gate(scheduler_->connect_gate());
   policies_.set_sources(deliverer_->sources());
   deliverer_->sources().set_missing(settings_.missing_sources, loop_.now().wall);
+  scheduler_->set_missing_sources(settings_.missing_sources, loop_.now());
   if (auto restored = scheduler_->restore_pauses(settings_.pause_rules, loop_.now()); !restored) {
     return Error::of(restored.error().code, settings_.spool_folder +
                                                 "/paused: " + restored.error().describe() +

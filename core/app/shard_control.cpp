@@ -36,6 +36,7 @@ void Shard::on_control(ControlTask& task, unsigned from, Now now) {
     case ControlKind::rolled_up: part.rolled = policies_.rolled_up_now(task.pattern.domain); break;
     case ControlKind::sources_checked:
       deliverer_->sources().set_missing(task.missing_sources, now.wall);
+      scheduler_->set_missing_sources(task.missing_sources, now);
       break;
     case ControlKind::sources: {
       deliver::SourceBook& book = deliverer_->sources();

@@ -49,8 +49,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   /// The next instant at which something opens by itself; `now` when there is work at once.
   Instant next_wakeup(Now now) const;
   void on_lease(const LeaseMessage& message, unsigned from);
-  /// While held, no job starts and no session opens (no outcome can be written).
-  void hold(bool held) { held_ = held; }
+  void hold(bool held) { held_ = held; }  ///< nothing starts: no outcome could be written
   /// The policy source answers from a new configuration; queues take it up bit by bit.
   void refresh(Now now);
   bool refreshing() const { return sweeping_; }
@@ -61,8 +60,7 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   Status restore_pauses(std::string_view serialized, Now now);
   /// What is in the queues now is cancelled, mail in transit excepted.
   Touched cancel(const QueuePattern& pattern, Now now);
-  /// One message's waiting recipients are cancelled; goes over `budget` entries from `cursor` on.
-  /// True: done; false: call again with the cursor.
+  /// Cancels a message's waiting recipients; goes over `budget` entries from `cursor`. True: done.
   bool cancel_message(SpoolHandle, std::uint32_t& cursor, std::uint32_t budget, Touched&, Now now);
   /// Everything deferred in the queues, and the queues themselves, are tried at once.
   Touched schedule_now(const QueuePattern& pattern, Now now);
@@ -72,6 +70,8 @@ class Scheduler final : public WorkSource, public SchedulerConstants, private Sc
   Result<Touched> use_source(const IpAddress& source, const QueuePattern& which, bool use, Now now,
                              bool dry_run = false);
   SourceRules& source_rules() { return source_rules_; }
+  /// Addresses that are not on this host, in place of those told before.
+  void set_missing_sources(std::vector<IpAddress> missing, Now now);
   const DecisionBook& decisions() const { return decisions_; }
   /// Takes it back; false: no such decision here.
   bool cancel_decision(std::string_view id, Now now);

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "core/base/assert.h"
 #include "core/schedule/kept_line.h"
@@ -42,7 +44,7 @@ QueueSettings Scheduler::effective(Queue& queue, QueueSettings settings, Now now
   queue.warmup =
       plan == nullptr ? nullptr : &warmups_.state_of(plan, queue.name, Duration{}, now.instant);
   queue.no_source = false;
-  if (!decisions_.has_sources() && source_rules_.rules().empty()) {
+  if (!decisions_.has_sources() && !source_rules_.any()) {
     return settings;
   }
   const auto gone = [&](const SourceAddress& source) {
@@ -87,7 +89,7 @@ bool Scheduler::surplus(QueueId id, const QueuePolicy& policy, const IpAddress& 
   if (policy.backoff != queue->policy->backoff || policy.terms != queue->policy->terms) {
     return true;
   }
-  const bool any_rule = decisions_.has_sources() || !source_rules_.rules().empty();
+  const bool any_rule = decisions_.has_sources() || source_rules_.any();
   return any_rule && source_disabled(*queue, source, queue->policy->group);
 }
 
@@ -334,6 +336,28 @@ Touched Scheduler::set_mode(const QueuePattern& pattern, bool backoff, Now now, 
     return true;
   });
   return {touched.queues + there.queues, there.recipients};
+}
+
+void Scheduler::set_missing_sources(std::vector<IpAddress> missing, Now now) {
+  const std::vector<IpAddress> before = source_rules_.missing();
+  const auto in = [](const std::vector<IpAddress>& list, const IpAddress& ip) {
+    return std::find(list.begin(), list.end(), ip) != list.end();
+  };
+  std::vector<IpAddress> changed;
+  std::copy_if(before.begin(), before.end(), std::back_inserter(changed),
+               [&](const IpAddress& ip) { return !in(missing, ip); });
+  std::copy_if(missing.begin(), missing.end(), std::back_inserter(changed),
+               [&](const IpAddress& ip) { return !in(before, ip); });
+  source_rules_.set_missing(std::move(missing));
+  if (changed.empty()) {
+    return;
+  }
+  for_matching(table_, QueuePattern{}, [&](Queue& queue) {
+    if (std::any_of(changed.begin(), changed.end(),
+                    [&](const IpAddress& ip) { return has_source(doors_.policies, queue, ip); })) {
+      check_sources(queue, now);
+    }
+  });
 }
 
 Result<Touched> Scheduler::use_source(const IpAddress& source, const QueuePattern& pattern,

@@ -24,9 +24,10 @@ Status SourceRules::disable(const IpAddress& source, const QueuePattern& pattern
 
 bool SourceRules::disabled(const IpAddress& source, std::string_view name, std::string_view vmta,
                            std::string_view group) const noexcept {
-  return std::any_of(rules_.begin(), rules_.end(), [&](const Rule& rule) {
-    return rule.source == source && rule.pattern.matches(name, vmta, group);
-  });
+  const bool missing = std::find(missing_.begin(), missing_.end(), source) != missing_.end();
+  return missing || std::any_of(rules_.begin(), rules_.end(), [&](const Rule& rule) {
+           return rule.source == source && rule.pattern.matches(name, vmta, group);
+         });
 }
 
 std::string SourceRules::serialized() const {

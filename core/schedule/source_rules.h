@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/address.h"
@@ -40,6 +41,12 @@ class SourceRules {
   bool disabled(const IpAddress& source, std::string_view name, std::string_view vmta,
                 std::string_view group = {}) const noexcept;
   const std::vector<Rule>& rules() const { return rules_; }
+  /// Addresses that are not on this host, in place of those told before: no queue uses them,
+  /// whatever the rules say.
+  void set_missing(std::vector<IpAddress> missing) { missing_ = std::move(missing); }
+  const std::vector<IpAddress>& missing() const { return missing_; }
+  /// Whether some address is out of use.
+  bool any() const { return !rules_.empty() || !missing_.empty(); }
 
   /// One line per rule, `192.0.2.1 */v1`, oldest first.
   std::string serialized() const;
@@ -56,6 +63,7 @@ class SourceRules {
   }
 
   std::vector<Rule> rules_;
+  std::vector<IpAddress> missing_;
 };
 
 }  // namespace ringpost::schedule

@@ -132,8 +132,7 @@ class VirtualMtas(PeerTest):
         self.send(daemon, *pooled, headers="X-Virtual-MTA: both\r\n")
         came = self.came(8)
         self.assertEqual({("127.0.0.4", "other.test")}, set(came.values()))
-        wait_until(lambda: "no usable source address" in daemon.command("why", "waits@a.test"),
-                   "the reason")
+        wait_until(lambda: "no-source" in daemon.command("why", "waits@a.test"), "the reason")
         self.assertIn("not an address of this host", daemon.command("show", "sources"))
         ip("address", "add", "10.9.8.7/32", "dev", "lo")
         came = self.came(9)  # it is looked at every 15 s

@@ -238,6 +238,43 @@ TEST_F(Modes, WithoutAnySourceTheQueueMayBackOff) {
   EXPECT_FALSE(hand.row("a.com").backoff);
 }
 
+// An address that the host lacks is as good as disabled, whatever an operator says of it.
+TEST_F(Modes, AddressesThatTheHostLacksAreNotUsed) {
+  hand.twin->upon_no_source = true;
+  const QueueId queue = start(1);
+  const IpAddress one = hand.policy->sources[0].ip;
+  const IpAddress two = hand.policy->sources[1].ip;
+  hand.scheduler().set_missing_sources({one}, hand.now);
+  EXPECT_TRUE(hand.scheduler().surplus(queue, *hand.policy, one));
+  EXPECT_FALSE(hand.scheduler().surplus(queue, *hand.policy, two));
+  EXPECT_FALSE(hand.row("a.com").backoff);
+  ASSERT_TRUE(hand.scheduler().use_source(two, *QueuePattern::parse("*/*"), false, hand.now));
+  ASSERT_TRUE(hand.row("a.com").backoff) << "one is missing, the other disabled";
+  EXPECT_EQ(hand.scheduler().decisions().backoff_of("a.com", "v1")->cause, Cause::no_source);
+  auto enabled = hand.scheduler().use_source(one, *QueuePattern::parse("*/*"), true, hand.now);
+  ASSERT_TRUE(enabled);
+  EXPECT_EQ(enabled->queues, 0U) << "it is still not there";
+  ASSERT_TRUE(hand.row("a.com").backoff);
+  hand.scheduler().set_missing_sources({}, hand.now);
+  EXPECT_FALSE(hand.row("a.com").backoff);
+  EXPECT_FALSE(hand.scheduler().surplus(queue, *hand.policy, one));
+  EXPECT_TRUE(hand.scheduler().surplus(queue, *hand.policy, two));
+}
+
+TEST_F(Modes, MailWaitsForAddressesThatTheHostLacks) {
+  hand.scheduler().set_missing_sources({hand.policy->sources[0].ip, hand.policy->sources[1].ip},
+                                       hand.now);
+  hand.admit("a.com", 1);
+  hand.run();
+  EXPECT_TRUE(hand.opened.empty());
+  EXPECT_EQ(hand.row("a.com").gate, Gate::no_source);
+  hand.scheduler().set_missing_sources({hand.policy->sources[0].ip}, hand.now);
+  hand.run();
+  ASSERT_EQ(hand.opened.size(), 1U);
+  ASSERT_EQ(hand.last_policy->sources.size(), 1U);
+  EXPECT_EQ(hand.last_policy->sources[0].helo, "two");
+}
+
 TEST_F(Modes, DecisionsOutliveTheSchedulerAndTheirTimeRunsOn) {
   const QueueId queue = start(1);
   hand.scheduler().reply_judged(queue, slow_down(), hand.now);
