@@ -87,19 +87,17 @@ void add_tls_results(Json& counters, const TlsResults& results) {
 }
 
 /// What an operator reads of a gate: the setting behind it, with its value and place.
-void add_setting(Json& row, const config::Snapshot& snapshot, std::string_view recipient,
-                 const schedule::WhyRow& where) {
-  const std::size_t at = recipient.rfind('@');
-  const auto domain = at == std::string_view::npos ? recipient : recipient.substr(at + 1);
+void add_setting(Json& row, const config::Snapshot& snapshot, const schedule::WhyRow& where) {
   const GateHost host{where.gate_host, where.gate_address};
   if (!where.gate_host.empty()) {
     row["gate_host"] = where.gate_host + " [" + where.gate_address.text() + "]";
   } else if (schedule::is_of_source(where.gate) && where.gate_address.valid()) {
     row["gate_source"] = where.gate_address.text();
   }
-  const auto setting = where.sender_rule != 0 ? sender_rate_behind(where.sender_rule, snapshot)
-                                              : setting_behind(where.gate, snapshot, domain,
-                                                               where.vmta, {host, where.backoff});
+  const auto setting = where.sender_rule != 0
+                           ? sender_rate_behind(where.sender_rule, snapshot)
+                           : setting_behind(where.gate, snapshot, where.name, where.vmta,
+                                            {host, where.backoff, where.rate});
   if (setting) {
     row["setting"] = setting->name + " " + setting->value;
     row["place"] = setting->place;
@@ -205,7 +203,7 @@ std::string answer_trace(const ControlTask& found, const ControlTask& waiting,
       row["job"] = where[i]->job;
       row["priority"] = where[i]->priority;
       row["last_error"] = where[i]->last_error;
-      add_setting(row, snapshot, facts.recipients[i], *where[i]);
+      add_setting(row, snapshot, *where[i]);
     } else {
       row["state"] = facts.settled[i] ? "settled: see the accounting file"
                                       : "on its way between the spool and its queue";

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,13 +27,15 @@ struct GateHost {
 /// What else tells which setting it is.
 struct GateCase {
   GateHost host;
-  bool backoff = false;  ///< the queue is in back-off mode
+  bool backoff = false;    ///< the queue is in back-off mode
+  std::uint64_t rate = 0;  ///< schedule::WhyRow::rate
 };
 
-/// What `why` names for mail of `domain` that waits at `gate` through `vmta`; nullopt where no
-/// setting is behind the gate. A cold path: explains the queue anew.
+/// What `why` names for mail that waits at `gate` in the queue `queue`/`vmta`, named as the
+/// scheduler has it; nullopt where no setting is behind the gate. A cold path: explains the queue
+/// anew.
 std::optional<GateSetting> setting_behind(schedule::Gate gate, const config::Snapshot& snapshot,
-                                          std::string_view domain, std::string_view vmta,
+                                          std::string_view queue, std::string_view vmta,
                                           const GateCase& of = {});
 
 /// The rate of the rule for senders with this key.

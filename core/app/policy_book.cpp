@@ -34,13 +34,10 @@ schedule::RateLimit rate_of(const config::Rate& rate,
   return {rate.count, rate.period, pacing == config::Pacing::burst};
 }
 
-/// Of the limits on new connections of a group the one that is tighter; the gap alone, where it
-/// allows no more than the rate does.
+/// Of the limits on new connections of a group the one that is tighter.
 schedule::RateLimit connects_of(const config::PathPolicy& in) {
-  const schedule::RateLimit gap{1, in.rampup_interval};
-  const schedule::RateLimit rate = rate_of(in.max_connect_rate);
-  const bool tighter = gap.limited() && (!rate.limited() || gap.period >= rate.period / rate.count);
-  return tighter ? gap : rate;
+  return gap_limits_group(in) ? schedule::RateLimit{1, in.rampup_interval}
+                              : rate_of(in.max_connect_rate);
 }
 
 void limit_sources(schedule::QueueSettings& settings, QueuePolicy& policy,

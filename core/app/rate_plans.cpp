@@ -44,6 +44,13 @@ std::vector<std::uint32_t> linked_vmtas(const config::Snapshot& snapshot) {
 
 }  // namespace
 
+// The gap alone, where it allows no more than the rate does.
+bool gap_limits_group(const config::PathPolicy& in) {
+  const config::Rate& rate = in.max_connect_rate;
+  return in.rampup_interval.ns > 0 &&
+         (rate.unlimited() || in.rampup_interval >= rate.period / rate.count);
+}
+
 std::uint64_t RatePlans::messages_of(std::string_view vmta) {
   return key_of("vmta-messages", vmta);
 }
@@ -247,6 +254,12 @@ std::uint64_t RatePlans::messages_of(const config::SenderRule& rule) {
   return key_of("sender-messages", rule.address);
 }
 
+std::uint64_t RatePlans::pool_messages(std::string_view pool) {
+  return key_of("pool-messages", pool);
+}
+
+std::uint64_t RatePlans::vmta_warmup(std::string_view vmta) { return key_of("vmta-warmup", vmta); }
+
 void RatePlans::add_senders(const config::Snapshot& snapshot, std::uint64_t home,
                             const Homes& before) {
   for (const config::SenderRule& rule : snapshot.sender_rules()) {
@@ -295,11 +308,11 @@ void RatePlans::use(const config::Snapshot& snapshot, const std::vector<GroupWar
     add(connects, connects, identity.max_connect_rate, connects, schedule::RateOf::vmta, before);
     if (identity.warmup != nullptr) {
       add_warmup(messages, home_of(i), warmup_plan(identity.warmup, "*", identity, snapshot),
-                 key_of("vmta-warmup", identity.name), before);
+                 vmta_warmup(identity.name), before);
     }
   }
   for (const config::VmtaPool& pool : snapshot.pools()) {
-    const std::uint64_t key = key_of("pool-messages", pool.name);
+    const std::uint64_t key = pool_messages(pool.name);
     for (const config::VmtaId member : pool.members) {
       add(messages_of(vmtas[member].name), home_of(member), pool.max_msg_rate, key,
           schedule::RateOf::pool, before);

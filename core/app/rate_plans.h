@@ -23,6 +23,9 @@ struct GroupWarmup {
   GroupBackoff backoff;
 };
 
+/// Of the two limits on new connections of a group smtp-out-rampup-interval is the tighter one.
+bool gap_limits_group(const config::PathPolicy& in);
+
 /// The rates of virtual MTAs as a whole and of pools, and the warm-ups of groups, as the
 /// scheduler's rate book asks for them. Virtual MTAs that are linked by pools with a rate are kept
 /// at one home shard.
@@ -53,6 +56,9 @@ class RatePlans {
   bool limits_senders() const { return !senders_.empty(); }
   /// Key of a rule for senders.
   static std::uint64_t messages_of(const config::SenderRule& rule);
+  /// Keys of rates: of a pool as a whole, and of a virtual MTA's warm-up as a whole.
+  static std::uint64_t pool_messages(std::string_view pool);
+  static std::uint64_t vmta_warmup(std::string_view vmta);
   /// Of a group that warms up through the virtual MTA.
   static std::uint64_t messages_of(std::string_view group, std::string_view vmta);
 

@@ -171,7 +171,6 @@ class Builder {
   std::map<std::pair<std::uint32_t, std::string>, std::uint32_t> macro_entries_;
   std::vector<MacroSection> macro_sections_;
   std::vector<std::pair<std::uint32_t, Span>> queue_targets_;  ///< entries that set queue-to
-  std::vector<std::vector<Setting>> pool_written_;
   std::vector<std::vector<DkimKey>> pool_keys_;
   std::vector<std::vector<std::pair<std::string_view, Span>>> pool_cold_;
   std::vector<std::vector<SourceHost>> vmta_hosts_;

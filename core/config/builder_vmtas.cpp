@@ -46,7 +46,7 @@ void Builder::collect_names(const Section& root) {
   snapshot.vmta_pool_layer_.assign(snapshot.vmtas_.size(), DomainIndex::kNone);
   snapshot.pool_layer_.assign(snapshot.pools_.size(), DomainIndex::kNone);
   vmta_hosts_.resize(snapshot.vmtas_.size());
-  pool_written_.resize(snapshot.pools_.size());
+  snapshot.pool_written_.resize(snapshot.pools_.size());
   pool_keys_.resize(snapshot.pools_.size());
   pool_cold_.resize(snapshot.pools_.size());
   for (const Directive& directive : root.directives) {
@@ -241,7 +241,7 @@ void Builder::add_pool(const Section& section) {
     }
     if (row->id != OptionId::pool_member) {
       apply(pool, row->id, *value);
-      store(pool_written_[ref.id], *row, *value, directive);
+      store(snapshot_->pool_written_[ref.id], *row, *value, directive);
       continue;
     }
     const Word& name = directive.values[0];
@@ -323,7 +323,7 @@ void Builder::finish_virtual_mtas() {
           "the pool has no members; mail for it has nowhere to go");
     }
     for (const VmtaId member : snapshot.pools_[id].members) {
-      for (const Setting& setting : pool_written_[id]) {
+      for (const Setting& setting : snapshot.pool_written_[id]) {
         auto& own = snapshot.vmta_written_[member];
         const bool set = std::any_of(own.begin(), own.end(),
                                      [&](const Setting& s) { return s.id == setting.id; });

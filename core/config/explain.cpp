@@ -51,17 +51,18 @@ std::string default_of(const OptionRow& row, const PathPolicy& policy) {
   }
 }
 
-/// All settings of queues in the order of the reference, each with everything that sets it.
+}  // namespace
+
 std::vector<ExplainedSetting> explain_queue(const Snapshot& snapshot, std::string_view queue,
-                                            VmtaRef vmta) {
+                                            VmtaId vmta) {
   std::map<OptionId, std::vector<ExplainedValue>> written;
-  snapshot.for_each_entry(queue, vmta, [&](std::uint32_t index) {
+  snapshot.for_each_entry(queue, {VmtaRef::Kind::vmta, vmta}, [&](std::uint32_t index) {
     const DomainEntry& entry = snapshot.entry(index);
     for (const Setting& setting : entry.settings) {
       written[setting.id].push_back(explained(snapshot, setting, section_text(entry)));
     }
   });
-  const PathPolicy policy = snapshot.path_policy(queue, vmta.id);
+  const PathPolicy policy = snapshot.path_policy(queue, vmta);
   std::vector<ExplainedSetting> out;
   for (const OptionRow& row : option_rows()) {
     const bool first = row.is_read() && has(row.scopes, Scope::domain) && is_first(row);
@@ -106,6 +107,8 @@ std::vector<ExplainedSetting> explain_vmta(const Snapshot& snapshot, VmtaId vmta
   }
   return out;
 }
+
+namespace {
 
 void append_table(std::string& out, const std::vector<ExplainedSetting>& settings) {
   std::size_t names = 0;
@@ -228,7 +231,7 @@ Result<Explanation> explain(const Snapshot& snapshot, std::string_view domain,
     });
   }
   out.held = snapshot.path_policy(queue, ref.id).held;
-  out.queue_settings = explain_queue(snapshot, queue, ref);
+  out.queue_settings = explain_queue(snapshot, queue, ref.id);
   out.sender_settings = explain_sender(snapshot, rule);
   out.vmta_settings = explain_vmta(snapshot, ref.id);
   for (const SourceHost& host : snapshot.virtual_mtas()[ref.id].sources) {

@@ -42,6 +42,12 @@ struct Explanation {
 Result<Explanation> explain(const Snapshot& snapshot, std::string_view domain,
                             std::string_view vmta, std::string_view sender = {});
 
+/// Every setting of the queue of this very name, in the order of the reference.
+std::vector<ExplainedSetting> explain_queue(const Snapshot& snapshot, std::string_view queue,
+                                            VmtaId vmta);
+/// What holds over all queues of a virtual MTA.
+std::vector<ExplainedSetting> explain_vmta(const Snapshot& snapshot, VmtaId vmta);
+
 /// A table for people: each value with its place, and below it what it overrode.
 std::string render_text(const Explanation& explanation);
 std::string render_json(const Explanation& explanation);

@@ -149,6 +149,8 @@ class Snapshot {
   /// Settings as they were written at the global level and in virtual MTAs, for `explain`.
   std::span<const Setting> global_written() const { return global_written_; }
   std::span<const Setting> vmta_written(VmtaId vmta) const { return vmta_written_[vmta]; }
+  /// The same of pools; `pool` counts in pools().
+  std::span<const Setting> pool_written(std::size_t pool) const { return pool_written_[pool]; }
   /// Every directive outside virtual MTAs, pools and domains, in the order of the files.
   std::span<const WrittenDirective> written() const { return written_; }
 
@@ -176,6 +178,7 @@ class Snapshot {
   std::vector<VirtualMta> vmtas_;
   std::vector<std::vector<Setting>> vmta_written_;
   std::vector<VmtaPool> pools_;
+  std::vector<std::vector<Setting>> pool_written_;
   std::unordered_map<std::string, VmtaRef, TextHash, std::equal_to<>> names_;
   std::vector<DomainEntry> entries_;
   std::vector<DomainLayer> layers_;             ///< [0] is the global one

@@ -27,6 +27,7 @@ struct LeaseMessage {
   std::uint32_t limit = 0;    ///< request, census, rate_want: the limit as the sender knows it
   std::uint32_t version = 0;  ///< of the configuration that gave it
   /// rate_want: the plan that holds beside `limit`. request: how many wait of that priority.
+  /// rate_later: key of that rate.
   std::uint64_t base = 0;
   std::int64_t time = 0;     ///< ns; rate_want: period of `limit`; else an instant
   std::uint64_t sender = 0;  ///< rate_want: the rule for a sender that holds too

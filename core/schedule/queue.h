@@ -129,6 +129,7 @@ struct Queue : Waiter {
   std::uint8_t fault_streak : 3 = 0;  ///< faults of our own in a row
   std::uint8_t grow_streak : 3 = 0;   ///< further sessions in a row that failed
   bool had_turn : 1 = true;           ///< it has sent something since, or lost it once
+  bool deferred_by_dns : 1 = false;   ///< its time is retry_after_dns_error
   std::uint8_t grew_to = 0;  ///< sessions that went on when the last of them did, 255 at most
   /// Counts endings of the whole queue. Entries of an earlier epoch were in it when the last one
   /// was decided and share it; later mail does not.
@@ -214,8 +215,7 @@ static_assert(sizeof(Queue) <= 512, "memory per queue is a promise");
 
 inline QueueId Queue::id() const { return {slot}; }
 
-/// Enough of a time's number to tell what was less than half a minute ago; seldom wrong after an
-/// hour.
+/// Enough of a time's number to tell what was within half a minute; seldom wrong after an hour.
 inline std::uint8_t quarter_minutes_of(Now now) {
   return static_cast<std::uint8_t>((now.instant - Instant{}).whole_seconds() / 15);
 }

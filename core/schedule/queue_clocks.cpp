@@ -11,6 +11,9 @@ namespace ringpost::schedule {
 namespace {
 
 constexpr std::string_view kRetryWord = "retry";
+constexpr std::string_view kByRule = "rule";
+constexpr std::string_view kByDns = "dns";
+constexpr std::string_view kByHost = "host";
 
 /// The rest of a line: phase, kind, code, the three numbers of the status, when, and the words.
 bool read_failure(std::string_view rest, Failure& out) {
@@ -72,7 +75,9 @@ bool QueueClocks::restore(std::string_view line, Now now) {
   clock.until = now.instant + (when - now.wall);
   clock.step = static_cast<std::uint16_t>(std::min<std::uint64_t>(step, 0xffff));
   clock.rule_step = static_cast<std::uint8_t>(std::min<std::uint64_t>(rule_step, 0xff));
-  clock.by_rule = next_field(line) == "rule";
+  const std::string_view why = next_field(line);
+  clock.by_rule = why == kByRule;
+  clock.by_dns = why == kByDns;
   if (!line.empty() && !read_failure(line, clock.failure)) {
     return false;
   }
@@ -97,6 +102,7 @@ void QueueClocks::begin(Queue& queue, Instant now) {
     queue.clock_step = clock.step;
     queue.rule_deferrals = clock.rule_step;
     queue.deferred_by_rule = clock.by_rule;
+    queue.deferred_by_dns = clock.by_dns;
     if (!clock.failure.text.empty()) {
       queue.last_failure = std::make_unique<Failure>(clock.failure);
     }
@@ -107,17 +113,19 @@ void QueueClocks::begin(Queue& queue, Instant now) {
 void QueueClocks::shorten(std::string_view name, std::string_view vmta, Instant latest) {
   const auto found = clocks_.find(key_of(name, vmta));
   if (found != clocks_.end()) {
+    found->second.by_dns = found->second.by_dns && found->second.until <= latest;
     found->second.until = std::min(found->second.until, latest);
   }
 }
 
 void QueueClocks::write(std::string& lines, const Queue& queue, Now now) {
   if (queue.deferred_until > now.instant) {
-    write_line(lines,
-               {std::string(queue.name), std::string(queue.vmta->name), queue.deferred_until,
-                queue.clock_step, queue.rule_deferrals, queue.deferred_by_rule,
-                queue.last_failure != nullptr ? *queue.last_failure : Failure{}},
-               now);
+    write_line(
+        lines,
+        {std::string(queue.name), std::string(queue.vmta->name), queue.deferred_until,
+         queue.clock_step, queue.rule_deferrals, queue.deferred_by_rule, queue.deferred_by_dns,
+         queue.last_failure != nullptr ? *queue.last_failure : Failure{}},
+        now);
   }
 }
 
@@ -137,7 +145,7 @@ void QueueClocks::write_line(std::string& lines, const Clock& clock, Now now) {
   add_field(lines, std::to_string(until.us));
   add_field(lines, std::to_string(clock.step));
   add_field(lines, std::to_string(clock.rule_step));
-  add_field(lines, clock.by_rule ? "rule" : "host");
+  add_field(lines, clock.by_rule ? kByRule : clock.by_dns ? kByDns : kByHost);
   if (!clock.failure.text.empty()) {
     add_failure(lines, clock.failure);
   }

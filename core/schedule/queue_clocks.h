@@ -34,6 +34,7 @@ class QueueClocks {
     std::uint16_t step = 0;      ///< failures in a row
     std::uint8_t rule_step = 0;  ///< deferrals by rule in a row
     bool by_rule = false;
+    bool by_dns = false;
     Failure failure;  ///< why; without text: not known
   };
   static void write_line(std::string& lines, const Clock& clock, Now now);

@@ -35,6 +35,7 @@ enum class Gate : std::uint8_t {
   mx_connections,       ///< mx-connection-limit
   ip_connections,       ///< ip-connection-limit
   connect_rate,
+  connect_gap,  ///< smtp-out-rampup-interval
   message_rate,
   warmup,             ///< the rate of its warm-up
   day_count,          ///< what it was given today is not on disk yet
@@ -58,6 +59,7 @@ enum class Gate : std::uint8_t {
   local_fault,          ///< a pause after a fault of our own (no port, no address)
   yielding,             ///< gives a connection up for queues that have waited longer
   queue_retry,          ///< the queue's own clock
+  dns_retry,            ///< the same, since its domain could not be looked up
   moving,               ///< its mail goes to another queue, which has no room yet
   no_source,            ///< all its source addresses are disabled
   held,                 ///< its settings demand what cannot be done: nothing starts
@@ -68,7 +70,7 @@ enum class Gate : std::uint8_t {
   job_paused,  ///< its job is paused by an operator
   job_turn,    ///< mail of other jobs in the queue goes before it
 };
-inline constexpr std::size_t kGates = 47;
+inline constexpr std::size_t kGates = 49;
 
 /// It waits for one of its own rates of messages or octets.
 constexpr bool opens_by_itself(Gate gate) noexcept {

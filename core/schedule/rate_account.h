@@ -26,6 +26,7 @@ struct SharedGate {
   RateGate own;
   ByteGate octets;                ///< if limited, this is the gate
   WarmupState* warmup = nullptr;  ///< the rate is this one's
+  std::uint64_t key = 0;
   RateOf of = RateOf::vmta;
   bool quick = false;                       ///< RateGate::quick()
   RateGate turns;                           ///< of quick ones: transactions that begin unpaid
@@ -66,7 +67,8 @@ struct RatePeer {
   Instant later;                             ///< the answer, while `ask`
   Instant told;                              ///< the last that it got
   bool recalled = false;                     ///< it is to have another
-  std::uint8_t closed_by = 0;
+  RateOf closed_by = RateOf::vmta;           ///< which rate `later` is of
+  std::uint64_t closed_key = 0;              ///< its key
 };
 
 /// The owner's side of a scope.

@@ -458,6 +458,7 @@ void RateBook::add_gate(Account& account, const SharedRate& rate, std::uint32_t 
     place = std::make_unique<Gate>();
   }
   Gate& gate = *place;
+  gate.key = rate.key;
   gate.of = rate.of;
   account.late_max.allow(rate);
   if (rate.octets.limited()) {
@@ -517,15 +518,16 @@ Instant RateBook::opens_of(Gate& gate, std::uint32_t octets, bool turn) {
   return gate.octets.limited() ? gate.octets.opens_for(octets) : gate.pace(turn).opens_at();
 }
 
-Instant RateBook::opens_at(const Account& account, RateOf& closed_by) {
+Instant RateBook::opens_at(const Account& account, const Gate*& closed_by) {
   Instant when;
+  closed_by = nullptr;
   const std::uint32_t octets =
       account.turn.empty() ? 0 : account.peers[account.turn.front()].octets;
   for (Gate* gate : account.gates) {
     const Instant opens = opens_of(*gate, octets, next_is_turn(account));
     if (opens >= when) {
       when = opens;
-      closed_by = gate->warmup != nullptr ? RateOf::warmup : gate->of;
+      closed_by = gate;
     }
   }
   return when;
@@ -660,7 +662,7 @@ void RateBook::await_gates(Account& account, Instant now) {
   }
   if (taken != nullptr) {
     // By turns: all who wait for it are there when it is free again.
-    RateOf closed_by = RateOf::vmta;
+    const Gate* closed_by = nullptr;
     opens = std::max(opens, opens_at(*taken->claimed_by, closed_by));
   }
   if (taken == nullptr || opens > now) {
@@ -700,11 +702,19 @@ void RateBook::grant_due(Instant now) {
   }
 }
 
+void RateBook::tell_later(Peer& peer, Instant later, const Gate* closed_by) {
+  peer.later = later;
+  peer.closed_by = closed_by == nullptr           ? RateOf::vmta
+                   : closed_by->warmup != nullptr ? RateOf::warmup
+                                                  : closed_by->of;
+  peer.closed_key = closed_by == nullptr ? 0 : closed_by->key;
+}
+
 // When the turn of those who ask may come: behind what others want before them. Who waits for a
 // connection from one address may be gone by then, to another address: there the first few all
 // hear of the next permit, lest it be nobody's.
 void RateBook::answer_asks(Account& account) {
-  RateOf closed_by = RateOf::vmta;
+  const Gate* closed_by = nullptr;
   const Instant opens = opens_at(account, closed_by);
   Duration interval;
   for (Gate* gate : account.gates) {
@@ -714,8 +724,7 @@ void RateBook::answer_asks(Account& account) {
   std::uint32_t before = 0;
   for (const std::uint16_t shard : account.turn) {
     Peer& peer = account.peers[shard];
-    peer.later = opens + interval * (before - std::min(before, spare));
-    peer.closed_by = static_cast<std::uint8_t>(closed_by);
+    tell_later(peer, opens + interval * (before - std::min(before, spare)), closed_by);
     before += std::min(peer.want, account.grant_max);
   }
 }
@@ -723,7 +732,7 @@ void RateBook::answer_asks(Account& account) {
 // Who wanted permits has gone. Others were told of the time behind theirs, and do not make ready
 // for the permit that nobody takes now: the first of them is told.
 void RateBook::recall(Account& account, Instant now) {
-  RateOf closed_by = RateOf::vmta;
+  const Gate* closed_by = nullptr;
   const Instant opens = opens_at(account, closed_by);
   Peer* first = nullptr;
   for (Peer& peer : account.peers) {
@@ -735,8 +744,7 @@ void RateBook::recall(Account& account, Instant now) {
     }
   }
   if (first != nullptr) {
-    first->later = opens;
-    first->closed_by = static_cast<std::uint8_t>(closed_by);
+    tell_later(*first, opens, closed_by);
     first->recalled = true;
     tell(account);
   }

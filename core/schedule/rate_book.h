@@ -147,7 +147,9 @@ class RateBook {
     return !account.turn.empty() && account.peers[account.turn.front()].turn;
   }
   static Instant opens_of(Gate& gate, std::uint32_t octets, bool turn);
-  static Instant opens_at(const Account& account, RateOf& closed_by);
+  /// `closed_by`: the one that opens last, or nullptr.
+  static Instant opens_at(const Account& account, const Gate*& closed_by);
+  static void tell_later(Peer& peer, Instant later, const Gate* closed_by);
   bool serve(Account& account, Instant now);
   void claim_gate(Account& account, Instant now);
   void await_gates(Account& account, Instant now);

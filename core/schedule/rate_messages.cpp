@@ -28,6 +28,7 @@ void RateBook::on_answer(const LeaseMessage& message, unsigned from) {
     if (from == scope.owner) {
       scope.opens = when;
       scope.closed_by = static_cast<RateOf>(message.adopted);
+      scope.closed_key = message.base;
     }
   } else {
     if (from == scope.owner) {
@@ -188,7 +189,8 @@ bool RateBook::answer(Account& account, LeaseTransport& transport) {
       }
       message.kind = LeaseMessage::Kind::rate_later;
       message.time = peer.later.ns;
-      message.adopted = peer.closed_by;
+      message.adopted = static_cast<std::uint32_t>(peer.closed_by);
+      message.base = peer.closed_key;
       if (!send(shard, message, transport)) {
         return false;
       }

@@ -92,6 +92,7 @@ struct RateScope : ListLink<RateStirTag>, ListLink<RateTellTag> {
   Instant turn_ends;                 ///< the next one begins then
   bool crowded = false;              ///< of a sender: lanes wait until they may come near
   RateOf closed_by = RateOf::vmta;   ///< which rate makes it wait
+  std::uint64_t closed_key = 0;      ///< SharedRate::key of that one; 0: not told yet
   List<PooledJob, PayerTag> payers;  ///< transactions whose next RCPT waits for a permit
   WaitList waiting;                  ///< queues, or their lines, that could use a permit now
   WaitList hopeful;                  ///< queues that have to make ready first, and hold nothing

@@ -52,6 +52,7 @@ struct WhyRow {
   IpAddress gate_address;         ///< of that host
   WallTime gate_opens;            ///< 0: not known, depends on others
   std::uint64_t sender_rule = 0;  ///< that is waited for
+  std::uint64_t rate = 0;         ///< SharedRate::key of the one that is waited for; 0: none
   bool backoff = false;           ///< the queue is in back-off mode
   WallTime expires;
   std::string last_error;  ///< of the queue

@@ -240,6 +240,14 @@ const SourceLine* waits_in(const Queue& queue) {
   return waits ? SourceTraffic::first_line(queue, connects) : nullptr;
 }
 
+/// Of its own: the rate of connections, and the least time between two.
+Instant connects_open(const Queue& queue) {
+  return queue.connects.limited() ? queue.connects.opens_at() : Instant{};
+}
+Instant gap_opens(const Queue& queue) {
+  return queue.connect_gap_ms == 0 ? Instant{} : queue.next_open;
+}
+
 }  // namespace
 
 // The gate as it is told: of rates that queues share, the one that holds the mail up.
@@ -251,6 +259,10 @@ Gate Scheduler::shown_gate(const Queue& queue) const {
   const RateScope* const scope = line != nullptr ? line->scope : rate_waited_for(queue);
   if (line != nullptr && !line->connects) {
     return message_gate(line->scope->closed_by);
+  }
+  if (queue.gate == Gate::connect_rate) {
+    const bool gap = queue.connect_gap_ms > 0 && gap_opens(queue) >= connects_open(queue);
+    return gap ? Gate::connect_gap : Gate::connect_rate;
   }
   if (scope == nullptr || scope->closed_by == RateOf::vmta) {
     return queue.gate;
@@ -270,6 +282,7 @@ namespace {
 Instant own_rate_opens(const Queue& queue, std::uint32_t octets) {
   const auto of = [](const RateGate& rate) { return rate.limited() ? rate.opens_at() : Instant{}; };
   switch (queue.gate) {
+    case Gate::connect_rate: return std::max(connects_open(queue), gap_opens(queue));
     case Gate::message_rate: return of(queue.messages);
     case Gate::warmup: return queue.warmup == nullptr ? Instant{} : queue.warmup->opens_at();
     case Gate::data_rate:
@@ -286,11 +299,26 @@ Instant own_rate_opens(const Queue& queue, std::uint32_t octets) {
 
 }  // namespace
 
+namespace {
+
+/// As the owner said last; 0: it has not said yet.
+WallTime opening_of(const RateScope& scope, Now now) {
+  return scope.opens > now.instant ? now.wall + (scope.opens - now.instant) : WallTime{};
+}
+
+/// Key of the shared rate that is waited for.
+std::uint64_t rate_of(const SourceLine* line, const RateScope* otherwise) {
+  const RateScope* const scope = line != nullptr ? line->scope : otherwise;
+  return scope != nullptr ? scope->closed_key : 0;
+}
+
+}  // namespace
+
 WallTime Scheduler::gate_opens(const Queue& queue, Now now) {
   const SourceLine* const line = waits_in(queue);
   const RateScope* const scope = line == nullptr ? rate_waited_for(queue) : line->scope;
   if (scope != nullptr && scope->opens > now.instant) {
-    return now.wall + (scope->opens - now.instant);
+    return opening_of(*scope, now);
   }
   const bool timed = queue.state == QueueState::waiting || queue.state == QueueState::deferred;
   if (!timed || queue.until == Instant::never()) {
@@ -382,6 +410,7 @@ bool Scheduler::why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t bu
     row.state = queue.state;
     row.gate = shown_gate(queue);
     row.gate_opens = gate_opens(queue, now);
+    row.rate = rate_of(waits_in(queue), rate_waited_for(queue));
     tell_host(row, queue);
     row.expires = expires(queue, received);
     row.backoff = queue.backoff;
@@ -427,9 +456,9 @@ bool Scheduler::why(SpoolHandle message, std::uint32_t& cursor, std::uint32_t bu
       const bool of_sender = scope->opens <= now.instant || scope->closed_by == RateOf::sender;
       row.gate = of_sender ? Gate::sender_message_rate : message_gate(scope->closed_by);
       row.gate_address = is_of_source(row.gate) ? source : row.gate_address;
+      row.rate = scope->closed_key;
       row.sender_rule = of_sender ? senders_.key_of(senders_.facts(cursor).sender) : 0;
-      row.gate_opens =
-          scope->opens > now.instant ? now.wall + (scope->opens - now.instant) : WallTime{};
+      row.gate_opens = opening_of(*scope, now);
     } else if (entry.state == EntryState::deferred && row.gate != Gate::paused) {
       row.gate = Gate::next_attempt;
       row.gate_opens = now.wall + (Instant{entry.due_ns} - now.instant);

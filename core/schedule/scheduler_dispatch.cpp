@@ -172,7 +172,8 @@ void Scheduler::evaluate(Queue& queue, Now now) {
   } else if (queue.paused) {
     place(queue, QueueState::paused, Gate::paused, drop, nullptr);
   } else if (queue.deferred_until > now.instant) {
-    place(queue, QueueState::deferred, Gate::queue_retry, queue.deferred_until, nullptr);
+    const Gate gate = queue.deferred_by_dns ? Gate::dns_retry : Gate::queue_retry;
+    place(queue, QueueState::deferred, gate, queue.deferred_until, nullptr);
   } else if (queue.ready.empty()) {
     const bool rests = queue.sessions() > queue.yielding && !SenderTraffic::permit_near(queue, now);
     place(queue, QueueState::idle, Gate::none, drop, rests ? &resting_ : nullptr);
@@ -616,7 +617,10 @@ bool Scheduler::defer(Queue& queue, Duration instead, Now now) {
   const Duration wait = instead.ns > 0 ? instead
                                        : retry_wait(policy.retry_after, policy.retry_curve,
                                                     queue.clock_step, queue.id().value);
-  queue.deferred_until = std::max(queue.deferred_until, now.instant + wait);
+  if (now.instant + wait >= queue.deferred_until) {
+    queue.deferred_until = now.instant + wait;
+    queue.deferred_by_dns = instead.ns > 0;
+  }
   queue.deferred_by_rule = false;
   if (queue.clock_step < 0xffff) {
     ++queue.clock_step;

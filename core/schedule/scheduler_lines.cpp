@@ -292,6 +292,7 @@ void SourceTraffic::tell_whole(Scheduler& all, RateScope& part) {
   }
   whole.opens = opens;
   whole.closed_by = part.closed_by;
+  whole.closed_key = part.closed_key;
   if (!whole.hopeful.empty()) {
     all.rates_.stir(whole);
   }

@@ -131,7 +131,10 @@ void Scheduler::defer_by_rule(Queue& queue, const JudgedReply& reply, Now now) {
     return;  // one of several sessions that are told the same
   }
   queue.rule_deferrals = static_cast<std::uint8_t>(std::min(queue.rule_deferrals + 1, 0xff));
-  queue.deferred_until = std::max(queue.deferred_until, until);
+  if (until >= queue.deferred_until) {
+    queue.deferred_until = until;
+    queue.deferred_by_dns = false;
+  }
   queue.deferred_by_rule = true;
   if (!queue.last_failure) {
     queue.last_failure = std::make_unique<Failure>();
@@ -246,8 +249,9 @@ void Scheduler::end_decision(const Decision& decision, std::string_view why, Now
   apply_settings(*queue, now);
   if (queue->deferred_until > now.instant) {
     // The waits of back-off mode do not outlast it.
-    queue->deferred_until =
-        std::min(queue->deferred_until, now.instant + queue->policy->retry_after.front());
+    const Instant latest = now.instant + queue->policy->retry_after.front();
+    queue->deferred_by_dns = queue->deferred_by_dns && queue->deferred_until <= latest;
+    queue->deferred_until = std::min(queue->deferred_until, latest);
   }
   doors_.sessions.recheck(queue->id());
   evaluate(*queue, now);

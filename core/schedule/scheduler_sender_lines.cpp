@@ -472,6 +472,7 @@ void SenderTraffic::tell_whole(Scheduler& all, const RateScope& part) {
     whole.opens = std::min(whole.opens, one->opens);
   }
   whole.closed_by = part.closed_by;
+  whole.closed_key = part.closed_key;
   if (whole.opens < before) {
     all.rates_.stir(whole);
   }

@@ -40,23 +40,58 @@ SOURCES = """
 """
 
 
-# A second message of each waits at that gate, for that setting.
+# Seconds from the first message until the second may leave: a limit of one an hour is counted a
+# second longer than an hour at most, octets by their number.
+HOUR = (3440, 3605)
+OCTETS = (3600, 36000)
+DAY = (86400 / 2, 86405)
+WARMUP = "warmup {\n  period 9d\n  start-rate 1/d\n  end-rate 9/d\n  }"
+
+# A second message of each waits at that gate, for the setting of the last line.
 GATES = {
-    "octets": ("max-data-volume-rate 100/h", "data-rate"),
-    "rate": ("max-msg-rate 1/h", "message-rate"),
-    "source-rate": ("source-ip-max-msg-rate 127.0.0.0/8 1/h", "source-message-rate"),
-    "source-octets": ("source-ip-max-data-volume-rate 127.0.0.0/8 100/h", "source-data-rate"),
+    "octets": ("max-data-volume-rate 100/h", "data-rate", OCTETS),
+    "rate": ("max-msg-rate 1/h", "message-rate", HOUR),
+    "source-rate": ("source-ip-max-msg-rate 127.0.0.0/8 1/h", "source-message-rate", HOUR),
+    "source-octets": ("source-ip-max-data-volume-rate 127.0.0.0/8 100/h", "source-data-rate",
+                      OCTETS),
     "source-connects": ("max-msg-per-connection 1\n  source-ip-max-connect-rate 127.0.0.0/8 1/h",
-                        "source-connect-rate"),
-    "connects": ("max-msg-per-connection 1\n  max-connect-rate 1/h", "connect-rate"),
+                        "source-connect-rate", HOUR),
+    "connects": ("max-msg-per-connection 1\n  max-connect-rate 1/h", "connect-rate", HOUR),
+    "interval": ("max-msg-per-connection 1\n  smtp-out-rampup-interval 1h", "rampup-interval",
+                 HOUR),
+    "warm": (WARMUP, "warm-up", DAY),
 }
 # Of a group, which a message to the one domain and one to the other fill.
 GROUPS = {
-    "group": ("max-msg-rate 1/h", "group-message-rate"),
-    "group-octets": ("max-data-volume-rate 100/h", "group-data-rate"),
-    "group-backoff": ("backoff-max-msg-rate 1/h", "group-backoff-message-rate"),
-    "group-backoff-octets": ("backoff-max-data-volume-rate 100/h", "group-backoff-data-rate"),
+    "group": ("max-msg-rate 1/h", "group-message-rate", HOUR),
+    "group-octets": ("max-data-volume-rate 100/h", "group-data-rate", OCTETS),
+    "group-connects": ("max-connect-rate 1/h", "group-connect-rate", HOUR),
+    "group-interval": ("smtp-out-rampup-interval 1h", "group-connect-rate", HOUR),
+    "group-warm": (WARMUP, "warm-up", DAY),
+    "group-backoff": ("backoff-max-msg-rate 1/h", "group-backoff-message-rate", HOUR),
+    "group-backoff-octets": ("backoff-max-data-volume-rate 100/h", "group-backoff-data-rate",
+                             OCTETS),
 }
+# Of a virtual MTA, and of a pool whose only member it is, over all its queues.
+VMTAS = {
+    "v-rate": ("max-msg-rate 1/h", "vmta-message-rate", HOUR),
+    "v-connects": ("max-connect-rate 1/h", "vmta-connect-rate", HOUR),
+    "v-octets": ("max-smtp-data-volume-rate 100/h", "vmta-data-rate", OCTETS),
+    "v-warm": (WARMUP, "warm-up", DAY),
+}
+POOLS = {"p-rate": ("max-msg-rate 1/h", "pool-message-rate", HOUR)}
+
+
+def setting_of(limit):
+    return "warmup" if limit == WARMUP else limit.splitlines()[-1].split()[0]
+
+
+def line_of(daemon, section, limit):
+    """FILE:LINE of the limit's last directive in its section, as the daemon's file has it."""
+    lines = daemon.file.read_text().splitlines()
+    begin = lines.index(section)
+    words = [line.split()[:1] for line in lines]
+    return f"{daemon.file}:{words.index([setting_of(limit)], begin) + 1}"
 
 
 class Counting(socketserver.ThreadingTCPServer):
@@ -94,10 +129,32 @@ class Counting(socketserver.ThreadingTCPServer):
         self.most |= collections.Counter(all=len(self.open))
         return connection, (source, port)
 
+    def take(self):
+        """Before the reply to a message."""
+        time.sleep(0.05)
+
     def recipient(self, source):
         with self.lock:
             self.recipients[source] += 1
             self.first.setdefault(source, time.monotonic())
+
+
+class Holding(Counting):
+    """A receiver that answers no message before it is let go."""
+
+    def __init__(self):
+        super().__init__()
+        self.gone = threading.Event()
+
+    def take(self):
+        self.gone.wait(60)
+
+    def stop(self, _=None):
+        self.gone.set()
+        super().stop()
+
+    def handle_error(self, request, client_address):
+        """Who ends while it waits for a reply breaks the connection."""
 
 
 class Dialogue(socketserver.StreamRequestHandler):
@@ -114,7 +171,7 @@ class Dialogue(socketserver.StreamRequestHandler):
                 self.wfile.write(b"354 go on\r\n")
                 while self.rfile.readline() not in (b".\r\n", b""):
                     pass
-                time.sleep(0.05)
+                self.server.take()
             if word == b"QUIT":
                 continue  # nobody waits for the reply
             self.wfile.write(b"250 ok\r\n")
@@ -157,43 +214,103 @@ class SenderRate(PeerTest):
         seconds = time.monotonic() - begin
         self.assertLessEqual(news() - before, RATE * (seconds + 2))
 
+    def told(self, daemon, recipient, state):
+        """What `why` says of the mail, once it waits there."""
+        def row():
+            return json.loads(daemon.command("why", recipient, "--json"))["recipients"][0]
+
+        wait_until(lambda: row()["state"] == state, f"{recipient} to be {state}")
+        return row()
+
+    def check(self, daemon, recipient, wait, section):
+        limit, gate, opens = wait
+        row = self.told(daemon, recipient, f"waiting: {gate}")
+        self.assertEqual(setting_of(limit), row["setting"].split()[0], row)
+        self.assertEqual(line_of(daemon, section, limit), row["place"], row)
+        if opens is None:  # until a connection is closed, nobody knows when
+            self.assertEqual(0, row["until"], row)
+        else:
+            self.assertGreaterEqual(row["until"] - time.time(), opens[0], row)
+            self.assertLessEqual(row["until"] - time.time(), opens[1], row)
+
     def test_why_names_the_gate_and_the_line_of_its_limit(self):
         sink = self.started(Sink(self.folder))
-        text = "<virtual-mta v>\n  smtp-source-host 127.0.0.1 v.test\n</virtual-mta>\n"
-        text += "<source 127.0.0.1>\n  default-virtual-mta v\n</source>\n"
+        text = ("<source 127.0.0.1>\n  default-virtual-mta v\n  process-x-virtual-mta yes\n"
+                "</source>\n")
         waits = {}
-        for name, (limit, gate) in GATES.items():
-            text += f"<domain {name}.example>\n  {limit}\n</domain>\n"
-            waits[name] = (f"{name}.example", f"{name}.example", limit, gate)
-        for name, (limit, gate) in GROUPS.items():
+        for name in ("v", "p-rate-member", *VMTAS):
+            limit = VMTAS[name][0] + "\n" if name in VMTAS else ""
+            text += (f"<virtual-mta {name}>\n  smtp-source-host 127.0.0.1 v.test\n"
+                     f"  {limit}</virtual-mta>\n")
+        for name, (limit, _, _) in POOLS.items():
+            text += (f"<virtual-mta-pool {name}>\n  virtual-mta {name}-member\n  {limit}\n"
+                     "</virtual-mta-pool>\n")
+        for name, wait in (VMTAS | POOLS).items():
+            kind = "virtual-mta-pool" if name in POOLS else "virtual-mta"
+            waits[name] = (f"a.{name}.example", f"b.{name}.example", wait, f"<{kind} {name}>", name)
+        for name, wait in GATES.items():
+            section = f"<domain {name}.example>"
+            text += f"{section}\n  {wait[0]}\n</domain>\n"
+            waits[name] = (f"{name}.example", f"{name}.example", wait, section, "v")
+        for name, wait in GROUPS.items():
             text += f"domain-macro {name} a.{name}.example,b.{name}.example shared\n"
-            text += f"<domain ${name}>\n  {limit}\n</domain>\n"
-            waits[name] = (f"a.{name}.example", f"b.{name}.example", limit, gate)
+            text += f"<domain ${name}>\n  {wait[0]}\n</domain>\n"
+            waits[name] = (f"a.{name}.example", f"b.{name}.example", wait, f"<domain ${name}>", "v")
+        text += "<domain web.example>\n  type http-delivery\n</domain>\n"
         daemon = self.started(Ringpostd(self.folder, text, sink_port=sink.port))
         with smtplib.SMTP("127.0.0.1", daemon.port) as client:
-            def send(user, domain):
+            def send(user, domain, vmta="v"):
                 client.sendmail("a@from.example", [f"{user}@{domain}"],
-                                "Subject: x\r\n\r\n" + "text " * 60 + "\r\n")
+                                f"X-Virtual-MTA: {vmta}\r\n\r\n" + "text " * 60 + "\r\n")
 
-            for first, second, _, gate in waits.values():
+            for first, second, (_, gate, _), _, vmta in waits.values():
                 if "backoff" in gate:
                     for domain in (first, second):
                         daemon.command("set", "queue", f"{domain}/v", "--mode=backoff")
-                send("first", first)
+                send("first", first, vmta)
             wait_until(lambda: sink.received() == len(waits), "the first messages")
-            for _, second, _, _ in waits.values():
-                send("second", second)
-        for name, (_, second, limit, gate) in waits.items():
+            for _, second, _, _, vmta in waits.values():
+                send("second", second, vmta)
+            send("x", "web.example")
+        for name, (_, second, wait, section, _) in waits.items():
             with self.subTest(name):
-                def row(user=f"second@{second}"):
-                    told = json.loads(daemon.command("why", user, "--json"))
-                    return told["recipients"][0]
-
-                wait_until(lambda row=row, gate=gate: row()["state"] == f"waiting: {gate}", gate)
-                row = row()
-                self.assertEqual(limit.splitlines()[-1].split()[0], row["setting"].split()[0], row)
-                self.assertRegex(row["place"], r".*\.conf:\d+$")
+                self.check(daemon, f"second@{second}", wait, section)
+        row = self.told(daemon, "x@web.example", "waiting: held")
+        self.assertEqual("type http-delivery", row["setting"])
+        self.assertEqual(line_of(daemon, "<domain web.example>", "type"), row["place"])
         self.assertEqual(len(waits), sink.received())
+
+    def test_why_names_the_limit_of_connections_that_mail_waits_for(self):
+        peer = Holding()
+        self.started(peer)
+        text = ("<source 127.0.0.1>\n  default-virtual-mta v-full\n  process-x-virtual-mta yes\n"
+                "</source>\n<virtual-mta v-full>\n  smtp-source-host 127.0.0.1 v.test\n"
+                "  max-smtp-out 1\n</virtual-mta>\n<virtual-mta w>\n"
+                "  smtp-source-host 127.0.0.1 w.test\n</virtual-mta>\n"
+                "<domain queue.example>\n  max-smtp-out 1\n</domain>\n"
+                "total-max-smtp-out 3\n")
+        daemon = self.started(Ringpostd(self.folder, text, sink_port=peer.port))
+        with smtplib.SMTP("127.0.0.1", daemon.port) as client:
+            def send(recipient, vmta):
+                client.sendmail("a@from.example", [recipient],
+                                f"X-Virtual-MTA: {vmta}\r\n\r\ntext\r\n")
+
+            firsts = (("one@queue.example", "w"), ("one@a.example", "v-full"),
+                      ("one@other.example", "w"))
+            for count, (recipient, vmta) in enumerate(firsts, 1):
+                send(recipient, vmta)
+                wait_until(lambda count=count: sum(peer.recipients.values()) == count, recipient)
+            send("two@queue.example", "w")
+            send("two@b.example", "v-full")
+            send("two@last.example", "w")
+        self.check(daemon, "two@queue.example",
+                   ("max-smtp-out 1", "queue-connections", None), "<domain queue.example>")
+        self.check(daemon, "two@b.example",
+                   ("max-smtp-out 1", "vmta-connections", None), "<virtual-mta v-full>")
+        self.check(daemon, "two@last.example",
+                   ("total-max-smtp-out 3", "total-connections", None),
+                   "host-name mta.test")
+        self.assertEqual(len(firsts), sum(peer.recipients.values()))
 
     def test_limits_of_sources_and_hosts_as_the_receiver_counts(self):
         peer = Counting()
