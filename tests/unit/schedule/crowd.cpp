@@ -100,7 +100,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
     policy->connections_per_host_max = crowd->plan_.hosts == 0 ? 0 : crowd->plan_.per_host_max;
     policy->recipients_per_transaction_max = kRecipientsMax;
     policy->retry_after = {Duration::seconds(3), Duration::seconds(10)};
-    policy->bounce_after = Duration::hours(20);
+    policy->bounce_after = crowd->plan_.bounce_after;
     QueueSettings settings;
     settings.policy = policy;
     if (!crowd->plan_.sources.empty()) {
@@ -314,6 +314,7 @@ void Crowd::restart(unsigned shards, bool clean) {
   open_.clear();
   use_since_.clear();
   ends_.clear();
+  watch_.restarted();
   admitted = ended = 0;
   shards_.clear();  // with jobs in nobody's hands: as in a crash
   plan_.shards = shards;
@@ -336,10 +337,8 @@ void Crowd::reload(std::uint32_t total_max, std::vector<std::uint32_t> vmta_max,
 /// A changed rate holds in the windows that begin when permits of the old one have lapsed: the
 /// clock goes on by that even where nothing happens meanwhile.
 void Crowd::settle_rates() {
-  rates_settle_ = true;
   change();
   pass(RateBook::kLifeMax);
-  rates_settle_ = false;
 }
 
 void Crowd::reload_rates(const CrowdPlan& rates) {
@@ -349,15 +348,14 @@ void Crowd::reload_rates(const CrowdPlan& rates) {
   plan_.pool_messages = rates.pool_messages;
   plan_.group_messages = rates.group_messages;
   plan_.group_connects = rates.group_connects;
+  note_reload();
   settle_rates();
-  sent_.clear();
 }
 
 void Crowd::reload_sources(const std::vector<SourceLimit>& sources) {
   plan_.sources = sources;
+  watch_.reloaded_all(now.instant);
   settle_rates();
-  sent_.clear();
-  octets_.clear();
 }
 
 void Crowd::reload_hosts(const CrowdPlan& hosts) {

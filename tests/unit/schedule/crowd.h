@@ -16,6 +16,7 @@
 #include "core/base/random.h"
 #include "core/schedule/scheduler.h"
 #include "tests/unit/schedule/crowd_plan.h"
+#include "tests/unit/schedule/rate_watch.h"
 
 namespace ringpost::schedule::test {
 
@@ -168,7 +169,9 @@ class Crowd {
   void await_reply(std::size_t index, Duration after);
   void step_soon(std::size_t index);
   void step(std::size_t index, bool replied);
-  void note_rate(const std::string& name, RateLimit limit, std::size_t count);
+  void note_rate(const std::string& name, RateLimit limit, std::size_t count) {
+    watch_.use(name, limit, count, now.instant);
+  }
   void note_octets(const std::string& name, ByteLimit limit, std::uint32_t size);
   void note_warmup(const std::string& name, std::size_t count);
   void make_shards();
@@ -182,6 +185,7 @@ class Crowd {
   WarmupPlanRef warmup_of(const std::string& name, const std::string& vmta) const;
   void change();
   void settle_rates();
+  void note_reload();
   bool in_group(std::size_t destination) const { return destination < plan_.grouped; }
   RateLimit rate_of(const std::vector<RateLimit>& rates, std::string_view vmta) const;
   void tell_established(Session& session);
@@ -228,23 +232,16 @@ class Crowd {
   std::map<std::string, std::uint32_t> open_;  ///< by queue, virtual MTA, "total"
   std::map<std::string, std::int64_t> use_;    ///< up to use_since_
   std::map<std::string, std::int64_t> use_since_;
-  std::map<std::string, std::vector<std::int64_t>> sent_;    ///< times of permits used, by limit
+  RateWatch watch_;
   std::unordered_set<std::uint64_t> ends_;                   ///< slot and recipient
   std::map<std::string, std::set<std::int64_t>> warm_days_;  ///< on which something was sent
   std::map<std::uint32_t, std::size_t> senders_;             ///< by slot
   std::vector<std::uint32_t> sizes_;                         ///< by slot
-  struct Octets {
-    std::vector<std::pair<std::int64_t, std::uint64_t>> seen;
-    std::size_t first = 0;
-    std::uint64_t sum = 0;
-  };
-  std::map<std::string, Octets> octets_;
-  std::set<std::size_t> in_backoff_;  ///< destinations
+  std::set<std::size_t> in_backoff_;                         ///< destinations
   std::string kept_;
   std::uint64_t order_ = 0;
   std::uint32_t slots_ = 0;
   std::uint32_t version_ = 1;
-  bool rates_settle_ = false;
 };
 
 }  // namespace ringpost::schedule::test

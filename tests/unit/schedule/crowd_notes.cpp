@@ -276,31 +276,26 @@ RateLimit Crowd::rate_of(const std::vector<RateLimit>& rates, std::string_view v
   return index < rates.size() ? rates[index] : RateLimit{};
 }
 
-void Crowd::note_rate(const std::string& name, RateLimit limit, std::size_t count) {
-  if (!limit.limited() || rates_settle_) {
-    return;
-  }
-  auto& times = sent_[name];
-  times.insert(times.end(), count, now.instant.ns);
-  if (times.size() > limit.count) {
-    ASSERT_GE(times.back() - times[times.size() - 1 - limit.count], limit.period.ns)
-        << "rate exceeded: " << name << " at " << now.instant.ns;
-  }
+void Crowd::note_octets(const std::string& name, ByteLimit limit, std::uint32_t size) {
+  octets_of[name] += limit.limited() ? size : 0;
+  watch_.use(name, limit, size, now.instant);
 }
 
-void Crowd::note_octets(const std::string& name, ByteLimit limit, std::uint32_t size) {
-  if (!limit.limited() || rates_settle_) {
-    return;
+/// The plan's rates of what destinations share are those of a reload.
+void Crowd::note_reload() {
+  const auto tell = [&](const std::string& name, RateLimit limit) {
+    watch_.reloaded(name, limit, now.instant);
+  };
+  for (std::size_t v = 0; v < plan_.vmta_max.size(); ++v) {
+    tell("messages " + vmta(v), rate_of(plan_.vmta_messages, vmta(v)));
+    tell("connects " + vmta(v), rate_of(plan_.vmta_connects, vmta(v)));
+    tell("group messages " + vmta(v), plan_.group_messages);
+    tell("group connects " + vmta(v), plan_.group_connects);
   }
-  octets_of[name] += size;
-  Octets& of = octets_[name];
-  while (of.first < of.seen.size() && of.seen[of.first].first + limit.period.ns <= now.instant.ns) {
-    of.sum -= of.seen[of.first++].second;
+  for (std::size_t i = 0; i < plan_.sender_messages.size(); ++i) {
+    tell("sender " + std::to_string(i + 1), plan_.sender_messages[i]);
   }
-  of.seen.emplace_back(now.instant.ns, size);
-  of.sum += size;
-  ASSERT_TRUE(of.sum <= limit.count || of.first + 1 == of.seen.size())
-      << "octets exceeded: " << name << " at " << now.instant.ns;
+  tell("messages of the pool", plan_.pooled ? plan_.pool_messages : RateLimit{});
 }
 
 /// The rate cannot have grown by more than one step for each day on which something was sent, or

@@ -58,6 +58,7 @@ struct CrowdPlan {
   std::uint32_t per_address_max = 0;  ///< over all queues
   unsigned failing_connects = 0;      ///< percent
   std::vector<SourceLimit> sources;   ///< of each queue, one for each source address; needs hosts
+  Duration bounce_after = Duration::hours(20);
   std::uint32_t jobs_max = 64;
   std::uint32_t backlog_per_session = 2;
   Duration letter_delay_max = Duration::milliseconds(20);
