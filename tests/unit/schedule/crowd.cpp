@@ -41,6 +41,7 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
         crowd->plan_.late_reads > 0 && crowd->random_.chance(crowd->plan_.late_reads);
     session.again = session.backoff;
     session.leave_until = leave_until;
+    EXPECT_EQ(crowd->paused_.count(session.name), 0U) << "a session of a paused queue";
     crowd->count_open(session, +1);
     crowd->add_session(session);
     crowd->look_up(crowd->sessions_.size() - 1);
@@ -153,6 +154,8 @@ struct Crowd::Shard : SessionHost, SettleSink, PolicySource, LeaseTransport, Ses
         settings.limits.shared_connects = {5000 + v, kSplitConnects + v, {}};
       }
       crowd->set_group_backoff(settings, *policy, v);
+    } else if (crowd->plan_.twins) {
+      crowd->set_backoff(settings, *policy);
     }
     return settings;
   }
@@ -282,16 +285,6 @@ WarmupPlanRef Crowd::warmup_of(const std::string& name, const std::string& vmta)
   return plan;
 }
 
-void Crowd::set_mode(std::size_t destination, bool backoff) {
-  QueuePattern pattern;
-  pattern.domain = domain(destination);
-  backoff ? (void)in_backoff_.insert(destination) : (void)in_backoff_.erase(destination);
-  for (std::size_t v = 0; v < plan_.vmta_max.size(); ++v) {
-    pattern.vmta = vmta(v);  // without wildcards, so that it holds for queues that are yet to come
-    each([&](Scheduler& scheduler) { scheduler.set_mode(pattern, backoff, now); });
-  }
-}
-
 void Crowd::keep() {
   kept_.clear();
   for (const auto& shard : shards_) {
@@ -315,6 +308,8 @@ void Crowd::restart(unsigned shards, bool clean) {
   use_since_.clear();
   ends_.clear();
   watch_.restarted();
+  paused_.clear();
+  paused_jobs_.clear();
   admitted = ended = 0;
   shards_.clear();  // with jobs in nobody's hands: as in a crash
   plan_.shards = shards;
@@ -400,6 +395,7 @@ void Crowd::admit(std::size_t destination, std::size_t vmta, std::uint32_t count
           : static_cast<std::uint32_t>(plan_.size_min +
                                        random_.below(plan_.size_max - plan_.size_min + 1));
   sizes_.push_back(admission.size_bytes);
+  jobs_[admission.message.slot] = drawn;
   if (sender > 0) {
     admission.sender_rule = rule_of(sender);
     senders_[admission.message.slot] = sender;
@@ -447,7 +443,8 @@ void Crowd::count_open(const Session& session, int change) {
       count("back-off/" + session.vmta, plan_.group_backoff_max, change);
     }
   } else {
-    count(session.name, plan_.queue_max[session.destination], change);
+    const bool twin = twinned(session.destination);
+    count(session.name, twin ? plan_.backoff_max : plan_.queue_max[session.destination], change);
   }
   count(session.vmta, plan_.vmta_max[v], change);
   count("total", plan_.total_max, change);

@@ -16,6 +16,7 @@
 #include "core/base/random.h"
 #include "core/schedule/scheduler.h"
 #include "tests/unit/schedule/crowd_plan.h"
+#include "tests/unit/schedule/crowd_session.h"
 #include "tests/unit/schedule/rate_watch.h"
 
 namespace ringpost::schedule::test {
@@ -61,6 +62,10 @@ class Crowd {
   void reload_hosts(const CrowdPlan& hosts);
   /// A destination's queues go into back-off mode or out of it.
   void set_mode(std::size_t destination, bool backoff);
+  /// Operators pause queues, or jobs, or have them go on: nothing more is taken of what is paused,
+  /// and no session opened for it.
+  void pause(const QueuePattern& pattern, bool paused);
+  void pause_jobs(const std::string& job, bool paused);
   /// Writes down what outlives a run.
   void keep();
   /// The process ends and begins again: in order, or by a crash, after which only what keep() wrote
@@ -117,28 +122,7 @@ class Crowd {
  private:
   struct Shard;
   class Slow;
-  struct Session {
-    unsigned shard = 0;
-    QueueId queue;
-    std::string name;  ///< domain/vmta
-    std::string vmta;
-    std::size_t destination = 0;
-    enum class State { opening, idle, woken, busy, closing, gone } state = State::opening;
-    int jobs_left = 0;
-    bool told = false;     ///< that it is established
-    Job* ahead = nullptr;  ///< the job that follows, if asked for already
-    std::uint64_t idle_round = 0;
-    bool scout = false;
-    bool slow = false;
-    bool reads_late = false;
-    bool backoff = false;  ///< opened in that mode
-    bool again = false;    ///< its latest leave to connect was given in back-off mode
-    Instant leave_until;   ///< it may connect once until then
-    ConnectPermit permit;
-    std::string host;
-    IpAddress address;  ///< invalid: not connected
-    std::size_t source = 0;
-  };
+  using Session = CrowdSession;
   enum class What { letter, dial, opened, work, woken, idle_out, closed, rechecked, settled, step };
   struct Event {
     std::int64_t at = 0;
@@ -182,6 +166,13 @@ class Crowd {
   }
   void set_group_backoff(QueueSettings& settings, const QueuePolicy& normal,
                          std::size_t vmta) const;
+  /// The same for a queue outside the group.
+  void set_backoff(QueueSettings& settings, const QueuePolicy& normal) const;
+  /// Limits of its own are the twins.
+  bool twinned(std::size_t destination) const {
+    return plan_.twins && !in_group(destination) && in_backoff_.count(destination) != 0;
+  }
+  void note_mode(std::size_t destination);
   WarmupPlanRef warmup_of(const std::string& name, const std::string& vmta) const;
   void change();
   void settle_rates();
@@ -237,7 +228,10 @@ class Crowd {
   std::map<std::string, std::set<std::int64_t>> warm_days_;  ///< on which something was sent
   std::map<std::uint32_t, std::size_t> senders_;             ///< by slot
   std::vector<std::uint32_t> sizes_;                         ///< by slot
-  std::set<std::size_t> in_backoff_;                         ///< destinations
+  std::map<std::uint32_t, std::string> jobs_;                ///< by slot
+  std::set<std::string> paused_;                             ///< queues
+  std::set<std::string> paused_jobs_;
+  std::set<std::size_t> in_backoff_;  ///< destinations
   std::string kept_;
   std::uint64_t order_ = 0;
   std::uint32_t slots_ = 0;

@@ -9,7 +9,8 @@
 namespace ringpost::schedule::test {
 
 void Crowd::note_connect(const Session& session) {
-  note_rate("connects of " + session.name, plan_.connects, 1);
+  note_rate("connects of " + session.name,
+            twinned(session.destination) ? plan_.backoff_connects : plan_.connects, 1);
   note_rate("connects " + session.vmta, rate_of(plan_.vmta_connects, session.vmta), 1);
   const bool grouped = in_group(session.destination);
   if (grouped) {
@@ -29,6 +30,9 @@ void Crowd::note_begin(const Session& session, const Job& job) {
   first_take.try_emplace(session.name, now.instant);
   started.try_emplace(job.message.slot, Start{now.instant, taken});
   ASSERT_LE(job.recipients.size(), kRecipientsMax);
+  ASSERT_EQ(paused_.count(session.name), 0U) << "taken of the paused queue " << session.name;
+  const std::string& of = jobs_[job.message.slot];
+  ASSERT_EQ(paused_jobs_.count(of), 0U) << "taken of the paused job " << of;
   const std::uint32_t size = sizes_[job.message.slot];
   const bool grouped = in_group(session.destination);
   if (const SourceLimit* const limit = limit_of(session)) {
@@ -42,7 +46,8 @@ void Crowd::note_begin(const Session& session, const Job& job) {
   if (grouped && in_backoff_.count(session.destination) != 0) {
     note_octets("group back-off " + session.vmta, plan_.group_backoff_octets, size);
   }
-  note_octets(session.name, plan_.octets, size);
+  note_octets(session.name, twinned(session.destination) ? plan_.backoff_octets : plan_.octets,
+              size);
   if (const std::size_t v = std::stoul(session.vmta.substr(1)); v < plan_.vmta_octets.size()) {
     note_octets(session.vmta, plan_.vmta_octets[v], size);
   }
@@ -51,7 +56,8 @@ void Crowd::note_begin(const Session& session, const Job& job) {
 void Crowd::note_take(const Session& session, const Job& job, std::size_t count) {
   taken += count;
   taken_to[session.destination] += count;
-  note_rate(session.name, plan_.messages, count);
+  note_rate(session.name, twinned(session.destination) ? plan_.backoff_messages : plan_.messages,
+            count);
   note_rate("messages " + session.vmta, rate_of(plan_.vmta_messages, session.vmta), count);
   if (in_group(session.destination)) {
     note_rate("group messages " + session.vmta, plan_.group_messages, count);
@@ -83,6 +89,75 @@ void Crowd::note_take(const Session& session, const Job& job, std::size_t count)
 
 const SourceLimit* Crowd::limit_of(const Session& session) const {
   return session.source < plan_.sources.size() ? &plan_.sources[session.source] : nullptr;
+}
+
+// What goes on is taken at once, so it is no longer paused before the command and not after it.
+void Crowd::pause(const QueuePattern& pattern, bool paused) {
+  const auto command = [&] {
+    each([&](Scheduler& one) { ASSERT_TRUE(one.pause(pattern, paused, now).ok()); });
+  };
+  paused ? command() : void();
+  for (std::size_t d = 0; d < plan_.queue_max.size(); ++d) {
+    for (std::size_t v = 0; v < plan_.vmta_max.size(); ++v) {
+      if (pattern.matches(domain(d), vmta(v), in_group(d) ? "group" : "")) {
+        const std::string name = domain(d) + "/" + vmta(v);
+        paused ? (void)paused_.insert(name) : (void)paused_.erase(name);
+      }
+    }
+  }
+  paused ? void() : command();
+}
+
+void Crowd::pause_jobs(const std::string& job, bool paused) {
+  const auto command = [&] {
+    each([&](Scheduler& one) { ASSERT_TRUE(one.pause_jobs(job, paused, now).ok()); });
+  };
+  paused ? command() : void();
+  for (const auto& [slot, name] : jobs_) {
+    if (!name.empty() && glob_matches(job, name)) {
+      paused ? (void)paused_jobs_.insert(name) : (void)paused_jobs_.erase(name);
+    }
+  }
+  paused ? void() : command();
+}
+
+void Crowd::set_mode(std::size_t destination, bool backoff) {
+  QueuePattern pattern;
+  pattern.domain = domain(destination);
+  backoff ? (void)in_backoff_.insert(destination) : (void)in_backoff_.erase(destination);
+  for (std::size_t v = 0; v < plan_.vmta_max.size(); ++v) {
+    pattern.vmta = vmta(v);  // without wildcards, so that it holds for queues that are yet to come
+    each([&](Scheduler& scheduler) { scheduler.set_mode(pattern, backoff, now); });
+  }
+  note_mode(destination);
+}
+
+/// What holds for the queues of a destination alone is of its mode.
+void Crowd::note_mode(std::size_t destination) {
+  if (!plan_.twins || in_group(destination)) {
+    return;
+  }
+  const bool twin = twinned(destination);
+  for (std::size_t v = 0; v < plan_.vmta_max.size(); ++v) {
+    const std::string name = domain(destination) + "/" + vmta(v);
+    watch_.reloaded(name, twin ? plan_.backoff_messages : plan_.messages, now.instant);
+    watch_.reloaded(name, twin ? plan_.backoff_octets : plan_.octets, now.instant);
+    watch_.reloaded("connects of " + name, twin ? plan_.backoff_connects : plan_.connects,
+                    now.instant);
+  }
+}
+
+void Crowd::set_backoff(QueueSettings& settings, const QueuePolicy& normal) const {
+  auto twin = std::make_shared<BackoffTwin>();
+  auto policy = std::make_shared<QueuePolicy>(normal);
+  policy->backoff = true;
+  policy->connections_max = plan_.backoff_max;
+  twin->policy = std::move(policy);
+  twin->limits = settings.limits;
+  twin->limits.messages = plan_.backoff_messages;
+  twin->limits.connects = plan_.backoff_connects;
+  twin->limits.octets = plan_.backoff_octets;
+  settings.backoff = std::move(twin);
 }
 
 void Crowd::set_group_backoff(QueueSettings& settings, const QueuePolicy& normal,

@@ -44,6 +44,11 @@ struct CrowdPlan {
   RateLimit group_messages;
   RateLimit group_connects;
   ByteLimit group_octets;
+  bool twins = false;  ///< queues outside the group have these in back-off mode, instead of others
+  std::uint32_t backoff_max = 0;
+  RateLimit backoff_messages;
+  RateLimit backoff_connects;
+  ByteLimit backoff_octets;
   std::uint32_t group_backoff_max = 0;  ///< of those in back-off mode
   RateLimit group_backoff_messages;
   RateLimit group_backoff_connects;

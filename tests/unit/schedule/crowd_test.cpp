@@ -50,14 +50,10 @@ void meddle(Crowd& crowd, const CrowdPlan& plan, Random& random) {
   }
   const std::string job = random.chance(20) ? "*" : "j" + std::to_string(random.below(4));
   switch (random.below(8)) {
-    case 5:
-      crowd.each([&](Scheduler& s) { ASSERT_TRUE(s.pause_jobs(job, true, crowd.now).ok()); });
-      break;
+    case 5: crowd.pause_jobs(job, true); break;
     case 6: crowd.each([&](Scheduler& s) { s.cancel_jobs(job, crowd.now); }); break;
     case 7: crowd.each([&](Scheduler& s) { s.schedule_jobs(job, crowd.now); }); break;
-    case 0:
-      crowd.each([&](Scheduler& s) { ASSERT_TRUE(s.pause(pattern, true, crowd.now).ok()); });
-      break;
+    case 0: crowd.pause(pattern, true); break;
     case 1: crowd.each([&](Scheduler& s) { s.cancel(pattern, crowd.now); }); break;
     case 2: crowd.each([&](Scheduler& s) { s.schedule_now(pattern, crowd.now); }); break;
     case 3:
@@ -98,8 +94,8 @@ TEST(Crowd, KeepsLimitsThroughReloadsAndCommands) {
         return;
       }
     }
-    crowd.each([&](Scheduler& s) { ASSERT_TRUE(s.pause({}, false, crowd.now).ok()); });
-    crowd.each([&](Scheduler& s) { ASSERT_TRUE(s.pause_jobs("*", false, crowd.now).ok()); });
+    crowd.pause({}, false);
+    crowd.pause_jobs("*", false);
     ASSERT_TRUE(crowd.run(Duration::hours(2))) << crowd.report();
     ASSERT_FALSE(HasFatalFailure());
     ASSERT_EQ(crowd.ended, crowd.admitted);

@@ -27,11 +27,14 @@ void RateWatch::use(const std::string& name, RateLimit limit, std::size_t count,
 }
 
 void RateWatch::use(const std::string& name, ByteLimit limit, std::uint32_t size, Instant now) {
-  if (!limit.limited() || now <= all_from_) {
+  if (!limit.limited()) {
     return;
   }
   Octets& of = octets_[name];
   of.limit = limit;
+  if (now <= std::max(of.from, all_from_)) {
+    return;
+  }
   while (of.first < of.seen.size() && of.seen[of.first].first + limit.period.ns <= now.ns) {
     of.sum -= of.seen[of.first++].second;
   }
@@ -45,6 +48,13 @@ void RateWatch::reloaded(const std::string& name, RateLimit limit, Instant now) 
   Rate& rate = rates_[name];
   if (rate.limit != limit) {
     rate = {limit, {}, now + RateBook::kLifeMax};
+  }
+}
+
+void RateWatch::reloaded(const std::string& name, ByteLimit limit, Instant now) {
+  Octets& of = octets_[name];
+  if (of.limit != limit) {
+    of = {limit, {}, 0, 0, now + RateBook::kLifeMax};
   }
 }
 

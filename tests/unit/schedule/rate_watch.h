@@ -22,6 +22,7 @@ class RateWatch {
   /// A reload gives the limit of that name this rate. An unchanged one goes on; a changed one holds
   /// in the windows that begin when permits of the old one have lapsed.
   void reloaded(const std::string& name, RateLimit limit, Instant now);
+  void reloaded(const std::string& name, ByteLimit limit, Instant now);
   /// The same for all that are known, which may have changed.
   void reloaded_all(Instant now);
   /// A new run: limits of less than an hour begin anew.
@@ -38,6 +39,7 @@ class RateWatch {
     std::vector<std::pair<std::int64_t, std::uint64_t>> seen;  ///< when, and how many
     std::size_t first = 0;                                     ///< of those in the window
     std::uint64_t sum = 0;                                     ///< of these
+    Instant from;
   };
 
   std::map<std::string, Rate> rates_;

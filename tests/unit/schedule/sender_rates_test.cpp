@@ -85,7 +85,7 @@ TEST(SenderRates, AreNeverExceededAndNothingIsLeftOver) {
         crowd.reload_rates(plan);
       } else if (random.chance(30)) {
         const bool pause = random.chance(50);
-        crowd.each([&](Scheduler& s) { ASSERT_TRUE(s.pause({}, pause, crowd.now).ok()); });
+        crowd.pause({}, pause);
       } else if (random.chance(30)) {
         crowd.each([&](Scheduler& s) { s.schedule_now({}, crowd.now); });
       }
@@ -93,7 +93,7 @@ TEST(SenderRates, AreNeverExceededAndNothingIsLeftOver) {
         return;
       }
     }
-    crowd.each([&](Scheduler& s) { ASSERT_TRUE(s.pause({}, false, crowd.now).ok()); });
+    crowd.pause({}, false);
     ASSERT_TRUE(crowd.run(Duration::hours(19))) << crowd.report();
     ASSERT_FALSE(HasFatalFailure());
     ASSERT_EQ(crowd.ended, crowd.admitted) << crowd.report();

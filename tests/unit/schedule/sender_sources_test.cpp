@@ -112,13 +112,13 @@ TEST(SenderSources, AreNeverExceededAndNothingIsLeftOver) {
         crowd.set_mode(random.below(plan.queue_max.size()), random.chance(60));
       } else if (random.chance(30)) {
         const bool pause = random.chance(50);
-        crowd.each([&](Scheduler& s) { ASSERT_TRUE(s.pause({}, pause, crowd.now).ok()); });
+        crowd.pause({}, pause);
       }
       if (HasFatalFailure()) {
         return;
       }
     }
-    crowd.each([&](Scheduler& s) { ASSERT_TRUE(s.pause({}, false, crowd.now).ok()); });
+    crowd.pause({}, false);
     ASSERT_TRUE(crowd.run(Duration::hours(19))) << crowd.report();
     ASSERT_FALSE(HasFatalFailure());
     ASSERT_EQ(crowd.ended, crowd.admitted) << crowd.report();
