@@ -96,6 +96,10 @@ void DayCounts::write(std::string& lines, bool exact, WallTime now) {
     }
     const bool ahead = !exact && !count.caps_.empty() && count.left() > 0;
     count.asked_ = count.count_ + (ahead ? std::min(count.stride(), count.left()) : 0);
+    if (!exact && kept_) {
+      // Never back, though a reload lowers the number: up to here more is given without a write.
+      count.asked_ = std::max(count.asked_, count.durable_);
+    }
     count.asked_day_ = count.day_;
     lines.append(kDailyWord).append("\t").append(count.name_).append("\t").append(count.vmta_);
     for (const std::int64_t number :

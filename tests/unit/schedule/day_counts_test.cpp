@@ -72,6 +72,31 @@ TEST(DayCounts, RunBehindAMarkThatIsOnDisk) {
   EXPECT_FALSE(next.restore("daily\ta.com\tv1\tx"));
 }
 
+TEST(DayCounts, AMarkDoesNotGoBackWhereALowerNumberIsInForceForAWhile) {
+  DayCounts counts;
+  counts.keep(true);
+  const std::uint32_t caps[] = {20};
+  const std::uint32_t fewer[] = {5};
+  DayCount& count = counts.count_of("a.com", "v1", caps, kMorning);
+  counts.give(count, 10);
+  std::string lines;
+  const auto write = [&] {
+    lines.clear();
+    counts.write(lines, false, kMorning);
+    counts.written(true);
+  };
+  write();
+  counts.count_of("a.com", "v1", fewer, kMorning);
+  write();
+  counts.count_of("a.com", "v1", caps, kMorning);
+  counts.give(count, 1);
+  ASSERT_TRUE(count.covered()) << "it may be sent";
+  DayCounts next;  // after a crash
+  next.keep(true);
+  EXPECT_TRUE(next.restore(lines.substr(0, lines.find('\n'))));
+  EXPECT_EQ(next.count_of("a.com", "v1", caps, kMorning).left(), 9U);
+}
+
 TEST(DayCounts, AMarkOfYesterdayCoversNothingToday) {
   DayCounts counts;
   counts.keep(true);
