@@ -130,7 +130,7 @@ void add_queue_commands(CLI::App& app, Arguments& arguments, int& exit_code) {
       {"pause", "Stop delivery of queues until resumed; survives a restart"},
       {"resume", "Let paused queues go on"},
       {"delete", "Cancel all mail of queues; each recipient is accounted as cancelled"},
-      {"schedule", "Try deferred mail of queues at once"},
+      {"schedule", "Try deferred mail of queues at once; survives a restart"},
       {"move", "Move the mail of queues to another one; survives a restart"},
   };
   struct Target {

@@ -43,7 +43,8 @@ std::string ControlRoom::change_queues(const std::string& verb, const std::strin
   }
   auto task = std::make_unique<ControlTask>();
   task->pattern = *parsed;
-  return change(verb, std::move(task), dry_run);
+  return verb == "schedule" ? try_now(std::move(task), dry_run)
+                            : change(verb, std::move(task), dry_run);
 }
 
 namespace {
@@ -96,14 +97,14 @@ std::string ControlRoom::change_jobs(const std::string& verb, const std::string&
   }
   auto task = std::make_unique<ControlTask>();
   task->job = job;
-  return change(verb, std::move(task), dry_run);
+  return verb == "schedule" ? try_now(std::move(task), dry_run)
+                            : change(verb, std::move(task), dry_run);
 }
 
 std::string ControlRoom::change(const std::string& verb, TaskRef task, bool dry_run) {
   task->kind = verb == "pause"    ? ControlKind::pause
                : verb == "resume" ? ControlKind::resume
-               : verb == "delete" ? ControlKind::cancel
-                                  : ControlKind::retry_now;
+                                  : ControlKind::cancel;
   task->dry_run = dry_run;
   const bool by_job = !task->job.empty();
   const bool rules_change = !dry_run && (verb == "pause" || verb == "resume");
@@ -248,6 +249,36 @@ std::string ControlRoom::move(const Json& request) {
   log_info("mail of " + (rule.by_job ? "job " + rule.job : rule.queues.text()) + " moves to " +
            (rule.name.empty() ? "" : rule.name + "/") + rule.vmta);
   return answer_change(**done);
+}
+
+// Likewise: the journals go on saying until when the mail was put off.
+std::string ControlRoom::try_now(TaskRef task, bool dry_run) {
+  task->kind = ControlKind::retry_now;
+  task->dry_run = true;
+  MoveRule rule;
+  rule.at_once = true;
+  rule.by_job = !task->job.empty();
+  rule.job = task->job;
+  rule.queues = task->pattern;
+  auto counted = ask(std::move(task));
+  if (!counted) {
+    return answer_error(counted.error().describe());
+  }
+  if (dry_run) {
+    return answer_change(**counted);
+  }
+  add_rolled(**counted, rule);
+  rule.before = read_clocks().wall;
+  if (auto kept = keep_move(rule); !kept) {
+    return answer_error("nothing was scheduled: " + kept.error().describe());
+  }
+  auto order = std::make_unique<ControlTask>();
+  order->kind = ControlKind::retry_now;
+  order->pattern = rule.queues;
+  order->job = rule.job;
+  order->move = rule;
+  auto done = ask(std::move(order));
+  return done ? answer_change(**done) : answer_error(done.error().describe());
 }
 
 Status ControlRoom::keep_move(const MoveRule& rule) {

@@ -121,6 +121,8 @@ class ControlRoom : public ControlHandler {
   /// Has all shards do what `verb` says to the task's queues or job, and keeps the rules of pauses.
   std::string change(const std::string& verb, TaskRef task, bool dry_run);
   std::string move(const nlohmann::json& request);
+  /// What the task's queues or job have put off is due; kept like a move.
+  std::string try_now(TaskRef task, bool dry_run);
   std::string prioritize(const nlohmann::json& request);
   Status keep_move(const MoveRule& rule);
   Status check_named(const schedule::QueuePattern& queues);

@@ -178,7 +178,7 @@ struct ControlTask {
   IpAddress address;     ///< source
   std::string decision;  ///< undo
   std::string job;       ///< pause to retry_now, jobs: by job, a pattern; empty: by queue
-  MoveRule move;
+  MoveRule move;         ///< move, priority; retry_now: to be remembered
   std::vector<std::string> takers;  ///< move: see schedule::LeaveOrder
   std::vector<Part> parts;          ///< one per shard
   unsigned answers = 0;             ///< counted by the control thread

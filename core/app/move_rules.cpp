@@ -12,6 +12,8 @@ namespace {
 
 /// Behind the kind of a move into a queue that several destinations shared.
 constexpr std::string_view kToShared = "-to-shared";
+/// Before the kind of what is to be tried at once.
+constexpr std::string_view kAtOnce = "schedule-";
 
 /// QUEUES JOBS N TIME.
 Result<MoveRule> read_priority(std::string_view line) {
@@ -36,10 +38,12 @@ Result<MoveRule> read_priority(std::string_view line) {
 
 Result<MoveRule> read_rule(std::string_view line) {
   MoveRule rule;
-  const std::string_view kind = schedule::next_field(line);
+  std::string_view kind = schedule::next_field(line);
   if (kind == "priority") {
     return read_priority(line);
   }
+  rule.at_once = kind.starts_with(kAtOnce);
+  kind.remove_prefix(rule.at_once ? kAtOnce.size() : 0);
   const std::string_view what = schedule::next_field(line);
   rule.shared = kind.ends_with(kToShared);
   const std::string_view of = kind.substr(0, kind.size() - (rule.shared ? kToShared.size() : 0));
@@ -52,8 +56,9 @@ Result<MoveRule> read_rule(std::string_view line) {
     rule.rolled.push_back({domain, std::string(schedule::next_field(line))});
   }
   const bool whole = rule.rolled.empty() || !rule.rolled.back().queue.empty();
-  if ((of != "job" && of != "queue") || rule.vmta.empty() || !timed || !whole) {
-    return Error::of(ErrorCode::invalid, "expected queue, job or priority, and what they need");
+  if ((of != "job" && of != "queue") || rule.vmta.empty() != rule.at_once || !timed || !whole) {
+    return Error::of(ErrorCode::invalid,
+                     "expected queue, job, priority or schedule-..., and what they need");
   }
   if (rule.by_job) {
     rule.job = what;
@@ -95,30 +100,51 @@ std::string_view MoveRule::shared_queue_of(std::string_view domain) const {
 }
 
 Status MoveRules::add(const MoveRule& rule, WallTime now) {
-  std::erase_if(rules_, [&](const MoveRule& old) { return old.before + kLife < now; });
-  drop_covered(rule);
-  if (rules_.size() >= kMax) {
-    return Error::of(ErrorCode::no_capacity, "too many moves and priorities are remembered");
+  std::erase_if(rules_, [&](const MoveRule& old) {
+    return old.before + (old.at_once ? kLifeAtOnce : kLife) < now;
+  });
+  MoveRule added = rule;
+  drop_covered(added);
+  const auto alike = std::count_if(rules_.begin(), rules_.end(), [&](const MoveRule& old) {
+    return old.at_once == added.at_once;
+  });
+  if (static_cast<std::size_t>(alike) >= kMax) {
+    return Error::of(ErrorCode::no_capacity,
+                     added.at_once ? "too many names were scheduled lately; schedule queue '*'"
+                                   : "too many moves and priorities are remembered");
   }
-  rules_.push_back(rule);
+  rules_.push_back(std::move(added));
   rules_.back().serial = next_serial_++;
   newest_ = std::max(newest_, rule.before);
   return {};
 }
 
-// Priorities of mail that all gets another one now. What was moved since may have left the queues
-// that a rule names.
-void MoveRules::drop_covered(const MoveRule& by) {
-  if (!by.priority) {
+namespace {
+
+/// The new rule says of all mail that the old one named, where it still is, the same or more.
+bool covers(const MoveRule& by, const MoveRule& old) {
+  if (by.at_once && old.at_once && by.by_job != old.by_job) {
+    return old.by_job && by.queues.covers({});
+  }
+  return by.at_once == old.at_once && by.priority.has_value() == old.priority.has_value() &&
+         by.queues.covers(old.queues) && schedule::glob_matches(by.job, old.job);
+}
+
+}  // namespace
+
+// Priorities of mail that all gets another one now, what was to be tried and is to be again. What
+// was moved since may have left the queues that a rule names.
+void MoveRules::drop_covered(MoveRule& by) {
+  if (!by.priority && !by.at_once) {
     return;
   }
   bool moved = false;
   for (std::size_t i = rules_.size(); i > 0; --i) {
     const MoveRule& old = rules_[i - 1];
-    moved = moved || !old.priority;
+    moved = moved || (!old.priority && !old.at_once);
     const bool everywhere = by.queues.domain == "*" && by.queues.vmta == "*";
-    if (old.priority && (!moved || everywhere) && by.queues.covers(old.queues) &&
-        schedule::glob_matches(by.job, old.job)) {
+    if ((!moved || everywhere) && covers(by, old)) {
+      by.add_rolled(old.rolled);
       rules_.erase(rules_.begin() + static_cast<std::ptrdiff_t>(i - 1));
     }
   }
@@ -136,7 +162,8 @@ std::string MoveRules::serialized() const {
       text += line + '\n';
       continue;
     }
-    std::string line = rule.by_job ? "job" : "queue";
+    std::string line(rule.at_once ? kAtOnce : "");
+    line += rule.by_job ? "job" : "queue";
     line += rule.shared ? kToShared : "";
     schedule::add_field(line, rule.by_job ? rule.job : rule.queues.text());
     schedule::add_field(line, rule.vmta);

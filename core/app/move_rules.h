@@ -21,10 +21,11 @@ struct RolledUp {
   auto operator<=>(const RolledUp&) const = default;
 };
 
-/// Mail that an operator moved, or gave another priority: what waited in some queues, or of some
-/// jobs, at a time.
+/// Mail that an operator moved, gave another priority, or wanted tried at once: what waited in some
+/// queues, or of some jobs, at a time.
 struct MoveRule {
-  bool by_job = false;                   ///< a move
+  bool by_job = false;                   ///< of a move, or of what is to be tried
+  bool at_once = false;                  ///< nothing moves, what was put off by then is due
   std::string job;                       ///< pattern, where it goes by job, or of priorities
   schedule::QueuePattern queues;         ///< else, or of priorities
   std::string vmta;                      ///< virtual MTA or pool that takes it
@@ -50,10 +51,11 @@ struct MoveRule {
 class MoveRules {
  public:
   static constexpr std::size_t kMax = 1024;
-  /// Older ones are forgotten: their mail is long settled.
+  /// Older ones are forgotten: their mail is long settled, or was tried.
   static constexpr Duration kLife = Duration::hours(24 * 60);
+  static constexpr Duration kLifeAtOnce = Duration::hours(24 * 30);
 
-  /// no_capacity: kMax of them are remembered.
+  /// no_capacity: kMax moves and priorities are remembered, or kMax of the others.
   Status add(const MoveRule& rule, WallTime now);
   /// More is known of the newest rule.
   void learn(const std::vector<RolledUp>& more) { rules_.back().add_rolled(more); }
@@ -69,7 +71,7 @@ class MoveRules {
   Status restore(std::string_view text, WallTime now);
 
  private:
-  void drop_covered(const MoveRule& by);
+  void drop_covered(MoveRule& by);
 
   std::vector<MoveRule> rules_;
   WallTime newest_;

@@ -163,6 +163,8 @@ class Shard final : public LetterHandler,
   void prioritize(const ControlTask& task, ControlTask::Part& part, Now now);
   schedule::Taken give(Admission& admission, std::string_view name, Carried* by = nullptr);
   Admission as_moved(const Admission& admission);
+  void make_due(const MoveRule& rule, std::string_view queue, std::string_view vmta,
+                Admission& admission);
   bool stays(const MoveRule& rule, std::string_view queue, std::string_view vmta) const;
   void follow(const MoveRule& rule, std::string_view shared, std::string_view vmta,
               Admission& admission);

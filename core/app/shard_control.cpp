@@ -224,6 +224,9 @@ void Shard::change_queues(const ControlTask& task, ControlTask::Part& part, Now 
   const bool pauses = task.kind == ControlKind::pause || task.kind == ControlKind::resume;
   if (task.dry_run && !pauses) {
     part.touched = scheduler_->count(task.pattern);
+    if (task.kind == ControlKind::retry_now && task.pattern.domain != "*") {
+      part.rolled = policies_.rolled_up_into(task.pattern.domain);
+    }
     return;
   }
   switch (task.kind) {
@@ -240,7 +243,12 @@ void Shard::change_queues(const ControlTask& task, ControlTask::Part& part, Now 
       return;
     }
     case ControlKind::cancel: part.touched = scheduler_->cancel(task.pattern, now); return;
-    default: part.touched = scheduler_->schedule_now(task.pattern, now);
+    default:
+      if (auto added = task.move.at_once ? moves_.add(task.move, now.wall) : Status{}; !added) {
+        part.error = added.error().describe();
+        return;
+      }
+      part.touched = scheduler_->schedule_now(task.pattern, now);
   }
 }
 

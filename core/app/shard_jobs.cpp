@@ -3,8 +3,14 @@
 #include "core/app/shard.h"
 
 #include "core/schedule/priorities.h"
+#include "core/schedule/retry_clock.h"
 
 namespace ringpost::app {
+namespace {
+
+constexpr Duration kJournalStep = Duration::seconds(1);  ///< next attempts are rounded up to it
+
+}  // namespace
 
 Status Shard::restore_jobs() {
   if (auto restored = scheduler_->shares().rules().restore(settings_.job_rules); !restored) {
@@ -44,7 +50,12 @@ void Shard::change_jobs(const ControlTask& task, ControlTask::Part& part, Now no
       break;
     }
     case ControlKind::cancel: part.touched = scheduler_->cancel_jobs(task.job, now); break;
-    default: part.touched = scheduler_->schedule_jobs(task.job, now);
+    default:
+      if (auto added = task.move.at_once ? moves_.add(task.move, now.wall) : Status{}; !added) {
+        part.error = added.error().describe();
+        return;
+      }
+      part.touched = scheduler_->schedule_jobs(task.job, now);
   }
 }
 
@@ -108,6 +119,8 @@ schedule::Taken Shard::give(Admission& admission, std::string_view name, Carried
     }
     if (rule.priority) {
       admission.priority = *rule.priority;
+    } else if (rule.at_once) {
+      make_due(rule, queue, vmta, admission);
     } else if (rule.serial >= admission.rules_seen && !stays(rule, queue, vmta)) {
       Admission moved = admission;
       moved.domain = queue;
@@ -151,11 +164,34 @@ Admission Shard::as_moved(const Admission& admission) {
         rule.queues.matches(queue, vmta, policies_.settings_of(queue, vmta).policy->group);
     if (fits && rule.priority) {
       moved.priority = *rule.priority;
+    } else if (fits && rule.at_once) {
+      make_due(rule, shared.empty() ? queue : shared, vmta, moved);
     } else if (fits && !stays(rule, shared.empty() ? queue : shared, vmta)) {
       follow(rule, shared, vmta, moved);
     }
   }
   return moved;
+}
+
+// The journal says until when mail was put off, not since when: by the time that such a wait takes
+// at most, so mail whose waits differ may be tried once more than was meant.
+void Shard::make_due(const MoveRule& rule, std::string_view queue, std::string_view vmta,
+                     Admission& admission) {
+  const schedule::QueueSettings settings = policies_.settings_of(queue, vmta);
+  const std::uint32_t step = admission.attempts > 0 ? admission.attempts - 1U : 0;
+  Duration wait;
+  for (const QueuePolicy* policy :
+       {settings.policy.get(),
+        settings.backoff != nullptr ? settings.backoff->policy.get() : nullptr}) {
+    if (policy != nullptr) {
+      const auto& own = policy->retry_recipients_after;
+      wait = std::max(wait, schedule::longest_retry_wait(own.empty() ? policy->retry_after : own,
+                                                         policy->retry_curve, step));
+    }
+  }
+  if (admission.next_attempt <= rule.before + wait + kJournalStep) {
+    admission.next_attempt = {};
+  }
 }
 
 // It is where it is to go.

@@ -15,5 +15,8 @@ namespace ringpost::schedule {
 /// recipients of one message stay together, and a simulated run repeats itself. Pure.
 Duration retry_wait(const std::vector<Duration>& ladder, const RetryCurve& curve,
                     std::uint32_t step, std::uint64_t salt);
+/// The longest that it can be for any salt.
+Duration longest_retry_wait(const std::vector<Duration>& ladder, const RetryCurve& curve,
+                            std::uint32_t step);
 
 }  // namespace ringpost::schedule

@@ -282,8 +282,34 @@ class MovesRun : private MachineRun {
     return order;
   }
 
+  /// What waits is due: among the moves, and at a start in their order.
+  void schedule() {
+    const Order what = draw();
+    auto task = make_task(what);
+    task->kind = app::ControlKind::retry_now;
+    task->takers.clear();
+    task->move.vmta.clear();
+    task->move.name.clear();
+    task->move.at_once = true;
+    task->pattern = task->move.queues;
+    task->job = task->move.job;
+    EXPECT_TRUE(moves_.add(task->move, world_.now().wall));
+    task = machine_->ask(std::move(task));
+    if (task == nullptr) {
+      return ledger_.complain("what is due was not answered");
+    }
+    for (const auto& part : task->parts) {
+      if (!part.error.empty()) {
+        ledger_.complain("what is due was refused: " + part.error);
+      }
+    }
+  }
+
   /// As the control thread does it: counted first, on disk, then done.
   void order() {
+    if (world_.random().chance(20)) {
+      schedule();
+    }
     const Order order = draw();
     auto task = make_task(order);
     task->dry_run = true;

@@ -57,6 +57,66 @@ TEST(MoveRules, APriorityReplacesThoseItCoversUnlessMailMovedSince) {
   }
 }
 
+MoveRule at_once(const char* queues, const char* job = nullptr) {
+  MoveRule rule;
+  rule.at_once = true;
+  rule.by_job = job != nullptr;
+  rule.job = job != nullptr ? job : "";
+  rule.queues = *schedule::QueuePattern::parse(queues);
+  rule.before = kGiven;
+  return rule;
+}
+
+TEST(MoveRules, WhatIsDueComesBackInItsOrder) {
+  MoveRules rules;
+  MoveRule rolled = at_once("big.rollup/v1");
+  rolled.add_rolled({{"a.example", "big.rollup"}});
+  ASSERT_TRUE(rules.add(rolled, kGiven));
+  ASSERT_TRUE(rules.add(move("a.example/v1", "v2"), kGiven));
+  ASSERT_TRUE(rules.add(at_once("*", "news*"), kGiven));
+  MoveRules again;
+  ASSERT_TRUE(again.restore(rules.serialized(), kGiven));
+  EXPECT_EQ(again.serialized(), rules.serialized());
+  ASSERT_EQ(again.rules().size(), 3U);
+  EXPECT_TRUE(again.rules()[0].at_once);
+  EXPECT_EQ(again.rules()[0].queues.text(), "big.rollup/v1");
+  EXPECT_EQ(again.rules()[0].shared_queue_of("a.example"), "big.rollup");
+  EXPECT_FALSE(again.rules()[1].at_once);
+  EXPECT_TRUE(again.rules()[2].by_job);
+  EXPECT_TRUE(again.rules()[2].may_concern(kGiven, "news 7"));
+  EXPECT_FALSE(again.rules()[2].may_concern({kGiven.us + 1}, "news 7"));
+  EXPECT_FALSE(again.restore("schedule-queue\ta.example/v1\tv2\t\t1\n", kGiven))
+      << "it goes nowhere";
+}
+
+TEST(MoveRules, WhatIsDueReplacesWhatItCoversAndIsBounded) {
+  MoveRules rules;
+  MoveRule first = at_once("a.example/v1");
+  first.add_rolled({{"b.example", "a.example"}});
+  ASSERT_TRUE(rules.add(first, kGiven));
+  ASSERT_TRUE(rules.add(at_once("*", "j1"), kGiven));
+  ASSERT_TRUE(rules.add(priority("a.example/v1", "*", 10), kGiven));
+  ASSERT_TRUE(rules.add(at_once("a.example/*"), kGiven));
+  EXPECT_EQ(rules.rules().size(), 3U) << "neither the job nor the priority is covered";
+  EXPECT_EQ(rules.rules().back().shared_queue_of("b.example"), "a.example");
+  ASSERT_TRUE(rules.add(move("a.example/v1", "v2"), kGiven));
+  ASSERT_TRUE(rules.add(at_once("a.example/*"), kGiven));
+  EXPECT_EQ(rules.rules().size(), 5U) << "what moved may wait elsewhere";
+  ASSERT_TRUE(rules.add(at_once("*"), kGiven));
+  EXPECT_EQ(rules.rules().size(), 3U) << "the priority, the move and this";
+  for (std::size_t i = 1; i < MoveRules::kMax; ++i) {
+    ASSERT_TRUE(rules.add(at_once(("d" + std::to_string(i)).c_str()), kGiven));
+  }
+  EXPECT_FALSE(rules.add(at_once("more.example"), kGiven));
+  EXPECT_TRUE(rules.add(move("b.example/v1", "v2"), kGiven)) << "these are counted apart";
+  EXPECT_TRUE(rules.add(at_once("*"), kGiven));
+  const WallTime late = kGiven + MoveRules::kLifeAtOnce + Duration::seconds(1);
+  MoveRule next = at_once("a.example");
+  next.before = late;
+  ASSERT_TRUE(rules.add(next, late));
+  EXPECT_EQ(rules.rules().size(), 4U) << "the old one is over, a priority and two moves are not";
+}
+
 TEST(MoveRules, AMoveKnowsWhoseMailWasInSharedQueues) {
   MoveRule rule = move("big.rollup/v1", "v2");
   EXPECT_TRUE(rule.add_rolled({{"b.example", "big.rollup"}, {"a.example", "big.rollup"}}));

@@ -44,6 +44,7 @@ TEST(RetryClock, JitterLengthensWithinItsBoundAndIsRepeatable) {
   Duration longest{};
   for (std::uint64_t salt = 0; salt < 2'000; ++salt) {
     const Duration wait = retry_wait(kLadder, curve, 0, salt);
+    EXPECT_LE(wait, longest_retry_wait(kLadder, curve, 0));
     EXPECT_GE(wait, Duration::minutes(5));
     EXPECT_LE(wait, Duration::minutes(6));
     EXPECT_EQ(wait, retry_wait(kLadder, curve, 0, salt));
