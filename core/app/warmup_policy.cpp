@@ -2,6 +2,8 @@
 
 #include <memory>
 
+#include "core/schedule/warmup.h"
+
 namespace ringpost::app {
 namespace {
 
@@ -13,7 +15,7 @@ std::string sources_text(const config::VirtualMta& vmta) {
   for (const config::SourceHost& source : vmta.sources) {
     text += (text.empty() ? "" : " ") + source.address.text();
   }
-  return text.empty() ? "any" : text;
+  return text.empty() ? "any" : schedule::in_order(text);
 }
 
 }  // namespace

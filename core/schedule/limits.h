@@ -40,7 +40,7 @@ struct WarmupPlan {
   std::string name;  ///< of what warms up as one: "*group", or "*": a virtual MTA as a whole;
                      ///< empty: each queue by itself
   std::string vmta;
-  std::string source;  ///< its addresses, separated by blanks
+  std::string source;  ///< its addresses, as in_order() of warmup.h has them
   Duration period{};
   RateLimit start;
   RateLimit end;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
+#include "core/base/address.h"
 #include "core/base/assert.h"
 #include "core/base/text.h"
 #include "core/schedule/kept_line.h"
@@ -57,6 +59,23 @@ std::uint64_t day_allowance(RateLimit rate) noexcept {
 }
 
 // ---- one warm-up -------------------------------------------------------------------------------
+
+std::string in_order(std::string_view addresses) {
+  std::map<IpAddress, std::string_view> sorted;  // what is none comes first
+  while (!addresses.empty()) {
+    const std::string_view word = addresses.substr(0, addresses.find(' '));
+    addresses.remove_prefix(std::min(word.size() + 1, addresses.size()));
+    if (!word.empty()) {
+      const Result<IpAddress> address = IpAddress::parse(word);
+      sorted.emplace(address.ok() ? *address : IpAddress{}, word);
+    }
+  }
+  std::string text;
+  for (const auto& [address, word] : sorted) {
+    text.append(text.empty() ? "" : " ").append(word);
+  }
+  return text;
+}
 
 void WarmupState::roll(std::int64_t day, Instant now) {
   const bool begun = began_.us != 0 && plan_->start_day <= today_;
@@ -201,7 +220,7 @@ bool WarmupBook::restore(std::string_view line) {
   auto state = std::make_unique<WarmupState>();
   state->name_ = to_lower(next_field(line));
   state->vmta_ = next_field(line);
-  state->source_ = next_field(line);
+  state->source_ = in_order(next_field(line));  // once they stood as in the configuration
   std::uint64_t numbers[kNumbers] = {};
   for (std::uint64_t& number : numbers) {
     if (!parse_decimal(next_field(line), number) || number > INT64_MAX) {

@@ -25,6 +25,9 @@ std::uint32_t warmup_days(const WarmupPlan& plan) noexcept;
 /// What the rate allows in a whole day.
 std::uint64_t day_allowance(RateLimit rate) noexcept;
 
+/// Addresses separated by blanks, each once, in the order in which WarmupPlan::source has them.
+std::string in_order(std::string_view addresses);
+
 class WarmupBook;
 
 /// How far the addresses of one queue, or of what several queues share, are warmed up. Its gate

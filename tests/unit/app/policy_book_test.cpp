@@ -201,6 +201,20 @@ TEST(PolicyBook, DomainsWithTheSameMailHostsShareAQueueThatHasARoute) {
   EXPECT_TRUE(book.settings_of("other.example", "{default}").policy->static_route.empty());
 }
 
+TEST(PolicyBook, AWarmUpKnowsItsAddressesInWhateverOrderTheyAreWritten) {
+  const auto source_of = [](const std::string& hosts) {
+    const auto snapshot = snapshot_of("<virtual-mta v>\n" + hosts +
+                                      "<domain *>\nwarmup {\nperiod 9d\nstart-rate 1/h\n"
+                                      "end-rate 9/h\n}\n</domain>\n</virtual-mta>\n");
+    return PolicyBook(snapshot).settings_of("x.example", "v").limits.warmup->source;
+  };
+  const std::string ten = "smtp-source-host 192.0.2.10 v.example\n";
+  const std::string nine = "smtp-source-host 192.0.2.9 v.example\n";
+  EXPECT_EQ(source_of(ten + nine), "192.0.2.9 192.0.2.10");
+  EXPECT_EQ(source_of(nine + ten), "192.0.2.9 192.0.2.10");
+  EXPECT_EQ(source_of(""), "any");
+}
+
 TEST(PolicyBook, BackupHostsStandInForADomainsOwnHostsOnly) {
   PolicyBook book(
       snapshot_of("route spare {\ndestination 192.0.2.9:26\nbackup true\n}\n"

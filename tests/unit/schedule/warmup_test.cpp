@@ -76,6 +76,7 @@ struct Warming {
     now.wall = now.wall + time;
   }
   void to_midnight() { pass(WallTime{(day_of(now.wall) + 1) * 86'400'000'000} - now.wall); }
+  void write(std::string& lines) { book().write(lines, now); }
   /// Another run of the daemon.
   void restart(bool clean) {
     std::string lines;
@@ -178,6 +179,46 @@ TEST(Warmup, OtherAddressesBeginAnewAndTheOldOnesAreRemembered) {
   EXPECT_EQ(one.row().day, 1U);
   std::swap(one.plan, other);
   EXPECT_EQ(one.row().day, 2U);
+}
+
+TEST(Warmup, TheOrderOfAddressesDoesNotMatter) {
+  EXPECT_EQ(in_order("192.0.2.10 2001:db8::1 192.0.2.9 192.0.2.10"),
+            "192.0.2.9 192.0.2.10 2001:db8::1");
+  EXPECT_EQ(in_order("any"), "any");
+  EXPECT_EQ(in_order(" 192.0.2.1  "), "192.0.2.1");
+  EXPECT_EQ(in_order(""), "");
+}
+
+// Earlier versions kept them as the configuration had them: each such line is still found, and of
+// two orders the more advanced holds.
+TEST(Warmup, WhatWasKeptInAnyOrderOfAddressesIsFound) {
+  const char* const orders[] = {"192.0.2.9 192.0.2.10", "192.0.2.10 192.0.2.9"};
+  for (const char* const first : orders) {
+    for (const char* const second : orders) {
+      Now now{Instant{} + Duration::hours(3), kMidnight};
+      std::string lines;
+      for (const char* const kept : {first, second}) {
+        Warming one(plan_of(4));
+        one.plan->source = kept;
+        const int days = kept == first ? 2 : 1;  // that count
+        for (int day = 0; day < days; ++day) {
+          one.send(day == 0 ? 130 : 250);
+          one.to_midnight();
+        }
+        one.row();
+        one.write(lines);
+        now = one.now;
+      }
+      WarmupBook next(now);
+      for (std::size_t at = 0; at < lines.size(); at = lines.find('\n', at) + 1) {
+        EXPECT_TRUE(next.restore(lines.substr(at, lines.find('\n', at) - at)));
+      }
+      auto plan = plan_of(4);
+      plan->source = "192.0.2.9 192.0.2.10";
+      EXPECT_EQ(WarmupRow(next.state_of(plan, "a.com", {}, now.instant)).day, 3U)
+          << first << ", " << second;
+    }
+  }
 }
 
 TEST(Warmup, AClockThatIsSetBackGrantsNothing) {
