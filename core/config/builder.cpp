@@ -123,7 +123,8 @@ std::shared_ptr<const Snapshot> Builder::build(const Section& root) {
   choose_spool();
   check_queue_targets();
   check_delivery_types();
-  check_cold_and_warmup();
+  check_cold();
+  check_pointless_warmups();
   record_written(root, "");
   report_inert();
   return snapshot_;

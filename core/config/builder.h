@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -105,8 +106,9 @@ class Builder {
   void check_delivery_types();
   void add_warmup(const Section& section, std::vector<Setting>& settings, VirtualMta* vmta);
   void note_names(const OptionRow& row, const Value& value, std::uint32_t entry, const Span& span);
-  void check_cold_and_warmup();
-  const Setting* find_setting_for(const Warmup& warmup) const;
+  void check_cold();
+  std::set<std::string> rate_probes() const;
+  void check_pointless_warmups();
 
   // builder_vmtas.cpp
   void collect_names(const Section& root);

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cctype>
+#include <map>
 #include <set>
+#include <span>
 
 #include "core/base/text.h"
 #include "core/config/builder.h"
@@ -355,8 +357,8 @@ void Builder::check_delivery_types() {
   }
 }
 
-/// A cold virtual MTA or a warm-up that cannot do anything.
-void Builder::check_cold_and_warmup() {
+/// A cold virtual MTA that cannot do anything.
+void Builder::check_cold() {
   const Snapshot& snapshot = *snapshot_;
   std::vector<bool> pooled(snapshot.vmtas_.size(), false);
   for (const VmtaPool& pool : snapshot.pools_) {
@@ -381,40 +383,145 @@ void Builder::check_cold_and_warmup() {
       }
     }
   }
-  if (is_pending(OptionId::warmup)) {
-    return;
+}
+
+namespace {
+
+/// A fixed rate that lies over a warm-up.
+struct FixedRate {
+  const Setting* setting = nullptr;
+  std::string whose;  ///< " of the pool 'p'"; empty: of the domain sections
+};
+
+/// The first setting of that kind is in force.
+const Setting* first_of(std::span<const Setting> settings, OptionId id) {
+  const auto found = std::find_if(settings.begin(), settings.end(),
+                                  [id](const Setting& setting) { return setting.id == id; });
+  return found == settings.end() ? nullptr : &*found;
+}
+
+bool never_higher(const Setting* limit, const Warmup& warmup) {
+  const Rate* const fixed = limit == nullptr ? nullptr : std::get_if<Rate>(&limit->value);
+  if (fixed == nullptr || fixed->unlimited()) {
+    return false;
   }
-  for (const Warmup& warmup : snapshot.warmups_) {
-    const auto slower = [&warmup](const Rate& fixed) {
-      const double a =
-          static_cast<double>(fixed.count) * static_cast<double>(warmup.start_rate.period.ns);
-      const double b =
-          static_cast<double>(warmup.start_rate.count) * static_cast<double>(fixed.period.ns);
-      return !fixed.unlimited() && a <= b;
-    };
-    const Setting* limit = find_setting_for(warmup);
-    const Rate* rate = limit == nullptr ? nullptr : std::get_if<Rate>(&limit->value);
-    if (rate != nullptr && slower(*rate)) {
-      log_->warning({warmup.file, warmup.line, 0, kWholeLine},
-                    "the warm-up is pointless: max-msg-rate of " + snapshot.place(limit->origin) +
-                        " is never higher");
-    }
+  const Rate& start = warmup.start_rate;
+  return static_cast<double>(fixed->count) * static_cast<double>(start.period.ns) <=
+         static_cast<double>(start.count) * static_cast<double>(fixed->period.ns);
+}
+
+/// Names that the pattern fits. Where it fits any below a domain, one that no exact pattern names.
+void add_probes(const DomainPattern& pattern, std::set<std::string>& probes) {
+  using Kind = DomainPattern::Kind;
+  if (pattern.kind == Kind::exact || pattern.kind == Kind::subtree) {
+    probes.insert(pattern.name);
+  }
+  if (pattern.kind == Kind::subdomains || pattern.kind == Kind::subtree) {
+    probes.insert("-." + pattern.name);
   }
 }
 
-/// The fixed rate of the global level that lies over a warm-up: that of all domains.
-const Setting* Builder::find_setting_for(const Warmup&) const {
-  std::uint32_t all = DomainIndex::kNone;
-  snapshot_->layers_[0].index.for_each_match("", [&all](std::uint32_t entry) { all = entry; });
-  if (all == DomainIndex::kNone) {
-    return nullptr;
+/// A rate over all queues of the virtual MTA that makes a warm-up in it pointless.
+FixedRate rate_over_vmta(const Snapshot& snapshot, VmtaId vmta, const Warmup& warmup) {
+  const VirtualMta& identity = snapshot.virtual_mtas()[vmta];
+  const Setting* const own = first_of(snapshot.vmta_written(vmta), OptionId::vmta_max_msg_rate);
+  if (never_higher(own, warmup)) {
+    return {own, " of the virtual MTA '" + std::string(identity.name) + "'"};
   }
-  for (const Setting& setting : snapshot_->entries_[all].settings) {
-    if (setting.id == OptionId::max_msg_rate) {
-      return &setting;
+  for (std::size_t i = 0; i < snapshot.pools().size(); ++i) {
+    const VmtaPool& pool = snapshot.pools()[i];
+    const Setting* const all = first_of(snapshot.pool_written(i), OptionId::pool_max_msg_rate);
+    if (never_higher(all, warmup) &&
+        std::find(pool.members.begin(), pool.members.end(), vmta) != pool.members.end()) {
+      return {all, " of the pool '" + std::string(pool.name) + "'"};
     }
   }
-  return nullptr;
+  return {};
+}
+
+/// What was found about one warm-up so far.
+struct WarmupUse {
+  FixedRate limit;
+  bool several = false;
+  bool useful = false;  ///< somewhere nothing lies over it
+
+  void add(FixedRate found) {
+    useful = useful || found.setting == nullptr;
+    several = several || (limit.setting != nullptr && limit.setting != found.setting);
+    limit = limit.setting == nullptr ? std::move(found) : std::move(limit);
+  }
+};
+
+}  // namespace
+
+/// Names for which all settings of rates and warm-ups come to bear, in each way that they do.
+std::set<std::string> Builder::rate_probes() const {
+  const auto matters = [](const DomainEntry& entry) {
+    return first_of(entry.settings, OptionId::warmup) != nullptr ||
+           first_of(entry.settings, OptionId::max_msg_rate) != nullptr;
+  };
+  std::set<std::string> probes = {"-"};
+  for (const DomainEntry& entry : snapshot_->entries_) {
+    const Result<DomainPattern> pattern = DomainPattern::parse(entry.pattern);
+    if (pattern.ok() && matters(entry)) {
+      add_probes(*pattern, probes);
+    }
+  }
+  for (const MacroSection& macro : macro_sections_) {
+    for (const DomainPattern& pattern : macro.patterns) {
+      if (matters(snapshot_->entries_[macro.entry])) {
+        add_probes(pattern, probes);
+      }
+    }
+  }
+  return probes;
+}
+
+/// Warm-ups over which a lower rate lies wherever they are in force.
+void Builder::check_pointless_warmups() {
+  const Snapshot& snapshot = *snapshot_;
+  if (is_pending(OptionId::warmup) || snapshot.warmups_.empty()) {
+    return;
+  }
+  constexpr std::size_t kMostChecks = 200'000;  // beyond it nothing is said
+  const std::set<std::string> probes = rate_probes();
+  if (probes.size() > kMostChecks / snapshot.vmtas_.size()) {
+    return;
+  }
+  std::map<const Warmup*, WarmupUse> uses;
+  for (VmtaId id = 0; id < snapshot.vmtas_.size(); ++id) {
+    if (const Warmup* const whole = snapshot.vmtas_[id].warmup) {
+      uses[whole].add(rate_over_vmta(snapshot, id, *whole));
+    }
+    for (const std::string& name : probes) {
+      const Setting* warmup = nullptr;
+      const Setting* fixed = nullptr;
+      snapshot.for_each_entry(name, {VmtaRef::Kind::vmta, id}, [&](std::uint32_t index) {
+        const auto& settings = snapshot.entries_[index].settings;
+        warmup = warmup != nullptr ? warmup : first_of(settings, OptionId::warmup);
+        fixed = fixed != nullptr ? fixed : first_of(settings, OptionId::max_msg_rate);
+      });
+      if (warmup == nullptr) {
+        continue;
+      }
+      const Warmup& one = *std::get<const Warmup*>(warmup->value);
+      WarmupUse& use = uses[&one];
+      if (!use.useful) {
+        use.add(never_higher(fixed, one) ? FixedRate{fixed, {}}
+                                         : rate_over_vmta(snapshot, id, one));
+      }
+    }
+  }
+  for (const Warmup& warmup : snapshot.warmups_) {
+    const auto use = uses.find(&warmup);
+    if (use != uses.end() && !use->second.useful) {
+      const FixedRate& limit = use->second.limit;
+      log_->warning({warmup.file, warmup.line, 0, kWholeLine},
+                    "the warm-up is pointless: max-msg-rate" + limit.whose + " of " +
+                        snapshot.place(limit.setting->origin) +
+                        (use->second.several ? ", or another one," : "") + " is never higher");
+    }
+  }
 }
 
 }  // namespace ringpost::config

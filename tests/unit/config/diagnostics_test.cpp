@@ -92,6 +92,72 @@ TEST(Diagnostics, AWarmupThatIsNoBlockIsAnError) {
   }
 }
 
+const char* const kBlock = "warmup {\nperiod 9d\nstart-rate 30/h\nend-rate 900/h\n}\n";
+
+/// Warnings of a configuration text about warm-ups, without the line that they point to.
+std::vector<std::string> warm_up_warnings(const std::string& text) {
+  std::vector<std::string> found;
+  for (const Diagnostic& one : test::check(text).diagnostics) {
+    if (one.severity == Severity::warning && one.message.find("warm-up") != std::string::npos) {
+      found.push_back(std::to_string(one.line) + ": " + one.message);
+    }
+  }
+  return found;
+}
+
+TEST(PointlessWarmups, ThoseOverWhichALowerRateLiesEverywhere) {
+  using Found = std::vector<std::string>;
+  const std::string head = "the warm-up is pointless: max-msg-rate";
+  const std::string block = kBlock;
+  const std::string host = "smtp-source-host 192.0.2.1 v.example\n";
+  EXPECT_EQ(warm_up_warnings("<domain *>\nmax-msg-rate 30/h\n</domain>\n<domain a.example>\n" +
+                             block + "</domain>\n"),
+            (Found{"5: " + head + " of ringpost.conf:2 is never higher"}));
+  EXPECT_EQ(
+      warm_up_warnings("<virtual-mta v>\n" + host + "max-msg-rate 20/h\n<domain a.example>\n" +
+                       block + "</domain>\n</virtual-mta>\n"),
+      (Found{"5: " + head + " of the virtual MTA 'v' of ringpost.conf:3 is never higher"}));
+  const std::string pool =
+      "<virtual-mta-pool p>\nvirtual-mta v\nmax-msg-rate 10/h\n</virtual-mta-pool>\n";
+  const Found of_pool = {"7: " + head + " of the pool 'p' of ringpost.conf:3 is never higher"};
+  EXPECT_EQ(warm_up_warnings(pool + "<virtual-mta v>\n" + host + block + "</virtual-mta>\n"),
+            of_pool)
+      << "the whole virtual MTA warms up";
+  EXPECT_EQ(warm_up_warnings(pool + "<virtual-mta v>\n" + host + "<domain *>\n" + block +
+                             "</domain>\n</virtual-mta>\n"),
+            (Found{"8: " + head + " of the pool 'p' of ringpost.conf:3 is never higher"}));
+  EXPECT_EQ(warm_up_warnings("<domain *>\n" + block + "</domain>\n<domain a.example>\n" +
+                             "max-msg-rate 1/h\n</domain>\n"),
+            Found{})
+      << "other domains have no such rate";
+  EXPECT_EQ(warm_up_warnings("domain-macro m a.example,b.example\n<virtual-mta v>\n" + host +
+                             "<domain *>\n" + block +
+                             "</domain>\n</virtual-mta>\n"
+                             "<domain *>\nmax-msg-rate 3/h\n</domain>\n"
+                             "<domain $m>\nmax-msg-rate 4/h\n</domain>\n"),
+            (Found{"5: " + head + " of ringpost.conf:13, or another one, is never higher"}));
+}
+
+TEST(PointlessWarmups, NotThoseOfADomainWhoseOwnSectionSaysOtherwise) {
+  const std::string block = kBlock;
+  const std::string all = "<domain *>\nmax-msg-rate 3/h\n</domain>\n";
+  const std::string vmta = "<virtual-mta v>\nsmtp-source-host 192.0.2.1 v.example\n";
+  const std::string end = "</virtual-mta>\n";
+  const auto found = [&](const std::string& text) { return warm_up_warnings(all + text).size(); };
+  const std::string higher = "<domain a.example>\nmax-msg-rate 5000/h\n</domain>\n";
+  const std::string warm = "<domain a.example>\n" + block + "</domain>\n";
+  EXPECT_EQ(found(higher + vmta + warm + end), 0U);
+  EXPECT_EQ(found(vmta + warm + end), 1U);
+  EXPECT_EQ(found(higher + vmta + "<domain *>\n" + block + "</domain>\n" + end), 0U)
+      << "it does something for that domain";
+  EXPECT_EQ(found(vmta + "max-smtp-out 5\n" + block + end), 0U)
+      << "a rate of each queue is none of all together";
+  EXPECT_EQ(found("domain-macro m a.example,b.example\n<domain $m>\nmax-msg-rate 5000/h\n"
+                  "</domain>\n" +
+                  vmta + warm + end),
+            0U);
+}
+
 TEST(Diagnostics, UnderlinesAndSuggests) {
   const CheckResult result = test::check("<domain *>\n\tmax-smpt-out 5\n</domain>\n");
   EXPECT_FALSE(result.ok());
