@@ -116,6 +116,7 @@ class Crowd {
   struct Start {
     Instant at;
     std::uint64_t taken = 0;
+    std::uint64_t taken_there = 0;  ///< of mail to the same destination
   };
   std::map<std::uint32_t, Start> started;
 

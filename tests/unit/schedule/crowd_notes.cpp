@@ -28,7 +28,7 @@ void Crowd::note_connect(const Session& session) {
 
 void Crowd::note_begin(const Session& session, const Job& job) {
   first_take.try_emplace(session.name, now.instant);
-  started.try_emplace(job.message.slot, Start{now.instant, taken});
+  started.try_emplace(job.message.slot, Start{now.instant, taken, taken_to[session.destination]});
   ASSERT_LE(job.recipients.size(), kRecipientsMax);
   ASSERT_EQ(paused_.count(session.name), 0U) << "taken of the paused queue " << session.name;
   const std::string& of = jobs_[job.message.slot];
